@@ -1,0 +1,119 @@
+"""Phrases that point back: "as above", "the other root", "which matches the first method".
+
+Built from what such phrases are made of (an adverb or adjective of what came earlier, a verb of finding, a noun
+of result or of passage), not from a list of whole phrases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_FOUND = (r"(?:found|f[ie]nd|deriv\w+|comput\w+|calculat\w+|obtain\w*|g[eo]t|gotten|had|have|s[ae]w|seen|show(?:n|ed)|establish\w*"
+          r"|not(?:ed|iced)|mention\w*|determin\w+|prov(?:ed|en)|d[io]d|done|conclud\w+|discover\w*|identif\w+|work(?:ed)? out"
+          r"|set up|solv(?:ed|ing)|list(?:ed)?|count(?:ed)?|verif\w+|observ\w+|assum\w+|defin\w+|introduc\w+|thought|figured(?: out)?"
+          r"|considered|handled|discuss\w+|reach\w+|arriv\w+(?: at)?|deduc\w+|used|evaluated|tried|stated|written|wrote)")
+_PASSAGE = (r"(?:sub-?case|case|method|approach|way|attempt|calculation|computation|derivation|analysis|argument|reasoning"
+            r"|scenario|possibilit(?:y|ie)|option|step|part|solution|working|check|verification|strateg(?:y|ie)|technique|idea|route|path"
+            r"|enumeration|count|procedure|process|branch|assumption|section|situation|thread|passage|paragraph|example|trial|test|problem)s?")
+_RESULT = (r"(?:results?|answers?|values?|equations?|expressions?|formula[es]?|roots?|conclusions?|numbers?|totals?|sums?|products?|bounds?"
+           r"|identit(?:y|ies)|relations?|relationships?|inequalit(?:y|ies)|lemma|claim|finding|estimate|factori[sz]ation|solutions?|coordinates?"
+           r"|lengths?|areas?|angles?|probabilit(?:y|ies)|counts?|figures?|quantit(?:y|ies)|terms?|condition|constraint|points?|quotient"
+           r"|remainder|polynomial|substitution|pairs?|triples?|list|table|observation|property|pattern|fact|ratio|half|factor|side|recurrence|sets?)")
+_BACK = r"(?:previous|earlier|preceding|prior|aforementioned|above(?:-mentioned)?|just[- ]\w+ed|previously[- ]\w+|already[- ]\w+)"
+_WHO = r"(?:we|i|you|it|they|was|were|has|have|had|been|'ve|we've|i've|we'd|i'd)"
+_WHEN = r"(?:above|before(?!\s+(?:\w+ing|we|i|the|that|it))|earlier|previously|already|just now|a moment ago|a while ago|back then|last time|beforehand|up there)"
+_SAME = r"(?:same|identical|equal|matching|consistent|compatible|conflicting|different)"
+_AGREES = (r"(?:match(?:es|ed|ing)?|agree(?:s|d|ing)?|coincid(?:es?|ed|ing)|align(?:s|ed|ing)?|in (?:agreement|line|accord)|consistent"
+           r"|confirm(?:s|ed|ing)?|contradict(?:s|ed|ing)?|conflict(?:s|ing)?|corroborat\w+|validat(?:es|ed)|reproduc(?:es|ed)|differ(?:s|ent)?(?: from)?"
+           r"|compar(?:e[sd]?|ing)|tall(?:y|ies)|fits?)")
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of phrase: how sure it is inside a passage and in a passage's opening sentence."""
+
+    kind: str
+    inside: float
+    opening: float
+    pattern: re.Pattern[str]
+
+
+def _family(kind: str, inside: float, opening: float, pattern: str) -> Family:
+    return Family(kind, inside, opening, re.compile(pattern, re.IGNORECASE))
+
+
+FAMILIES: tuple[Family, ...] = (
+    _family("earlier passage", 0.85, 0.9,
+            rf"\b(?:{_BACK}|former|last|other|original|initial|first|second)\s+(?:\w+\s+)?{_PASSAGE}\b(?!\s+(?:is|was|would be|could be|might be)?\s*(?:to|:|when|where|if)\b)"),
+    _family("earlier result", 0.85, 0.9, r"\b(?:my|our)\s+(?:initial|original|first|earlier|previous|prior|last|preceding|other|own)\s+\w+"),
+    _family("earlier result", 0.85, 0.9, rf"\b(?:{_BACK}|former)\s+(?:\w+\s+){{0,2}}{_RESULT}\b"),
+    _family("earlier result", 0.75, 0.8, rf"\b{_RESULT}\s+(?:that\s+|which\s+)?(?:{_WHO}\s+){{0,2}}(?:just\s+)?(?:{_FOUND}\s+)?(?:from\s+|in\s+)?(?:the\s+)?{_WHEN}\b"),
+    _family("earlier finding", 0.85, 0.9, rf"\b{_WHO}\s+(?:{_WHO}\s+)?(?:already|just(?: now)?|previously|earlier|before)\s+(?:been\s+)?{_FOUND}\b"),
+    _family("earlier finding", 0.8, 0.9, rf"\b{_FOUND}\s+(?:\w+\s+|that\s+){{0,3}}{_WHEN}\b"),
+    _family("earlier finding", 0.8, 0.85, rf"\b(?:as|like|than|from|unlike|to|with|recall(?: that)?|remember(?: that)?|using|by|per|since)\s+(?:what\s+|how\s+|the one\s+)?(?:{_WHO}\s+){{1,2}}(?:just\s+)?{_FOUND}\b(?!\s+to\b)"),
+    _family("as before", 0.8, 0.9, rf"\b(?:as|than|like|from|to|just as|see|the)\s+{_WHEN}\b"),
+    _family("as before", 0.75, 0.85, rf"\b{_WHEN},?\s+(?:{_WHO})\s+(?:\w+\s+)?{_FOUND}\b"),
+    _family("agreement", 0.85, 0.9,
+            rf"\b{_AGREES}\s+(?:\w+\s+){{0,2}}(?:with|to|the|what|our|my|that|this|as|from)\b[^.;\n]{{0,30}}\b(?:{_BACK}|before|earlier|previously|above|first|second|other|both|original|initial|former|found|got|had|result|answer|method|approach)\b"),
+    _family("agreement", 0.85, 0.9, rf"\b(?:the|an?)\s+{_SAME}\s+(?:\w+\s+)?(?:result|answer|conclusion|value|outcome|total|number|thing|solution|problem|issue|final\s+\w+)s?\b"),
+    _family("agreement", 0.85, 0.9, rf"\bsame\s+(?:\w+\s+){{0,2}}(?:as|like)\s+(?:in\s+)?(?:the\s+|in\s+|our\s+|my\s+)?(?:{_BACK}|before|earlier|previously|above|first|second|other|last|when|for|with|what|case\s?\w|method\s?\w|part\s?\w)\b"),
+    _family("agreement", 0.8, 0.85, r"\bsame\s+(?:result|answer|conclusion|value|outcome|total|problem|issue|thing)\b|\b(?:again|also)\s+(?:get|gives?|yields?|got|obtain|leads? to|find|arrive)\b|\b(?:agree|match|coincide|consistent)(?:es|s|ing|d)?\s*(?:too|as well|again|[.!,]|$)"),
+    _family("joint result", 0.85, 0.9, rf"\b(?:both|either|neither|these two|those two|the two|two different|all three|all four|all of the|each of the|any of the)\s+(?:of (?:the|these|those)\s+)?(?:\w+\s+)?(?:{_PASSAGE}|results|answers|calculations|values)\b"),
+    _family("joint result", 0.75, 0.85, r"\b(?:combin(?:e|ing)|adding|summing|putting|taking|bringing)\s+(?:all\s+|both\s+|everything|it all|up\s+)?(?:of\s+)?(?:these|those|this|that|the two|both|them|all|together|everything)\b"),
+    _family("joint result", 0.7, 0.8, r"\beither way\b|\bin (?:both|either|all) (?:cases|scenarios|situations)\b|\bso far\b|\ball (?:the )?cases\b|\bthe two (?:cases|results|answers|approaches|methods|values)\b"),
+    _family("from a result", 0.7, 0.85, rf"\b(?:from|using|with|by|via|into|given|recalling|substituting|applying|knowing|since)\s+(?:the\s+|that\s+|this\s+|our\s+|my\s+)(?:\w+\s+)?{_RESULT}\s+(?:we|i|just|found|obtained|computed|derived|from|of the (?:first|previous|other))\b"),
+    _family("from a passage", 0.85, 0.9, rf"\b(?:from|in|of|by|with|for|like|unlike|than|as in|to|using|via)\s+(?:the\s+|that\s+|our\s+|my\s+)(?:first|second|third|other|previous|last|former|latter|initial|original|earlier)\s+(?:\w+\s+)?{_PASSAGE}\b"),
+    _family("the other", 0.6, 0.8, rf"\b(?:the|that|our|my)\s+(?:other|first|former|remaining|second|corresponding|resulting|rest of the)\s+{_RESULT}\b"),
+    _family("anaphor", 0.15, 0.7, rf"\b(?:this|that|these|those|such|said)\s+(?:\w+\s+)?(?:{_RESULT}|{_PASSAGE})\b(?!\s+(?:asks|says|states))"),
+    _family("anaphor", 0.1, 0.6, r"\b(?:substitut\w+|plug\w*|putting|put|inserting|using|use|from|with|applying|given|by|dividing|adding|multiplying|squaring|simplifying|solving|expanding|continuing)\s+(?:this|these|that|those|it|them|both)\b(?!\s+\w+\s*=)"),
+    _family("continuation", 0.05, 0.55, r"^\W*(?:(?:so|therefore|thus|hence|then|consequently|which|now that|this|that|these|those|it|they|moreover|furthermore|continuing|accordingly|for the rest|as a result|it follows)\b)(?!\s+(?:let|is a))"),
+    _family("likeness", 0.3, 0.45, r"\b(?:similarly|likewise|analogously|by symmetry|in the same (?:way|manner|fashion)|by the same (?:token|logic|reasoning|argument)|the same (?:logic|argument|reasoning|process|way|procedure|idea)|again|as well)\b"),
+)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A pointing-back phrase at offsets [start, end) of its passage; `score` before it is resolved."""
+
+    kind: str
+    start: int
+    end: int
+    score: float
+    opening: bool
+
+
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$)|\n")
+
+
+def sentence_at(text: str, offset: int) -> tuple[int, int]:
+    """The bounds of the sentence that holds `offset`; a line break ends one too."""
+    window = max(0, offset - 400)
+    start = window
+    for match in _SENTENCE_END.finditer(text, window, offset):
+        start = match.end()
+    found = _SENTENCE_END.search(text, offset, min(len(text), offset + 400))
+    return start, found.start() if found else min(len(text), offset + 400)
+
+
+def _opening_end(text: str) -> int:
+    """Where the opening sentence of a passage ends; a heading of a few words does not count as one."""
+    at = 0
+    for _ in range(3):
+        found = _SENTENCE_END.search(text, at)
+        if not found:
+            return len(text)
+        if len(text[:found.start()].strip(" #*:")) > 40:
+            return found.start()
+        at = found.end()
+    return at
+
+
+def pointers(text: str) -> Iterator[Pointer]:
+    """The pointing-back phrases of one passage, by kind."""
+    opening_end = _opening_end(text)
+    for family in FAMILIES:
+        for match in family.pattern.finditer(text):
+            opening = match.start() <= opening_end
+            yield Pointer(family.kind, match.start(), match.end(), family.opening if opening else family.inside, opening)

@@ -1,0 +1,73 @@
+"""The verdict on a trajectory: is it well-formed, whole, and fit to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from threadweaver import edits, markup, outline
+from threadweaver.edits import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stage 5 asks of a trajectory beyond the grammar."""
+
+    conclusion_required: bool = False
+    keep_sequential: bool = False
+    think_end_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` is None for an accepted trajectory. `conserved` is None where there is no record to hold it against."""
+
+    reason: str | None
+    detail: str = ""
+    trajectory: markup.Trajectory | None = None
+    conserved: bool | None = None
+
+
+def verify(text: str, record: Record | None, rules: Rules) -> Verdict:
+    """Hold one trajectory against the grammar, its own lineage and the rules. The first fault is the reason."""
+    if not text.strip():
+        return Verdict("empty", "no text")
+    body, fault = _reasoning(text, rules)
+    if fault:
+        return Verdict(fault, "<think> is never closed")
+    try:
+        trajectory = markup.parse(body)
+        trajectory = markup.parse(trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks]))
+    except markup.MarkupError as error:
+        return Verdict(error.code, str(error))
+    conserved = None
+    if record and record.sha256:
+        try:
+            edits.restore(trajectory, record)
+            conserved = True
+        except edits.ConservationError as error:
+            return Verdict("text_lost", str(error), trajectory, False)
+    reason, detail = _block_fault(trajectory, rules)
+    return Verdict(reason, detail, trajectory, conserved)
+
+
+def _reasoning(text: str, rules: Rules) -> tuple[str, str | None]:
+    """The part between the think tags, where a text carries them; our own trajectories do not."""
+    opening, closing = text.find("<think>"), text.rfind("</think>")
+    if closing >= 0:
+        return text[opening + len("<think>") if 0 <= opening < closing else 0 : closing].strip("\n"), None
+    if opening >= 0:
+        return text[opening + len("<think>") :], "unclosed_think" if rules.think_end_required else None
+    return text, None
+
+
+def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | None, str]:
+    if not trajectory.blocks:
+        return (None, "") if rules.keep_sequential else ("no_block", "nothing runs in parallel")
+    for number, block in enumerate(trajectory.blocks, 1):
+        if not block.outlines:
+            return "missing_outlines", f"block {number} has no outlines"
+        if fault := outline.fault([item.body for item in block.outlines], len(block.threads)):
+            return "poor_outlines", f"block {number}: {fault}"
+        if rules.conclusion_required and block.conclusion is None:
+            return "missing_conclusion", f"block {number} has no conclusion"
+    return None, ""
