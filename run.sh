@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# From collected chains to a training dataset: NUM_SAMPLES=… ./run.sh
+# Everything can be set from the environment (src/env.sh has the defaults); flags go to every stage.
+# Without a key, on the chains that ship: SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh
+source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
+export PYTHON
+
+"$PYTHON" src/collect_trajectories.py --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" \
+  "${common[@]}" --max_samples "$NUM_SAMPLES" ${KEEP_WRONG:+--keep-wrong} "$@"
+./step1.sh "$@" # steps with line ranges, and which of them are independent
+./step2.sh "$@" # the independent ones become threads of parallel blocks
+./step3.sh "$@" # no thread leans on a sibling
+./step4.sh "$@" # an outline announces each thread
+./step5.sh "$@" # what is well-formed and whole is kept, and measured
+"$PYTHON" src/save_dataset.py "${common[@]}" --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" \
+  --trajectory-matched-only --build-chat --repeat "$REPEAT" ${LICENSE:+--license "$LICENSE"} --output "$DATASET" "$@"

@@ -1,0 +1,117 @@
+"""Stage 0: collect the first N chains of a dataset.
+
+Reads   a dataset folder (parquet or arrow), a parquet file, or a .jsonl
+Writes  <output>/collected.jsonl, <output>/<i>.txt (the chain), and the account of every row read
+Calls   nothing
+Exits   0; 1 too many failed; 2 something to mend, said in one line
+Example python src/collect_trajectories.py --dataset_path data/sample/chains.jsonl --output_path data/sample_24samples --max_samples 24
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver import corpus, stage, store
+from threadweaver.errors import UserError
+
+
+def flags() -> stage.Flags:
+    parser = stage.Flags(__doc__)
+    parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
+    parser.add_argument("--output_path", type=Path, required=True, help="the folder to write, or its collected.jsonl")
+    parser.add_argument("--max_samples", type=int, default=1000, help="rows to read, from the first on (1000)")
+    parser.add_argument("--keep-wrong", action="store_true", help="collect chains marked wrong too")
+    parser.add_common(max_failed="0")
+    return parser
+
+
+def main(argv: list[str] | None) -> int:
+    args = flags().parse_args(argv)
+    output = args.output_path.parent if args.output_path.suffix == ".jsonl" else args.output_path
+    dataset = corpus.name_of(args.dataset_path)
+    candidates = [read(row, dataset) for row in corpus.read_rows(args.dataset_path, args.max_samples)]
+    refuse_malformed(args.dataset_path, candidates, args.max_failed)
+    repeats = set(repeated(candidates))
+    settings = {
+        "stage": "collect", "input": os.path.relpath(args.dataset_path, output), "dataset": dataset,
+        "max_samples": args.max_samples, "keep_wrong": args.keep_wrong,
+    }  # fmt: skip
+
+    def work(task: stage.Task) -> stage.Result:
+        candidate: Candidate = task.payload
+        sample = candidate.sample
+        if sample is None:
+            return stage.Result("failed", "malformed", facts={"error": candidate.fault})
+        if reason := corpus.unfit(sample, keep_wrong=args.keep_wrong):
+            return stage.Result("rejected", reason)
+        if sample.index in repeats:
+            return stage.Result("rejected", "repeated_uuid")
+        facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1}
+        return stage.Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts)
+
+    with store.StageFolder(output, settings, overwrite=args.overwrite) as folder:
+        report = stage.run(map(to_task, candidates), work, folder, total=len(candidates), title="collect")
+        write_collected(candidates, report, output)
+    stage.tell("collect", report, output)
+    return stage.exit_code(report, args.max_failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row that was read, and the sample it holds, or what is wrong with it."""
+
+    row: corpus.Row
+    sample: store.Sample | None
+    fault: str = ""
+
+
+def read(row: corpus.Row, dataset: str) -> Candidate:
+    try:
+        return Candidate(row, corpus.to_sample(row, dataset))
+    except ValueError as error:
+        return Candidate(row, None, f"{row.place}: {error}")
+
+
+def refuse_malformed(source: Path, candidates: list[Candidate], max_failed: str) -> None:
+    """Say the first malformed row before anything is written, when there are more than allowed."""
+    if not candidates:
+        raise UserError(f"{source} holds no rows: name another with --dataset_path (DATASET_PATH)")
+    faults = [candidate.fault for candidate in candidates if candidate.sample is None]
+    if len(faults) > stage.allowed_failures(max_failed, len(candidates)):
+        raise UserError(
+            f"{faults[0]} ({len(faults)} malformed of {len(candidates)}): mend it, or collect the rest with "
+            f"--max-failed {len(faults)}"
+        )
+
+
+def repeated(candidates: list[Candidate]) -> Iterator[int]:
+    """Rows whose uuid, as the source gives it, stood in an earlier row."""
+    seen: set[str] = set()
+    for candidate in candidates:
+        if candidate.sample and (given := (candidate.row.fields or {}).get("uuid")) is not None:
+            if given in seen:
+                yield candidate.sample.index
+            seen.add(given)
+
+
+def to_task(candidate: Candidate) -> stage.Task:
+    source = store.digest(json.dumps(candidate.row.fields, sort_keys=True, default=str))
+    return stage.Task(str(candidate.row.index), source, candidate, candidate.sample.uuid if candidate.sample else "")
+
+
+def write_collected(candidates: list[Candidate], report: stage.Report, output: Path) -> None:
+    """`collected.jsonl`: the samples collected, in the order of the source."""
+    kept = {entry.id for entry in report.entries if entry.outcome == "ok"}
+    samples = (candidate.sample for candidate in candidates if str(candidate.row.index) in kept)
+    text = "".join(store.to_json(sample.to_row()) + "\n" for sample in samples)
+    path = output / "collected.jsonl"
+    if not path.is_file() or store.read_text(path) != text:
+        store.write_atomic(path, text)
+
+
+if __name__ == "__main__":
+    stage.command(main)

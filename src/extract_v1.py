@@ -1,0 +1,140 @@
+"""Stage 2: mark the parallel blocks in the chains.
+
+Reads   <trajectory>/<i>.txt (and its collected.jsonl), <annotations>/<uuid>_reasoning.txt
+Writes  <output-dir>/<i>.txt (the trajectory), <output-dir>/trace/<i>.json and .txt (its lineage)
+Calls   nothing
+Exits   0; 1 too many failed; 2 something to mend, said in one line
+Example python src/extract_v1.py -t data/sample_24samples -a data/sample_24samples_step1_v1 -o data/sample_24samples_step2_v1
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver import annotation, extract, lineage, stage, store
+from threadweaver.edits import Record, fingerprint
+from threadweaver.errors import UserError
+
+
+def flags() -> stage.Flags:
+    parser = stage.Flags(__doc__)
+    parser.add_argument("--trajectory", "-t", type=Path, required=True, help="folder of chains, or one <i>.txt")
+    parser.add_argument("--annotations", "-a", type=Path, required=True, help="folder of annotations, or one file")
+    parser.add_argument("--output-dir", "-o", type=Path, required=True, help="folder of the trajectories")
+    parser.add_argument(
+        "--filter-diff-threshold", type=int, default=extract.FILTER_DIFF_THRESHOLD,
+        help="characters a block's threads must hold beside the longest one (200)",
+    )  # fmt: skip
+    parser.add_argument("--no-merge-dependent", action="store_true", help="keep threads apart that surely depend")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be marked, write nothing")
+    parser.obsolete("--encoding")
+    parser.add_common()
+    return parser
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A chain and the text of its annotation (None when there is none)."""
+
+    id: str
+    sample: store.Sample
+    chain: str
+    annotation: str | None
+
+
+def main(argv: list[str] | None) -> int:
+    args = flags().parse_args(argv)
+    pairs = list(read_pairs(args.trajectory, args.annotations))
+    if args.dry_run:
+        for pair in pairs:
+            print(describe(pair, args))
+        return 0
+    settings = {
+        "stage": "parallel", "input": os.path.relpath(args.annotations, args.output_dir),
+        "chains": os.path.relpath(args.trajectory, args.output_dir),
+        "filter_diff_threshold": args.filter_diff_threshold, "merge_dependent": not args.no_merge_dependent,
+    }  # fmt: skip
+
+    def work(task: stage.Task) -> stage.Result:
+        return mark(task.payload, args)
+
+    with store.StageFolder(args.output_dir, settings, overwrite=args.overwrite) as folder:
+        report = stage.run(map(to_task, pairs), work, folder, total=len(pairs), title="step 2")
+    stage.tell("step 2 (parallel blocks)", report, args.output_dir)
+    return stage.exit_code(report, args.max_failed)
+
+
+def mark(pair: Pair, args) -> stage.Result:
+    if pair.annotation is None:
+        return stage.Result("failed", "no_annotation", facts={"error": f"no annotation of {pair.sample.uuid}"})
+    found = extracted(pair, args)
+    blocks, unused = found.record.blocks, found.record.unused
+    facts = {
+        "blocks": len(blocks), "threads": sum(len(block.threads) for block in blocks),
+        "unused": [item.code for item in unused],
+        "problems": [note["code"] for note in found.record.notes if note["kind"] == "annotation"],
+    }  # fmt: skip
+    files = lineage.files(pair.id, found.trajectory, found.record)
+    return stage.Result("ok" if blocks else "unchanged", None if blocks else "no_block", files, facts)
+
+
+def extracted(pair: Pair, args) -> extract.Extraction:
+    chain_lines = annotation.lines(pair.chain)
+    sample = pair.sample
+    record = Record(
+        sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
+        fingerprint(pair.chain), len(pair.chain), len(chain_lines),
+    )  # fmt: skip
+    return extract.extract(
+        pair.chain, annotation.parse(pair.annotation, chain_lines), record,
+        threshold=args.filter_diff_threshold, merge_dependent=not args.no_merge_dependent,
+    )  # fmt: skip
+
+
+def describe(pair: Pair, args) -> str:
+    if pair.annotation is None:
+        return f"{pair.id}: no annotation"
+    record = extracted(pair, args).record
+    spans = ", ".join(f"L{block.first}-L{block.last} ({len(block.threads)} threads)" for block in record.blocks)
+    left = ", ".join(item.code for item in record.unused)
+    return f"{pair.id}: {spans or 'no block'}" + (f"; not used: {left}" if left else "")
+
+
+def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
+    """Every chain with its annotation, joined by the uuid that collected.jsonl gives it."""
+    chains = store.list_samples(trajectory)
+    if not chains:
+        raise UserError(f"{trajectory} holds no chains (<i>.txt): run src/collect_trajectories.py first")
+    collected = (trajectory.parent if trajectory.is_file() else trajectory) / "collected.jsonl"
+    samples = {str(item.index): item for item in store.read_collected(collected)} if collected.is_file() else {}
+    for path in chains:
+        chain = store.read_sample(path)
+        sample = samples.get(path.stem)
+        if sample and sample.thinking != chain:
+            raise UserError(f"{path} is not the chain that {collected} holds: collect anew with --overwrite")
+        file = annotations if annotations.is_file() else annotation_of(path.stem, sample, annotations)
+        sample = sample or store.Sample(int(path.stem) if path.stem.isdigit() else 0, path.stem, "", chain)
+        yield Pair(path.stem, sample, chain, store.read_text(file) if file else None)
+
+
+def annotation_of(id: str, sample: store.Sample | None, folder: Path) -> Path | None:
+    """The annotation of a chain: by its uuid, or, where that is not known, the only one that ends in its number."""
+    if sample:
+        exact = folder / f"{sample.uuid}_reasoning.txt"
+        return exact if exact.is_file() else None
+    found = [path for path in (folder / f"{id}_reasoning.txt", *folder.glob(f"*-{id}_reasoning.txt")) if path.is_file()]
+    if len(found) > 1:
+        raise UserError(f"{folder} holds several annotations for {id} ({found[0].name}, {found[1].name}): remove the wrong one")
+    return found[0] if found else None
+
+
+def to_task(pair: Pair) -> stage.Task:
+    source = store.digest(f"{pair.chain}\n{pair.annotation}\n{pair.sample.problem}")
+    return stage.Task(pair.id, source, pair, pair.sample.uuid)
+
+
+if __name__ == "__main__":
+    stage.command(main)

@@ -1,0 +1,68 @@
+"""Stage 3: rewrite the threads so that none leans on a sibling, with as few changes as will do.
+
+Reads   stage 2: <input>/<i>.txt, <input>/trace/<i>.json
+Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt (with every edit)
+Calls   the annotator: with a model, one call for each thread but the first of its block, all of a sample at once
+Exits   0; 1 too many failed; 2 something to mend, said in one line; 130 stopped
+Example python src/rewrite-context_v1.py --annotator rules --input data/sample_24samples_step2_v1 --output data/sample_24samples_step3_v1_v1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from threadweaver import annotators, lineage, markup, rewrite, stage, store
+
+
+def flags() -> stage.Flags:
+    parser = stage.Flags(__doc__)
+    parser.add_argument("--input", type=Path, required=True, help="folder of trajectories, or one <i>.txt")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the rewritten trajectories")
+    parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
+    parser.obsolete("--trace", nargs="?")
+    annotators.add_flags(parser, "edits")
+    parser.add_common()
+    return parser
+
+
+def main(argv: list[str] | None) -> int:
+    args = flags().parse_args(argv)
+    paths = store.list_samples(args.input, args.glob)
+    annotator = annotators.build(args, "edits")
+    settings = {"stage": "rewrite", "input": os.path.relpath(args.input, args.output), **annotator.settings()}
+
+    async def work(task: stage.Task) -> stage.Result:
+        return await rewritten(task.payload, annotator)
+
+    with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+        report = stage.run(
+            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 3", around=annotator
+        )
+    stage.tell("step 3 (rewriting)", report, args.output)
+    return stage.exit_code(report, args.max_failed)
+
+
+async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator) -> stage.Result:
+    """All threads of a sample are asked about at once; a reply that was not accepted fails the sample."""
+    trajectory = markup.parse(sample.text)
+    record = sample.record or lineage.bare_record(trajectory.blocks, sample.id)
+    asked = rewrite.questions(trajectory, record.problem)
+    answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
+    facts = annotators.add_up(answers)
+    if refused := next((answer for answer in answers if answer.value is None), None):
+        return stage.Result("failed", refused.reason, facts=facts)
+    pairs = [(question, answer.value) for question, answer in zip(asked, answers, strict=True)]
+    text, record = rewrite.apply_answers(trajectory, record, pairs)
+    facts |= {
+        "edits": sum(len(thread.edits) for block in record.blocks for thread in block.threads),
+        "edited_characters": rewrite.edited_characters(record),
+        "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
+    }
+    reason = None if facts["edits"] else "nothing_to_change" if asked else "no_block"
+    return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
+
+
+if __name__ == "__main__":
+    stage.command(main)

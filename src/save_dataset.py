@@ -1,0 +1,192 @@
+"""Save the accepted trajectories as a Hugging Face dataset, and tell what became of every sample of the run.
+
+Reads   collected.jsonl (--input), the accepted trajectories (--trajectory-glob) with their traces
+Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parquet, with --val-size also
+        <output>/val_<m>/val.parquet; a card (README.md) in each
+Calls   nothing
+Exits   0; 2 something to mend, said in one line
+Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input data/sample_24samples/collected.jsonl --trajectory-glob 'data/sample_24samples_step5_v1_v1_v1/*.txt' --output dataset/sample_24samples_v111
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import random
+import sys
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+
+from threadweaver import account, chat, dataset, lineage, metrics, stage, stats, store, tokens
+from threadweaver.errors import UserError
+
+MAX_TOKENS = 40960
+"""Training length allowed: what the published trainer's context holds."""
+
+
+def flags() -> stage.Flags:
+    parser = stage.Flags(__doc__)
+    parser.add_argument("--input", type=Path, required=True, help="collected.jsonl or its folder")
+    parser.add_argument("--trajectory-glob", required=True, help="the accepted trajectories, e.g. 'data/…_step5_…/*.txt'")
+    parser.add_argument("--output", type=Path, required=True, help="the dataset's folder")
+    parser.add_argument("--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
+    parser.add_argument("--trajectory-strict", action="store_true", help="stop when a collected sample has no trajectory")
+    parser.add_argument("--trajectory-matched-only", action="store_true", help="leave out samples without a trajectory")
+    parser.add_argument("--build-chat", action="store_true", default=True, help="add the chat columns (always on; --no-build-chat)")
+    parser.add_argument("--no-build-chat", dest="build_chat", action="store_false", help="leave the chat columns out")
+    parser.add_argument("--template", choices=("qwen", "deepseek"), default="qwen", help="deepseek adds its columns (qwen)")
+    parser.add_argument("--instruction", default=chat.INSTRUCTION, help="put after the question, once")
+    parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help=f"training length allowed ({MAX_TOKENS})")
+    parser.add_argument("--sample-size", type=int, help="save so many rows, drawn at random (all)")
+    parser.add_argument("--val-size", type=int, default=0, help="rows held out; no problem stands on both sides (0)")
+    parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated so many times (8)")
+    parser.add_argument("--seed", type=int, default=0, help="of --sample-size and --val-size (0)")
+    parser.add_argument("--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer")
+    parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
+    parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
+    parser.add_common()
+    return parser
+
+
+def main(argv: list[str] | None) -> int:
+    args = flags().parse_args(argv)
+    samples = {str(sample.index): sample for sample in store.read_collected(args.input)}
+    trajectories = read_trajectories(args, samples)
+    saver = Saver(args, samples, trajectories)
+    with store.StageFolder(args.output, saver.settings(), overwrite=args.overwrite) as folder:
+        report = stage.run(saver.tasks(), saver, folder, total=len(saver.ids), title="save")
+        run = account.read(args.output)
+        account.check(run)
+        saver.write(report, run)
+    stage.tell("save", report, args.output)
+    tell(run, saver, report)
+    return stage.exit_code(report, args.max_failed)
+
+
+def read_trajectories(args, samples: dict[str, store.Sample]) -> dict[str, lineage.Traced]:
+    """The accepted trajectories by sample number, each held against the chain that it claims to come from."""
+    paths = sorted((Path(name) for name in glob.glob(args.trajectory_glob)), key=lambda path: store.sample_key(path.name))
+    if not paths:
+        raise UserError(f"no trajectory matches {args.trajectory_glob}: nothing was accepted, or name another --trajectory-glob")
+    found = {path.stem: lineage.read(path) for path in paths}
+    for id, traced in found.items():
+        sample = samples.get(id)
+        if sample is None:
+            raise UserError(f"the trajectory {id}.txt has no collected sample in {args.input}: they are of different runs")
+        if traced.record and traced.record.uuid != sample.uuid:
+            raise UserError(f"the trajectory {id}.txt is of {traced.record.uuid}, the collected sample is {sample.uuid}")
+        if traced.record and not lineage.is_of(traced.record, sample.thinking):
+            raise UserError(f"the trajectory {id}.txt was made from another chain than {args.input} holds")
+    if args.trajectory_strict and (missing := [id for id in samples if id not in found]):
+        raise UserError(f"{len(missing)} collected samples have no trajectory (first: {missing[0]}); --trajectory-strict")
+    return found
+
+
+class Saver:
+    """Decides on each row, and writes the files when all are decided."""
+
+    def __init__(self, args, samples: dict[str, store.Sample], trajectories: dict[str, lineage.Traced]):
+        self.args, self.samples, self.trajectories = args, samples, trajectories
+        self.folder = Path(args.trajectory_glob).parent
+        self.ids = [id for id in samples if id in trajectories or not args.trajectory_matched_only]
+        self.drawn = set(self.ids)
+        if args.sample_size is not None and args.sample_size < len(self.ids):
+            self.drawn = set(random.Random(args.seed).sample(self.ids, args.sample_size))
+
+    @cached_property
+    def tokenizer(self) -> tokens.Tokenizer | None:
+        return tokens.load(self.args.tokenizer) if self.args.build_chat else None
+
+    def settings(self) -> dict:
+        args = self.args
+        names = ("template", "instruction", "max_tokens", "sample_size", "val_size", "repeat", "seed", "license", "source")
+        return {
+            "stage": "save", "input": os.path.relpath(self.folder, args.output),
+            "tokenizer": tokens.short_name(args.tokenizer), "build_chat": args.build_chat,
+            "matched_only": args.trajectory_matched_only, "sanitize": not args.no_sanitize,
+            **{name: getattr(args, name) for name in names},
+        }  # fmt: skip
+
+    def tasks(self):
+        for id in self.ids:
+            sample, traced = self.samples[id], self.trajectories.get(id)
+            source = store.digest(store.to_json(sample.to_row()) + (traced.text if traced else ""))
+            yield stage.Task(id, source, sample, sample.uuid)
+
+    def row(self, id: str) -> dataset.Row:
+        sample, traced = self.samples[id], self.trajectories.get(id)
+        reasoning, source = (traced.text, f"{self.folder.name}/{id}.txt") if traced else (sample.thinking, "sequential")
+        return dataset.build_row(
+            sample, reasoning, source, self.tokenizer,
+            instruction=self.args.instruction, deepseek=self.args.template == "deepseek",
+        )  # fmt: skip
+
+    def __call__(self, task: stage.Task) -> stage.Result:
+        if task.id not in self.drawn:
+            return stage.Result("rejected", "not_drawn")
+        if self.tokenizer and not self.args.no_sanitize and (token := dataset.special_token(task.payload, self.tokenizer)):
+            return stage.Result("rejected", "special_token", facts={"detail": token})
+        row = self.row(task.id)
+        facts = {"training_length": row.training_length}
+        if row.training_length > self.args.max_tokens:
+            return stage.Result("rejected", "over_max_tokens", facts=facts)
+        return stage.Result("ok", facts=facts)
+
+    def write(self, report: stage.Report, run: account.Account) -> None:
+        """All parquet files and cards; left alone when nothing changed and they are there."""
+        kept = [entry.id for entry in report.entries if entry.outcome == "ok"]
+        if not kept:
+            raise UserError(f"no row is left to save ({dict(Counter(entry.reason for entry in report.entries))})")
+        if not report.fresh and self.files(len(kept)):
+            return
+        rows = [self.row(id) for id in kept]
+        train, validation = dataset.split_validation(rows, self.args.val_size, self.args.seed)
+        name = self.args.output.name
+        for old in self.args.output.glob("*/*.parquet"):
+            old.unlink()
+        for folder, part, split, repeat in (
+            (f"sample_{len(train)}", train, "train", 1),
+            (f"sample_{len(train)}_{self.args.repeat}x", train, "train", self.args.repeat),
+            (f"val_{len(validation)}", validation, "val", 1),
+        ):
+            if part and not (split == "train" and folder.endswith("x") and repeat < 2):
+                card = dataset.card(f"{name}, {split}", self.facts(part, repeat, run), [item.settings for item in run.stages],
+                                    self.args.license, self.args.source or self.origin(run))  # fmt: skip
+                dataset.write(self.args.output / folder, part, card, split=split, repeat=repeat)
+
+    def files(self, rows: int) -> bool:
+        return any(self.args.output.glob("sample_*/train.parquet"))
+
+    def facts(self, rows: list[dataset.Row], repeat: int, run: account.Account) -> dict:
+        counts = {account.STAGES[item.stage]: len(item.passed) for item in run.stages}
+        read = {"read": len(run.stages[0].entries)} if run.stages else {}
+        return {"rows": len(rows) * repeat, "repeated": repeat, **read, **counts}
+
+    def origin(self, run: account.Account) -> str:
+        first = run.stage("collect")
+        return str(first.settings["dataset"]) if first else self.args.input.parent.name
+
+
+def tell(run: account.Account, saver: Saver, report: stage.Report) -> None:
+    """The funnel, the measures beside the published ones, and what to type next."""
+    print("\nWhat became of every sample\n" + account.tell(run, colour=sys.stdout.isatty()))
+    filtered = run.stage("filter")
+    if filtered:
+        saved = {entry.id for entry in report.entries if entry.outcome == "ok"}
+        rows = [measures for id, measures in stats.measures_of(filtered.entries).items() if id in saved]
+        over = sum(row.parallel_count > metrics.MAX_BLOCKS for row in rows)
+        print("\nThe rows saved, beside the published run\n" + stats.table(stats.summarize([
+            entry for entry in filtered.entries if entry.id in saved])))  # fmt: skip
+        if over:
+            print(f"  {over} rows have more than {metrics.MAX_BLOCKS} blocks: rollouts would be cut there")
+    output = account.relative(saver.args.output)
+    shown = next(iter(sorted(saver.args.output.glob("sample_*/train.parquet"))), None)
+    if shown:
+        print(f"\nLoad it:  datasets.load_dataset(\"parquet\", data_files=\"{account.relative(shown)}\")")
+    viewed = account.relative(filtered.folder) if filtered else output
+    print(f"Look at it:  python src/visualize_trajectories.py --root {viewed} --port 8899")
+
+
+if __name__ == "__main__":
+    stage.command(main)

@@ -1,0 +1,188 @@
+"""Rows of a source dataset, whatever it is kept in, as samples: the one place that knows the fields of others.
+
+A row is known in three forms: collected (`problem`, `thinking`, …), processed Polaris (`question`,
+`response_reasoning`, …) and chat (`messages`, the thinking between think tags in the assistant's turn).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver.dependencies import DEGENERATE_SHARE, looping
+from threadweaver.errors import UserError
+from threadweaver.markup import reserved_tag
+from threadweaver.store import Sample, read_jsonl
+
+MIN_CHARS = 400
+"""A shorter chain is `too_short`: two threads of it could not save the 200 characters a block has to."""
+
+_PROBLEM = ("problem", "question")
+_THINKING = ("thinking", "response_reasoning", "reasoning")
+_OUTPUT = ("output", "response_content", "response")
+_SOLUTION = ("solution", "ground_truth", "answer", "gold")
+_CORRECT = ("correctness", "correct", "is_correct")
+_SAFE_NAME = re.compile(r"[\w][\w.\-]*", re.ASCII)
+_THINK = re.compile(r"\A\s*<think>\n?(.*?)\n?</think>\s*(.*)\Z", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the source; `fields` is None when it could not be read, and `fault` says why."""
+
+    index: int
+    place: str
+    """File and line, or file and row: what an error message names."""
+    fields: Mapping | None
+    fault: str = ""
+
+
+def name_of(path: Path) -> str:
+    """The dataset's name, for uuids: the file's stem, or its folder's where the stem says nothing."""
+    stem = path.stem if path.is_file() else path.name
+    if stem in ("train", "val", "test", "data", "collected", "chains"):
+        stem = path.resolve().parent.name
+    return re.sub(r"[^\w.\-]+", "_", stem) or "dataset"
+
+
+def read_rows(path: Path, limit: int | None = None) -> Iterator[Row]:
+    """The first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order."""
+    for index, (place, fields, fault) in enumerate(_open(path)):
+        if limit is not None and index >= limit:
+            return
+        yield Row(index, place, fields, fault)
+
+
+def _open(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        raise UserError(f"the dataset {path} is not there: name another with --dataset_path (DATASET_PATH)")
+    if path.suffix in (".jsonl", ".json"):
+        return _jsonl(path)
+    if path.suffix == ".parquet":
+        return _parquet([path])
+    raise UserError(f"{path} is no .jsonl, no .parquet and no dataset folder")
+
+
+def _folder(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+    if (path / "dataset_dict.json").is_file():
+        splits = json.loads((path / "dataset_dict.json").read_text())["splits"]
+        path = path / ("train" if "train" in splits else splits[0])
+    if (path / "state.json").is_file():
+        return _arrow(path)
+    files = sorted(path.rglob("*.parquet"))
+    if any("train" in file.stem for file in files):
+        files = [file for file in files if "train" in file.stem]
+    if files:
+        return _parquet(files)
+    lists = sorted(path.glob("*.jsonl"))
+    if len(lists) == 1:
+        return _jsonl(lists[0])
+    raise UserError(f"{path} holds no dataset (parquet, arrow, or a single .jsonl): name another with --dataset_path")
+
+
+def _jsonl(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+    for number, value, fault in read_jsonl(path):
+        fields = value if isinstance(value, dict) else None
+        yield f"{path}, line {number}", fields, fault or ("" if fields else "not a JSON object")
+
+
+def _parquet(files: list[Path]) -> Iterator[tuple[str, Mapping | None, str]]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    for path in files:
+        try:
+            file, row = parquet.ParquetFile(path), 0
+            for batch in file.iter_batches(batch_size=256):
+                for fields in batch.to_pylist():
+                    yield f"{path}, row {row}", fields, ""
+                    row += 1
+        except pyarrow.ArrowException as error:
+            raise UserError(f"{path} cannot be read as parquet ({str(error)[:120]})") from None
+
+
+def _arrow(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+    from datasets import load_from_disk
+
+    for row, fields in enumerate(load_from_disk(str(path))):
+        yield f"{path}, row {row}", fields, ""
+
+
+def to_sample(row: Row, dataset: str) -> Sample:
+    """The sample a row holds. Raises ValueError saying what is missing.
+
+    `<i>` is the row's number in the source. A uuid that does not end in it, or cannot name a file, is kept as
+    `source_uuid` and replaced by `<dataset>-<i>`.
+    """
+    if row.fields is None:
+        raise ValueError(row.fault)
+    fields = dict(row.fields)
+    if "messages" in fields and not any(name in fields for name in _THINKING):
+        fields |= _from_messages(fields.pop("messages"))
+    problem, thinking = _take(fields, _PROBLEM), _take(fields, _THINKING)
+    if not isinstance(problem, str) or not problem.strip():
+        raise ValueError(f"no problem (one of {', '.join(_PROBLEM)})")
+    if not isinstance(thinking, str):
+        raise ValueError(f"no chain (one of {', '.join(_THINKING)}, or messages)")
+    reward = fields.get("reward_model")
+    solution = _take(fields, _SOLUTION)
+    if solution is None and isinstance(reward, Mapping):
+        solution = reward.get("ground_truth")
+    correctness = _take(fields, _CORRECT)
+    given = fields.pop("uuid", None)
+    uuid = f"{dataset}-{row.index}"
+    if isinstance(given, str) and given.endswith(f"-{row.index}") and _SAFE_NAME.fullmatch(given):
+        uuid = given
+    elif given is not None:
+        fields["source_uuid"] = str(given)
+    return Sample(
+        index=row.index, uuid=uuid, problem=problem, thinking=thinking, output=_take(fields, _OUTPUT) or "",
+        solution="" if solution is None else solution,
+        correctness=bool(correctness) if correctness is not None else None,
+        extra={key: value for key, value in fields.items() if _is_plain(value)},
+    )  # fmt: skip
+
+
+def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
+    """The code of why a chain is not collected, or None."""
+    if sample.correctness is False and not keep_wrong:
+        return "wrong"
+    if reserved_tag(sample.thinking) or any(reserved_tag(text, think=False) for text in (sample.problem, sample.output)):
+        return "contains_markup"
+    if len(sample.thinking.strip()) < MIN_CHARS:
+        return "too_short"
+    if looping(sample.thinking) >= DEGENERATE_SHARE:
+        return "looping"
+    return None
+
+
+def _take(fields: dict, names: tuple[str, ...]) -> object:
+    """The first of these fields that holds something; all of them are taken out of the row."""
+    values = [fields.pop(name, None) for name in names]
+    return next((value for value in values if value is not None), None)
+
+
+def _from_messages(messages: object) -> dict:
+    try:
+        user = next(turn["content"] for turn in messages if turn["role"] == "user")
+        assistant = next(turn["content"] for turn in reversed(messages) if turn["role"] == "assistant")
+    except (StopIteration, TypeError, KeyError):
+        return {}
+    match = _THINK.match(assistant)
+    return {"problem": user, "thinking": match.group(1), "output": match.group(2)} if match else {"problem": user}
+
+
+def _is_plain(value: object) -> bool:
+    """What JSON can carry; null columns of a parquet are dropped."""
+    if value is None:
+        return False
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

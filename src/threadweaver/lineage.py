@@ -1,0 +1,72 @@
+"""A sample on its way through stages 2 to 5: the trajectory in `<i>.txt`, its lineage in `trace/<i>.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver import edits, store
+from threadweaver.edits import Record
+from threadweaver.errors import UserError
+from threadweaver.stage import Task
+
+TRACE = "trace"
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """`record` is None for a trajectory that comes from elsewhere without a trace."""
+
+    id: str
+    text: str
+    record: Record | None
+
+    @property
+    def problem(self) -> str:
+        return self.record.problem if self.record else ""
+
+
+def read(path: Path) -> Traced:
+    """One sample of a stage's folder; raises UserError when its trace is damaged."""
+    return Traced(path.stem, store.read_sample(path), _read_record(path))
+
+
+def _read_record(path: Path) -> Record | None:
+    trace = path.parent / TRACE / f"{path.stem}.json"
+    if not trace.is_file():
+        return None
+    try:
+        return Record.from_json(store.read_text(trace))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{trace} is damaged ({error}): run the stage that wrote it again with --overwrite") from None
+
+
+def tasks(paths: list[Path], context: str = "") -> Iterator[Task]:
+    """One task a file; its payload is Traced. `context` is hashed with it: what else decides the result."""
+    for path in paths:
+        sample = read(path)
+        source = store.digest(sample.text + (sample.record.to_json() if sample.record else "") + context)
+        yield Task(path.stem, source, sample, sample.record.uuid if sample.record else "")
+
+
+def files(id: str, text: str, record: Record | None) -> dict[str, str]:
+    """What a stage writes for a sample."""
+    written = {f"{id}.txt": text + "\n"}
+    if record:
+        written |= {f"{TRACE}/{id}.json": record.to_json(), f"{TRACE}/{id}.txt": record.describe()}
+    return written
+
+
+def bare_record(trajectory_blocks: tuple, id: str) -> Record:
+    """A record for a trajectory without a trace, so that later edits can at least be told (its chain is unknown)."""
+    blocks = tuple(
+        edits.BlockRecord(0, 0, tuple(edits.ThreadRecord(0, 0) for _ in block.threads)) for block in trajectory_blocks
+    )
+    return Record(int(id) if id.isdigit() else 0, id, "", "", None, "", 0, 0, blocks)
+
+
+
+def is_of(record: Record, chain: str) -> bool:
+    """Whether a record was made from this chain."""
+    return record.sha256 == edits.fingerprint(chain)

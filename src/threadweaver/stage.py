@@ -1,0 +1,308 @@
+"""Run a function over samples: concurrency, progress, failures, resume, exit code; the flags all commands share."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import inspect
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadweaver.errors import UserError
+from threadweaver.store import LOSSES, OUTCOMES, Entry, StageFolder, sample_key
+
+DEFAULT_MAX_FAILED = "0.1"
+"""Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is no accident."""
+DEFAULT_WORKERS = 128
+"""Calls in flight at the most, as in the published run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One sample to be worked on. `source` is the hash of all that goes in."""
+
+    id: str
+    source: str
+    payload: object
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a stage says of a sample: an outcome of store.OUTCOMES, a reason code where something was lost."""
+
+    outcome: str
+    reason: str | None = None
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+Work = Callable[[Task], Result | Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of every sample of a stage, in order; `fresh` counts those done in this run."""
+
+    entries: tuple[Entry, ...]
+    fresh: int
+    seconds: float
+
+    def count(self, outcome: str) -> int:
+        return sum(entry.outcome == outcome for entry in self.entries)
+
+    @property
+    def failed(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.outcome == "failed"]
+
+
+def run(
+    tasks: Iterable[Task],
+    work: Work,
+    folder: StageFolder,
+    *,
+    total: int,
+    title: str,
+    workers: int = 1,
+    around: AbstractAsyncContextManager | None = None,
+) -> Report:
+    """Work on every task that is not done yet and close the folder's account.
+
+    An async `work` has up to `workers` samples under way at once, inside `around`; a plain one runs one after the
+    other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure.
+    """
+    begun = time.monotonic()
+    entries: list[Entry] = []
+    fresh = 0
+    with _progress(total, title) as bar:
+
+        def pending() -> Iterator[Task]:
+            for task in tasks:
+                if entry := folder.finished(task.id, task.source):
+                    entries.append(entry)
+                    bar.update()
+                else:
+                    yield task
+
+        def done(task: Task, result: Result) -> None:
+            nonlocal fresh
+            fresh += 1
+            entry = Entry(task.id, result.outcome, result.reason, task.uuid, task.source, facts=result.facts)
+            entries.append(folder.put(entry, result.files))
+            bar.update()
+
+        if inspect.iscoroutinefunction(work):
+            asyncio.run(_run_async(pending(), work, done, workers, around))
+        else:
+            for task in pending():
+                done(task, _guarded(work, task))
+    folder.close_account(entries)
+    ordered = sorted(entries, key=lambda entry: sample_key(entry.id))
+    return Report(tuple(ordered), fresh, time.monotonic() - begun)
+
+
+async def _run_async(
+    tasks: Iterator[Task],
+    work: Work,
+    done: Callable[[Task, Result], None],
+    workers: int,
+    around: AbstractAsyncContextManager | None,
+) -> None:
+    async def worker() -> None:
+        for task in tasks:  # one iterator, shared: each takes the next sample
+            try:
+                result = await work(task)
+            except (UserError, OSError) as error:
+                raise error
+            except Exception as error:
+                result = _crash(error)
+            done(task, result)
+
+    try:
+        async with around or nullcontext(), asyncio.TaskGroup() as group:
+            for _ in range(max(1, workers)):
+                group.create_task(worker())
+    except* UserError as stopped:
+        raise _first(stopped) from None
+    except* OSError as stopped:
+        raise _first(stopped) from None
+
+
+def _guarded(work: Work, task: Task) -> Result:
+    try:
+        return work(task)
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        return _crash(error)
+
+
+def _crash(error: Exception) -> Result:
+    """A fault of ours: told by name and place, so that it can be mended; the run goes on."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return Result("failed", "crash", facts={"error": f"{type(error).__name__}: {error} ({where})"[:300]})
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _progress(total: int, title: str):
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=title, unit=" samples", delay=2, disable=None, leave=False, file=sys.stderr)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# what a command says
+
+
+def tell(title: str, report: Report, folder: Path) -> None:
+    """One line on stdout: what became of the samples, and where they are."""
+    total = len(report.entries)
+    counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
+    if not report.fresh and total:
+        print(f"{title}: nothing to do, all {total} samples are done ({counts}) in {folder}")
+        return
+    kept = f", {total - report.fresh} of them from before" if total > report.fresh else ""
+    print(f"{title}: {total} samples{kept}: {counts or 'none'} · {report.seconds:.1f} s → {folder}")
+    reasons = Counter((entry.outcome, entry.reason) for entry in report.entries if entry.outcome in LOSSES)
+    for (outcome, reason), count in reasons.most_common():
+        ids = [entry.id for entry in report.entries if (entry.outcome, entry.reason) == (outcome, reason)]
+        shown = ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
+        print(f"  {outcome}: {reason} {count} ({shown})")
+
+
+def exit_code(report: Report, max_failed: str) -> int:
+    """0, or 1 when more samples failed than allowed (each is named on stderr)."""
+    failed = report.failed
+    if len(failed) <= allowed_failures(max_failed, len(report.entries)):
+        return 0
+    examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
+    print(
+        f"{len(failed)} of {len(report.entries)} samples failed, more than --max-failed {max_failed} allows "
+        f"({examples}): run again to do only these, or allow more",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def allowed_failures(max_failed: str, total: int) -> int:
+    """A count (`3`) or a fraction (`0.05`, `5%`) of `total`; raises UserError when it is neither."""
+    text = str(max_failed).strip()
+    try:
+        if text.endswith("%"):
+            return int(float(text[:-1]) / 100 * total)
+        return int(text) if text.isdigit() else int(_fraction(text) * total)
+    except ValueError:
+        raise UserError(f"--max-failed takes a count or a fraction below 1, not {max_failed!r}") from None
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError(text)
+    return value
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# flags and the edge of a command
+
+
+_SHARED = {
+    "--annotator": {}, "--tokenizer": {}, "--workers": {}, "--openai-model": {}, "--in-cost-per-million": {},
+    "--out-cost-per-million": {}, "--use-chat-completions": {"action": "store_true"}, "--base-url": {},
+    "--extra-body": {}, "--ledger": {}, "--key-path": {}, "--retry-failed": {"action": "store_true"}, "--max-cost": {},
+    "--offline": {"action": "store_true"}, "--service-tier": {}, "--effort": {}, "--verbosity": {}, "--prompt": {},
+}  # fmt: skip
+"""Flags that run.sh may pass to all commands, with what argparse has to know of them."""
+
+
+class Flags(argparse.ArgumentParser):
+    """A parser that takes every flag with underscores and with hyphens, and no abbreviations."""
+
+    def __init__(self, doc: str):
+        super().__init__(
+            description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+
+    def add_argument(self, *names, **options):
+        spellings = dict.fromkeys(
+            spelling
+            for name in names
+            for spelling in ((name, _respell(name, "_", "-"), _respell(name, "-", "_")) if name[:2] == "--" else (name,))
+        )
+        return super().add_argument(*spellings, **options)
+
+    def obsolete(self, *names: str, **options) -> None:
+        """A flag of the published commands that no longer means anything: taken, and told once."""
+        for name in names:
+            self.add_argument(name, help=argparse.SUPPRESS, action=_Obsolete, **options)
+
+    def add_common(self, *, max_failed: str = DEFAULT_MAX_FAILED) -> None:
+        """The flags of every command. Those that one has no use for it takes in silence, so that run.sh can pass
+        the same flags to all."""
+        self.add_argument("--overwrite", action="store_true", help="make the output anew")
+        self.add_argument(
+            "--max-failed", default=max_failed, metavar="N", help=f"failed samples allowed, a count or a fraction ({max_failed})"
+        )
+
+        known = set(self._option_string_actions)
+        for name, options in _SHARED.items():
+            if name not in known:
+                self.add_argument(name, help=argparse.SUPPRESS, **options)
+
+    def error(self, message: str):
+        print(f"{self.prog}: {message}; --help tells the flags", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class _Obsolete(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        print(f"{option_string} has no effect any more and is passed over", file=sys.stderr)
+
+
+def _respell(name: str, old: str, new: str) -> str:
+    return "--" + name[2:].replace(old, new)
+
+
+def command(main: Callable[[Sequence[str] | None], int]) -> None:
+    """Run a command's `main` and turn its end into an exit code: 0, 1 (samples failed), 2 (the user's to mend), 130."""
+    try:
+        code = main(None)
+    except UserError as error:
+        print(_one_line(str(error)), file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("stopped: what is done is kept, and the same command goes on from there", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except OSError as error:
+        print(_one_line(describe_os_error(error)), file=sys.stderr)
+        code = 2
+    raise SystemExit(code)
+
+
+def describe_os_error(error: OSError) -> str:
+    """One line for a full disk, a missing permission and the like."""
+    name = error.filename or "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left to write {name}: make room and run the same command again; what is done is kept"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{name} may not be written or read ({error.strerror}): change its permissions or name another --output"
+    return f"{error.strerror or error} ({name})"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))

@@ -1,0 +1,126 @@
+"""Statistics of accepted trajectories: a summary, a histogram of each measure, the extremes, a table for the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from threadweaver import metrics
+from threadweaver.metrics import Measures
+from threadweaver.store import Entry, to_json, write_atomic
+
+EXTREMES = 5
+"""Trajectories named at each end of each measure."""
+
+_LABELS = {
+    "total_num_tokens": "tokens a trajectory",
+    "num_tokens_in_the_longest_thread": "tokens on the critical path",
+    "acceleration_ratio": "acceleration ratio",
+    "parallel_ratio": "parallel ratio",
+    "parallel_count": "blocks a trajectory",
+    "avg_threads_per_parallel_block": "threads a block",
+    "avg_thread_length": "tokens a thread",
+    "avg_tokens_per_parallel_block": "tokens a block",
+    "avg_outlines_block_length": "tokens of outlines a block",
+    "avg_conclusion_block_length": "tokens of conclusion a block",
+    "training_length": "training length (tokens)",
+}
+
+
+def measures_of(entries: Sequence[Entry]) -> dict[str, Measures]:
+    """Sample id -> measures, of the accepted ones, in the order of the account."""
+    return {
+        entry.id: Measures(**entry.facts["measures"])
+        for entry in entries
+        if entry.outcome == "ok" and "measures" in entry.facts
+    }
+
+
+def summarize(entries: Sequence[Entry]) -> dict:
+    rows = list(measures_of(entries).values())
+    conserved = Counter(str(entry.facts.get("conserved")) for entry in entries)
+    return {
+        "samples": len(entries),
+        "accepted": len(rows),
+        "rejected": dict(Counter(entry.reason for entry in entries if entry.outcome == "rejected").most_common()),
+        "speedup": metrics.speedup(rows),
+        "over_15_blocks": sum(row.parallel_count > metrics.MAX_BLOCKS for row in rows),
+        "conservation": {"held": conserved["True"], "broken": conserved["False"], "unchecked": conserved["None"]},
+        "measures": metrics.summarize(rows),
+        "published": {**metrics.PUBLISHED, "speedup": metrics.PUBLISHED_SPEEDUP},
+    }
+
+
+def write(folder: Path, name: str, summary: dict, entries: Sequence[Entry], *, fresh: bool) -> None:
+    """The sidecar folder; drawn again only when something changed or is missing."""
+    path = folder / name
+    text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+    if not fresh and path.is_file() and path.read_text() == text:
+        return
+    rows = measures_of(entries)
+    lines = [to_json({"id": id, **_plain(row)}) for id, row in rows.items()]
+    write_atomic(folder / "trajectories.jsonl", "".join(line + "\n" for line in lines))
+    write_atomic(folder / "extremes.json", json.dumps(extremes(rows), indent=1) + "\n")
+    if rows:
+        for measure in _LABELS:
+            write_atomic(folder / f"{measure}.png", histogram(measure, [getattr(row, measure) for row in rows.values()]))
+    write_atomic(path, text)
+
+
+def _plain(row: Measures) -> dict:
+    return {name: getattr(row, name) for name in _LABELS}
+
+
+def extremes(rows: dict[str, Measures]) -> dict:
+    """Of each measure, the ids with the highest and the lowest values, each with its value."""
+    result = {}
+    for name in _LABELS:
+        ordered = sorted(((getattr(row, name), id) for id, row in rows.items()), key=lambda pair: (pair[0], pair[1]))
+        ends = {"lowest": ordered[:EXTREMES], "highest": ordered[::-1][:EXTREMES]}
+        result[name] = {end: [{"id": id, "value": value} for value, id in pairs] for end, pairs in ends.items()}
+    return result
+
+
+def histogram(measure: str, values: Sequence[float]) -> bytes:
+    """A PNG, the same bytes for the same values; the mean is marked, and the published one where there is one."""
+    from io import BytesIO
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.hist(values, bins=min(30, max(5, len(set(values)))), color="#4c72b0", edgecolor="white", linewidth=0.5)
+    mean = sum(values) / len(values)
+    axes.axvline(mean, color="#c44e52", linewidth=1.5, label=f"mean {mean:,.4g}")
+    if measure in metrics.PUBLISHED:
+        published = metrics.PUBLISHED[measure]
+        axes.axvline(published, color="#8c8c8c", linewidth=1.5, linestyle="--", label=f"published {published:,.4g}")
+    axes.set_xlabel(_LABELS[measure])
+    axes.set_ylabel("trajectories")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")
+    out = BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def table(summary: dict) -> str:
+    """The measures, one a line: mean, min, max, std, and the published mean."""
+    if not summary["accepted"]:
+        return "  nothing was accepted, so there is nothing to measure"
+    lines = [f"  {'':30}{'mean':>10}{'min':>10}{'max':>10}{'std':>10}{'published':>11}"]
+    for name, label in _LABELS.items():
+        row = summary["measures"][name]
+        cells = "".join(f"{_number(row[key]):>10}" for key in ("mean", "min", "max", "std"))
+        published = metrics.PUBLISHED.get(name)
+        lines.append(f"  {label:30}{cells}{_number(published) if published else '':>11}")
+    lines.append(f"  {'speedup (self-parallelism)':30}{_number(summary['speedup']):>10}{'':30}{_number(metrics.PUBLISHED_SPEEDUP):>11}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
