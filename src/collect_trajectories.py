@@ -39,7 +39,7 @@ def main(argv: list[str] | None) -> int:
     settings = {
         "stage": "collect", "input": os.path.relpath(args.dataset_path, output), "dataset": dataset,
         "max_samples": args.max_samples, "keep_wrong": args.keep_wrong,
-    }  # fmt: skip
+    }
 
     def work(task: stage.Task) -> stage.Result:
         candidate: Candidate = task.payload

@@ -27,7 +27,7 @@ def flags() -> stage.Flags:
     parser.add_argument(
         "--filter-diff-threshold", type=int, default=extract.FILTER_DIFF_THRESHOLD,
         help="characters a block's threads must hold beside the longest one (200)",
-    )  # fmt: skip
+    )
     parser.add_argument("--no-merge-dependent", action="store_true", help="keep threads apart that surely depend")
     parser.add_argument("--dry-run", action="store_true", help="say what would be marked, write nothing")
     parser.obsolete("--encoding")
@@ -56,7 +56,7 @@ def main(argv: list[str] | None) -> int:
         "stage": "parallel", "input": os.path.relpath(args.annotations, args.output_dir),
         "chains": os.path.relpath(args.trajectory, args.output_dir),
         "filter_diff_threshold": args.filter_diff_threshold, "merge_dependent": not args.no_merge_dependent,
-    }  # fmt: skip
+    }
 
     def work(task: stage.Task) -> stage.Result:
         return mark(task.payload, args)
@@ -76,7 +76,7 @@ def mark(pair: Pair, args) -> stage.Result:
         "blocks": len(blocks), "threads": sum(len(block.threads) for block in blocks),
         "unused": [item.code for item in unused],
         "problems": [note["code"] for note in found.record.notes if note["kind"] == "annotation"],
-    }  # fmt: skip
+    }
     files = lineage.files(pair.id, found.trajectory, found.record)
     return stage.Result("ok" if blocks else "unchanged", None if blocks else "no_block", files, facts)
 
@@ -87,11 +87,11 @@ def extracted(pair: Pair, args) -> extract.Extraction:
     record = Record(
         sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
         fingerprint(pair.chain), len(pair.chain), len(chain_lines),
-    )  # fmt: skip
+    )
     return extract.extract(
         pair.chain, annotation.parse(pair.annotation, chain_lines), record,
         threshold=args.filter_diff_threshold, merge_dependent=not args.no_merge_dependent,
-    )  # fmt: skip
+    )
 
 
 def describe(pair: Pair, args) -> str:
@@ -106,8 +106,8 @@ def describe(pair: Pair, args) -> str:
 def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
     """Every chain with its annotation, joined by the uuid that collected.jsonl gives it."""
     chains = store.list_samples(trajectory)
-    if not chains:
-        raise UserError(f"{trajectory} holds no chains (<i>.txt): run src/collect_trajectories.py first")
+    if annotations.is_file() and len(chains) > 1:
+        raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(chains)} chains: name one <i>.txt")
     collected = (trajectory.parent if trajectory.is_file() else trajectory) / "collected.jsonl"
     samples = {str(item.index): item for item in store.read_collected(collected)} if collected.is_file() else {}
     for path in chains:
@@ -116,7 +116,7 @@ def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
         if sample and sample.thinking != chain:
             raise UserError(f"{path} is not the chain that {collected} holds: collect anew with --overwrite")
         file = annotations if annotations.is_file() else annotation_of(path.stem, sample, annotations)
-        sample = sample or store.Sample(int(path.stem) if path.stem.isdigit() else 0, path.stem, "", chain)
+        sample = sample or store.Sample(int(path.stem) if path.stem.isdecimal() else 0, path.stem, "", chain)
         yield Pair(path.stem, sample, chain, store.read_text(file) if file else None)
 
 

@@ -38,7 +38,7 @@ def flags() -> stage.Flags:
     parser.add_argument("--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines")
     parser.add_argument("--keep_first", type=int, default=20, help="lines kept by --strip_reasoning at the beginning (20)")
     parser.add_argument("--keep_last", type=int, default=20, help="and at the end (20)")
-    parser.obsolete("--workers", "--chunk-size", "--executor-type")
+    parser.obsolete("--chunk-size", "--executor-type")
     parser.add_common()
     return parser
 
@@ -54,7 +54,7 @@ def main(argv: list[str] | None) -> int:
         "stage": "filter", "input": os.path.relpath(source, args.output), "tokenizer": judge.tokenizer_name,
         "text_column": args.text_column if args.dataset else None, "stripped": args.strip_reasoning,
         **asdict(rules),
-    }  # fmt: skip
+    }
     paths = store.list_samples(args.input, args.glob) if args.input else []
     pending = lineage.tasks(paths) if args.input else column_tasks(args.dataset, args.text_column)
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:

@@ -36,7 +36,7 @@ def main(argv: list[str] | None) -> int:
     settings = {
         "stage": "outlines", "input": os.path.relpath(args.input, args.output), "ctx_lines": args.ctx_lines,
         **annotator.settings(),
-    }  # fmt: skip
+    }
 
     async def work(task: stage.Task) -> stage.Result:
         return await outlined(task.payload, annotator, args.ctx_lines)

@@ -2,7 +2,7 @@
 
 Reads   collected.jsonl (--input), the accepted trajectories (--trajectory-glob) with their traces
 Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parquet, with --val-size also
-        <output>/val_<m>/val.parquet; a card (README.md) in each
+        <output>/val_<m>/val.parquet; a card (README.md) in each; beside the collected folder <…>_report.html and .json
 Calls   nothing
 Exits   0; 2 something to mend, said in one line
 Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input data/sample_24samples/collected.jsonl --trajectory-glob 'data/sample_24samples_step5_v1_v1_v1/*.txt' --output dataset/sample_24samples_v111
@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from threadweaver import account, chat, dataset, lineage, metrics, stage, stats, store, tokens
+from threadweaver import report as report_page
 from threadweaver.errors import UserError
 
 MAX_TOKENS = 40960
@@ -60,8 +61,16 @@ def main(argv: list[str] | None) -> int:
         account.check(run)
         saver.write(report, run)
     stage.tell("save", report, args.output)
+    page = report_page.write(run, report_stem(args.input))
     tell(run, saver, report)
+    print(f"The account as a page:  {account.relative(page)}")
     return stage.exit_code(report, args.max_failed)
+
+
+def report_stem(collected: Path) -> Path:
+    """Beside the run's folders: data/<NAME>_<N>samples_report."""
+    folder = collected.parent if collected.is_file() else collected
+    return folder.with_name(f"{folder.name}_report")
 
 
 def read_trajectories(args, samples: dict[str, store.Sample]) -> dict[str, lineage.Traced]:
@@ -106,7 +115,7 @@ class Saver:
             "tokenizer": tokens.short_name(args.tokenizer), "build_chat": args.build_chat,
             "matched_only": args.trajectory_matched_only, "sanitize": not args.no_sanitize,
             **{name: getattr(args, name) for name in names},
-        }  # fmt: skip
+        }
 
     def tasks(self):
         for id in self.ids:
@@ -120,7 +129,7 @@ class Saver:
         return dataset.build_row(
             sample, reasoning, source, self.tokenizer,
             instruction=self.args.instruction, deepseek=self.args.template == "deepseek",
-        )  # fmt: skip
+        )
 
     def __call__(self, task: stage.Task) -> stage.Result:
         if task.id not in self.drawn:
@@ -152,7 +161,7 @@ class Saver:
         ):
             if part and not (split == "train" and folder.endswith("x") and repeat < 2):
                 card = dataset.card(f"{name}, {split}", self.facts(part, repeat, run), [item.settings for item in run.stages],
-                                    self.args.license, self.args.source or self.origin(run))  # fmt: skip
+                                    self.args.license, self.args.source or self.origin(run))
                 dataset.write(self.args.output / folder, part, card, split=split, repeat=repeat)
 
     def files(self, rows: int) -> bool:
@@ -174,11 +183,9 @@ def tell(run: account.Account, saver: Saver, report: stage.Report) -> None:
     filtered = run.stage("filter")
     if filtered:
         saved = {entry.id for entry in report.entries if entry.outcome == "ok"}
-        rows = [measures for id, measures in stats.measures_of(filtered.entries).items() if id in saved]
-        over = sum(row.parallel_count > metrics.MAX_BLOCKS for row in rows)
-        print("\nThe rows saved, beside the published run\n" + stats.table(stats.summarize([
-            entry for entry in filtered.entries if entry.id in saved])))  # fmt: skip
-        if over:
+        summary = stats.summarize([entry for entry in filtered.entries if entry.id in saved])
+        print("\nThe rows saved, beside the published run\n" + stats.comparison(summary))
+        if over := summary["over_15_blocks"]:
             print(f"  {over} rows have more than {metrics.MAX_BLOCKS} blocks: rollouts would be cut there")
     output = account.relative(saver.args.output)
     shown = next(iter(sorted(saver.args.output.glob("sample_*/train.parquet"))), None)

@@ -34,7 +34,7 @@ def main() -> None:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(SPECIAL) - len(TAGS), show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-    )  # fmt: skip
+    )
     texts = [row[field] for row in rows for field in ("problem", "thinking", "output")]
     tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 
 
 class Code(StrEnum):
@@ -102,11 +103,11 @@ def number_lines(text: str) -> str:
 
 _DASH = r"\s*(?:-|–|—|\.\.+|…|to|through)\s*"
 _RANGE = re.compile(rf"\bL(?:ines?)?\.?\s*(\d{{1,9}})(?:{_DASH}(?:L(?:ines?)?\.?\s*)?(\d{{1,9}}))?", re.I)
-_BRACKETED = re.compile(r"[(\[]\s*(?:range\s*:)?\s*(?=L)([^()\[\]]*)[)\]]", re.I)
-_STEP = re.compile(r"^[\s>*\-•]*\**S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
+_BRACKETED = re.compile(r"[(\[]\s*+(?:range\s*+:\s*+)?(?=L)([^()\[\]]*)[)\]]", re.I)
+_STEP = re.compile(r"^[\s>*\-•]*+S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
 _TAG_LINE = re.compile(r"^[\s>*\-•]*(</?(?:parallel|thread)>)(.*)$", re.I)
-_CHECK = re.compile(r"\bcheck\s*(?:is|:|=)?\s*(passed|failed|pass|fail)\b", re.I)
-_REASON = re.compile(r"\[?\s*(?:parallel\s+)?reason\s*:\s*(.*?)\s*\]?\s*$", re.I)
+_CHECK = re.compile(r"\bcheck\s*+(?:(?:is|[:=])\s*+)?(passed|failed|pass|fail)\b", re.I)
+_REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 
 
 def parse(text: str, chain_lines: Sequence[str]) -> Annotation:
@@ -151,7 +152,7 @@ class _Reader:
         if match := _TAG_LINE.match(line):
             tag, rest = match.group(1).lower(), match.group(2)
             {"<parallel>": self._open_block, "<thread>": self._open_thread,
-             "</thread>": self._close_thread, "</parallel>": self._close_block}[tag](rest)  # fmt: skip
+             "</thread>": self._close_thread, "</parallel>": self._close_block}[tag](rest)
         elif match := _STEP.match(line):
             step = Step(match.group(1), _description(match.group(2)), read_range(match.group(2)))
             self.steps.append(step)
@@ -172,7 +173,7 @@ class _Reader:
         self._opened += 1
         self._threads, self._thread_steps, self._own, self._depth = [], None, [], 0
         match = _REASON.search(rest)
-        self._reason = match.group(1) if match else rest.strip(" []")
+        self._reason = match.group(1).strip().removesuffix("]").strip() if match else rest.strip(" []")
 
     def _open_thread(self, rest: str) -> None:
         if self._depth:
@@ -277,7 +278,7 @@ def _clip(block: BlockNote, n_lines: int) -> tuple[list[ThreadNote], list[Proble
 
 
 def _hold_neighbours(threads: Sequence[ThreadNote], chain_lines: Sequence[str], block: int) -> Iterator[Problem]:
-    for at, (one, two) in enumerate(zip(threads, threads[1:], strict=False), 1):
+    for at, (one, two) in enumerate(pairwise(threads), 1):
         if not one.lines or not two.lines:
             continue
         if one.lines.overlaps(two.lines):

@@ -145,7 +145,7 @@ def to_sample(row: Row, dataset: str) -> Sample:
         solution="" if solution is None else solution,
         correctness=bool(correctness) if correctness is not None else None,
         extra={key: value for key, value in fields.items() if _is_plain(value)},
-    )  # fmt: skip
+    )
 
 
 def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:

@@ -95,7 +95,7 @@ def _schema(rows: Sequence[Row], pa):
     kinds = {
         "correctness": pa.bool_(), "num_qwen_tokens": pa.int64(), "num_deepseek_tokens": pa.int64(),
         "raw_messages": pa.list_(turn),
-    }  # fmt: skip
+    }
     return pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0].columns])
 
 
@@ -109,7 +109,8 @@ def card(name: str, facts: Mapping[str, object], settings: Sequence[Mapping], li
     head = ["---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning"]
     head += [f"license: {licence}"] if licence else []
     counts = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in facts.items())
-    stages = "\n".join(f"| {item['stage']} | `{to_json({k: v for k, v in item.items() if k != 'stage'})}` |" for item in settings)
+    shown = [{key: value for key, value in item.items() if key not in ("stage", "input", "chains")} for item in settings]
+    stages = "\n".join(f"| {item['stage']} | `{to_json(rest)}` |" for item, rest in zip(settings, shown, strict=True))
     return "\n".join(
         [
             *head, "---", "", f"# {name}", "",
@@ -123,4 +124,4 @@ def card(name: str, facts: Mapping[str, object], settings: Sequence[Mapping], li
             "| count | |", "|---|---|", counts, "",
             "Settings of the stages that made it:", "", "| stage | settings |", "|---|---|", stages, "",
         ]
-    )  # fmt: skip
+    )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 from threadweaver import markup
 
@@ -71,7 +72,16 @@ _N_COMMANDS = frozenset(
     "nobreak nolimits nonumber normalsize not notag notin nparallel nprec nrightarrow nsim nsubseteq nsucc "
     "nsupseteq nu nwarrow".split()
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)|\t(?=[a-z])")
+# a lone surrogate (half of a truncated escape) cannot be written as UTF-8
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]|\r(?!\n)|\t(?=[a-z])")
+# What is left of such a command when its backslash and n were read as a line break; where the rest is a word of
+# prose too ("less", "u"), only white space or an opening bracket before it tells.
+_PROSE_RESTS = frozenset({"e", "i", "u", "less", "mid", "parallel", "exists"})
+_LOST_N = re.compile(
+    rf"(?:\n(?:{'|'.join(sorted({name[1:] for name in _N_COMMANDS} - _PROSE_RESTS))})"
+    rf"|(?<=[ $({{\[|])\n(?:{'|'.join(sorted(_PROSE_RESTS))}))(?![A-Za-z])"
+)
+_ARRAY = re.compile(r"\[\s*+[{\]]")
 
 
 def parse_reply(text: str, passage: str = "") -> list[Replacement]:
@@ -96,23 +106,31 @@ def parse_reply(text: str, passage: str = "") -> list[Replacement]:
 
 
 def _candidate_arrays(text: str) -> list[str]:
-    """Balanced […] of the reply, the longest first; an empty array counts only when nothing else is there."""
-    found, depth, start, at = [], 0, 0, 0
+    """Balanced […] of the reply that begin with an object, the longest first; an empty array counts only when
+    nothing else is there."""
+    found, at = [], 0
+    while opening := _ARRAY.search(text, at):
+        end = _array_end(text, opening.start())
+        if end:
+            found.append(text[opening.start() : end])
+        at = end or opening.end()
+    objects = [raw for raw in found if "{" in raw]
+    return sorted(objects, key=len, reverse=True) or found[:1]
+
+
+def _array_end(text: str, start: int) -> int | None:
+    """Where the array that opens at `start` ends; brackets inside its strings do not count."""
+    depth, at = 0, start
     while at < len(text):
         char = text[at]
-        if char == '"' and depth and (match := _STRING.match(text, at)):
+        if char == '"' and (match := _STRING.match(text, at)):
             at = match.end()
             continue
-        if char == "[":
-            start = at if depth == 0 else start
-            depth += 1
-        elif char == "]" and depth:
-            depth -= 1
-            if depth == 0:
-                found.append(text[start : at + 1])
+        depth += (char == "[") - (char == "]")
         at += 1
-    objects = [raw for raw in found if "{" in raw or not raw[1:-1].strip()]
-    return sorted(objects, key=len, reverse=True)
+        if depth == 0:
+            return at
+    return None
 
 
 def _readings(raw: str) -> list[object]:
@@ -167,8 +185,9 @@ def _replacements(value: object) -> list[Replacement]:
 
 def _fit(reading: Sequence[Replacement], passage: str) -> tuple[int, int]:
     found = sum(bool(item.src) and item.src in passage for item in reading)
-    control = sum(len(_CONTROL.findall(item.src + item.dest)) for item in reading)
-    return found, -control
+    texts = [text for item in reading for text in (item.src, item.dest)]
+    damage = sum(len(_CONTROL.findall(text)) + len(_LOST_N.findall(text)) for text in texts)
+    return found, -damage
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -189,14 +208,18 @@ def apply(text: str, replacements: Sequence[Replacement]) -> Applied:
             code = "overlaps"
         if code is None and len(text) - len(item.src) + len(item.dest.strip()) < len(text) / 2:
             code = "shrinks_thread"
+        if code is None and markup.TAG_SHAPED.search(text[:offset] + item.dest + text[offset + len(item.src) :]):
+            code = "makes_tag"
         if code:
             skipped.append(Skipped(item.src, item.dest, code))
         else:
             placed.append((offset, item))
     placed.sort(key=lambda pair: pair[0])
     result, edits = _substitute(text, placed)
-    if len(result.strip()) < len(text) / 2:  # each alone would have passed
-        skipped += [Skipped(item.src, item.dest, "shrinks_thread") for _, item in placed]
+    together = "shrinks_thread" if len(result.strip()) < len(text) / 2 else None
+    together = "makes_tag" if markup.TAG_SHAPED.search(result) else together
+    if together:  # each alone would have passed
+        skipped += [Skipped(item.src, item.dest, together) for _, item in placed]
         return Applied(text, (), tuple(skipped))
     result, trims = _trim(result)
     return Applied(result, (*edits, *trims), tuple(skipped))
@@ -222,7 +245,8 @@ def _locate(text: str, item: Replacement) -> tuple[int, str | None]:
         return 0, "tag_in_dest"
     if _CONTROL.search(item.dest) and not _CONTROL.search(item.src):
         return 0, "control_character"
-    offsets = [at for at in _occurrences(text, item.src) if not _cuts_a_word(text, at, item.src)]
+    whole = (at for at in _occurrences(text, item.src) if not _cuts_a_word(text, at, item.src))
+    offsets = list(islice(whole, 2))
     if not offsets:
         return 0, "not_found"
     if len(offsets) > 1:
@@ -230,12 +254,11 @@ def _locate(text: str, item: Replacement) -> tuple[int, str | None]:
     return offsets[0], None
 
 
-def _occurrences(text: str, src: str) -> list[int]:
-    found, at = [], text.find(src)
-    while at >= 0 and len(found) < 50:
-        found.append(at)
+def _occurrences(text: str, src: str) -> Iterator[int]:
+    at = text.find(src)
+    while at >= 0:
+        yield at
         at = text.find(src, at + 1)
-    return found
 
 
 def _cuts_a_word(text: str, at: int, src: str) -> bool:
@@ -328,7 +351,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """Raises ValueError (KeyError, TypeError) when the text is no record."""
+        """Raises ValueError (KeyError, TypeError, AttributeError) when the text is no record."""
         data = json.loads(text)
         blocks = tuple(
             BlockRecord(block["first"], block["last"], tuple(map(_thread_record, block["threads"])), block["reason"])

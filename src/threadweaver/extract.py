@@ -69,7 +69,7 @@ def extract(
     for block in annotation.blocks:
         for candidate in _candidates(block, chain, unused):
             if merge_dependent:
-                candidate, merged = _merge_dependent(candidate, chain)
+                candidate, merged = _merge_dependent(candidate, chain, record.problem)
                 notes += merged
             if reason := _unfit(candidate, chain, threshold):
                 unused.append(_unused(block, candidate.ranges, *reason))
@@ -124,12 +124,12 @@ def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
     return tuple(Range(span.first, last) for span, last in zip(ranges, following, strict=True))
 
 
-def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, list[dict]]:
+def _merge_dependent(candidate: _Candidate, chain: _Chain, problem: str) -> tuple[_Candidate, list[dict]]:
     """Threads of which one surely uses what the other introduces become one, with all that lie between them."""
     notes: list[dict] = []
     ranges = list(candidate.ranges)
     while len(ranges) > 1:
-        context = chain.text[: chain.starts[ranges[0].first - 1]]
+        context = f"{problem}\n\n{chain.text[: chain.starts[ranges[0].first - 1]]}"
         found = dependencies.leaks(context, [chain.passage(span) for span in ranges])
         leak = next((leak for leak in found if leak.certain), None)
         if leak is None:
@@ -137,7 +137,7 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
         low, high = sorted((leak.source, leak.target))
         notes.append(
             {"kind": "merged", "block": candidate.number, "lines": [str(ranges[low]), str(ranges[high])],
-             "evidence": leak.kind, "what": leak.what}  # fmt: skip
+             "evidence": leak.kind, "what": leak.what}
         )
         ranges[low : high + 1] = [Range(ranges[low].first, ranges[high].last)]
     return replace(candidate, ranges=tuple(ranges)), notes

@@ -38,7 +38,7 @@ def _read_record(path: Path) -> Record | None:
         return None
     try:
         return Record.from_json(store.read_text(trace))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{trace} is damaged ({error}): run the stage that wrote it again with --overwrite") from None
 
 
@@ -63,7 +63,7 @@ def bare_record(trajectory_blocks: tuple, id: str) -> Record:
     blocks = tuple(
         edits.BlockRecord(0, 0, tuple(edits.ThreadRecord(0, 0) for _ in block.threads)) for block in trajectory_blocks
     )
-    return Record(int(id) if id.isdigit() else 0, id, "", "", None, "", 0, 0, blocks)
+    return Record(int(id) if id.isdecimal() else 0, id, "", "", None, "", 0, 0, blocks)
 
 
 

@@ -12,8 +12,8 @@ MAX_CHARS = 600
 """An outline is a plan, not the thread: the published mean is about 60 tokens a block of 2.6."""
 
 _PLACEHOLDER = re.compile(
-    r"\W*(?:(?:outline|thread|step|part|case|approach|plan|path|branch)?\W*(?:\d+|[a-z])?|\.{2,}|…|n/?a|none|null|todo|tbd|text|"
-    r"description|placeholder|lorem ipsum.*|<.*>|\[.*\])\W*",
+    r"\W*+(?:(?:outline|thread|step|part|case|approach|plan|path|branch)?\W*+(?:\d+|[a-z])?|n/?a|none|null|todo|tbd|text|"
+    r"description|placeholder|lorem ipsum.*)\W*+|\W*?(?:<.*>|\[.*\])\W*+",
     re.I,
 )
 
@@ -36,7 +36,7 @@ def questions(trajectory: markup.Trajectory, problem: str, context_lines: int | 
             tuple(thread.body for thread in block.threads),
         )
         for number, block in enumerate(trajectory.blocks)
-    ]  # fmt: skip
+    ]
 
 
 def _last_lines(text: str, count: int | None) -> str:
@@ -63,13 +63,17 @@ def fault(outlines: Sequence[str], threads: int) -> str | None:
 
 
 def is_placeholder(text: str) -> bool:
-    return not text.strip() or _PLACEHOLDER.fullmatch(text) is not None
+    return not text.strip() or _PLACEHOLDER.fullmatch(text.strip()) is not None
 
 
 def insert(trajectory: markup.Trajectory, outlines: Sequence[Sequence[str]]) -> str:
     """The trajectory with the outlines of each block; line breaks inside an outline become spaces."""
     written = [
-        markup.write_block([thread.body for thread in block.threads], [" ".join(text.split()) for text in texts])
+        markup.write_block(
+            [thread.body for thread in block.threads],
+            [" ".join(text.split()) for text in texts],
+            block.conclusion.body if block.conclusion else None,
+        )
         for block, texts in zip(trajectory.blocks, outlines, strict=True)
     ]
     return trajectory.replace_blocks(written)

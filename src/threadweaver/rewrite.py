@@ -32,7 +32,7 @@ def questions(trajectory: markup.Trajectory, problem: str) -> list[Question]:
         for number, block in enumerate(trajectory.blocks)
         for at, thread in enumerate(block.threads)
         if at
-    ]  # fmt: skip
+    ]
 
 
 def apply_answers(
@@ -49,7 +49,11 @@ def apply_answers(
             note, edits=(*note.edits, *applied.edits), skipped=(*note.skipped, *applied.skipped)
         )
     written = [
-        markup.write_block(threads, [outline.body for outline in block.outlines])
+        markup.write_block(
+            threads,
+            [outline.body for outline in block.outlines],
+            block.conclusion.body if block.conclusion else None,
+        )
         for threads, block in zip(bodies, trajectory.blocks, strict=True)
     ]
     blocks = tuple(

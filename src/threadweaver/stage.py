@@ -223,7 +223,7 @@ _SHARED = {
     "--out-cost-per-million": {}, "--use-chat-completions": {"action": "store_true"}, "--base-url": {},
     "--extra-body": {}, "--ledger": {}, "--key-path": {}, "--retry-failed": {"action": "store_true"}, "--max-cost": {},
     "--offline": {"action": "store_true"}, "--service-tier": {}, "--effort": {}, "--verbosity": {}, "--prompt": {},
-}  # fmt: skip
+}
 """Flags that run.sh may pass to all commands, with what argparse has to know of them."""
 
 

@@ -14,7 +14,7 @@ from threadweaver.store import Entry, to_json, write_atomic
 EXTREMES = 5
 """Trajectories named at each end of each measure."""
 
-_LABELS = {
+LABELS = {
     "total_num_tokens": "tokens a trajectory",
     "num_tokens_in_the_longest_thread": "tokens on the critical path",
     "acceleration_ratio": "acceleration ratio",
@@ -64,19 +64,19 @@ def write(folder: Path, name: str, summary: dict, entries: Sequence[Entry], *, f
     write_atomic(folder / "trajectories.jsonl", "".join(line + "\n" for line in lines))
     write_atomic(folder / "extremes.json", json.dumps(extremes(rows), indent=1) + "\n")
     if rows:
-        for measure in _LABELS:
+        for measure in LABELS:
             write_atomic(folder / f"{measure}.png", histogram(measure, [getattr(row, measure) for row in rows.values()]))
     write_atomic(path, text)
 
 
 def _plain(row: Measures) -> dict:
-    return {name: getattr(row, name) for name in _LABELS}
+    return {name: getattr(row, name) for name in LABELS}
 
 
 def extremes(rows: dict[str, Measures]) -> dict:
     """Of each measure, the ids with the highest and the lowest values, each with its value."""
     result = {}
-    for name in _LABELS:
+    for name in LABELS:
         ordered = sorted(((getattr(row, name), id) for id, row in rows.items()), key=lambda pair: (pair[0], pair[1]))
         ends = {"lowest": ordered[:EXTREMES], "highest": ordered[::-1][:EXTREMES]}
         result[name] = {end: [{"id": id, "value": value} for value, id in pairs] for end, pairs in ends.items()}
@@ -99,7 +99,7 @@ def histogram(measure: str, values: Sequence[float]) -> bytes:
     if measure in metrics.PUBLISHED:
         published = metrics.PUBLISHED[measure]
         axes.axvline(published, color="#8c8c8c", linewidth=1.5, linestyle="--", label=f"published {published:,.4g}")
-    axes.set_xlabel(_LABELS[measure])
+    axes.set_xlabel(LABELS[measure])
     axes.set_ylabel("trajectories")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")
@@ -113,14 +113,27 @@ def table(summary: dict) -> str:
     if not summary["accepted"]:
         return "  nothing was accepted, so there is nothing to measure"
     lines = [f"  {'':30}{'mean':>10}{'min':>10}{'max':>10}{'std':>10}{'published':>11}"]
-    for name, label in _LABELS.items():
+    for name, label in LABELS.items():
         row = summary["measures"][name]
-        cells = "".join(f"{_number(row[key]):>10}" for key in ("mean", "min", "max", "std"))
-        published = metrics.PUBLISHED.get(name)
-        lines.append(f"  {label:30}{cells}{_number(published) if published else '':>11}")
-    lines.append(f"  {'speedup (self-parallelism)':30}{_number(summary['speedup']):>10}{'':30}{_number(metrics.PUBLISHED_SPEEDUP):>11}")
-    return "\n".join(line.rstrip() for line in lines)
+        cells = "".join(f"{number(row[key]):>10}" for key in ("mean", "min", "max", "std"))
+        lines.append(f"  {label:30}{cells}{_published(name):>11}")
+    speedup = f"{number(summary['speedup']):>10}{'':30}{number(metrics.PUBLISHED_SPEEDUP):>11}"
+    return "\n".join([*lines, f"  {'speedup (self-parallelism)':30}{speedup}"])
 
 
-def _number(value: float) -> str:
+def comparison(summary: dict) -> str:
+    """The means beside those of the published run, where it names one."""
+    lines = [f"  {'':30}{'here':>10}{'published':>11}"]
+    for name in metrics.PUBLISHED:
+        lines.append(f"  {LABELS[name]:30}{number(summary['measures'][name]['mean']):>10}{_published(name):>11}")
+    speedup = f"{number(summary['speedup']):>10}{number(metrics.PUBLISHED_SPEEDUP):>11}"
+    return "\n".join([*lines, f"  {'speedup (self-parallelism)':30}{speedup}"])
+
+
+def _published(name: str) -> str:
+    return number(metrics.PUBLISHED[name]) if name in metrics.PUBLISHED else ""
+
+
+def number(value: float) -> str:
+    """A figure as people read it: no decimals from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"

@@ -73,8 +73,10 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:
                 continue
             try:
                 yield number, json.loads(raw), ""
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
-                yield number, None, getattr(error, "msg", "not UTF-8")
+            except UnicodeDecodeError:
+                yield number, None, "not UTF-8"
+            except (ValueError, RecursionError) as error:  # JSON that is none, a number too long, brackets too deep
+                yield number, None, getattr(error, "msg", str(error).split(":")[0])
 
 
 def to_json(value: object) -> str:
@@ -83,7 +85,7 @@ def to_json(value: object) -> str:
 
 def sample_key(name: str) -> tuple:
     """Sorts sample names by number where they hold one: 2 before 10, `set-2` before `set-10`."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
 
 
 def list_samples(path: Path, pattern: str = "*.txt") -> list[Path]:
@@ -92,7 +94,12 @@ def list_samples(path: Path, pattern: str = "*.txt") -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"{path} is not there: run the stage before it, or name another --input")
-    found = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
+    try:
+        found = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
+    except (ValueError, NotImplementedError):
+        raise UserError(f"{pattern!r} is no pattern of files inside {path}: use one such as '*.txt'") from None
+    if not found:
+        raise UserError(f"{path} holds no samples ({pattern}): run the stage before it, or name another folder")
     return sorted(found, key=lambda file: sample_key(file.name))
 
 
@@ -150,9 +157,10 @@ def read_collected(path: Path) -> list[Sample]:
             raise UserError(
                 f"{path}, line {number}: {fault or 'no collected sample (uuid, problem and thinking are needed)'}"
             ) from None
-    if len({sample.uuid for sample in samples}) < len(samples):
-        twice = Counter(sample.uuid for sample in samples).most_common(1)[0][0]
-        raise UserError(f"{path}: the uuid {twice} stands twice; collect anew")
+    for name in ("uuid", "index"):
+        (value, count), *_ = Counter(getattr(sample, name) for sample in samples).most_common(1) or [("", 0)]
+        if count > 1:
+            raise UserError(f"{path}: the {name} {value} stands twice; collect anew")
     return samples
 
 

@@ -36,7 +36,9 @@ def verify(text: str, record: Record | None, rules: Rules) -> Verdict:
         return Verdict(fault, "<think> is never closed")
     try:
         trajectory = markup.parse(body)
-        trajectory = markup.parse(trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks]))
+        canonical = trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks])
+        if canonical != body:
+            trajectory = markup.parse(canonical)
     except markup.MarkupError as error:
         return Verdict(error.code, str(error))
     conserved = None

@@ -82,7 +82,7 @@ def _strongest(found: list[Leak]) -> Iterator[Leak]:
     """One leak for each use: overlapping phrases are one piece of evidence, not several."""
     best: dict[tuple[int, int, str, object], Leak] = {}
     for leak in found:
-        place: object = leak.what if leak.kind in ("symbol", "number", "value", "label", "noun", "expression") else leak.used_at // 40
+        place: object = leak.what if leak.kind in ("symbol", "number", "value", "label", "noun", "expression", "relation", "application") else leak.used_at // 40
         group = leak.kind if isinstance(place, str) else "phrase"
         key = (leak.source, leak.target, group, place)
         if key not in best or best[key].score < leak.score:
@@ -137,6 +137,18 @@ def _value_score(name: str, defined: Places, uses: Places) -> float:
     return 0.75
 
 
+def _application_score(name: str, defined: Places, uses: Places) -> float:
+    if uses[0][1] > Role.USE or all(role == Role.USE for _, role in defined):
+        return 0.0
+    return 0.75
+
+
+def _relation_score(name: str, defined: Places, uses: Places) -> float:
+    if all(role == Role.USE for _, role in defined):
+        return 0.0
+    return 0.75 if uses[0][1] == Role.USE else 0.35
+
+
 def _expression_score(name: str, defined: Places, uses: Places) -> float:
     if uses[0][1] > Role.USE or (len(defined) == 1 and len(name) < 8):
         return 0.0
@@ -149,7 +161,7 @@ def _label_score(name: str, defined: Places, uses: Places) -> float:
     return 0.6 if name.startswith(("way", "root", "solution", "question", "fact")) else 0.85
 
 
-_SCORES = {"symbol": _symbol_score, "number": _number_score, "value": _value_score, "label": _label_score, "expression": _expression_score}
+_SCORES = {"symbol": _symbol_score, "number": _number_score, "value": _value_score, "label": _label_score, "expression": _expression_score, "relation": _relation_score, "application": _application_score}
 
 _DEFINITE = re.compile(r"\b(?:the|each|this|that|these|those|every|our|its?)\s+(?:(?P<first>[a-z]{3,})\s+)?(?P<noun>[a-z]{4,})\b")
 _WORD = re.compile(r"[A-Za-z]{4,}")

@@ -93,8 +93,14 @@ _RECALLED = re.compile(
     r"\b(?:since|because|given that|know(?:n|ing)?|recall(?:ing)?|using|use|used|uses|with|from|substitut\w*|plug\w*|put\w*"
     r"|remember\w*|as)\b[^.;\n]{0,60}$", re.IGNORECASE)
 _VALUE = re.compile(
-    r"(?P<name>\\?[A-Za-z][A-Za-z]{0,10}(?:_\{[^{}\n]{1,8}\}|_\w|[₀-₉])?(?:\([^()\n]{1,10}\))?)\s*(?:=|≈|\\approx|\bis\b|\bequals\b)\s*\$?\s*"
+    r"(?P<name>\\?[A-Za-z][A-Za-z]{0,10}(?:_\{[^{}\n]{1,8}\}|_\w|[₀-₉])?(?:\([^()\n]{1,10}\))?)\s*(?:=|≈|\\approx|\bis\b|\bequals\b)\s*(?:(?:indeed|also|equal to|about|approximately|exactly|actually|just|therefore|thus)\s+)?\$?\s*"
     r"(?P<value>-?\d[\d,]*(?:\.\d+)?(?:/\d+)?)(?![\w.]*\d)(?!\s*[-+*/^·×!(\\%])")
+
+# `z = x / y`, "z is equal to x/y": a relation, not only a value.
+_EQUATION = re.compile(
+    r"(?<![\w\\=+\-*/^.|)(])(?P<left>(?:[A-Z]{2,4}|[A-Za-z])(?:_\{?\w{1,2}\}?|[₀-₉]|\d)?(?:\([^()\n]{1,6}\))?)\s*(?:=|\bis (?:also )?(?:equal to )?|\bequals )\s*"
+    r"(?P<right>-?[\w\\(][\w\\(){}^²³_/*+\-·×√ ]{1,28}?)(?=\s*(?:[.,;:$\n=)]|\\\)|⇒|=>|→|$|\b(?:and|so|which|where|is|then|in|into|for|from|we|because|since|if|but)\b))")
+
 
 _LABEL_NOUNS = (
     r"case|sub-?case|lemma|claim|theorem|proposition|corollary|method|approach|step|part|equation|eq|formula"
@@ -119,6 +125,8 @@ def scan(text: str) -> Facts:
     _scan_values(text, facts)
     _scan_labels(text, facts)
     _scan_expressions(text, facts)
+    _scan_equations(text, facts)
+    _scan_applications(text, facts)
     return facts.close()
 
 
@@ -270,6 +278,32 @@ def _scan_expressions(text: str, facts: Facts) -> None:
 
 
 _WORDS = re.compile(r"[A-Za-z]{3,}")
+
+
+_APPLIED = re.compile(r"(?<![A-Za-z\\])(?P<name>[A-Za-z]'?(?:_\{?\w{1,2}\}?|[₀-₉])?)\s?\((?P<args>-?\d{1,4}(?:\s?,\s?-?\d{1,4})*)\)")
+_ASSIGNS = re.compile(r"\s*(?:\\?[\])}$]{0,2}\s*)?(?:=|≈|\\approx|:|\bis\b)")
+
+
+def _scan_applications(text: str, facts: Facts) -> None:
+    """Values of functions and sequences (`f(3)`, `S(2, 1)`) as names of their own."""
+    for match in _APPLIED.finditer(text):
+        name = f"{match['name']}({match['args'].replace(' ', '')})"
+        assigned = _ASSIGNS.match(text, match.end()) and _starts_clause(text, match.start())
+        facts.add("application", name, match.start(), Role.INTRO if assigned else Role.USE)
+
+
+def _scan_equations(text: str, facts: Facts) -> None:
+    for match in _EQUATION.finditer(text):
+        right = match["right"].strip()
+        name = right.translate(_STRIP)
+        if len(name) < 2 or _WORDS.search(_COMMAND.sub("", right)) or not (_OPERATORS & set(right) or "frac" in right or "sqrt" in right) or not any(c.isalpha() for c in name):
+            continue
+        before = text[max(0, match.start() - 70):match.start()]
+        role = Role.USE if _RECALLED.search(before) else Role.INTRO
+        facts.add("relation", f"{_symbol_name(match['left'])}={name}", match.start(), role)
+
+
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 
 
 def _scan_labels(text: str, facts: Facts) -> None:

@@ -1,0 +1,144 @@
+"""View a folder of trajectories, or any stage of a run, as a page on this machine.
+
+Reads   the folder, the stages that belong to it, collected.jsonl; or a dataset (parquet, .jsonl)
+Writes  review.jsonl beside the data when a sample is reviewed; an index beside the folder (.viewer/); --export: one page
+Calls   nothing
+Exits   0; 2 something to mend, said in one line; 130 stopped
+Example python src/visualize_trajectories.py --root data/sample_24samples_step5_v1_v1_v1 --port 8899
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from pathlib import Path
+
+from threadweaver import stage
+from threadweaver.errors import UserError
+
+INDEX_LIMIT = 3600
+"""Seconds that --export waits for the index."""
+
+
+def flags() -> stage.Flags:
+    parser = stage.Flags(__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8899, help="port to listen on (8899); 0 takes a free one")
+    parser.add_argument(
+        "--let-others-read-and-review", action="store_true",
+        help="needed with another --host: everyone who reaches that address can read the data and write reviews",
+    )  # fmt: skip
+    parser.add_argument("--tokenizer", help="name or path: count tokens where the folder has no counts (else characters / 4)")
+    parser.add_argument("--review", type=Path, help="file of the reviews (review.jsonl beside the data)")
+    parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and end")
+    parser.add_argument("--ids", help="samples to export, as in 0-4,9 (all)")
+    parser.add_argument("--query", default="", help="samples to export: those with these words")
+    parser.add_argument("--limit", type=int, help="export at most so many samples")
+    return parser
+
+
+def main(argv: list[str] | None) -> int:
+    args = flags().parse_args(argv)
+    if not _is_local(args.host) and not args.let_others_read_and_review:
+        raise UserError(
+            f"--host {args.host} lets everyone who reaches that address read the data and write reviews: "
+            "say so with --let-others-read-and-review, or use an ssh tunnel to 127.0.0.1"
+        )
+    if not 0 <= args.port <= 65535:
+        raise UserError(f"--port {args.port} is no port: name one from 0 to 65535")
+    from threadweaver.viewer import runs
+    from threadweaver.viewer.gauge import Gauge
+
+    run = runs.find(args.root)
+    gauge = Gauge(_tokenizer(args.tokenizer))
+    if args.export:
+        return export(run, gauge, args)
+    return serve(run, gauge, args)
+
+
+def _tokenizer(name: str | None):
+    if name is None:
+        return None
+    from threadweaver import tokens
+
+    return tokens.load(name)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def serve(run, gauge, args) -> int:
+    import socket
+
+    import uvicorn
+
+    from threadweaver.viewer import app
+
+    application, _ = app.build(run, gauge, args.review, None if _is_local(args.host) else args.host)
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((args.host, args.port))
+    except OSError as error:
+        raise UserError(f"port {args.port} of {args.host} cannot be had ({error.strerror}): name another --port") from None
+    listener.listen(512)
+    shown = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"{run.root.name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
+    config = uvicorn.Config(application, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    return 0
+
+
+def export(run, gauge, args) -> int:
+    from threadweaver import store
+    from threadweaver.viewer import export, queries
+    from threadweaver.viewer.database import Database, location
+    from threadweaver.viewer.indexing import Indexer
+    from threadweaver.viewer.reviews import Reviews
+    from threadweaver.viewer.table import Query
+
+    indexer = Indexer(run, gauge, Database(location(run.root)))
+    indexer.start()
+    until = time.monotonic() + INDEX_LIMIT
+    while not indexer.status.complete and not indexer.status.fault and time.monotonic() < until:
+        time.sleep(0.05)
+    if indexer.status.fault:
+        raise UserError(f"{run.root} cannot be read whole: {indexer.status.fault}")
+    kept = Reviews(args.review or run.beside)
+    selection = queries.Lists(indexer, kept).selection(args.query, Query())
+    ids = _chosen([selection.table.rows[at].id for at in selection.order()], args.ids)[: args.limit]
+    if not ids:
+        raise UserError("no sample is selected: name others with --ids or --query")
+    if len(ids) > export.MAX_SAMPLES:
+        raise UserError(f"{len(ids)} samples are selected, one page holds {export.MAX_SAMPLES}: choose with --ids, --query or --limit")
+    store.write_atomic(args.export, export.page(run, indexer, kept, ids))
+    indexer.stop()
+    print(f"{len(ids)} samples → {args.export} ({args.export.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _chosen(ids: list[str], wanted: str | None) -> list[str]:
+    """The ids that a list like `0-4,9` names, in the order of the list; raises UserError at one that is not there."""
+    if wanted is None:
+        return ids
+    names: dict[str, None] = {}
+    for item in filter(None, (part.strip() for part in wanted.split(","))):
+        low, dash, high = item.partition("-")
+        if dash and low.isdigit() and high.isdigit() and item not in ids:
+            names |= dict.fromkeys(id for id in ids if id.isdigit() and int(low) <= int(id) <= int(high))
+        elif item in ids:
+            names[item] = None
+        else:
+            raise UserError(f"there is no sample {item} (--ids)")
+    return list(names)
+
+
+if __name__ == "__main__":
+    stage.command(main)

@@ -1,0 +1,80 @@
+"""Stage 2 and stage 5 in one process, beside the least they could cost.
+
+    python tests/bench/stages.py --chains data/sample/chains.jsonl --tokenizer data/sample/tokenizer [--times 5]
+
+Prints seconds for: annotating by rules, extraction (with and without the merging of dependent threads), the verdict with
+its measures, and the bare tokenization of the same texts; and the ratio of the last two. Medians of several passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from threadweaver import annotation, corpus, extract, metrics, tokens, verify
+from threadweaver.annotators import rules
+from threadweaver.edits import Record, fingerprint
+
+
+def seconds(work, times: int) -> float:
+    spent = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - begun)
+    return statistics.median(spent)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chains", type=Path, required=True)
+    parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--times", type=int, default=5)
+    args = parser.parse_args()
+    samples = [corpus.to_sample(row, "bench") for row in corpus.read_rows(args.chains)]
+    samples = [sample for sample in samples if corpus.unfit(sample, keep_wrong=True) is None]
+    lines = sum(sample.thinking.count("\n") + 1 for sample in samples)
+    print(f"{len(samples)} chains, {lines} lines")
+
+    annotations = [rules.annotate_steps(sample.problem, sample.thinking) for sample in samples]
+    report("rules annotator", seconds(lambda: [rules.annotate_steps(s.problem, s.thinking) for s in samples], args.times), lines)
+
+    def extracted(merge: bool) -> list[extract.Extraction]:
+        return [extract_one(sample, text, merge) for sample, text in zip(samples, annotations, strict=True)]
+
+    report("stage 2", seconds(lambda: extracted(True), args.times), lines)
+    report("stage 2, no merging", seconds(lambda: extracted(False), args.times), lines)
+
+    texts = [(found.trajectory, found.record) for found in extracted(True)]
+    tokenizer = tokens.load(args.tokenizer)
+    rules_of_filter = verify.Rules(keep_sequential=True)
+
+    def judged() -> None:
+        for text, record in texts:
+            verdict = verify.verify(text, record, rules_of_filter)
+            metrics.measure(verdict.trajectory, tokenizer.starts(text))
+
+    bare = seconds(lambda: [tokenizer.starts(text) for text, _ in texts], args.times)
+    whole = seconds(judged, args.times)
+    report("bare tokenization", bare, lines)
+    report("stage 5, verdict and measures", whole, lines)
+    print(f"stage 5 / bare tokenization: {whole / bare:.2f}")
+
+
+def extract_one(sample, text: str, merge: bool) -> extract.Extraction:
+    chain_lines = annotation.lines(sample.thinking)
+    record = Record(sample.index, sample.uuid, sample.problem, "", None, fingerprint(sample.thinking), len(sample.thinking), len(chain_lines))
+    return extract.extract(sample.thinking, annotation.parse(text, chain_lines), record, merge_dependent=merge)
+
+
+def report(name: str, spent: float, lines: int) -> None:
+    print(f"{name:32}{spent:8.2f} s  {lines / 300 / spent:8.0f} chains of 300 lines a second")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# The default tests: lint, then everything under tests/ that needs no browser, no GPU and no network. Flags go to pytest.
+REQUIREMENTS=requirements-dev.txt
+source "$(dirname "${BASH_SOURCE[0]}")/../src/env.sh"
+"$PYTHON" -m ruff check src tests
+exec "$PYTHON" -m pytest "$@"

@@ -1,0 +1,143 @@
+"""The whole pipeline through its shell scripts, on the sample that ships, without a key."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from project import Project
+
+STEPS = [f"data/sample_24samples_{step}" for step in ("step1_v1", "step2_v1", "step3_v1_v1", "step4_v1_v1_v1", "step5_v1_v1_v1")]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Project, subprocess.CompletedProcess]:
+    project = Project(tmp_path_factory.mktemp("project"))
+    return project, project.sample_run()
+
+
+def test_one_command_makes_the_dataset_and_prints_the_funnel(finished):
+    project, result = finished
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    for label in ("read", "collected", "annotated", "with a block", "rewritten", "outlined", "accepted", "saved"):
+        assert label in result.stdout
+    assert len(list((project.root / "dataset/sample_24samples_v111").glob("sample_*/train.parquet"))) == 2
+
+
+def test_the_dataset_loads_with_the_columns_trainers_read(finished):
+    from datasets import load_dataset
+
+    project, _ = finished
+    path = next((project.root / "dataset/sample_24samples_v111").glob("sample_[0-9]*[0-9]/train.parquet"))
+    rows = load_dataset("parquet", data_files=str(path), cache_dir=str(project.root / "cache"))["train"]
+    assert rows.num_rows == int(path.parent.name.split("_")[1]) > 0
+    assert not {"prompt", "completion", "messages", "conversations", "input_ids"} & set(rows.column_names)
+    for row in rows:
+        assert "<Parallel>" in row["response_reasoning"] and row["response_reasoning"] in row["qwen_text"]
+        assert row["qwen_text"].count("output the final answer within") == 1
+        assert row["ground_truth"] and row["raw_messages"][0]["content"].startswith(row["question"])
+
+
+def test_every_accepted_trajectory_gives_its_chain_back(finished):
+    from threadweaver import edits, markup, store
+    from threadweaver.edits import Record
+
+    project, _ = finished
+    chains = {sample.index: sample.thinking for sample in store.read_collected(project.root / "data/sample_24samples")}
+    folder = project.root / STEPS[-1]
+    accepted = store.list_samples(folder)
+    assert accepted
+    for path in accepted:
+        record = Record.from_json((folder / "trace" / f"{path.stem}.json").read_text())
+        assert edits.restore(markup.parse(store.read_sample(path)), record) == chains[int(path.stem)]
+
+
+def test_the_account_names_every_sample_and_the_page_needs_nothing_else(finished):
+    project, _ = finished
+    report = json.loads((project.root / "data/sample_24samples_report.json").read_text())
+    for stage, following in zip(report["funnel"], report["funnel"][1:], strict=False):
+        assert stage["in"] == stage["passed"] + sum(loss["count"] for loss in stage["losses"])
+        assert stage["passed"] == following["in"]
+    page = (project.root / "data/sample_24samples_report.html").read_text()
+    assert "no_block" in page and "<svg" in page
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+
+
+def test_a_second_run_redoes_nothing_and_says_so(finished):
+    project, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*.txt")}
+    again = project.sample_run()
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("nothing to do") == 7
+    assert before == {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*.txt")}
+
+
+def test_deleted_stages_are_redone_to_the_same_bytes(finished):
+    project, _ = finished
+    folders = [*STEPS, "dataset"]
+    before = project.files(*folders)
+    for folder in (*STEPS[2:], "dataset"):
+        shutil.rmtree(project.root / folder)
+    again = project.sample_run()
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("nothing to do") == 3
+    assert project.files(*folders) == before
+
+
+def test_growing_the_run_keeps_what_the_smaller_one_made(finished):
+    project, _ = finished
+    grown = project.sample_run(count=36)
+    assert grown.returncode == 0, grown.stderr
+    assert "6  wrong (25, 27, 29, 31, 33, 35)" in grown.stdout
+    small, large = project.files(STEPS[4]), project.files("data/sample_36samples_step5_v1_v1_v1")
+    texts = {Path(name).name: text for name, text in large.items() if name.endswith(".txt") and "/trace/" not in name}
+    for name, text in small.items():
+        if name.endswith(".txt") and "/trace/" not in name:
+            assert texts[Path(name).name] == text
+
+
+def test_other_settings_are_refused_until_overwrite(finished):
+    project, _ = finished
+    other = project.run("bash", "step2.sh", SRC_NAME="sample", ANNOTATOR="rules", NUM_SAMPLES="24", STEP2_VERSION="v1",
+                        FILTER_DIFF_THRESHOLD="150")
+    assert other.returncode == 2
+    assert other.stderr.count("\n") == 1 and "filter_diff_threshold: 200 there, 150 now" in other.stderr
+    assert "--overwrite" in other.stderr
+
+
+def test_each_stage_works_alone_on_a_single_file(finished, tmp_path):
+    project, _ = finished
+    step4 = project.root / STEPS[3]
+    path = next(iter(sorted(step4.glob("*.txt"))))
+    alone = project.python(
+        "src/filter-format-correct-and-obtain-stats.py", "--input", str(path), "--output", str(tmp_path / "one"),
+        "--tokenizer", "data/sample/tokenizer", "--skip_conclusion_check",
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert json.loads((tmp_path / "one/manifest.json").read_text())["samples"] == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"DATASET_PATH": "data/nowhere"}, "data/nowhere is not there"),
+        ({"DATASET_PATH": "bad.jsonl"}, "bad.jsonl, line 2"),
+        ({"TOKENIZER": "no/such-tokenizer"}, "no/such-tokenizer"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(tmp_path, environment, says):
+    project = Project(tmp_path)
+    good = (project.root / "data/sample/chains.jsonl").read_text().split("\n")[:3]
+    (project.root / "bad.jsonl").write_text("\n".join([good[0], good[1][:-20], good[2]]) + "\n")
+    result = project.sample_run(**environment)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and says in result.stderr, result.stderr
+    if "bad.jsonl" in says:
+        kept = project.sample_run("--max-failed", "1", count=3, **environment)
+        assert kept.returncode == 0, kept.stderr
+        assert "-1  malformed (1)" in kept.stdout
