@@ -93,9 +93,9 @@ def repeated(candidates: list[Candidate]) -> Iterator[int]:
     seen: set[str] = set()
     for candidate in candidates:
         if candidate.sample and (given := (candidate.row.fields or {}).get("uuid")) is not None:
-            if given in seen:
+            if str(given) in seen:
                 yield candidate.sample.index
-            seen.add(given)
+            seen.add(str(given))
 
 
 def to_task(candidate: Candidate) -> stage.Task:

@@ -62,6 +62,11 @@ DATASET="dataset/${BASE_NAME}_${dataset_suffix#_}"
 common=(--annotator "$ANNOTATOR" --workers "$WORKERS" --tokenizer "$TOKENIZER")
 [ -z "$MAX_FAILED" ] || common+=(--max-failed "$MAX_FAILED")
 common+=(--openai_model "$MODEL")
+[ -z "${OPENAI_KEY_PATH:-}" ] || common+=(--key-path "$OPENAI_KEY_PATH")
+[ -z "${MAX_COST:-}" ] || common+=(--max-cost "$MAX_COST")     # USD that the ledger's spending never passes
+[ -z "${OFFLINE:-}" ] || common+=(--offline)                   # answers from the ledger alone
+[ -z "${BATCH:-}" ] || common+=(--batch)                       # the Batch API, at half the price
+[ -z "${LEDGER:-}" ] || common+=(--ledger "$LEDGER")
 
 # ── Python: $PYTHON, or the active environment, or .venv (made from the requirements, anew when they change) ────
 make_venv() { # $1: requirements file

@@ -43,7 +43,8 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 4", around=annotator
+            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 4", around=annotator,
+            partial=args.max_samples is not None or args.glob != "*.txt",
         )
     stage.tell("step 4 (outlines)", report, args.output)
     return stage.exit_code(report, args.max_failed)

@@ -44,7 +44,8 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            map(to_task, samples), work, folder, total=len(samples), workers=args.workers, title="step 1", around=annotator
+            map(to_task, samples), work, folder, total=len(samples), workers=args.workers, title="step 1", around=annotator,
+            partial=bool(args.start_idx) or args.end_idx is not None,
         )
     stage.tell("step 1 (steps)", report, args.output)
     return stage.exit_code(report, args.max_failed)

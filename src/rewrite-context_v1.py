@@ -38,7 +38,8 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 3", around=annotator
+            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 3", around=annotator,
+            partial=args.glob != "*.txt",
         )
     stage.tell("step 3 (rewriting)", report, args.output)
     return stage.exit_code(report, args.max_failed)

@@ -129,6 +129,32 @@ def totals(account: Account) -> dict[str, object]:
     return result
 
 
+def spending(account: Account) -> list[dict[str, object]]:
+    """Calls, tokens and dollars of each stage that asked a model; `cost_usd` is None where a price is not known."""
+    rows = []
+    for stage in account.stages:
+        asked = [entry.facts for entry in stage.entries if entry.facts.get("calls")]
+        if asked:
+            row: dict[str, object] = {"stage": stage.stage}
+            for key in ("calls", "repairs", "tokens_in", "tokens_cached", "tokens_out"):
+                row[key] = sum(int(facts.get(key) or 0) for facts in asked)
+            known = all("cost_usd" in facts for facts in asked)
+            row["cost_usd"] = sum(float(facts["cost_usd"]) for facts in asked) if known else None
+            rows.append(row)
+    return rows
+
+
+def _spending_line(account: Account) -> str:
+    rows, last = spending(account), account.stages[-1]
+    accepted = len(last.passed)
+    calls, tokens = sum(row["calls"] for row in rows), sum(row["tokens_in"] + row["tokens_out"] for row in rows)
+    if any(row["cost_usd"] is None for row in rows):
+        return f"  {calls} model calls, {tokens:,} tokens (no price known: --in-cost-per-million, --out-cost-per-million)"
+    cost = sum(row["cost_usd"] for row in rows)
+    each = f", ${cost / accepted:.4f} an accepted sample" if accepted else ""
+    return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f}{each}"
+
+
 def _sum(entries: Sequence[Entry], fact: str) -> int:
     return sum(int(entry.facts.get(fact) or 0) for entry in entries)
 
@@ -144,6 +170,8 @@ def tell(account: Account, *, colour: bool = False) -> str:
         )
     if "edits" in total:
         lines.append(f"  {total['edits']} edits, {total['edited_characters']} edited characters")
+    if spending(account):
+        lines.append(_spending_line(account))
     return "\n".join(lines)
 
 

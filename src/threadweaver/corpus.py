@@ -15,7 +15,7 @@ from pathlib import Path
 from threadweaver.dependencies import DEGENERATE_SHARE, looping
 from threadweaver.errors import UserError
 from threadweaver.markup import reserved_tag
-from threadweaver.store import Sample, read_jsonl
+from threadweaver.store import Sample, read_json, read_jsonl, sample_key
 
 MIN_CHARS = 400
 """A shorter chain is `too_short`: two threads of it could not save the 200 characters a block has to."""
@@ -25,7 +25,9 @@ _THINKING = ("thinking", "response_reasoning", "reasoning")
 _OUTPUT = ("output", "response_content", "response")
 _SOLUTION = ("solution", "ground_truth", "answer", "gold")
 _CORRECT = ("correctness", "correct", "is_correct")
-_SAFE_NAME = re.compile(r"[\w][\w.\-]*", re.ASCII)
+_SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # of 255 characters that a file name may have
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Half of a character, from an escape that was cut: no file, tokenizer or parquet can hold it."""
 _THINK = re.compile(r"\A\s*<think>\n?(.*?)\n?</think>\s*(.*)\Z", re.S)
 
 
@@ -70,13 +72,13 @@ def _open(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
 
 def _folder(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
     if (path / "dataset_dict.json").is_file():
-        splits = json.loads((path / "dataset_dict.json").read_text())["splits"]
+        splits = read_json(path / "dataset_dict.json")["splits"]
         path = path / ("train" if "train" in splits else splits[0])
     if (path / "state.json").is_file():
         return _arrow(path)
-    files = sorted(path.rglob("*.parquet"))
-    if any("train" in file.stem for file in files):
-        files = [file for file in files if "train" in file.stem]
+    files = sorted(path.rglob("*.parquet"), key=lambda file: sample_key(str(file)))
+    if training := [file for file in files if "train" in str(file.relative_to(path))]:
+        files = training
     if files:
         return _parquet(files)
     lists = sorted(path.glob("*.jsonl"))
@@ -133,7 +135,7 @@ def to_sample(row: Row, dataset: str) -> Sample:
     solution = _take(fields, _SOLUTION)
     if solution is None and isinstance(reward, Mapping):
         solution = reward.get("ground_truth")
-    correctness = _take(fields, _CORRECT)
+    correctness = _truth(_take(fields, _CORRECT))
     given = fields.pop("uuid", None)
     uuid = f"{dataset}-{row.index}"
     if isinstance(given, str) and given.endswith(f"-{row.index}") and _SAFE_NAME.fullmatch(given):
@@ -143,7 +145,7 @@ def to_sample(row: Row, dataset: str) -> Sample:
     return Sample(
         index=row.index, uuid=uuid, problem=problem, thinking=thinking, output=_take(fields, _OUTPUT) or "",
         solution="" if solution is None else solution,
-        correctness=bool(correctness) if correctness is not None else None,
+        correctness=correctness,
         extra={key: value for key, value in fields.items() if _is_plain(value)},
     )
 
@@ -152,6 +154,8 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
     """The code of why a chain is not collected, or None."""
     if sample.correctness is False and not keep_wrong:
         return "wrong"
+    if any(_SURROGATE.search(text) for text in (sample.thinking, sample.problem, sample.output, str(sample.solution))):
+        return "broken_unicode"
     if reserved_tag(sample.thinking) or any(reserved_tag(text, think=False) for text in (sample.problem, sample.output)):
         return "contains_markup"
     if len(sample.thinking.strip()) < MIN_CHARS:
@@ -167,13 +171,24 @@ def _take(fields: dict, names: tuple[str, ...]) -> object:
     return next((value for value in values if value is not None), None)
 
 
+def _truth(value: object) -> bool | None:
+    """A mark of right or wrong; raises ValueError when the field says neither (bool("False") is True)."""
+    if value is None or value != value:  # pandas writes a missing one as NaN
+        return None
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise ValueError(f"{value!r:.40} is no mark of right or wrong ({', '.join(_CORRECT)})")
+
+
 def _from_messages(messages: object) -> dict:
     try:
-        user = next(turn["content"] for turn in messages if turn["role"] == "user")
+        user = next(turn["content"] for turn in reversed(messages) if turn["role"] == "user")
         assistant = next(turn["content"] for turn in reversed(messages) if turn["role"] == "assistant")
+        match = _THINK.match(assistant)
     except (StopIteration, TypeError, KeyError):
         return {}
-    match = _THINK.match(assistant)
     return {"problem": user, "thinking": match.group(1), "output": match.group(2)} if match else {"problem": user}
 
 

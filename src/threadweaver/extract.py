@@ -38,14 +38,18 @@ class _Candidate:
 class _Chain:
     """A chain with the offsets of its lines."""
 
-    def __init__(self, text: str):
-        self.text = text
+    def __init__(self, text: str, problem: str):
+        self.text, self.problem = text, problem
         self.lines = text.split("\n")
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
     def passage(self, span: Range) -> str:
         """The lines of a range, the newline that ends the last one left out."""
         return self.text[self.starts[span.first - 1] : self.starts[span.last] - 1]
+
+    def context(self, span: Range) -> dependencies.Context:
+        """What a passage may use: the problem and all that precedes it."""
+        return dependencies.Context(f"{self.problem}\n\n{self.text[: self.starts[span.first - 1]]}")
 
     def shrink(self, span: Range) -> Range | None:
         """The range without blank lines at its edges; None when all are blank."""
@@ -62,14 +66,14 @@ def extract(
     merge_dependent: bool = True,
 ) -> Extraction:
     """Mark up the blocks that can be honoured; `record` names the sample, its blocks are filled in here."""
-    chain = _Chain(chain_text)
+    chain = _Chain(chain_text, record.problem)
     used: list[_Candidate] = []
     unused: list[Unused] = []
     notes = [_problem_note(problem) for problem in annotation.problems]
     for block in annotation.blocks:
         for candidate in _candidates(block, chain, unused):
-            if merge_dependent:
-                candidate, merged = _merge_dependent(candidate, chain, record.problem)
+            if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
+                candidate, merged = _merge_dependent(candidate, chain)
                 notes += merged
             if reason := _unfit(candidate, chain, threshold):
                 unused.append(_unused(block, candidate.ranges, *reason))
@@ -124,15 +128,15 @@ def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
     return tuple(Range(span.first, last) for span, last in zip(ranges, following, strict=True))
 
 
-def _merge_dependent(candidate: _Candidate, chain: _Chain, problem: str) -> tuple[_Candidate, list[dict]]:
+def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, list[dict]]:
     """Threads of which one surely uses what the other introduces become one, with all that lie between them."""
     notes: list[dict] = []
     ranges = list(candidate.ranges)
+    context = chain.context(ranges[0])
     while len(ranges) > 1:
-        context = f"{problem}\n\n{chain.text[: chain.starts[ranges[0].first - 1]]}"
-        found = dependencies.leaks(context, [chain.passage(span) for span in ranges])
-        leak = next((leak for leak in found if leak.certain), None)
-        if leak is None:
+        passages = [dependencies.Passage.read(chain.passage(span)) for span in ranges]
+        leak = next(iter(dependencies.leaks_of(context, passages)), None)
+        if leak is None or not leak.certain:
             break
         low, high = sorted((leak.source, leak.target))
         notes.append(

@@ -20,8 +20,6 @@ from threadweaver.store import LOSSES, OUTCOMES, Entry, StageFolder, sample_key
 
 DEFAULT_MAX_FAILED = "0.1"
 """Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is no accident."""
-DEFAULT_WORKERS = 128
-"""Calls in flight at the most, as in the published run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,9 @@ class Result:
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
 
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""A connection that breaks is an OSError too, but one sample's."""
 
 Work = Callable[[Task], Result | Awaitable[Result]]
 
@@ -72,11 +73,13 @@ def run(
     title: str,
     workers: int = 1,
     around: AbstractAsyncContextManager | None = None,
+    partial: bool = False,
 ) -> Report:
     """Work on every task that is not done yet and close the folder's account.
 
     An async `work` has up to `workers` samples under way at once, inside `around`; a plain one runs one after the
-    other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure.
+    other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure. `partial`
+    says that `tasks` are only some of the samples: those that the folder holds beside them stay.
     """
     begun = time.monotonic()
     entries: list[Entry] = []
@@ -103,7 +106,7 @@ def run(
         else:
             for task in pending():
                 done(task, _guarded(work, task))
-    folder.close_account(entries)
+    folder.close_account(entries, partial=partial)
     ordered = sorted(entries, key=lambda entry: sample_key(entry.id))
     return Report(tuple(ordered), fresh, time.monotonic() - begun)
 
@@ -119,8 +122,8 @@ async def _run_async(
         for task in tasks:  # one iterator, shared: each takes the next sample
             try:
                 result = await work(task)
-            except (UserError, OSError) as error:
-                raise error
+            except UserError:
+                raise
             except Exception as error:
                 result = _crash(error)
             done(task, result)
@@ -138,14 +141,19 @@ async def _run_async(
 def _guarded(work: Work, task: Task) -> Result:
     try:
         return work(task)
-    except (UserError, OSError):
+    except UserError:
         raise
     except Exception as error:
         return _crash(error)
 
 
 def _crash(error: Exception) -> Result:
-    """A fault of ours: told by name and place, so that it can be mended; the run goes on."""
+    """A fault of ours: told by name and place, so that it can be mended; the run goes on.
+
+    A full disk and the like would fail every sample after it: such an error ends the run.
+    """
+    if isinstance(error, OSError) and error.errno in _HOPELESS:
+        raise error
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     return Result("failed", "crash", facts={"error": f"{type(error).__name__}: {error} ({where})"[:300]})
@@ -199,19 +207,16 @@ def exit_code(report: Report, max_failed: str) -> int:
 def allowed_failures(max_failed: str, total: int) -> int:
     """A count (`3`) or a fraction (`0.05`, `5%`) of `total`; raises UserError when it is neither."""
     text = str(max_failed).strip()
+    percent = text.endswith("%")
     try:
-        if text.endswith("%"):
-            return int(float(text[:-1]) / 100 * total)
-        return int(text) if text.isdigit() else int(_fraction(text) * total)
+        if text.isdecimal():
+            return int(text)
+        share = float(text.removesuffix("%")) / (100 if percent else 1)
     except ValueError:
-        raise UserError(f"--max-failed takes a count or a fraction below 1, not {max_failed!r}") from None
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise ValueError(text)
-    return value
+        share = -1.0
+    if not 0 <= share <= 1 or (share == 1 and not percent):  # 1.0 could be meant either way
+        raise UserError(f"--max-failed takes a count or a fraction below 1, not {max_failed!r}")
+    return int(share * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -223,6 +228,8 @@ _SHARED = {
     "--out-cost-per-million": {}, "--use-chat-completions": {"action": "store_true"}, "--base-url": {},
     "--extra-body": {}, "--ledger": {}, "--key-path": {}, "--retry-failed": {"action": "store_true"}, "--max-cost": {},
     "--offline": {"action": "store_true"}, "--service-tier": {}, "--effort": {}, "--verbosity": {}, "--prompt": {},
+    "--output-limit": {}, "--timeout": {}, "--batch": {"action": "store_true"}, "--batch-deadline": {}, "--batch-tokens": {},
+    "--batch-poll": {},
 }
 """Flags that run.sh may pass to all commands, with what argparse has to know of them."""
 

@@ -38,7 +38,8 @@ LOSSES = ("rejected", "failed")
 def read_text(path: Path) -> str:
     """A text file without newline translation; raises UserError when it is not UTF-8."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        # what write_atomic lets pass has to be readable again
+        with open(path, encoding="utf-8", errors="surrogatepass", newline="") as file:
             return file.read()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it") from None
@@ -59,9 +60,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.write(data)
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(name)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a failed write knows only its descriptor, a failed rename the temporary name
         raise
 
 
@@ -246,9 +249,11 @@ class StageFolder:
         self.done[entry.id] = entry
         return entry
 
-    def close_account(self, entries: Iterable[Entry]) -> None:
-        """Sort the account, remove what it does not name any more, and write the manifest: the stage is done."""
-        entries = sorted(entries, key=lambda entry: sample_key(entry.id))
+    def close_account(self, entries: Iterable[Entry], *, partial: bool = False) -> None:
+        """Sort the account, remove what it does not name any more (unless `partial`), and write the manifest: the
+        stage is done."""
+        named = {entry.id: entry for entry in entries}
+        entries = sorted(({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id))
         current = {entry.id for entry in entries}
         for id in self.done.keys() - current:
             self._remove_stale(self.done.pop(id), None)
@@ -283,14 +288,19 @@ class StageFolder:
     def _clear(self) -> None:
         """Remove what a stage of ours wrote here; anything else is not ours to remove."""
         others = [item for item in self.path.iterdir() if item.name != LOCK]
-        if others and not (self.path / SETTINGS).is_file():
+        if others and not self._is_ours():
             raise UserError(f"{self.path} holds files that this command did not write: move them, or name another --output")
         for item in others:
             shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
 
+    def _is_ours(self) -> bool:
+        """Whether a stage began this folder: other programs have a settings.json too, without a stage in it."""
+        path = self.path / SETTINGS
+        return path.is_file() and isinstance(found := read_json(path), dict) and "stage" in found
+
     def _check_settings(self) -> None:
         path = self.path / SETTINGS
-        if not path.is_file():
+        if not self._is_ours():
             strangers = [item.name for item in self.path.iterdir() if item.name != LOCK and item.suffix != ".part"]
             if strangers:
                 raise UserError(

@@ -13,7 +13,6 @@ from typing import Generic, Protocol, TypeVar
 
 from threadweaver import outline, rewrite
 from threadweaver.edits import Replacement
-from threadweaver.stage import DEFAULT_WORKERS
 from threadweaver.store import Sample
 
 T = TypeVar("T")
@@ -88,16 +87,18 @@ def add_up(answers: Sequence[Answer]) -> dict:
     return total
 
 
-def add_flags(parser, question: str) -> None:
+def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
     """The flags of a command that asks an annotator; `question` is steps, edits or outlines."""
-    parser.add_argument("--annotator", choices=NAMES, default=DEFAULT, help=f"who answers ({DEFAULT})")
-    parser.add_argument("--workers", type=int, default=DEFAULT_WORKERS, help=f"calls in flight at the most ({DEFAULT_WORKERS})")
+    from threadweaver.annotators import llm
+
+    parser.add_argument("--annotator", choices=NAMES, default=DEFAULT, help=f"who answers: a language model, or rules ({DEFAULT})")
+    llm.add_flags(parser, question)
 
 
 def build(args: argparse.Namespace, question: str) -> Annotator:
-    """The annotator that the flags name."""
+    """The annotator that the flags name; raises UserError for flags that cannot be used."""
     if args.annotator == "rules":
         return RulesAnnotator()
-    from threadweaver.errors import UserError
+    from threadweaver.annotators import llm
 
-    raise UserError("the model annotator is not built yet: use --annotator rules (ANNOTATOR=rules)")
+    return llm.build(args, question)

@@ -2,14 +2,17 @@
 
 `leaks(context, passages)` gives for every ordered pair of siblings the evidence that one uses what the other
 introduced; `pair_scores` sums it up; `looping` says how much of a chain only repeats itself. Linear in the text.
+`Passage`, `Context` and `Lookup` are the same texts read once, for callers that ask about many cuts of one chain.
 """
 
 from __future__ import annotations
 
-from threadweaver.dependencies.leaks import CERTAIN, Leak, leaks, leaks_between, pair_scores
+from threadweaver.dependencies.context import Context, Lookup
+from threadweaver.dependencies.finds import Role
+from threadweaver.dependencies.leaks import CERTAIN, Leak, leaks, leaks_of, pair_scores
 from threadweaver.dependencies.loops import DEGENERATE_SHARE, looping
-from threadweaver.dependencies.mathscan import Facts, Role, scan
+from threadweaver.dependencies.passage import Passage
 
 __all__ = [
-    "CERTAIN", "DEGENERATE_SHARE", "Facts", "Leak", "Role", "leaks", "leaks_between", "looping", "pair_scores", "scan",
-]
+    "CERTAIN", "DEGENERATE_SHARE", "Context", "Leak", "Lookup", "Passage", "Role", "leaks", "leaks_of", "looping", "pair_scores",
+]  # fmt: skip

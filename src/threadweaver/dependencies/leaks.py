@@ -7,22 +7,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from threadweaver.dependencies.mathscan import Facts, Places, Role, distinctness, scan, within
-from threadweaver.dependencies.pointing import Pointer, pointers, sentence_at
+from threadweaver.dependencies.context import Context
+from threadweaver.dependencies.finds import Role
+from threadweaver.dependencies.nouns import shared_nouns
+from threadweaver.dependencies.passage import Passage, Places
+from threadweaver.dependencies.pointing import Pointer, sentence_at
+from threadweaver.dependencies.quantities import distinctness
 
-# From this score on a leak is taken for certain: the two passages are not independent.
 CERTAIN = 0.7
+"""From this score on a leak is taken for certain: the two passages are not independent."""
 
+_NEGLIGIBLE = 0.05
 # A later sibling cannot have served an earlier one when the chain was written; what they share is a name.
 _BACKWARD = 0.3
 _EXPLAINED_WITHIN = 160   # characters after a first use in which "where m is …" may still explain it
+_NAME_KINDS = frozenset(("symbol", "number", "value", "relation", "application", "expression", "label", "noun"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Leak:
     """One piece of evidence that passage `target` leans on passage `source` (indices from 0).
 
-    `defined_at` is an offset in the source passage, `used_at` one in the target passage.
+    `defined_at` is an offset in the source passage, `used_at` one in the target passage; `score` is in [0, 1].
     """
 
     source: int
@@ -43,15 +49,22 @@ def leaks(context: str, passages: Sequence[str]) -> list[Leak]:
 
     `context` is the problem and the text before the block, `passages` the siblings in their order.
     """
-    text, spans = context + "\n\n", []
-    pieces = [text]
-    at = len(text)
-    for passage in passages:
-        spans.append((at, at + len(passage)))
-        pieces += [passage, "\n\n"]
-        at += len(passage) + 2
-    full = "".join(pieces)
-    return leaks_between(full, scan(full), spans)
+    return leaks_of(Context(context), [Passage.read(text) for text in passages])
+
+
+def leaks_of(context: Context, passages: Sequence[Passage], targets: Sequence[int] | None = None) -> list[Leak]:
+    """As `leaks`, for passages already read; `targets` limits the passages that are asked about."""
+    found: list[Leak] = []
+    for target in range(len(passages)) if targets is None else targets:
+        found.extend(_shared_names(context, passages, target))
+        if target:
+            found.extend(
+                Leak(source, target, "noun", stem, defined_at, used_at, score)
+                for source, stem, defined_at, used_at, score in shared_nouns(context, passages, target)
+            )
+            for pointer in passages[target].found_pointers:
+                found.extend(_resolve(context, passages, target, pointer))
+    return sorted(_strongest(found), key=lambda leak: (-leak.score, leak.target, leak.used_at, leak.source, leak.what))
 
 
 def pair_scores(found: Sequence[Leak]) -> dict[tuple[int, int], float]:
@@ -62,50 +75,30 @@ def pair_scores(found: Sequence[Leak]) -> dict[tuple[int, int], float]:
     return {pair: 1.0 - prod(1.0 - score for score in scores) for pair, scores in by_pair.items()}
 
 
-def leaks_between(text: str, facts: Facts, spans: Sequence[tuple[int, int]], targets: Sequence[int] | None = None) -> list[Leak]:
-    """As `leaks`, over ranges of one scanned text; everything before the first range is the context.
-
-    `targets` limits the passages that are asked about (all of them by default).
-    """
-    found: list[Leak] = []
-    for target in range(len(spans)) if targets is None else targets:
-        found.extend(_shared_facts(text, facts, spans, target))
-        if target:
-            found.extend(_shared_nouns(text, spans, target))
-            start, end = spans[target]
-            for pointer in pointers(text[start:end]):
-                found.extend(_resolve(text, facts, spans, target, pointer))
-    return sorted(_strongest(found), key=lambda leak: (-leak.score, leak.target, leak.used_at, leak.source))
-
-
-def _strongest(found: list[Leak]) -> Iterator[Leak]:
+def _strongest(found: Sequence[Leak]) -> Iterator[Leak]:
     """One leak for each use: overlapping phrases are one piece of evidence, not several."""
-    best: dict[tuple[int, int, str, object], Leak] = {}
+    best: dict[tuple[int, int, object], Leak] = {}
     for leak in found:
-        place: object = leak.what if leak.kind in ("symbol", "number", "value", "label", "noun", "expression", "relation", "application") else leak.used_at // 40
-        group = leak.kind if isinstance(place, str) else "phrase"
-        key = (leak.source, leak.target, group, place)
+        place: object = (leak.kind, leak.what) if leak.kind in _NAME_KINDS else leak.used_at // 40
+        key = (leak.source, leak.target, place)
         if key not in best or best[key].score < leak.score:
             best[key] = leak
     return iter(best.values())
 
 
-def _shared_facts(text: str, facts: Facts, spans: Sequence[tuple[int, int]], target: int) -> Iterator[Leak]:
+def _shared_names(context: Context, passages: Sequence[Passage], target: int) -> Iterator[Leak]:
     """Names that the target holds and a sibling introduced, while the context knows nothing of them."""
-    begin = spans[0][0]
-    for kind, name in facts.names(*spans[target]):
-        places = facts.places[kind, name]
-        if kind != "label" and places[0][0] < begin:
-            continue
-        uses = within(places, *spans[target])
-        for source, span in enumerate(spans):
-            defined = within(places, *span) if source != target else []
+    for key, uses in passages[target].places.items():
+        kind, name = key
+        for source, passage in enumerate(passages):
+            defined = passage.places.get(key) if source != target else None
             score = _SCORES[kind](name, defined, uses) if defined else 0.0
             if source > target:
                 score *= _BACKWARD
-            if score > 0.05:
-                where = next((at for at, role in defined if role > Role.USE), defined[0][0])
-                yield Leak(source, target, kind, name, where - span[0], uses[0][0] - spans[target][0], round(score, 3))
+            if score <= _NEGLIGIBLE or kind != "label" and context.holds(key, passage.raw[key]):
+                continue
+            where = next((at for at, role in defined if role > Role.USE), defined[0][0])
+            yield Leak(source, target, kind, name, where, uses[0][0], round(score, 3))
 
 
 def _symbol_score(name: str, defined: Places, uses: Places) -> float:
@@ -114,33 +107,30 @@ def _symbol_score(name: str, defined: Places, uses: Places) -> float:
     if uses[0][1] > Role.USE:
         # "S = 5N/4" where only the sibling says what S is.
         return 0.45 if strongest == Role.DEFINE and all(role < Role.DEFINE for _, role in uses) else 0.0
-    if any(role == Role.DEFINE and at - first <= _EXPLAINED_WITHIN for at, role in uses):
-        return 0.0
-    if any(role == Role.INTRO and at - first <= _EXPLAINED_WITHIN for at, role in uses):
-        return 0.2
+    explained = max((role for at, role in uses if at - first <= _EXPLAINED_WITHIN), default=Role.USE)
+    if explained > Role.USE:
+        return 0.0 if explained == Role.DEFINE else 0.2
     if strongest == Role.DEFINE:
         return 0.85
     if strongest == Role.INTRO:
         return 0.7
-    return 0.1 if name in ("i", "j", "k", "n", "m", "e", "d", "x") else 0.4 if name[0].isupper() else 0.3
+    return 0.1 if name in _COMMON_LETTERS else 0.4 if name[0].isupper() else 0.3
+
+
+_COMMON_LETTERS = frozenset("ijknmedx")
+
+
+def _used_as_known(defined: Places, uses: Places) -> bool:
+    """Found there as a result or a left side, and here first as something given."""
+    return uses[0][1] == Role.USE and any(role > Role.USE for _, role in defined)
 
 
 def _number_score(name: str, defined: Places, uses: Places) -> float:
-    if uses[0][1] > Role.USE or all(role == Role.USE for _, role in defined):
-        return 0.0
-    return distinctness(name)
+    return distinctness(name) if _used_as_known(defined, uses) else 0.0
 
 
-def _value_score(name: str, defined: Places, uses: Places) -> float:
-    if uses[0][1] > Role.USE or all(role == Role.USE for _, role in defined):
-        return 0.0
-    return 0.75
-
-
-def _application_score(name: str, defined: Places, uses: Places) -> float:
-    if uses[0][1] > Role.USE or all(role == Role.USE for _, role in defined):
-        return 0.0
-    return 0.75
+def _known_score(name: str, defined: Places, uses: Places) -> float:
+    return 0.75 if _used_as_known(defined, uses) else 0.0
 
 
 def _relation_score(name: str, defined: Places, uses: Places) -> float:
@@ -161,113 +151,71 @@ def _label_score(name: str, defined: Places, uses: Places) -> float:
     return 0.6 if name.startswith(("way", "root", "solution", "question", "fact")) else 0.85
 
 
-_SCORES = {"symbol": _symbol_score, "number": _number_score, "value": _value_score, "label": _label_score, "expression": _expression_score, "relation": _relation_score, "application": _application_score}
-
-_DEFINITE = re.compile(r"\b(?:the|each|this|that|these|those|every|our|its?)\s+(?:(?P<first>[a-z]{3,})\s+)?(?P<noun>[a-z]{4,})\b")
-_WORD = re.compile(r"[A-Za-z]{4,}")
-# Words of any mathematical prose: to speak of "the equation" takes no sibling to have introduced it.
-_COMMON = frozenset(
-    """about above after again also alternatively another answer approach because before being both case cases check
-    common complete computation condition conditions constant correct could denominator difference different
-    digit distance double each either else equal equation equations exact example expression fact factor factors
-    first following form fraction given hand have here idea into integer integers into just kind know last left
-    length less like line main make maximum means method minimum more most much multiple need negative next number
-    numbers numerator only options order original other others part parts point points positive possible power
-    previous problem product question quotient rather ratio real reason remainder remaining rest result right
-    same second side sides simple since single smaller solution solutions some step steps sum such sums term
-    terms than that their them then there these they thing things third this those three times total true
-    type unknown value values variable variables wait way ways well what when where which whole will with word
-    work would wrong zero time start starting entire current actual final initial correct general formula
-    statement calculation calculations work thought process confusion mistake error assumption situation
-    standard usual concept definition question property properties rule coefficient coefficients""".split())
-
-
-def _stem(word: str) -> str:
-    word = word.lower()
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
-
-
-def _shared_nouns(text: str, spans: Sequence[tuple[int, int]], target: int) -> Iterator[Leak]:
-    """Things that the target speaks of as known ("each right triangle") and that a sibling brought in."""
-    start, end = spans[target]
-    passage = text[start:end]
-    seen: set[str] = set()
-    candidates: list[tuple[str, int]] = []
-    for match in _DEFINITE.finditer(passage):
-        stem = _stem(match["noun"])
-        if stem in seen or match["noun"] in _COMMON or stem in _COMMON:
-            continue
-        seen.add(stem)
-        if not re.search(rf"\b{stem}", passage[:match.start("noun")], re.IGNORECASE):
-            candidates.append((stem, match.start()))
-    if not candidates:
-        return
-    context = text[:spans[0][0]].lower()
-    for stem, used_at in candidates:
-        if stem in context:
-            continue
-        for source in range(target):
-            where = re.search(rf"\b{stem}", text[slice(*spans[source])], re.IGNORECASE)
-            if where:
-                yield Leak(source, target, "noun", stem, where.start(), used_at, 0.35)
-
+_SCORES = {
+    "symbol": _symbol_score, "number": _number_score, "value": _known_score, "application": _known_score,
+    "relation": _relation_score, "expression": _expression_score, "label": _label_score,
+}  # fmt: skip
 
 # These compare with something outside the passage, whatever they name of it.
 _COMPARING = ("agreement", "joint result")
+_FAR_INSIDE = 900         # characters into a passage from which on it has much of its own to point at
 
 
-def _resolve(text: str, facts: Facts, spans: Sequence[tuple[int, int]], target: int, pointer: Pointer) -> Iterator[Leak]:
+def _resolve(context: Context, passages: Sequence[Passage], target: int, pointer: Pointer) -> Iterator[Leak]:
     """Finds what a phrase points at: the target's own text, the context, or a sibling before it."""
-    start, end = spans[target]
-    if _own_heading(text, start, pointer, end):
+    passage = passages[target]
+    if _own_heading(passage.text, pointer):
         return
-    phrase = text[start + pointer.start:start + pointer.end]
-    low, high = sentence_at(text, start + pointer.start)
-    own, siblings, context = _witnesses(facts, spans, target, max(low, start), high)
-    score = pointer.score
+    phrase = passage.text[pointer.start:pointer.end]
+    own, siblings, known = _witnesses(context, passages, target, pointer.start)
+    opening = pointer.start <= passage.opening_end
+    score = pointer.opening if opening else pointer.inside
     sources = [target - 1]
     if siblings:
         sources, score = sorted(siblings), max(score, min(0.95, score + 0.3))
-    elif pointer.kind in _COMPARING or pointer.opening:
-        pass
-    elif own:
-        score *= 0.45
-    elif context:
-        score *= 0.7
-    elif pointer.start > 900:
-        score *= 0.85   # far into a passage there is much of its own to point at
+    elif pointer.kind not in _COMPARING:
+        if known and not own:
+            score *= 0.6 if opening else 0.4
+        elif own and not opening:
+            score *= 0.45
+        elif pointer.start > _FAR_INSIDE:
+            score *= 0.85
     words = phrase.lower().split()
     if not siblings and "first" in words and target > 1:
         sources = [0]
     elif not siblings and ("both" in words or "all" in words):
         sources = list(range(target))
-    for source in sources:
-        if score > 0.05:
+    if score > _NEGLIGIBLE:
+        for source in sources:
             yield Leak(source, target, pointer.kind, " ".join(phrase.split()), 0, pointer.start, round(score, 3))
 
 
 _HEADING_GOES_ON = re.compile(r"[\s*]*(?:[:.,\n]|is\b|would be\b|to\b|\w+ing\b|when\b|where\b|if\b|$)")
 
 
-def _own_heading(text: str, start: int, pointer: Pointer, end: int) -> bool:
+def _own_heading(text: str, pointer: Pointer) -> bool:
     """"Second method: …" at its very beginning names the passage itself."""
-    if pointer.start > 24 or "earlier" in text[start + pointer.start:start + pointer.end].lower():
+    if pointer.start > 24 or "earlier" in text[pointer.start:pointer.end].lower():
         return False
     named = pointer.kind in ("earlier passage", "the other", "anaphor")
-    return named and bool(_HEADING_GOES_ON.match(text, start + pointer.end, end))
+    return named and _HEADING_GOES_ON.match(text, pointer.end) is not None
 
 
-def _witnesses(facts: Facts, spans: Sequence[tuple[int, int]], target: int, low: int, high: int) -> tuple[bool, set[int], bool]:
-    """Where the distinct values of the sentence [low, high) stood before it: own text, which siblings, the context."""
-    own, context, siblings = False, False, set()
-    for kind, name in facts.names(low, high):
-        if kind not in ("value", "number") or (kind == "number" and distinctness(name) < 0.2):
+def _witnesses(
+    context: Context, passages: Sequence[Passage], target: int, offset: int
+) -> tuple[bool, set[int], bool]:
+    """Where the distinct values of a phrase's sentence stood before it: own text, which siblings, the context."""
+    passage = passages[target]
+    low, high = sentence_at(passage.text, offset)
+    own, known, siblings = False, False, set()
+    for key in passage.names(low, high):
+        kind, name = key
+        if kind not in ("value", "number", "relation", "application") or (kind == "number" and distinctness(name) < 0.2):
             continue
-        places = facts.places[kind, name]
-        if within(places, spans[target][0], low):
+        if passage.places[key][0][0] < low:
             own = True
-        elif places[0][0] < spans[0][0]:
-            context = True
+        elif context.holds(key, passage.raw[key]):
+            known = True
         else:
-            siblings |= {index for index in range(target) if within(places, *spans[index])}
-    return own, siblings, context
+            siblings |= {source for source in range(target) if key in passages[source].places}
+    return own, siblings, known

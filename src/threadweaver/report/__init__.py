@@ -66,16 +66,10 @@ def _leaks(run: Account) -> dict | None:
 
 def _cost(run: Account, accepted: int) -> list[dict]:
     """Calls, tokens and dollars of each stage that asked a model, and of an accepted sample."""
-    rows = []
-    for stage in run.stages:
-        calls = sum(int(entry.facts.get("calls") or 0) for entry in stage.entries)
-        if calls:
-            row = {"stage": stage.stage, "calls": calls}
-            for key in ("input_tokens", "cached_tokens", "output_tokens", "cost"):
-                row[key] = sum(float(entry.facts.get(key) or 0) for entry in stage.entries)
-            row["cost_an_accepted_sample"] = row["cost"] / accepted if accepted else None
-            rows.append(row)
-    return rows
+    return [
+        {**row, "cost_an_accepted_sample": row["cost_usd"] / accepted if accepted and row["cost_usd"] is not None else None}
+        for row in account.spending(run)
+    ]
 
 
 def _measure(name: str, rows: Mapping[str, metrics.Measures]) -> dict:

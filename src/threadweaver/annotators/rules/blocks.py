@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 
-from threadweaver.annotators.rules.passages import Head, Unit, head_of, units
-from threadweaver.dependencies import CERTAIN, DEGENERATE_SHARE, Facts, Leak, leaks_between, looping, pair_scores, scan
+from threadweaver.annotators.rules.heads import Head
+from threadweaver.annotators.rules.passages import Unit, units
+from threadweaver.dependencies import CERTAIN, DEGENERATE_SHARE, Context, Leak, Lookup, Passage, leaks_of, looping, pair_scores
 from threadweaver.markup import TAG_SHAPED
 
-MIN_INFORMATION = 210     # characters of all threads minus the longest; the extractor's threshold is 200
+MIN_INFORMATION = 200     # characters of all threads minus the longest, as the extractor asks
 MIN_THREAD_CHARS = 90
 MIN_BALANCE = 0.22        # of the longest thread's characters, for each thread
+MAX_OUTLIER = 4           # a member so many times as long as its longest sister has other matter in it
 MAX_THREADS = 12
 MAX_THREAD_LINES = 120
 
@@ -34,14 +37,20 @@ class Block:
 
 @dataclass
 class Chain:
-    """A chain cut into units, with what each opens and what its text holds."""
+    """A chain cut into units, with what each opens; passages of it are read when they are asked for, once."""
 
     text: str          # the problem, a blank line, the chain
     base: int          # where the chain begins in `text`
     units: list[Unit]
     heads: list[Head | None]
-    facts: Facts
     openings: list[list[str]]   # the first words of each unit, connectives taken off
+    _read: dict[int, Passage] = field(default_factory=dict)
+    _joined: dict[Span, Passage] = field(default_factory=dict)
+    _contexts: dict[int, Context] = field(default_factory=dict)
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.text)
 
     def offsets(self, span: Span) -> tuple[int, int]:
         last = self.units[span.last]
@@ -51,11 +60,28 @@ class Chain:
         start, end = self.offsets(span)
         return end - start
 
+    def passage(self, span: Span) -> Passage:
+        if span not in self._joined:
+            start, end = self.offsets(span)
+            parts = [(self.units[index].offset + self.base - start, self._unit(index)) for index in range(span.first, span.last + 1)]
+            self._joined[span] = parts[0][1] if len(parts) == 1 else Passage.join(self.text[start:end], parts)
+        return self._joined[span]
+
+    def _unit(self, index: int) -> Passage:
+        if index not in self._read:
+            self._read[index] = Passage.read(self.units[index].text)
+        return self._read[index]
+
+    def context(self, first: int) -> Context:
+        """All that stands before the unit `first`, the problem included."""
+        if first not in self._contexts:
+            self._contexts[first] = Context(self._lookup, self.base + self.units[first].offset)
+        return self._contexts[first]
+
 
 def read_chain(problem: str, thinking: str) -> Chain:
     found = units(thinking)
-    text = f"{problem}\n\n{thinking}"
-    return Chain(text, len(problem) + 2, found, [head_of(unit.text) for unit in found], scan(text),
+    return Chain(f"{problem}\n\n{thinking}", len(problem) + 2, found, [unit.head for unit in found],
                  [_TWIN_TOKEN.findall(_OPENERS.sub("", unit.text[:140]))[:8] for unit in found])
 
 
@@ -78,7 +104,7 @@ def series(chain: Chain) -> list[tuple[str, list[int]]]:
     open_runs: dict[str, list[int]] = {}
     done: list[tuple[str, list[int]]] = []
     for index, head in enumerate(chain.heads):
-        if head is None or head.kind in ("method", "check"):
+        if head is None or head.kind == "method":
             continue
         run = open_runs.get(head.key)
         if run and _continues(chain, run, index):
@@ -163,6 +189,8 @@ def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span]
             last = last_end(chain, first, threads)
         if last is None:
             return threads, position - start
+        if len(threads) > 1 and chain.chars(Span(first, last)) > MAX_OUTLIER * max(chain.chars(span) for span in threads):
+            return threads, position - start
         span, whole = independent_part(chain, threads, Span(first, last))
         if span is not None:
             threads.append(span)
@@ -177,8 +205,8 @@ _CLOSING_KINDS = ("agreement", "joint result")
 
 def leans(chain: Chain, threads: Sequence[Span], span: Span) -> list[Leak]:
     """The evidence that the passage `span` stands on one of the threads before it."""
-    spans = [chain.offsets(thread) for thread in threads] + [chain.offsets(span)]
-    return leaks_between(chain.text, chain.facts, spans, [len(threads)])
+    passages = [chain.passage(thread) for thread in (*threads, span)]
+    return leaks_of(chain.context(threads[0].first), passages, [len(threads)])
 
 
 def independent_part(chain: Chain, threads: Sequence[Span], span: Span, bearable: float = 0.75) -> tuple[Span | None, bool]:
@@ -235,7 +263,9 @@ def with_lead_ins(chain: Chain, threads: Sequence[Span]) -> list[Span]:
     for position in range(1, len(moved)):
         before, here = moved[position - 1], moved[position]
         last = chain.units[before.last]
-        if before.last > before.first and _LEAD_IN.match(last.text):
+        head, own = chain.heads[before.last], chain.heads[here.first]
+        opens = head is not None and own is not None and head.key != own.key and len(last.text) <= 80 and "\n" not in last.text
+        if before.last > before.first and (opens or _LEAD_IN.match(last.text)):
             moved[position - 1] = Span(before.first, before.last - 1)
             moved[position] = Span(before.last, here.last)
     return moved
@@ -564,9 +594,7 @@ def goes_on(chain: Chain, threads: Sequence[Span]) -> bool:
     after = Span(last.last + 1, min(last.last + 3, len(chain.units) - 1))
     if after.first >= len(chain.units):
         return True
-    spans = [chain.offsets(span) for span in (*threads, after)]
-    found = leaks_between(chain.text, chain.facts, spans, [len(threads)])
-    scores = [1 - leak.score for leak in found if leak.kind in ("symbol", "number", "value") and leak.source == len(threads) - 1]
+    found = leans(chain, threads, after)
     shared = {leak.what for leak in found if leak.source < len(threads) - 1}
     scores = [1 - leak.score for leak in found
               if leak.kind in ("symbol", "number", "value") and leak.source == len(threads) - 1 and leak.what not in shared]
@@ -574,7 +602,7 @@ def goes_on(chain: Chain, threads: Sequence[Span]) -> bool:
 
 
 # A conclusion about the whole in the middle of a series ends it: what comes later is another story.
-_ENDS_SERIES = re.compile(r"^[\s*]*(?:so|thus|therefore|hence)?,?\s*(?:in total|overall|altogether|the (?:final )?answer|the total number|all in all|to summari[sz]e|in summary|in conclusion|adding (?:these|them|all|up))\b", re.IGNORECASE)
+_ENDS_SERIES = re.compile(r"^[\s*]*(?:so|thus|therefore|hence)?,?\s*(?:in total|overall|altogether|the (?:final )?answer|the total number|all in all|final check|the (?:set of )?(?:all )?solutions (?:are|is)|the solutions? must|we (?:have )?found|to summari[sz]e|in summary|in conclusion|adding (?:these|them|all|up))\b", re.IGNORECASE)
 
 
 def interrupted(chain: Chain, span: Span) -> int | None:

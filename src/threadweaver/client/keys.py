@@ -1,0 +1,89 @@
+"""Where the API key and the endpoint come from: a file or the environment, never a flag. Nothing here prints a key."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from threadweaver.errors import UserError
+
+DEFAULT_KEY_PATH = "~/.openai_api_key"
+OPENAI_URL = "https://api.openai.com/v1"
+_KEY_SHAPED = re.compile(r"\b(?:sk|rk|pk|sess)-[A-Za-z0-9_*\-.]{8,}")
+_warned: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class Key:
+    value: str = field(repr=False)
+    source: str = ""
+
+
+def find_key(key_path: str | None = None, environment: Mapping[str, str] | None = None) -> Key | None:
+    """The key of the file (default ~/.openai_api_key), else of OPENAI_API_KEY, else None.
+
+    Warns once on stderr of a file that others can read. Raises UserError for a file that holds no key.
+    """
+    environment = os.environ if environment is None else environment
+    path = Path(key_path or DEFAULT_KEY_PATH).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        value = environment.get("OPENAI_API_KEY", "").strip()
+        return Key(_checked(value, "OPENAI_API_KEY"), "OPENAI_API_KEY") if value else None
+    except OSError as error:
+        raise UserError(f"the key file {path} cannot be read ({error.strerror}): mend its permissions or give "
+                        "another with --key-path") from error
+    if not text.strip():
+        raise UserError(f"the key file {path} is empty: put the API key into it, or remove it and set OPENAI_API_KEY")
+    _warn_if_open(path)
+    return Key(_checked(text.strip(), str(path)), str(path))
+
+
+def _checked(value: str, source: str) -> str:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise UserError(f"{source} does not hold one API key: it has white space or characters that no key has")
+    return value
+
+
+def _warn_if_open(path: Path) -> None:
+    if path not in _warned and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        _warned.add(path)
+        print(f"warning: others can read the key file {path}: chmod 600 {path}", file=sys.stderr)
+
+
+def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None) -> str:
+    """--base-url, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI. Raises UserError for what is no URL."""
+    environment = os.environ if environment is None else environment
+    url = (flag or environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE") or OPENAI_URL).strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(f"the endpoint {scrub(url)} is not a URL like http://127.0.0.1:8000/v1")
+    if parts.username or parts.password:
+        raise UserError("the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead")
+    return url
+
+
+def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] | None = None) -> Key:
+    """The key to send; servers other than OpenAI's may go without. Raises UserError that names both ways on."""
+    key = find_key(key_path, environment)
+    if key is not None:
+        return key
+    if (urlsplit(base_url).hostname or "").endswith("openai.com"):
+        path = key_path or DEFAULT_KEY_PATH
+        raise UserError(f"no API key and no endpoint: put a key into {path} or OPENAI_API_KEY (or name a server with "
+                        "OPENAI_BASE_URL), or annotate without a model: ANNOTATOR=rules")
+    return Key("none", "none needed")
+
+
+def scrub(text: str, key: Key | None = None) -> str:
+    """The text without the key, and without anything shaped like one (servers quote the key that they refuse)."""
+    if key is not None and len(key.value) >= 6:
+        text = text.replace(key.value, "[key]")
+    return _KEY_SHAPED.sub("[key]", text)

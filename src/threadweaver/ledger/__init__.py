@@ -1,0 +1,120 @@
+"""The ledger: every request with its reply and its cost. What was paid is never paid again.
+
+One SQLite file (WAL) that several processes may share. A reply is on the disk before it is used; the same request
+asked twice at once is sent once; money is reserved before a call and settled after. Replays read it, batch mode
+fills it another way, and `transfer` takes it elsewhere as JSONL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver.ledger import calls, money, owners, schema, statistics
+from threadweaver.ledger.calls import Claim, Ended, Verdict, Wish
+from threadweaver.ledger.records import Record, Texts, canonical, key_of, request_key
+from threadweaver.ledger.thread import CHANGE, DatabaseThread, Kind, LedgerFull
+
+__all__ = ["NANO", "Claim", "Ledger", "LedgerFull", "Record", "Spending", "canonical", "key_of", "request_key"]
+
+NANO = 10**9  # nano-dollars in a dollar
+VERDICTS = ("accepted", "repaired", "rejected")
+
+
+@dataclass(frozen=True)
+class Spending:
+    """In nano-dollars: settled, reserved for calls, and the part of that whose calls will never be settled."""
+
+    spent: int
+    reserved: int
+    uncertain: int
+
+
+class Ledger:
+    """One open ledger. Methods that are coroutines run in the ledger's thread; each returns after the commit."""
+
+    def __init__(self, path: str | Path | None, *, read_only: bool = False) -> None:
+        """`path` None: in memory only. `read_only`: for a copy on a medium that cannot be written."""
+        self.path = str(path) if path is not None else ":memory:"
+        self.read_only = read_only
+        self.owner = ""
+        self.in_doubt: set[int] = set()  # reservations whose calls are on the wire
+        self._texts = Texts()
+        # Replies first, questions last: what a transaction brings, the same transaction can answer from.
+        self._record = Kind(0, lambda db, replies: calls.record(db, replies, self._texts), committed=self._texts.keep)
+        self._release = Kind(1, calls.release)
+        self._judge = Kind(2, calls.judge)
+        self._find = Kind(20, calls.find, write=False)
+        self._claim = Kind(21, calls.claim, before_a_call=True)
+        self.thread = DatabaseThread(self.path, read_only, lambda db: owners.beat(db, self.owner))
+        if not read_only:
+            self.owner = self.thread.call(owners.register)
+
+    @classmethod
+    def open_for_reading(cls, path: str | Path) -> Ledger:
+        """Read-only where the file cannot be written, else an ordinary ledger (verdicts are noted then)."""
+        return cls(path, read_only=not schema.writable(str(path)))
+
+    def close(self) -> None:
+        """Waits until all is written. Raises LedgerFull if the disk stays full."""
+        if self.owner:
+            owner, self.owner = self.owner, ""
+            doubtful = frozenset(self.in_doubt)
+
+            def leave(db: sqlite3.Connection) -> None:
+                money.close_open(db, owner, doubtful)
+                owners.leave(db, owner)
+
+            self.thread.send(CHANGE, leave)
+        self.thread.close()
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    # one request
+
+    async def find(self, base: str) -> list[Record]:
+        """The replies to all attempts of a request, the first attempt first."""
+        return await self.thread.do(self._find, bytes.fromhex(base))
+
+    async def claim(self, key: str, amount: int, cap: int | None, *, again: bool = False) -> Claim:
+        """Asks for the right to send a request that may cost `amount` nano-dollars; of several askers one gets it.
+
+        `again`: the request is claimed already, and needs money for another try.
+        """
+        return await self.thread.do(self._claim, Wish(bytes.fromhex(key), self.owner, amount, cap, again))
+
+    async def record(self, record: Record, reservation: int) -> Record:
+        """Stores a reply, settles its reservation and ends its claim. Returns what is stored: the first reply wins."""
+        return await self.thread.do(self._record, (record, reservation))
+
+    async def release(self, reservation: int, *, key: str | None, billed: bool) -> None:
+        """Ends a reservation (0: none) without a reply; `billed`: it may have cost money, and goes on counting as spent.
+
+        With `key`, the claim ends too, and whoever asks next may send.
+        """
+        ended = Ended(reservation, None if key is None else bytes.fromhex(key), self.owner, billed)
+        await self.thread.do(self._release, ended)
+
+    def judge(self, key: str, verdict: str, why: str = "") -> None:
+        """Notes what became of a reply: accepted, repaired or rejected, `why` a code. Written some time soon."""
+        if verdict not in VERDICTS:
+            raise ValueError(f"verdict {verdict!r} is none of {', '.join(VERDICTS)}")
+        if not self.read_only:
+            self.thread.send(self._judge, Verdict(bytes.fromhex(key), verdict, why or None))
+
+    # the whole
+
+    async def spending(self) -> Spending:
+        return await self.thread.run(lambda db: Spending(*money.totals(db), money.uncertain(db)), write=False)
+
+    async def statistics(self, model: str | None = None) -> list[statistics.Ratio]:
+        """Measured tokens by stage and turn: what an estimate of further calls stands on."""
+        return await self.thread.run(lambda db: statistics.ratios(db, model), write=False)
+
+    async def verdicts(self) -> Mapping[tuple[str, str, str], int]:
+        """How many replies by (stage, verdict or "", why or "")."""
+        return await self.thread.run(statistics.verdicts, write=False)

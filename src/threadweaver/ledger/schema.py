@@ -1,0 +1,118 @@
+"""What a ledger file holds, and how it is opened."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from threadweaver.errors import UserError
+
+VERSION = 1
+APPLICATION_ID = 0x54574C31  # "TWL1": tells our file from any other SQLite file
+
+# Money is integer nano-dollars: sums of it are exact, and 9.2e9 dollars fit.
+# `texts` holds each long message once: the turns of one conversation repeat the chain six times.
+# `totals` are kept in the same transaction as what they add up, so that a reservation reads one row and not all.
+SCHEMA = """
+CREATE TABLE replies (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, base BLOB NOT NULL, attempt INTEGER NOT NULL,
+    api TEXT NOT NULL, model TEXT NOT NULL, stage TEXT NOT NULL, turn INTEGER NOT NULL,
+    request BLOB NOT NULL, request_bytes INTEGER NOT NULL, reply BLOB NOT NULL, reply_bytes INTEGER NOT NULL,
+    status TEXT NOT NULL, finish TEXT NOT NULL, extra TEXT,
+    input INTEGER NOT NULL, cached INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+    cost INTEGER, tier TEXT NOT NULL, imported INTEGER NOT NULL DEFAULT 0,
+    sent REAL NOT NULL, done REAL NOT NULL, verdict TEXT, why TEXT, judged REAL);
+CREATE INDEX replies_base ON replies (base, attempt);
+CREATE TABLE texts (sha256 BLOB PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL,
+    heartbeat REAL NOT NULL);
+CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL, since REAL NOT NULL);
+CREATE TABLE reservations (id INTEGER PRIMARY KEY, key BLOB NOT NULL, owner TEXT NOT NULL, amount INTEGER NOT NULL,
+    state TEXT NOT NULL, since REAL NOT NULL);
+CREATE TABLE totals (spent INTEGER NOT NULL, reserved INTEGER NOT NULL, last_reservation INTEGER NOT NULL);
+INSERT INTO totals VALUES (0, 0, 0);
+CREATE TABLE batches (id TEXT PRIMARY KEY, remote TEXT, base_url TEXT NOT NULL, endpoint TEXT NOT NULL,
+    state TEXT NOT NULL, file TEXT, rows INTEGER NOT NULL, tokens INTEGER NOT NULL, created REAL NOT NULL, note TEXT);
+CREATE TABLE batch_rows (key BLOB PRIMARY KEY, batch TEXT NOT NULL, reservation INTEGER NOT NULL, request BLOB NOT NULL,
+    stage TEXT NOT NULL, turn INTEGER NOT NULL);
+CREATE INDEX batch_rows_batch ON batch_rows (batch);
+"""
+
+
+def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+    """Opens the file, makes it if it is missing, and checks that it is ours. Raises UserError.
+
+    synchronous=FULL: a commit is on the disk when it returns, so a reply that was returned survives a power cut
+    too; a group commit of ten replies costs 0.6 ms on a plain SSD.
+    """
+    if path != ":memory:" and not read_only:
+        _make_folder(Path(path))
+    target = f"file:{_quoted(path)}?mode=ro&immutable=1" if read_only else path
+    try:
+        db = sqlite3.connect(target, timeout=30, isolation_level=None, uri=read_only, cached_statements=256)
+        try:
+            _prepare(db, path, read_only)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as error:
+        raise UserError(_why(path, error)) from error
+    return db
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the ledger's folder {path.parent} cannot be made ({error.strerror}): "
+                        "give another with --ledger PATH") from error
+
+
+def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
+    if not read_only:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA wal_autocheckpoint=2000")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0 and not read_only:
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            for statement in SCHEMA.split(";\n"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={VERSION}")
+            version = VERSION
+        db.execute("COMMIT")
+    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise UserError(f"{path} is a database, but not a ledger: give another path with --ledger")
+    if version != VERSION:
+        raise UserError(f"the ledger {path} has format {version}, this program reads {VERSION}: "
+                        "export it with the version that made it and import it here")
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _why(path: str, error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL") or name.startswith("SQLITE_IOERR"):
+        return full_message(path)
+    if name.startswith("SQLITE_NOTADB") or name.startswith("SQLITE_CORRUPT"):
+        return f"{path} is not a ledger, or it is damaged ({error}): give another path with --ledger"
+    return f"the ledger {path} cannot be opened ({error}): check the path and its permissions, or give --ledger PATH"
+
+
+def full_message(path: str) -> str:
+    where = Path(path).parent if path != ":memory:" else "memory"
+    return (f"no room left for the ledger {path}: make space in {where} and run the same command again; "
+            "every reply that was received is kept")
+
+
+def writable(path: str) -> bool:
+    """Whether the ledger can be written here; a copy on a read-only medium can still be read."""
+    file = Path(path)
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) if file.exists() else True

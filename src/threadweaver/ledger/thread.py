@@ -1,0 +1,321 @@
+"""One thread that owns the database connection and commits many operations at once.
+
+Work comes in kinds; a kind does all its jobs of a transaction at once, and must bear being run again: when a
+transaction fails, all of it is. Callers are answered after the commit, never before. The event loop is never
+blocked: it waits for a future.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from threadweaver.errors import UserError
+from threadweaver.ledger import schema
+
+Operation = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`run` gets the arguments of its jobs and returns a result for each. Kinds run in the order of `rank`.
+
+    `before_a_call`: refused while the disk is full, because a call to the model would follow.
+    """
+
+    rank: int
+    run: Callable[[sqlite3.Connection, list[Any]], list[Any]]
+    write: bool = True
+    before_a_call: bool = False
+    committed: Callable[[], None] = lambda: None
+
+
+def _run_operations(db: sqlite3.Connection, operations: list[Any]) -> list[Any]:
+    return [operation(db) for operation in operations]
+
+
+CHANGE = Kind(10, _run_operations)
+LOOK = Kind(11, _run_operations, write=False)
+
+GROUP = 512  # operations in one transaction at most: a commit stays well under 100 ms
+SPARE_BYTES = 8 * 2**20  # given back when the disk is full: room for a thousand replies in flight
+BUSY_NOTICE = 10.0  # seconds of waiting for another process's transaction before it is said
+
+
+class LedgerFull(UserError):
+    """The disk is full. No further call is sent; what was received is written into the space kept for that."""
+
+
+@dataclass
+class _Job:
+    kind: Kind
+    argument: Any
+    loop: asyncio.AbstractEventLoop | None
+    future: Any
+    result: Any = None
+    error: BaseException | None = None
+
+
+@dataclass
+class DatabaseThread:
+    """Runs operations in order. `beat` is run in a transaction every `beat_seconds`."""
+
+    path: str
+    read_only: bool
+    beat: Operation
+    beat_seconds: float = 5.0
+    close_seconds: float = 30.0
+    _jobs: queue.SimpleQueue[_Job | None] = field(default_factory=queue.SimpleQueue)
+
+    def __post_init__(self) -> None:
+        self.full = False
+        self.commits = 0
+        self.lost = 0
+        self._closing: float | None = None
+        self._ended = False
+        self._opened: Future[None] = Future()
+        self._next_beat = time.monotonic() + self.beat_seconds
+        self._spare = Path(f"{self.path}.spare") if self._on_disk else None
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+        self._opened.result()
+
+    @property
+    def _on_disk(self) -> bool:
+        return self.path != ":memory:" and not self.read_only
+
+    # for callers
+
+    def call(self, operation: Operation, *, write: bool = True) -> Any:
+        """Runs a function of the connection and waits; not for the event loop's thread."""
+        job = _Job(CHANGE if write else LOOK, operation, None, Future())
+        self._put(job)
+        return job.future.result()
+
+    async def do(self, kind: Kind, argument: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        job = _Job(kind, argument, loop, loop.create_future())
+        self._put(job)
+        return await job.future
+
+    async def run(self, operation: Operation, *, write: bool = True) -> Any:
+        return await self.do(CHANGE if write else LOOK, operation)
+
+    def send(self, kind: Kind, argument: Any) -> None:
+        """Does it some time soon; `close` waits for it."""
+        self._put(_Job(kind, argument, None, Future()))
+
+    def _put(self, job: _Job) -> None:
+        if self._closing is not None or self._ended:
+            raise RuntimeError("the ledger is closed")
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Waits until all is written. Raises LedgerFull if the disk stayed full for `close_seconds`."""
+        if self._closing is None:
+            self._closing = time.monotonic()
+            self._jobs.put(None)
+        self._thread.join()
+        if self.lost:
+            raise LedgerFull(f"{schema.full_message(self.path)} ({self.lost} entries found no room)")
+
+    # in the thread
+
+    def _run(self) -> None:
+        try:
+            self._db = schema.connect(self.path, read_only=self.read_only)
+            self._reserve_spare()
+        except (UserError, sqlite3.Error, OSError) as error:
+            self._opened.set_exception(error)
+            return
+        self._opened.set_result(None)
+        try:
+            while self._turn():
+                pass
+        finally:
+            # However the thread ends, nobody may wait for it for ever.
+            self._drop_spare()
+            self._ended = True
+            self._db.close()
+            self._fail_waiting()
+
+    def _turn(self) -> bool:
+        """Takes what waits, runs it in one transaction, answers. False: closed and nothing left."""
+        jobs: list[_Job] = []
+        go_on = True
+        with contextlib.suppress(queue.Empty):
+            wait = max(0.0, self._next_beat - time.monotonic())
+            job = self._jobs.get(timeout=wait)
+            while True:
+                if job is None:
+                    go_on = False
+                else:
+                    jobs.append(job)
+                if len(jobs) >= GROUP or not go_on:
+                    break
+                job = self._jobs.get_nowait()
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + self.beat_seconds
+            if not self.read_only and not self.full:
+                self._keep_spare()
+                jobs.append(_Job(CHANGE, self.beat, None, Future()))
+        if self.full:
+            jobs = self._refuse_calls(jobs)
+        if jobs:
+            self._commit(jobs)
+            _answer(jobs)
+        return go_on
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        """Runs the jobs until they are committed, however long the disk is full; then their results stand."""
+        write = any(job.kind.write for job in jobs)
+        waited_since = time.monotonic()
+        while True:
+            pending = [job for job in jobs if job.error is None]
+            try:
+                self._transaction(pending, write)
+                return
+            except sqlite3.Error as error:
+                name = getattr(error, "sqlite_errorname", "")
+                if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                    waited_since = self._say_busy(waited_since)
+                elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                    self._meet_full(pending, error)
+                else:
+                    return self._blame(pending, error)
+            except (ValueError, TypeError, LookupError, UserError) as error:
+                return self._blame(pending, error)
+
+    def _transaction(self, jobs: list[_Job], write: bool) -> None:
+        if write and jobs:
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for kind in sorted({job.kind for job in jobs}, key=lambda kind: kind.rank):
+                same = [job for job in jobs if job.kind is kind]
+                for job, result in zip(same, kind.run(self._db, [job.argument for job in same]), strict=True):
+                    job.result = result
+            if write and jobs:
+                self._db.execute("COMMIT")
+                self.commits += 1
+                for kind in {job.kind for job in jobs}:
+                    kind.committed()
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def _blame(self, jobs: list[_Job], error: Exception) -> None:
+        """An operation's own fault is its caller's; the others of its transaction are run again one by one."""
+        if len(jobs) == 1:
+            jobs[0].error = error
+            return
+        for job in jobs:
+            self._commit([job])
+
+    # a full disk
+
+    def _meet_full(self, pending: list[_Job], error: sqlite3.Error) -> None:
+        """Gives the spare room back, refuses what would lead to a call, and has the rest tried again."""
+        if not self.full:
+            self.full = True
+            print(schema.full_message(self.path), file=sys.stderr, flush=True)
+            self._drop_spare()
+        else:
+            time.sleep(0.2)
+        late = self._closing is not None and time.monotonic() - self._closing > self.close_seconds
+        for job in pending:
+            if late and job.kind.write and not job.kind.before_a_call:
+                self.lost += 1
+            if late or job.kind.before_a_call:
+                job.error = LedgerFull(schema.full_message(self.path))
+                job.error.__cause__ = error
+
+    def _refuse_calls(self, jobs: list[_Job]) -> list[_Job]:
+        """While the disk is full: calls are refused, unless the spare room can be taken again."""
+        if not any(job.kind.before_a_call for job in jobs):
+            return jobs
+        with contextlib.suppress(LedgerFull):
+            self._reserve_spare()
+            self.full = False
+            return jobs
+        refused = [job for job in jobs if job.kind.before_a_call]
+        for job in refused:
+            job.error = LedgerFull(schema.full_message(self.path))
+        _answer(refused)
+        return [job for job in jobs if not job.kind.before_a_call]
+
+    def _reserve_spare(self) -> None:
+        if not self._spare:
+            return
+        try:
+            with open(self._spare, "wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, SPARE_BYTES)
+                else:
+                    file.write(b"\0" * SPARE_BYTES)
+        except OSError as error:
+            self._drop_spare()
+            raise LedgerFull(schema.full_message(self.path)) from error
+
+    def _keep_spare(self) -> None:
+        """Another process that closed took the common spare file along."""
+        if self._spare and not self._spare.exists():
+            with contextlib.suppress(LedgerFull):
+                self._reserve_spare()
+
+    def _drop_spare(self) -> None:
+        if self._spare:
+            with contextlib.suppress(OSError):
+                self._spare.unlink()
+
+    def _say_busy(self, since: float) -> float:
+        if time.monotonic() - since > BUSY_NOTICE:
+            print(f"waiting for the ledger {self.path}: another program holds it", file=sys.stderr, flush=True)
+            return time.monotonic() + 50
+        time.sleep(0.05)
+        return since
+
+    def _fail_waiting(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    job.error = RuntimeError("the ledger is closed")
+                    _answer([job])
+
+
+def _answer(jobs: list[_Job]) -> None:
+    """Hands results over: one wake-up of the event loop for all of its jobs."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        if job.loop is None:
+            _settle(job)
+        else:
+            loops.setdefault(job.loop, []).append(job)
+    for loop, group in loops.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle_all, group)
+
+
+def _settle_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        _settle(job)
+
+
+def _settle(job: _Job) -> None:
+    if job.future.cancelled() or job.future.done():
+        return
+    if job.error is not None:
+        job.future.set_exception(job.error)
+    else:
+        job.future.set_result(job.result)
