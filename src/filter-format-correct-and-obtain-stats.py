@@ -17,7 +17,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from threadweaver import corpus, lineage, metrics, stage, stats, store, tokens, verify
+from threadweaver import corpus, dependencies, lineage, metrics, stage, stats, store, tokens, verify
 from threadweaver.errors import UserError
 
 
@@ -33,6 +33,10 @@ def flags() -> stage.Flags:
     parser.add_argument("--no_require_think_end", action="store_true", help="take a text whose <think> is not closed")
     parser.add_argument("--skip_conclusion_check", action="store_true", help="do not ask for a conclusion in each block")
     parser.add_argument("--keep-sequential", action="store_true", help="accept trajectories without a block too")
+    parser.add_argument(
+        "--max-leak", type=float, default=dependencies.CERTAIN, metavar="SCORE",
+        help=f"reject when a thread leans on a sibling with this score or more ({dependencies.CERTAIN}; 1.1 keeps all)",
+    )
     parser.add_argument("--summary_name", default="summary.json", help="of the summary (summary.json)")
     parser.add_argument("--sidecar_dirname", default="stats", help="of the folder of summary and plots (stats)")
     parser.add_argument("--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines")
@@ -48,7 +52,7 @@ def main(argv: list[str] | None) -> int:
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
     source = args.input or args.dataset
-    rules = verify.Rules(not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end)
+    rules = verify.Rules(not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak)
     judge = Judge(args, rules)
     settings = {
         "stage": "filter", "input": os.path.relpath(source, args.output), "tokenizer": judge.tokenizer_name,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from threadweaver import annotators, lineage, markup, rewrite, stage, store
@@ -21,6 +22,10 @@ def flags() -> stage.Flags:
     parser.add_argument("--input", type=Path, required=True, help="folder of trajectories, or one <i>.txt")
     parser.add_argument("--output", type=Path, required=True, help="folder of the rewritten trajectories")
     parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
+    parser.add_argument(
+        "--rewrite", choices=("all", "suspected"), default="all",
+        help="ask about every thread but the first of its block, or about those that seem to lean on a sibling (all)",
+    )
     parser.obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "edits")
     parser.add_common()
@@ -31,10 +36,13 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     paths = store.list_samples(args.input, args.glob)
     annotator = annotators.build(args, "edits")
-    settings = {"stage": "rewrite", "input": os.path.relpath(args.input, args.output), **annotator.settings()}
+    settings = {
+        "stage": "rewrite", "input": os.path.relpath(args.input, args.output), "rewrite": args.rewrite,
+        **annotator.settings(),
+    }
 
     async def work(task: stage.Task) -> stage.Result:
-        return await rewritten(task.payload, annotator)
+        return await rewritten(task.payload, annotator, only_suspected=args.rewrite == "suspected")
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
@@ -45,23 +53,27 @@ def main(argv: list[str] | None) -> int:
     return stage.exit_code(report, args.max_failed)
 
 
-async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator) -> stage.Result:
+async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, *, only_suspected: bool) -> stage.Result:
     """All threads of a sample are asked about at once; a reply that was not accepted fails the sample."""
     trajectory = markup.parse(sample.text)
     record = sample.record or lineage.bare_record(trajectory.blocks, sample.id)
-    asked = rewrite.questions(trajectory, record.problem)
+    asked = rewrite.questions(trajectory, record.problem, only_suspected=only_suspected)
     answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
     facts = annotators.add_up(answers)
     if refused := next((answer for answer in answers if answer.value is None), None):
         return stage.Result("failed", refused.reason, facts=facts)
     pairs = [(question, answer.value) for question, answer in zip(asked, answers, strict=True)]
     text, record = rewrite.apply_answers(trajectory, record, pairs)
+    remaining = rewrite.leaks(markup.parse(text), record.problem)
+    record = replace(record, notes=(*record.notes, *remaining))
     facts |= {
+        "leaks_before": len(rewrite.leaks(trajectory, record.problem)),
+        "leaks_after": len(remaining),
         "edits": sum(len(thread.edits) for block in record.blocks for thread in block.threads),
         "edited_characters": rewrite.edited_characters(record),
         "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
     }
-    reason = None if facts["edits"] else "nothing_to_change" if asked else "no_block"
+    reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
     return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
 
 

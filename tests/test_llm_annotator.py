@@ -418,7 +418,7 @@ def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_a_request(
     for body in bodies:
         assert sum(turn["content"].count("<chain>\nL1: ") for turn in body["input"]) == 1
         assert body["reasoning"] == {"effort": "low"} and body["max_output_tokens"] > 0
-    assert "step1: 18 calls, 0 from the ledger" in capsys.readouterr().err
+    assert "step1: 18 calls, 0 from the ledger" in capsys.readouterr().out
 
 
 def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, tmp_path):
@@ -466,7 +466,7 @@ def test_edits_and_outlines_over_http_are_those_of_the_rules(server):
     edits, outlines = trajectory_questions()
     found = asyncio.run(ask_all(annotator("edits", server.url), edits))
     assert [[(r.src, r.dest) for r in answer.value] for answer in found] == [
-        rules.propose_edits(f"{q.problem}\n\n{q.context.strip()}", q.siblings, q.passage) for q in edits
+        rules.propose_edits(f"{q.problem}\n\n{q.context.strip()}", tuple(q.siblings.values()), q.passage) for q in edits
     ]
     [answer] = asyncio.run(ask_all(annotator("outlines", server.url), outlines))
     [question] = outlines
@@ -479,7 +479,7 @@ def test_siblings_are_shown_in_full_with_their_numbers(server):
     edits, _ = trajectory_questions()
     asyncio.run(ask_all(annotator("edits", server.url), edits[:1]))
     shown = fake_answers.section(server.bodies[-1]["input"][0]["content"], "forbidden_context")
-    assert shown == f"[Thread 1]\n{edits[0].siblings[0]}\n\n[Thread 3]\n{edits[0].siblings[1]}"
+    assert shown == f"[Thread 1]\n{edits[0].siblings[1]}\n\n[Thread 3]\n{edits[0].siblings[3]}"
 
 
 @pytest.mark.parametrize("mode", ["truncated", "empty", "refused", "missing_number"])

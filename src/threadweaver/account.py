@@ -126,6 +126,7 @@ def totals(account: Account) -> dict[str, object]:
     if rewriting:
         result["edits"] = _sum(rewriting.entries, "edits")
         result["edited_characters"] = _sum(rewriting.entries, "edited_characters")
+        result["leaks_before"], result["leaks_after"] = (_sum(rewriting.entries, f"leaks_{when}") for when in ("before", "after"))
     return result
 
 
@@ -169,7 +170,10 @@ def tell(account: Account, *, colour: bool = False) -> str:
             f"  {total['blocks']} blocks with {total['threads']} threads" + (f"; not used: {unused}" if unused else "")
         )
     if "edits" in total:
-        lines.append(f"  {total['edits']} edits, {total['edited_characters']} edited characters")
+        lines.append(
+            f"  {total['edits']} edits, {total['edited_characters']} edited characters; "
+            f"leaks between siblings: {total['leaks_before']} before, {total['leaks_after']} after"
+        )
     if spending(account):
         lines.append(_spending_line(account))
     return "\n".join(lines)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from threadweaver import edits, markup
+from threadweaver import dependencies, edits, markup
 from threadweaver.edits import Record, Replacement
+
+SUSPECTED = 0.3
+"""From this score on a leak is worth an annotator's look; `dependencies.CERTAIN` is where it is taken for sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +20,53 @@ class Question:
     thread: int
     problem: str
     context: str
-    siblings: tuple[str, ...]
-    """The other threads of the block, in order: what this one must not lean on."""
+    siblings: Mapping[int, str]
+    """Number (from 1) -> text of the threads that this one must not lean on."""
     passage: str
 
 
-def questions(trajectory: markup.Trajectory, problem: str) -> list[Question]:
-    """One question for each thread but the first of its block."""
-    return [
-        Question(
-            number, at, problem, trajectory.text[: block.start],
-            tuple(other.body for other in block.threads if other is not thread), thread.body,
-        )
-        for number, block in enumerate(trajectory.blocks)
-        for at, thread in enumerate(block.threads)
-        if at
-    ]
+def questions(trajectory: markup.Trajectory, problem: str, *, only_suspected: bool = False) -> list[Question]:
+    """One question for each thread but the first of its block; with `only_suspected` for those alone that seem to
+    lean on a sibling.
+
+    A thread is held against exactly the siblings that the evidence points at, in full; where there is none, against
+    all of them.
+    """
+    asked = []
+    for number, block in enumerate(trajectory.blocks):
+        context = trajectory.text[: block.start]
+        suspects = _suspects(block, problem, context)
+        for at, thread in enumerate(block.threads):
+            sources = suspects.get(at, set())
+            if at and (sources or not only_suspected):
+                siblings = {k + 1: other.body for k, other in enumerate(block.threads) if k != at and (k in sources or not sources)}
+                asked.append(Question(number, at, problem, context, siblings, thread.body))
+    return asked
+
+
+def _suspects(block: markup.Block, problem: str, context: str) -> dict[int, set[int]]:
+    """Thread -> the siblings that it seems to lean on."""
+    found: dict[int, set[int]] = {}
+    for leak in dependencies.leaks(f"{problem}\n\n{context}", [thread.body for thread in block.threads]):
+        if leak.score >= SUSPECTED:
+            found.setdefault(leak.target, set()).add(leak.source)
+    return found
+
+
+def leaks(trajectory: markup.Trajectory, problem: str) -> list[dict]:
+    """Every leak between siblings that is certain: block and threads (from 1), what, where defined and used (offsets
+    in the two threads), score."""
+    found = []
+    for number, block in enumerate(trajectory.blocks, 1):
+        context = f"{problem}\n\n{trajectory.text[: block.start]}"
+        for leak in dependencies.leaks(context, [thread.body for thread in block.threads]):
+            if leak.certain:
+                found.append(
+                    {"kind": "leak", "block": number, "source": leak.source + 1, "target": leak.target + 1,
+                     "evidence": leak.kind, "what": leak.what, "defined_at": leak.defined_at,
+                     "used_at": leak.used_at, "score": round(leak.score, 3)}
+                )
+    return found
 
 
 def apply_answers(

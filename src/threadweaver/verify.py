@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from threadweaver import edits, markup, outline
+from threadweaver import dependencies, edits, markup, outline
 from threadweaver.edits import Record
 
 
@@ -15,6 +15,8 @@ class Rules:
     conclusion_required: bool = False
     keep_sequential: bool = False
     think_end_required: bool = True
+    max_leak: float = dependencies.CERTAIN
+    """A trajectory in which one sibling leans on another with this score or more is rejected; above 1 none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def verify(text: str, record: Record | None, rules: Rules) -> Verdict:
         except edits.ConservationError as error:
             return Verdict("text_lost", str(error), trajectory, False)
     reason, detail = _block_fault(trajectory, rules)
+    if reason is None:
+        reason, detail = _leak(trajectory, record.problem if record else "", rules.max_leak)
     return Verdict(reason, detail, trajectory, conserved)
 
 
@@ -72,4 +76,13 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
             return "poor_outlines", f"block {number}: {fault}"
         if rules.conclusion_required and block.conclusion is None:
             return "missing_conclusion", f"block {number} has no conclusion"
+    return None, ""
+
+
+def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
+    for number, block in enumerate(trajectory.blocks, 1):
+        found = dependencies.leaks(f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads])
+        if found and found[0].score >= limit:
+            leak = found[0]
+            return "leak", f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1} ({leak.kind} {leak.what})"
     return None, ""

@@ -69,7 +69,7 @@ class RulesAnnotator:
         from threadweaver.annotators import rules
 
         context = f"{question.problem}\n\n{question.context}"
-        pairs = rules.propose_edits(context, question.siblings, question.passage)
+        pairs = rules.propose_edits(context, tuple(question.siblings.values()), question.passage)
         return Answer([Replacement(src, dest) for src, dest in pairs])
 
     async def outlines(self, question: outline.Question) -> Answer[list[str]]:

@@ -22,7 +22,7 @@ CUT = 0.7  # calls in flight after a sign of overload
 WINDOW = 1.0  # seconds over which refusals are weighed
 PROBE = 1.008  # growth of the rate a window, near where it was last refused: under 1 % of calls pay for probing
 CATCH_UP = 1.1  # the same far from there
-PLENTY = 1.25  # the same while headers say that more than half is left
+PLENTY = 1.5  # the same while headers say that more than half is left
 STEP = 0.3  # calls a second that the rate grows by at least: refusals that have nothing to do with it (1 in 40, say)
 # must not stop everything
 ROUGH = 0.2  # with more of its calls refused, a window says that the rate was too high, and not what would be right
@@ -59,14 +59,14 @@ class Allowance:
 
     @property
     def rate(self) -> float | None:
-        """Units a second to go at: 3 % below what comes back when nothing is left, above it when much is.
+        """Units a second to go at: 8 % below what comes back when nothing is left, above it when much is.
 
-        The slope is small because a reply's headers are as old as the reply took: with replies of 2 s and a
-        reserve of 1 s a slope of 1 swings between full and empty, 0.3 settles at a tenth left.
+        It settles at a fifth left, which takes up bursts. The slope is small because a reply's headers are as old
+        as the reply took: with replies of 2 s and a reserve of 1 s a slope of 1 swings between full and empty.
         """
         if self.share > 0.5 or self.reset <= 0:
             return None
-        return (self.limit - self.remaining) / self.reset * (0.97 + 0.3 * self.share)
+        return (self.limit - self.remaining) / self.reset * (0.92 + 0.4 * self.share)
 
 
 def read_allowance(headers: Mapping[str, str], resource: str) -> Allowance | None:
@@ -96,7 +96,7 @@ class Pacer:
         self._last_cut = -1.0
         self._pause_until = 0.0
         self._credit, self._credit_at = 1.0, 0.0
-        self._window_start = self._window_end = 0.0
+        self._window_start = self._window_end = self._window_rate = 0.0
         self._sends = self._refusals = 0
         self._refused_rate: float | None = None
         self._recent: deque[float] = deque(maxlen=4096)
@@ -191,17 +191,19 @@ class Pacer:
     def _open_window(self, now: float) -> None:
         # Four calls at least, or one refusal more or less would say nothing.
         self._window_start, self._window_end = now, now + max(WINDOW, 4 / (self.rate or 4))
+        self._window_rate = self._allowed_rate(now) or 0.0
         self._sends = self._refusals = 0
 
     def _weigh(self, now: float) -> None:
         """After a window, and the time that its refusals need to come back: cut to what was accepted, or probe."""
         if self.rate is None or now < self._window_end + 1.5 * self._lag:
             return
-        used = self._sends >= 0.8 * self.rate * (self._window_end - self._window_start)
+        rate = self._window_rate
+        used = self._sends >= 0.8 * rate * (self._window_end - self._window_start)
         if self._refusals:
             # A rate that was not used for lack of places in flight says little of what the server takes.
             share = min(0.9 if used else 0.5, self._refusals / max(1, self._sends))
-            self._set_rate(now, self.rate * (1 - share), rough=share > ROUGH)
+            self._set_rate(now, rate * (1 - share), rough=share > ROUGH)
             return
         if used:
             near = self._refused_rate is not None and 0.9 <= self.rate / self._refused_rate <= 1.1

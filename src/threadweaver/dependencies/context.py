@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from threadweaver.dependencies.quantities import squeezed
-from threadweaver.dependencies.symbols import segments, symbol_name
+from threadweaver.dependencies.symbols import segments
 
 Key = tuple[str, str]     # kind, name
 
-_ALONE = re.compile(r"(?<![A-Za-z\\])(?:[A-Z]{2,4}|[A-Za-zα-ωΓΔΘΛΞΦΨΩ](?:_\{[^{}\n]{1,12}\}|_\w|[₀-₉]+|\d)?)(?![A-Za-z])")
-_IN_FORMULA = re.compile(r"\\[A-Za-z]+|[A-Za-z](?:_\{[^{}\n]{1,12}\}|_\w)?")
-_ARTICLES = ("a", "A", "I")
-_ARTICLE_AS_SYMBOL = re.compile(r"(?<![A-Za-z\\])([aAI])(?=\s?[=+*/^²³<>(),_-])")
+_SUBSCRIPT_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_FORMULA_COMMAND = re.compile(r"\\[A-Za-z]+")
+
+
+@lru_cache(maxsize=4096)
+def _standing_alone(name: str) -> re.Pattern[str]:
+    """Finds a symbol by its name in any notation; a letter that is also a word only where mathematics surrounds it."""
+    forms = [re.escape(name)]
+    stem, _, index = name.partition("_")
+    if index:
+        forms += [re.escape(f"{stem}_{{{index}}}"), re.escape(f"{stem}{index.translate(_SUBSCRIPT_DIGITS)}")]
+        if index.isdigit():
+            forms.append(re.escape(f"{stem}{index}"))
+    after = r"(?=\s?[=+*/^²³<>(),_-])" if name in ("a", "A", "I") else r"(?![A-Za-z0-9_₀-₉])"
+    return re.compile(rf"(?<![A-Za-z\\])\\?(?:{'|'.join(forms)}){after}")
 
 
 class Lookup:
@@ -28,7 +39,7 @@ class Lookup:
         if key not in self._first:
             kind, name = key
             if kind == "symbol":
-                at = self._symbols.get(name, -1)
+                at = self._first_symbol(name)
             elif kind == "number":
                 at = self._first_number(name, raw)
             else:
@@ -40,20 +51,20 @@ class Lookup:
     def _lower(self) -> str:
         return self.text.lower()
 
+    def _first_symbol(self, name: str) -> int:
+        alone = _standing_alone(name).search(self.text)
+        at = alone.start() if alone else len(self.text)
+        # In a formula letters stand side by side: xyz.
+        for start, formula in self._formulas:
+            if start >= at:
+                break
+            if name in formula:
+                return start
+        return at
+
     @cached_property
-    def _symbols(self) -> dict[str, int]:
-        """Every symbol with its first offset: letters that stand alone, and each letter of a formula (`xyz`)."""
-        found: dict[str, int] = {}
-        for match in _ALONE.finditer(self.text):
-            if match[0] not in _ARTICLES:
-                found.setdefault(symbol_name(match[0]), match.start())
-        for match in _ARTICLE_AS_SYMBOL.finditer(self.text):
-            found.setdefault(match[1], match.start())
-        for start, end, is_math in segments(self.text):
-            for match in _IN_FORMULA.finditer(self.text, start, end) if is_math else ():
-                name = symbol_name(match[0])
-                found[name] = min(match.start(), found.get(name, match.start()))
-        return found
+    def _formulas(self) -> list[tuple[int, str]]:
+        return [(start, _FORMULA_COMMAND.sub(" ", self.text[start:end])) for start, end, is_math in segments(self.text) if is_math]
 
     def _first_number(self, name: str, raw: str) -> int:
         forms = {raw, name, f"{int(name):,}"} if name.isdigit() else {raw, name}

@@ -24,7 +24,6 @@ def build(run: Account) -> dict:
         "funnel": [_stage(stage) for stage in run.stages],
         "read": len(run.stages[0].entries) if run.stages else 0,
         "totals": account.totals(run),
-        "leaks": _leaks(run),
         "cost": _cost(run, len(accepted)),
         "measures": [_measure(name, accepted) for name in stats.LABELS] if accepted else [],
         "speedup": {"here": metrics.speedup(list(accepted.values())), "published": metrics.PUBLISHED_SPEEDUP},
@@ -54,14 +53,6 @@ def _example(stage: StageAccount, id: str) -> dict:
     kept = stage.folder / "rejected" / f"{id}.txt"
     text = store.read_sample(kept)[:EXAMPLE_CHARS] if kept.is_file() else ""
     return {"id": id, "uuid": entry.uuid, "detail": detail, "text": text}
-
-
-def _leaks(run: Account) -> dict | None:
-    """Leaks between siblings before and after the rewriting, where the stages measured them."""
-    rewriting = run.stage("rewrite")
-    if not rewriting or not any("leaks_before" in entry.facts for entry in rewriting.entries):
-        return None
-    return {when: sum(int(entry.facts.get(f"leaks_{when}") or 0) for entry in rewriting.entries) for when in ("before", "after")}
 
 
 def _cost(run: Account, accepted: int) -> list[dict]:

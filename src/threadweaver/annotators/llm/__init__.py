@@ -104,12 +104,11 @@ class LlmAnnotator:
     async def edits(self, question: rewrite.Question) -> Answer[list[Replacement]]:
         """The replacements for one thread, also those that cannot be applied: applying them leaves these
         out by name."""
-        numbers = [number for number in range(1, len(question.siblings) + 2) if number != question.thread + 1]
         turns = self.prompt.fill(
             {
                 "problem": question.problem or UNKNOWN_PROBLEM,
                 "context": question.context.strip("\n") or NO_CONTEXT,
-                "siblings": _numbered(zip(numbers, question.siblings, strict=True)),
+                "siblings": _numbered(question.siblings.items()),
                 "thread": question.passage,
             }
         )

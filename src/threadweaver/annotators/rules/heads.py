@@ -38,7 +38,7 @@ _ORDINAL_LABEL = re.compile(
     rf"^{_MARKUP}(?:(?:okay|ok|now|so|and|for|in|then|next|consider|let'?s (?:consider|look at|take|do)|consider(?:ing)?|take|starting with)[,:]?\s+){{0,2}}(?:the\s+)?(?P<tag>first|second|third|fourth|fifth|sixth|last|1st|2nd|3rd|4th|other)\s+"
     r"(?P<noun>sub-?case|case|scenario|possibility|option|situation|method|approach|way|attempt|part|equation|term|factor|condition|group|integral|sum|series|expression|interpretation|quadratic|fraction|bracket|product|half|inequality|constraint|statement|quadrant)\b",
     re.IGNORECASE)
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "last", "1st", "2nd", "3rd", "4th", "other")
+_ORDINAL_GATE = re.compile(r"first|second|third|fourth|fifth|sixth|last|1st|2nd|3rd|4th|other")
 _VALUE = (
     r"(?:\\?[{(]?-?\d[\d\s.,/{}\\^²³()+*π-]{0,16}?|odd|even|prime|composite|positive|negative|zero|true|false"
     r"|\\[a-z]+[\w{}\\/]{0,14})"
@@ -50,7 +50,7 @@ _INSTANCE = re.compile(
     rf"\s*(?:=|\bis\b(?: an?)?|≡|\\equiv|\bequals\b|≥|≤|<|>)\s*(?P<value>{_VALUE})"
     r"\s*(?:[$*:,.?;!)\\]|\bthen\b|-+>|→|⇒|=>|=|$|\s\()",
     re.IGNORECASE)
-_INSTANCE_SIGNS = ("=", " is ", "equiv", "equals", "≡", "<", ">", "≤", "≥")
+_INSTANCE_GATE = re.compile(r"[=≡<>≤≥]| is |equiv|equals")
 # A bare "x = 3" is a result; it is an instance only where the line sets out to try it.
 _CUED = re.compile(
     rf"^{_MARKUP}{_ITEM_NUMBER}(?:(?:so|now|and|next|then|okay|first|finally)[,:]?\s+)?"
@@ -79,7 +79,7 @@ _METHOD = re.compile(
     r"|(?:let me|let'?s|i(?:'ll| will| can| could| should| might)|we (?:can|could|might)|maybe|perhaps)\s+(?:\w+\s+)?(?:also\s+)?(?:(?:try|use|consider|think (?:of|about)|approach|do|look at|verify|check|attempt|take|explore|see if|confirm|double-check|cross-check|solve)\s+)(?:(?:it|this|that|the problem|my answer|the answer|the result)\s+)?(?:there(?:'s| is)\s+)?(?:using |with |from |in |for |of |by )?(?:an?other|a different|an alternative|a second)\b"
     r"|using (?:another|a different|an alternative)\b|(?:method|approach) (?:2|two|b)\b)",
     re.IGNORECASE)
-_METHOD_GATE = ("alternativ", "nother", "different", "second ", "third ", "better ", "simpler ", "method ", "approach ")
+_METHOD_GATE = re.compile(r"alternativ|nother|different|second |third |better |simpler |method |approach ")
 
 
 def head_of(text: str) -> Head | None:
@@ -90,17 +90,15 @@ def head_of(text: str) -> Head | None:
     if _LABEL_GATE.search(small, 0, 80):
         lead = _LEAD.match(opening).end()
         head = _labelled(opening, lead)
-        if head is None and any(ordinal in small for ordinal in _ORDINALS):
-            head = _ordinal(opening)
         if head:
             return head
-    elif any(ordinal in small for ordinal in _ORDINALS) and (head := _ordinal(opening)):
+    if _ORDINAL_GATE.search(small, 0, 60) and (head := _ordinal(opening)):
         return head
-    if any(sign in small for sign in _INSTANCE_SIGNS):
+    if _INSTANCE_GATE.search(small, 0, 90):
         head = _instance(opening, _LEAD.match(opening).end() if lead < 0 else lead)
         if head:
             return head
-    if any(word in small for word in _METHOD_GATE) and _METHOD.match(opening):
+    if _METHOD_GATE.search(small) and _METHOD.match(opening):
         return Head("method", "method", "")
     if "**" in opening and (head := _named(opening)):
         return head

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from threadweaver.annotators.rules.blocks import Block, Chain, Span, find_blocks
+from threadweaver.annotators.rules.blocks import find_blocks
+from threadweaver.annotators.rules.chain import Block, Chain, Span
 
 MAX_STEP_LINES = 40       # a sequential step is cut at the next paragraph after so many lines
 MAX_DESCRIPTION = 90      # characters
@@ -52,7 +53,7 @@ def sequential_steps(chain: Chain, first: int, last: int) -> Iterator[Span]:
     start = first
     for index in range(first, last + 1):
         lines = chain.units[index].last - chain.units[start].first + 1
-        opens = index > start and chain.heads[index] is not None and lines > MAX_STEP_LINES // 4
+        opens = index > start and chain.units[index].head is not None and lines > MAX_STEP_LINES // 4
         if index > start and (opens or lines > MAX_STEP_LINES):
             yield Span(start, index - 1)
             start = index

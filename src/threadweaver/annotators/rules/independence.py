@@ -1,0 +1,77 @@
+"""Does a passage stand on one of the passages before it? The dependency evidence, read for a cut of a chain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from threadweaver.annotators.rules.chain import Chain, Span
+from threadweaver.dependencies import CERTAIN, Leak, leaks_of, pair_scores
+
+BEARABLE = 0.75
+"""Weak evidence between two passages, all taken together, that is still no dependence."""
+
+CLOSING_KINDS = ("agreement", "joint result")
+"""Looking back at the other threads in these ways closes a passage; anything else means it stands on them."""
+
+FINAL = re.compile(r"\\boxed|final answer", re.IGNORECASE)
+"""The chain's end: it can stand in no thread."""
+
+_TRACE = 0.15             # a piece of evidence below this tells nothing about where a passage begins to lean
+_COMPARISON_CHARS = 170   # a unit no longer than this that looks back does nothing else
+_COMPARISON_START = 60    # nor does one that looks back in its first words
+_KEPT_SHARE = 0.6
+
+
+def leans(chain: Chain, threads: Sequence[Span], span: Span) -> list[Leak]:
+    """The evidence that the passage `span` stands on one of the threads before it."""
+    passages = [chain.passage(thread) for thread in (*threads, span)]
+    return leaks_of(chain.context(threads[0].first), passages, [len(threads)])
+
+
+def first_lean(found: Sequence[Leak], bearable: float = BEARABLE) -> int | None:
+    """Offset of the first evidence that makes a passage dependent; weak pieces count when they add up."""
+    certain = [leak.used_at for leak in found if leak.score >= CERTAIN]
+    if certain:
+        return min(certain)
+    if any(score >= bearable for score in pair_scores(found).values()):
+        return min(leak.used_at for leak in found if leak.score >= _TRACE)
+    return None
+
+
+def independent_part(
+    chain: Chain, threads: Sequence[Span], span: Span, bearable: float = BEARABLE
+) -> tuple[Span | None, bool]:
+    """The passage, less a closing that looks back at the threads before it, and whether it is whole; None: it leans."""
+    whole = True
+    while (at := first_lean(found := leans(chain, threads, span), bearable)) is not None:
+        leak = next(leak for leak in found if leak.used_at == at)
+        index = _unit_at(chain, span, at)
+        if leak.kind not in CLOSING_KINDS or index == span.first or not _compares_only(chain, span, index, at):
+            return None, False
+        span, whole = Span(span.first, index - 1), False
+    for index in range(span.first, span.last + 1):
+        if FINAL.search(chain.units[index].text):
+            return (Span(span.first, index - 1), False) if index > span.first else (None, False)
+    return span, whole
+
+
+def independent(chain: Chain, threads: Sequence[Span]) -> bool:
+    """No thread leans on another."""
+    return all(
+        first_lean(leans(chain, threads[:position], threads[position])) is None for position in range(1, len(threads))
+    )
+
+
+def _unit_at(chain: Chain, span: Span, at: int) -> int:
+    """The unit that holds offset `at` of the passage."""
+    start = chain.units[span.first].offset
+    return next(index for index in range(span.last, span.first - 1, -1) if chain.units[index].offset - start <= at)
+
+
+def _compares_only(chain: Chain, span: Span, index: int, at: int) -> bool:
+    """Whether the unit at which a passage looks back does little else: cutting there loses no step."""
+    unit = chain.units[index]
+    into = at - (unit.offset - chain.units[span.first].offset)
+    kept = chain.chars(Span(span.first, index - 1))
+    return (into <= _COMPARISON_START or len(unit.text) <= _COMPARISON_CHARS) and kept >= _KEPT_SHARE * chain.chars(span)

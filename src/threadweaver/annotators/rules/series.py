@@ -1,0 +1,157 @@
+"""Series: cases, instances and named items worked out one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from threadweaver.annotators.rules.chain import Block, Chain, Span
+from threadweaver.annotators.rules.independence import FINAL, independent_part
+from threadweaver.annotators.rules.shaping import accept
+
+MAX_THREADS = 12
+MAX_GAP_LINES = 120       # between two members: farther apart they are of two series
+MAX_OUTLIER = 4           # a member so many times as long as its longest sister has other matter in it
+
+DOUBTS = re.compile(r"^[\s*#\-]*(?:(?:so|but|and|hmm|okay|no)[,.]*\s+){0,2}(?:wait|hold on|hmm)\b", re.IGNORECASE)
+"""A paragraph that takes something back."""
+
+_JOINS = re.compile(
+    r"^[\s*#\-]*(?:(?:so|thus|therefore|hence|now|okay|ok|alright|and|but|then|finally|also)[,:]?\s+){0,2}"
+    r"(?:in total|overall|altogether|(?:adding|summing|combining)\s+(?:up|these|them|all|both|everything|the|those)\b"
+    r"|in summary|to summari[sz]e|summary|summari[sz]ing|total|the total|in conclusion|putting|comparing"
+    r"|all (?:of )?(?:these|three|four|the|cases|calculations|values|conditions|equations)|everything|both|only"
+    r"|from (?:these|both|all|the above|this|here|case|the)|in (?:both|all|either|any) (?:case|of)|these are|those are"
+    r"|the (?:only|possible|answer|sum of|final|number of)|we have (?:found|two|three|all|considered|covered)"
+    r"|there(?:fore|'s only| are| is only)|wait\b|hold on|but wait|looking (?:at|back)|since (?:both|all|none|neither)"
+    r"|none of|neither|either way|no matter|which (?:is|means) the|that'?s (?:all|it|the)|next steps?|i think|i should|hmm|yes,"
+    r"|let me (?:recap|sum|add|check if|double|verify|confirm|think|see if|recheck|re-|go back|reconsider|summari[sz]e)"
+    r"|let's (?:recap|sum|add|double|verify|confirm|recheck|summari[sz]e|go back|reconsider|now)"
+    r"|to (?:verify|confirm|double|recap)|just to|as (?:a check|we)|continu)"
+    r"|^[\s*]*(?:now|next)[, ]|^[\s*]*(?:alternatively|another)\b",
+    re.IGNORECASE)
+_JOINT_WORDS = re.compile(
+    r"\b(?:total|altogether|overall|all (?:the )?cases|in all|both|combined|only (?:case|possible|solution|valid|one)|the answer"
+    r"|neither|none of|all of (?:them|these)|each of (?:them|these|the)|the (?:smallest|largest|maximum|minimum|only) )\b",
+    re.IGNORECASE)
+_JOINT_CHARS = 160        # of a paragraph, in which such words make it one about all members
+_SECTION = re.compile(r"^\s*(?:---|#{1,4}\s)")
+_CLOSES = re.compile(
+    r"^[\s*]*(?:so|thus|therefore|hence|which|this (?:gives|means|is)|that (?:gives|means|is)|not|no|yes|doesn't|does not|since)\b",
+    re.IGNORECASE)
+# A conclusion about the whole in the middle of a series ends it: what comes later is another story.
+_ENDS_SERIES = re.compile(
+    r"^[\s*]*(?:so|thus|therefore|hence)?,?\s*(?:in total|overall|altogether|the (?:final )?answer|the total number|all in all"
+    r"|final check|the (?:set of )?(?:all )?solutions (?:are|is)|the solutions? must|we (?:have )?found|to summari[sz]e"
+    r"|in summary|in conclusion|adding (?:these|them|all|up))\b",
+    re.IGNORECASE)
+
+
+def series_blocks(chain: Chain) -> list[Block]:
+    """The blocks of every series of the chain; they may overlap."""
+    return [block for kind, run in _runs(chain) for block in _grow(chain, kind, run)]
+
+
+def _runs(chain: Chain) -> list[tuple[str, list[int]]]:
+    """Runs of units that open members of one series: (kind, unit indices), in order."""
+    open_runs: dict[str, list[int]] = {}
+    done: list[tuple[str, list[int]]] = []
+    for index, unit in enumerate(chain.units):
+        head = unit.head
+        if head is None or head.kind == "method":
+            continue
+        run = open_runs.get(head.key)
+        if run and _continues(chain, run, index):
+            run.append(index)
+            continue
+        if run and len(run) > 1:
+            done.append((head.kind, run))
+        open_runs[head.key] = [index]
+    done += [(chain.units[run[0]].head.kind, run) for run in open_runs.values() if len(run) > 1]
+    return sorted(done, key=lambda found: found[1][0])
+
+
+def _continues(chain: Chain, run: Sequence[int], index: int) -> bool:
+    slots = {chain.units[member].head.slot for member in run}
+    gap = chain.units[index].first - chain.units[run[-1]].last
+    return chain.units[index].head.slot not in slots and gap <= MAX_GAP_LINES
+
+
+def _grow(chain: Chain, kind: str, run: Sequence[int]) -> list[Block]:
+    """Blocks out of one series: as many members in a row as are independent of one another."""
+    blocks: list[Block] = []
+    start = 0
+    while start < len(run) - 1:
+        threads, used = _grow_from(chain, run, start)
+        block = accept(chain, kind, _trimmed(chain, threads)) if len(threads) > 1 else None
+        blocks += [block] if block else []
+        start += max(used, 1) if block else 1
+    return blocks
+
+
+def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span], int]:
+    """Threads from the member `start` on, and how many members of the run they took."""
+    threads = [Span(run[start], run[start + 1] - 1)]
+    for position in range(start + 1, min(len(run), start + MAX_THREADS)):
+        cut = _speaks_of_all(chain, threads[-1])
+        if cut is not None:
+            threads[-1] = Span(threads[-1].first, cut - 1)
+            return threads, position - start
+        first = run[position]
+        last = run[position + 1] - 1 if position + 1 < len(run) else last_end(chain, first, threads)
+        if last is None or chain.chars(Span(first, last)) > MAX_OUTLIER * max(chain.sizes(threads)) and len(threads) > 1:
+            return threads, position - start
+        span, whole = independent_part(chain, threads, Span(first, last))
+        if span is not None:
+            threads.append(span)
+        if not whole:
+            return threads, position - start + (span is not None)
+    return threads, min(len(run), start + MAX_THREADS) - start
+
+
+def _speaks_of_all(chain: Chain, span: Span) -> int | None:
+    """The unit of a passage that speaks about the whole, if one does."""
+    return next(
+        (index for index in range(span.first + 1, span.last + 1) if _ENDS_SERIES.match(chain.units[index].text)), None
+    )
+
+
+def _trimmed(chain: Chain, threads: list[Span]) -> list[Span]:
+    """The last thread ends where its own matter does, even when the series went on after it."""
+    last = threads[-1]
+    end = last_end(chain, last.first, threads[:-1])
+    if end is not None and last.first <= end < last.last:
+        return [*threads[:-1], Span(last.first, end)]
+    return threads
+
+
+def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
+    """The unit that ends a series' last passage: before what joins, or after as much as its sisters have."""
+    longest = max(chain.sizes(earlier))
+    most_units = max(span.last - span.first + 1 for span in earlier)
+    familiar = {
+        _first_words(chain.units[index].text) for span in earlier for index in range(span.first + 1, span.last + 1)
+    }
+    closing, own = None, chain.head(start)
+    for index in range(start + 1, len(chain.units)):
+        unit = chain.units[index]
+        other_member = unit.head and own and unit.head.key == own.key and unit.head.slot != own.slot
+        if other_member or chain.opens_way(index) or FINAL.search(unit.text) or _SECTION.match(unit.text):
+            return index - 1
+        new_turn = _first_words(unit.text) not in familiar or DOUBTS.match(unit.text)
+        if new_turn and (index - start >= most_units or _joins(unit.text)):
+            return index - 1
+        if chain.chars(Span(start, index)) > 1.6 * longest + 200:
+            return closing
+        if _CLOSES.match(unit.text):
+            closing = index
+    return None
+
+
+def _joins(text: str) -> bool:
+    return bool(_JOINS.match(text) or _JOINT_WORDS.search(text[:_JOINT_CHARS]))
+
+
+def _first_words(text: str) -> str:
+    """The first two words, numbers apart: what tells a familiar line of a series from a new turn."""
+    return " ".join(re.sub(r"[^a-z ]+", " ", text[:60].lower()).split()[:2]) or "#"
