@@ -104,7 +104,7 @@ def test_blocks_that_the_check_drops_in_silence_are_asked_for():
 # judging step 3
 
 PASSAGE = r"Similarly, for the other root we get $\frac{1}{2} \times \beta \neq \nu$ and so on. We are done, we think."
-EDITS = rewrite.Question(0, 1, "p", "c", ("sibling",), PASSAGE)
+EDITS = rewrite.Question(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
 
 
 @pytest.mark.parametrize(
@@ -456,7 +456,7 @@ def trajectory_questions() -> tuple[list[rewrite.Question], list[outline.Questio
     )
     problem, context = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
     asked = [
-        rewrite.Question(0, at, problem, context, threads[:at] + threads[at + 1 :], threads[at])
+        rewrite.Question(0, at, problem, context, {k: text for k, text in enumerate(threads, 1) if k != at + 1}, threads[at])
         for at in (1, 2)
     ]
     return asked, [outline.Question(0, problem, context, threads)]

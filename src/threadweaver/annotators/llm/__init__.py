@@ -108,7 +108,7 @@ class LlmAnnotator:
             {
                 "problem": question.problem or UNKNOWN_PROBLEM,
                 "context": question.context.strip("\n") or NO_CONTEXT,
-                "siblings": _numbered(question.siblings.items()),
+                "siblings": _numbered(sorted(question.siblings.items())),
                 "thread": question.passage,
             }
         )
