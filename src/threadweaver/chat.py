@@ -28,17 +28,19 @@ def messages(question: str, reasoning: str, answer: str, instruction: str = INST
 
 
 def render(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
-    """The chat template's rendering of question and answer, think block kept.
-
-    Templates that strip the think block of an assistant turn (DeepSeek's do) are asked for the prompt alone, and the
-    turn is put behind it as generation would have left it.
-    """
+    """The chat template's rendering of question and answer, think block kept: where the template strips it from an
+    assistant's turn (DeepSeek's does), the turn is written as generated."""
     text = tokenizer.chat(turns)
-    reasoning = turns[-1]["content"].partition("</think>")[0].removeprefix("<think>").strip()
-    if reasoning in text:
+    reasoning = turns[-1]["content"].rpartition("</think>")[0].removeprefix("<think>").strip()
+    if text.rpartition("</think>")[0].rstrip().endswith(reasoning):
         return text
+    return render_generated(tokenizer, turns)
+
+
+def render_generated(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
+    """The template's prompt for the question, the assistant's turn behind it as generation leaves it, the end token."""
     prompt = tokenizer.chat(turns[:-1], add_generation_prompt=True)
-    if prompt.rstrip().endswith("<think>"):  # newer templates open the block themselves
+    if prompt.rstrip().endswith("<think>"):  # newer templates open the block; so does the turn
         prompt = prompt.rstrip().removesuffix("<think>")
     return f"{prompt}{turns[-1]['content']}{tokenizer.hf.eos_token or ''}"
 

@@ -1,0 +1,239 @@
+"""Convert sampled outputs into training rows: cut, grade, sift, write.
+
+Reads   the outputs (--dataset-json: the final .json, a journal .jsonl, or all splits of a run) and their problems
+Writes  <output-dir>/<base>_json/train.jsonl, <base>_1k/train.parquet, <base>_1k_json/train.jsonl, with --repeats R
+        also <base>_<R>x_json/train.jsonl; <base>_account/: what became of every sample, and why
+Calls   nothing
+Exits   0; 2 something to mend, said in one line
+Example python src/generated_data_to_training_data_polaris.py --dataset-json data/sample/sample_1.json --polaris-parquet data/sample/problems.parquet --tokenizer data/sample/tokenizer --output-dir data/processed
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from threadweaver import chat, conversion, generated, overlap, stage, store, tokens
+from threadweaver.errors import UserError
+
+USUAL_CONTEXT = 40960
+"""What the published trainer's context holds: longer rows are counted."""
+
+
+def flags() -> stage.Flags:
+    parser = stage.Flags(__doc__)
+    add = parser.add_argument
+    add("--dataset-json", type=Path, nargs="+", required=True, metavar="FILE",
+        help="the outputs: a .json, a journal .jsonl, or the splits of a run")  # fmt: skip
+    add("--polaris-parquet", type=Path, required=True, help="the problems that they were sampled for")
+    add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
+    add("--instruction", default=chat.INSTRUCTION, help="put after the question, once; the one used when generating")
+    add("--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
+    add("--template", choices=conversion.TEMPLATES, default="qwen",
+        help="qwen: the chat template's rendering of both turns; deepseek: R1's format in columns of its own too; "
+             "model: the model's generation prompt, then the turn as it was generated (qwen)")  # fmt: skip
+    add("--think-tags", nargs=2, action="append", default=[], metavar=("OPEN", "CLOSE"),
+        help="tags around the thinking, beside <think> </think>; repeatable")  # fmt: skip
+    add("--answer-tags", nargs=2, action="append", default=[], metavar=("OPEN", "CLOSE"),
+        help="tags around the answer, to be taken off; repeatable")  # fmt: skip
+    add("--require-parallel", action="store_true", help="keep well-formed trajectories with at least one block alone")
+    add("--keep-wrong", action="store_true", help="keep wrong answers too, marked")
+    add("--keep-undecided", action="store_true", help="keep answers that could not be judged too, unmarked")
+    add("--max-tokens", type=positive, help="training length allowed (any)")
+    add("--decontaminate", type=Path, nargs="+", default=[], metavar="PARQUET",
+        help=f"drop problems that hold half of the word n-grams of a problem of these, or {overlap.ENOUGH} of them")  # fmt: skip
+    add("--ngram", type=positive, default=overlap.NGRAM, help=f"words in a row, for --decontaminate ({overlap.NGRAM})")
+    add("--dedupe", action="store_true", help="of problems equal after normalization keep the first")
+    add("--per-problem", type=positive, metavar="N", help="chains kept of a problem at the most (all)")
+    add("--per-problem-rule", choices=conversion.RULES, default="first", help="which of them (first)")
+    add("--sample-size", type=positive, default=1000, help="rows of <base>_1k, drawn at random (1000)")
+    add("--repeats", type=positive, help="also write all rows so many times")
+    add("--workers", type=positive, help="processes that grade (as many as cores)")
+    add("--seed", type=int, default=0, help="of --sample-size and of --per-problem-rule random (0)")
+    parser.add_common()
+    return parser
+
+
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def main(argv: list[str] | None) -> int:
+    args = flags().parse_args(argv)
+    problems = generated.read_problems(args.polaris_parquet)
+    given = generated.read_outputs(args.dataset_json, len(problems))
+    files = Files(args, given.base)
+    files.check()
+    with store.StageFolder(files.account, settings(args), overwrite=args.overwrite) as folder:
+        if folder.was_complete and files.complete():
+            stage.tell("convert", stage.Report(tuple(folder.done.values()), 0, 0.0), args.output_dir)
+            return 0
+        try:
+            report = convert(args, problems, given, files)
+        except UserError:
+            if not folder.was_complete:  # nothing was written: the next try may have other flags
+                for name in (store.SETTINGS, store.ACCOUNT):
+                    (files.account / name).unlink(missing_ok=True)
+            raise
+        folder.close_account(report.entries)
+    stage.tell("convert", report, args.output_dir)
+    files.tell(report)
+    return 0
+
+
+def convert(args, problems: list[generated.Problem], given: generated.Generated, files: Files) -> stage.Report:
+    """Sift and write; what became of every sample."""
+    begun = time.monotonic()
+    form = conversion.Form(tokens.load(args.tokenizer), args.instruction, args.template)
+    tell_reading(given, problems)
+    sieve = sift(args, problems, given, form)
+    entries = sorted(sieve.account(), key=lambda entry: store.sample_key(entry.id))
+    if not sieve.kept:
+        counts = Counter(entry.reason for entry in entries).most_common()
+        raise UserError(f"no row is left to write ({', '.join(f'{count} {reason}' for reason, count in counts)})")
+    files.write(sieve.kept, form)
+    return stage.Report(tuple(entries), len(entries), time.monotonic() - begun)
+
+
+def settings(args) -> dict:
+    """What decides on the output: flags, and the inputs by name and content."""
+    names = ("instruction", "template", "think_tags", "answer_tags", "require_parallel", "keep_wrong")
+    names += ("keep_undecided", "max_tokens", "ngram", "dedupe", "per_problem", "per_problem_rule")
+    names += ("sample_size", "repeats", "seed")
+    inputs = {"outputs": args.dataset_json, "problems": [args.polaris_parquet], "benchmarks": args.decontaminate}
+    for path in args.decontaminate:
+        if not path.is_file():
+            raise UserError(f"the benchmark {path} is not there: name another parquet with --decontaminate")
+    return {
+        "stage": "convert", "tokenizer": tokens.short_name(args.tokenizer),
+        **{name: [f"{path.name} {digest(path)}" for path in paths] for name, paths in inputs.items()},
+        **{name: getattr(args, name) for name in names},
+    }  # fmt: skip
+
+
+def digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def sift(
+    args, problems: list[generated.Problem], given: generated.Generated, form: conversion.Form
+) -> conversion.Sieve:
+    """Each step sees what the one before it left; cheap ones first, and choices between chains last."""
+    sieve = conversion.Sieve()
+    for place in given.unreadable:
+        sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
+    sieve.start(given.outputs, problems, [conversion.THINK_TAGS, *map(tuple, args.think_tags)], args.answer_tags)
+    sieve.apply(conversion.sanitize(form.tokenizer))
+    if args.require_parallel:
+        sieve.apply(conversion.parallel)
+    if args.decontaminate:
+        sieve.apply(conversion.decontaminate(benchmarks(args), args.instruction))
+    sieve.apply(partial(conversion.judge, workers=args.workers))
+    sieve.apply(conversion.pick(keep_wrong=args.keep_wrong, keep_undecided=args.keep_undecided))
+    if args.max_tokens:
+        sieve.apply(conversion.within(args.max_tokens, form.lengths))
+    if args.dedupe:
+        sieve.apply(conversion.dedupe)
+    if args.per_problem:
+        sieve.apply(conversion.at_most(args.per_problem, args.per_problem_rule, args.seed))
+    return sieve
+
+
+def benchmarks(args) -> overlap.Benchmarks:
+    named = (
+        (f"{path.name}, row {row}", conversion.bare(problem.text, args.instruction))
+        for path in args.decontaminate
+        for row, problem in enumerate(generated.read_problems(path, references=False))
+    )
+    return overlap.Benchmarks(named, args.ngram)
+
+
+class Files:
+    """The files that a conversion writes, all named after the outputs' file."""
+
+    def __init__(self, args, base: str):
+        self.args, self.base, self.folder = args, base, args.output_dir
+        self.account = self.folder / f"{base}_account"
+        self.all = self.folder / f"{base}_json" / "train.jsonl"
+        self.table = self.folder / f"{base}_1k" / "train.parquet"
+        self.drawn = self.folder / f"{base}_1k_json" / "train.jsonl"
+        self.repeated = self.folder / f"{base}_{args.repeats}x_json" / "train.jsonl" if args.repeats else None
+        self.over = 0
+        """Rows drawn that are longer than USUAL_CONTEXT."""
+
+    def paths(self) -> list[Path]:
+        return [path for path in (self.all, self.table, self.drawn, self.repeated) if path]
+
+    def complete(self) -> bool:
+        return all(path.is_file() for path in self.paths())
+
+    def check(self) -> None:
+        """Refuse to replace files of the same name that another tool wrote."""
+        found = [path for path in self.paths() if path.is_file()]
+        if found and not self.args.overwrite and not (self.account / store.SETTINGS).is_file():
+            raise UserError(
+                f"{found[0]} was not written by this command: --overwrite replaces it, another --output-dir keeps both"
+            )
+
+    def write(self, chains: list[conversion.Chain], form: conversion.Form) -> None:
+        drawn = conversion.draw(chains, self.args.sample_size, self.args.seed)
+        rows = [form.columns(chain) for chain in drawn]
+        self.over = sum(row["num_qwen_tokens"] > USUAL_CONTEXT for row in rows)
+        for old in self.folder.glob(f"{self.base}_*x_json/train.jsonl"):
+            if re.fullmatch(rf"{re.escape(self.base)}_\d+x_json", old.parent.name):
+                old.unlink()
+        write_lines(self.all, map(form.line, chains))
+        store.write_atomic(self.table, conversion.parquet_bytes(rows))
+        write_lines(self.drawn, map(form.line, drawn))
+        if self.repeated:
+            write_lines(self.repeated, (form.line(chain) for _ in range(self.args.repeats) for chain in chains))
+
+    def tell(self, report: stage.Report) -> None:
+        verdicts = Counter(entry.facts["verdict"] for entry in report.entries if "verdict" in entry.facts)
+        parts = ", ".join(f"{verdicts[name]} {name}" for name in ("correct", "wrong", "undecided"))
+        print(f"  graded {verdicts.total()}: {parts}")
+        kept = report.count("ok")
+        drawn = min(kept, self.args.sample_size)
+        shown = [(kept, self.all), (drawn, self.table), (drawn, self.drawn)]
+        shown += [(kept * self.args.repeats, self.repeated)] if self.repeated else []
+        for rows, path in shown:
+            print(f"  {rows:>7} rows  {path}")
+        if self.over:
+            print(f"  {self.over} rows of {self.table} are longer than {USUAL_CONTEXT} tokens: see --max-tokens")
+        print(f"  the reason of every loss: {self.account / store.ACCOUNT}")
+        source, output = self.table.parent, Path("data") / f"{self.table.parent.name}_1000samples"
+        print(f"Next:  python src/collect_trajectories.py --dataset_path {source} --output_path {output}")
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """One line after the other, for files larger than memory; renamed into place when whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "wb") as file:
+        for line in lines:
+            file.write(line.encode("utf-8", "surrogatepass"))
+    os.replace(part, path)
+
+
+def tell_reading(given: generated.Generated, problems: list[generated.Problem]) -> None:
+    for place in given.unreadable:
+        print(f"{place} is cut off or damaged and was passed over: its sample is not in the output", file=sys.stderr)
+    if given.missing:
+        print(f"not given: split {', '.join(map(str, given.missing))} of the run", file=sys.stderr)
+    covered = len({output.row for output in given.outputs})
+    if covered < len(problems):
+        print(f"{len(problems) - covered} of {len(problems)} problems have no output", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    stage.command(main)

@@ -1,0 +1,62 @@
+"""Is this problem one of a benchmark's? Word n-grams shared with it, counted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+NGRAM = 8
+"""Words in a row, as public decontaminations of mathematics data take them."""
+SHARE = 0.5
+"""A problem is a benchmark's when it holds this share of the benchmark problem's n-grams …"""
+ENOUGH = 24
+"""… or this many of them, whatever the share: a reworded half of a long problem. Stock phrases ("where m and n are
+relatively prime positive integers") gave up to 9 between unrelated problems and 18 within one contest."""
+
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+
+Words = Sequence[str]
+
+
+def words(text: str) -> list[str]:
+    """Runs of letters and runs of digits, in lower case: LaTeX's backslashes, dollars and braces fall away."""
+    return _WORD.findall(text.lower())
+
+
+class Benchmarks:
+    """An index of benchmark problems by their n-grams; one shorter than n words is one gram of its own length."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]], n: int = NGRAM):
+        """`problems` are (name, text); the name is what `find` answers."""
+        self.n = n
+        self._names: list[str] = []
+        self._sizes: list[int] = []
+        self._holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for name, text in problems:
+            grams = set(self._grams(words(text)))
+            for gram in grams:
+                self._holders[gram].append(len(self._names))
+            self._names.append(name)
+            self._sizes.append(len(grams))
+        self._lengths = sorted({len(gram) for gram in self._holders})
+
+    def find(self, text: str) -> str | None:
+        """The name of the benchmark problem that `text` overlaps with most, if by enough; else None."""
+        listed = words(text)
+        shared: Counter[int] = Counter()
+        for length in self._lengths:
+            # a benchmark problem of fewer than n words counts only where it is the whole problem
+            for gram in self._grams(listed) if length == self.n else [tuple(listed)]:
+                shared.update(self._holders.get(gram, ()))
+        hits = [(count / self._sizes[k], k) for k, count in shared.items() if self._enough(count, self._sizes[k])]
+        return self._names[max(hits)[1]] if hits else None
+
+    def _grams(self, listed: Words) -> set[tuple[str, ...]]:
+        if len(listed) < self.n:
+            return {tuple(listed)} if listed else set()
+        return {tuple(listed[at : at + self.n]) for at in range(len(listed) - self.n + 1)}
+
+    @staticmethod
+    def _enough(count: int, size: int) -> bool:
+        return count >= SHARE * size or count >= ENOUGH
