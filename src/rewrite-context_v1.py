@@ -14,7 +14,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from threadweaver import annotators, lineage, markup, rewrite, stage, store
+from threadweaver import annotators, dependencies, lineage, markup, rewrite, stage, store
+from threadweaver.edits import Record
 
 
 def flags() -> stage.Flags:
@@ -25,6 +26,11 @@ def flags() -> stage.Flags:
     parser.add_argument(
         "--rewrite", choices=("all", "suspected"), default="all",
         help="ask about every thread but the first of its block, or about those that seem to lean on a sibling (all)",
+    )
+    parser.add_argument(
+        "--max-leak", type=float, default=dependencies.CERTAIN, metavar="SCORE",
+        help="put a block back in sequence when, after the rewriting, a thread still leans on a sibling with this score "
+        f"or more ({dependencies.CERTAIN}; 1.1 keeps all)",
     )
     parser.obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "edits")
@@ -38,11 +44,12 @@ def main(argv: list[str] | None) -> int:
     annotator = annotators.build(args, "edits")
     settings = {
         "stage": "rewrite", "input": os.path.relpath(args.input, args.output), "rewrite": args.rewrite,
+        "max_leak": args.max_leak,
         **annotator.settings(),
     }
 
     async def work(task: stage.Task) -> stage.Result:
-        return await rewritten(task.payload, annotator, only_suspected=args.rewrite == "suspected")
+        return await rewritten(task.payload, annotator, args)
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
@@ -53,28 +60,38 @@ def main(argv: list[str] | None) -> int:
     return stage.exit_code(report, args.max_failed)
 
 
-async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, *, only_suspected: bool) -> stage.Result:
+async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, args) -> stage.Result:
     """All threads of a sample are asked about at once; a reply that was not accepted fails the sample."""
     trajectory = markup.parse(sample.text)
     record = sample.record or lineage.bare_record(trajectory.blocks, sample.id)
-    asked = rewrite.questions(trajectory, record.problem, only_suspected=only_suspected)
+    asked = rewrite.questions(trajectory, record.problem, only_suspected=args.rewrite == "suspected")
     answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
     facts = annotators.add_up(answers)
     if refused := next((answer for answer in answers if answer.value is None), None):
         return stage.Result("failed", refused.reason, facts=facts)
     pairs = [(question, answer.value) for question, answer in zip(asked, answers, strict=True)]
     text, record = rewrite.apply_answers(trajectory, record, pairs)
-    remaining = rewrite.leaks(markup.parse(text), record.problem)
-    record = replace(record, notes=(*record.notes, *remaining))
     facts |= {
-        "leaks_before": len(rewrite.leaks(trajectory, record.problem)),
-        "leaks_after": len(remaining),
         "edits": sum(len(thread.edits) for block in record.blocks for thread in block.threads),
         "edited_characters": rewrite.edited_characters(record),
         "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
+        "leaks_before": len(rewrite.leaks(trajectory, record.problem, args.max_leak)),
     }
+    text, record, facts["leaks_after"] = without_leaks(text, record, args.max_leak)
+    facts["blocks"] = len(record.blocks)
     reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
     return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
+
+
+def without_leaks(text: str, record: Record, threshold: float) -> tuple[str, Record, int]:
+    """The trajectory with the blocks that still leak put back in sequence, and how many leaks that were."""
+    trajectory = markup.parse(text)
+    found = rewrite.leaks(trajectory, record.problem, threshold)
+    if not found or not record.sha256:  # without a lineage nothing can be put back
+        return text, record, len(found)
+    why = {leak["block"]: f"thread {leak['target']} leans on thread {leak['source']}: {leak['what']}" for leak in reversed(found)}
+    text, record = rewrite.make_sequential(trajectory, record, why)
+    return text, replace(record, notes=(*record.notes, *found)), len(found)
 
 
 if __name__ == "__main__":

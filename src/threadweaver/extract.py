@@ -39,7 +39,8 @@ class _Chain:
     """A chain with the offsets of its lines."""
 
     def __init__(self, text: str, problem: str):
-        self.text, self.problem = text, problem
+        self.text = text
+        self.known = dependencies.Lookup(f"{problem}\n\n{text}")
         self.lines = text.split("\n")
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
@@ -49,7 +50,8 @@ class _Chain:
 
     def context(self, span: Range) -> dependencies.Context:
         """What a passage may use: the problem and all that precedes it."""
-        return dependencies.Context(f"{self.problem}\n\n{self.text[: self.starts[span.first - 1]]}")
+        ahead = len(self.known.text) - len(self.text)
+        return dependencies.Context(self.known, ahead + self.starts[span.first - 1])
 
     def shrink(self, span: Range) -> Range | None:
         """The range without blank lines at its edges; None when all are blank."""
@@ -135,8 +137,9 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
     context = chain.context(ranges[0])
     while len(ranges) > 1:
         passages = [dependencies.Passage.read(chain.passage(span)) for span in ranges]
-        leak = next(iter(dependencies.leaks_of(context, passages)), None)
-        if leak is None or not leak.certain:
+        found = dependencies.leaks_of(context, passages)
+        leak = next((leak for leak in found if leak.certain and leak.kind in dependencies.SUBSTANCE), None)
+        if leak is None:
             break
         low, high = sorted((leak.source, leak.target))
         notes.append(

@@ -53,14 +53,14 @@ def _suspects(block: markup.Block, problem: str, context: str) -> dict[int, set[
     return found
 
 
-def leaks(trajectory: markup.Trajectory, problem: str) -> list[dict]:
-    """Every leak between siblings that is certain: block and threads (from 1), what, where defined and used (offsets
-    in the two threads), score."""
+def leaks(trajectory: markup.Trajectory, problem: str, threshold: float = dependencies.CERTAIN) -> list[dict]:
+    """Every leak between siblings of this score or more: block and threads (from 1), what, where defined and used
+    (offsets in the two threads), score."""
     found = []
     for number, block in enumerate(trajectory.blocks, 1):
         context = f"{problem}\n\n{trajectory.text[: block.start]}"
         for leak in dependencies.leaks(context, [thread.body for thread in block.threads]):
-            if leak.certain:
+            if leak.score >= threshold:
                 found.append(
                     {"kind": "leak", "block": number, "source": leak.source + 1, "target": leak.target + 1,
                      "evidence": leak.kind, "what": leak.what, "defined_at": leak.defined_at,
@@ -94,6 +94,21 @@ def apply_answers(
         replace(block, threads=tuple(notes)) for block, notes in zip(record.blocks, records, strict=True)
     )
     return trajectory.replace_blocks(written), replace(record, blocks=blocks)
+
+
+def make_sequential(
+    trajectory: markup.Trajectory, record: Record, leaking: Mapping[int, str]
+) -> tuple[str, Record]:
+    """The trajectory with these blocks (number from 1 -> why) put back as the chain had them, and its record."""
+    texts, kept, unused = [], [], list(record.unused)
+    for number, (block, note) in enumerate(zip(trajectory.blocks, record.blocks, strict=True), 1):
+        if number in leaking:
+            texts.append(edits.restore_block(block, note))
+            unused.append(edits.Unused(number, note.first, note.last, "leak", leaking[number]))
+        else:
+            texts.append(markup.canonical(block))
+            kept.append(note)
+    return trajectory.replace_blocks(texts), replace(record, blocks=tuple(kept), unused=tuple(unused))
 
 
 def edited_characters(record: Record) -> int:

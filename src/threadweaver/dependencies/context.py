@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import cached_property, lru_cache
 
-from threadweaver.dependencies.quantities import squeezed
+from threadweaver.dependencies.quantities import scan_applications, scan_equalities, scan_expressions
 from threadweaver.dependencies.symbols import segments
 
-Key = tuple[str, str]     # kind, name
+Key = tuple[str, str]  # kind, name
 
 _SUBSCRIPT_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_NUMBER = re.compile(r"(?<![\d.])\d+(?:(?:,|\{,\})\d{3})*(?:\.\d+)?(?:\s?/\s?\d+)?")
 _FORMULA_COMMAND = re.compile(r"\\[A-Za-z]+")
 
 
 @lru_cache(maxsize=4096)
 def _standing_alone(name: str) -> re.Pattern[str]:
-    """Finds a symbol by its name in any notation; a letter that is also a word only where mathematics surrounds it."""
+    """Finds a symbol by its name in any notation; a letter that is also a word only amid mathematics."""
     forms = [re.escape(name)]
     stem, _, index = name.partition("_")
     if index:
@@ -35,17 +37,28 @@ class Lookup:
         self._first: dict[Key, int] = {}
 
     def first(self, key: Key, raw: str) -> int:
-        """Offset of the first occurrence of a symbol, a number or a word; the text's length where there is none."""
+        """Offset of the first occurrence of a name or a word; the text's length where there is none."""
         if key not in self._first:
             kind, name = key
             if kind == "symbol":
                 at = self._first_symbol(name)
             elif kind == "number":
                 at = self._first_number(name, raw)
-            else:
+            elif kind == "word":
                 at = self._lower.find(name)
+            else:
+                at = self._named[kind].get(name, -1)
             self._first[key] = at if at >= 0 else len(self.text)
         return self._first[key]
+
+    @cached_property
+    def _named(self) -> defaultdict[str, dict[str, int]]:
+        """Values, relations, applications and compound expressions, each name with its first offset."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for scanner in (scan_equalities, scan_applications, scan_expressions):
+            for find in scanner(self.text):
+                found[find.kind].setdefault(find.name, find.offset)
+        return found
 
     @cached_property
     def _lower(self) -> str:
@@ -64,25 +77,24 @@ class Lookup:
 
     @cached_property
     def _formulas(self) -> list[tuple[int, str]]:
-        return [(start, _FORMULA_COMMAND.sub(" ", self.text[start:end])) for start, end, is_math in segments(self.text) if is_math]
+        return [
+            (start, _FORMULA_COMMAND.sub(" ", self.text[start:end]))
+            for start, end, is_math in segments(self.text)
+            if is_math
+        ]
 
     def _first_number(self, name: str, raw: str) -> int:
-        forms = {raw, name, f"{int(name):,}"} if name.isdigit() else {raw, name}
-        places = [at for form in forms if (at := self._alone(form)) >= 0]
-        return min(places, default=-1)
+        if name in self._numbers:
+            return self._numbers[name]
+        return -1 if name.replace(".", "").isdigit() else self.text.find(raw)
 
-    def _alone(self, form: str) -> int:
-        """Where a number stands that is not a part of another one."""
-        at = self.text.find(form)
-        while at >= 0:
-            end = at + len(form)
-            if not self.text[end:end + 1].isdigit() and self.text[at - 1:at] not in _NUMBER_BEFORE:
-                return at
-            at = self.text.find(form, at + 1)
-        return -1
-
-
-_NUMBER_BEFORE = tuple("0123456789.")
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Every number in figures with its first offset."""
+        found: dict[str, int] = {}
+        for match in _NUMBER.finditer(self.text):
+            found.setdefault(match[0].replace("{,}", "").replace(",", "").replace(" ", ""), match.start())
+        return found
 
 
 class Context:
@@ -94,18 +106,7 @@ class Context:
 
     def holds(self, key: Key, raw: str) -> bool:
         """Whether the name stands there, in whatever notation; `raw` is how the passage writes it."""
-        kind, name = key
-        if kind in ("symbol", "number"):
-            return self._lookup.first(key, raw) < self._end
-        if kind in ("value", "relation"):
-            left, _, right = name.partition("=")
-            if any(f"{left}{sign}{right}" in self._squeezed for sign in ("=", "is", "≈", "isequalto")):
-                return True
-        return squeezed(raw) in self._squeezed
+        return self._lookup.first(key, raw) < self._end
 
     def holds_word(self, stem: str) -> bool:
         return self._lookup.first(("word", stem), stem) < self._end
-
-    @cached_property
-    def _squeezed(self) -> str:
-        return squeezed(self._lookup.text[:self._end])

@@ -9,13 +9,13 @@ from typing import NamedTuple
 class Role(IntEnum):
     """What an occurrence does, the strongest last."""
 
-    USE = 0        # an operand, a mention
-    INTRO = 1      # the left side of an equation, the result of a computation, a heading
-    DEFINE = 2     # introduced by a word: let, denote, where, call
+    USE = 0  # an operand, a mention
+    INTRO = 1  # the left side of an equation, the result of a computation, a heading
+    DEFINE = 2  # introduced by a word: let, denote, where, call
 
 
 class Find(NamedTuple):
-    """`kind` is symbol, number, value, relation, application, expression or label; `raw` is how the text writes it."""
+    """`kind` is symbol, number, value, relation, application, expression or label; `raw` is the text's form."""
 
     kind: str
     name: str
@@ -27,10 +27,12 @@ class Find(NamedTuple):
 def lowered(text: str) -> str:
     """Lower case without a change of length (the one letter that grows keeps its form)."""
     small = text.lower()
-    return small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    return (
+        small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    )
 
 
 def starts_clause(text: str, start: int) -> bool:
     """Whether what stands at `start` is no factor or summand of what stands before it."""
-    before = text[max(0, start - 3):start].rstrip(" $\\(")
+    before = text[max(0, start - 3) : start].rstrip(" $\\(")
     return not before or before[-1] in ",:;\n.>⇒*{&|-(" or before[-1].isalpha()

@@ -10,11 +10,16 @@ from functools import cached_property
 from threadweaver.dependencies.finds import Find, Role
 from threadweaver.dependencies.labels import scan_labels
 from threadweaver.dependencies.pointing import Pointer, opening_end, pointers
-from threadweaver.dependencies.quantities import scan_applications, scan_equalities, scan_expressions, scan_numbers
+from threadweaver.dependencies.quantities import (
+    scan_applications,
+    scan_equalities,
+    scan_expressions,
+    scan_numbers,
+)
 from threadweaver.dependencies.symbols import scan_symbols
 
-Key = tuple[str, str]                 # kind, name
-Places = list[tuple[int, Role]]       # ascending offsets
+Key = tuple[str, str]  # kind, name
+Places = list[tuple[int, Role]]  # ascending offsets
 
 _SCANNERS = (scan_symbols, scan_numbers, scan_equalities, scan_expressions, scan_applications, scan_labels)
 
@@ -58,7 +63,8 @@ class Passage:
             return list(pointers(self.text))
         return [
             pointer.moved(offset)
-            for offset, part in self.parts for pointer in part.found_pointers if not (offset and pointer.first_only)
+            for offset, part in self.parts for pointer in part.found_pointers
+            if not (offset and pointer.first_only)
         ]  # fmt: skip
 
     def _add(self, find: Find) -> None:
@@ -78,5 +84,3 @@ class Passage:
         """What occurs at start ≤ offset < end, each once."""
         low, high = bisect_left(self._trail, (start,)), bisect_left(self._trail, (end,))
         return list(dict.fromkeys(key for _, key in self._trail[low:high]))
-
-

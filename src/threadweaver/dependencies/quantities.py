@@ -1,4 +1,4 @@
-"""Numbers, values (`x = 4`), relations (`z = x/y`), applications (`f(3)`) and compound expressions (`1 + 3x²`)."""
+"""Numbers, values (`x = 4`), relations (`z = x/y`), applications (`f(3)`), expressions (`1 + 3x²`)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from threadweaver.dependencies.symbols import symbol_name
 _NUMBER = re.compile(
     r"(?=[\\√s\d])(?:\\[dt]?frac\s*\{\s*(?P<fa>-?[^{}\n]{1,24}?)\s*\}\s*\{\s*(?P<fb>[^{}\n]{1,24}?)\s*\}"
     r"|\\sqrt\s*\{\s*(?P<ra>\d+)\s*\}|√\(?(?P<rb>\d+)\)?|\bsqrt\(?(?P<rc>\d+)\)?"
-    r"|(?<![\w.,])(?P<num>\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?|\d{2,}(?:\.\d+)?(?:\s?/\s?\d+)?|\d(?:\.\d+|\s?/\s?\d+)))"
+    r"|(?<![\w.,])(?P<num>\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?|\d{2,}(?:\.\d+)?(?:\s?/\s?\d+)?"
+    r"|\d(?:\.\d+|\s?/\s?\d+)))"
 )
 _RESULT_BEFORE = re.compile(
-    r"(?:=|≈|≡|\\approx|\\equiv|\\boxed\{|\b(?:is|are|was|be|get|gets|got|gives?|giving|yields?|equals?|obtain|to|becomes?"
+    r"(?:=|≈|≡|\\approx|\\equiv|\\boxed\{|\b(?:is|are|was|be|get|gets|got|gives?|giving|yields?|equals?"
+    r"|obtain|to|becomes?"
     r"|have|has|total(?:s|ing)?|makes?|about|approximately|only|exactly))[\s$\\({:*]*(?:-\s*)?$"
 )
 _RECALLED = re.compile(
-    r"\b(?:since|because|given that|know(?:n|ing)?|recall(?:ing)?|using|use|used|uses|with|from|substitut\w*|plug\w*|put\w*"
-    r"|remember\w*|as)\b[^.;\n]{0,60}$", re.IGNORECASE)
+    r"\b(?:since|because|given that|know(?:n|ing)?|recall(?:ing)?|using|use|used|uses|with|from"
+    r"|substitut\w*|plug\w*|put\w*"
+    r"|remember\w*|as)\b[^.;\n]{0,60}$",
+    re.IGNORECASE,
+)
 _RECALL_WINDOW = 70
 _ROUND = frozenset(
-    "100 120 180 200 300 360 365 400 500 600 720 900 101 99 1000 10000 100000 1000000 3.14 1.414 1.732 2.236 3.1416 3.14159 "
-    "0.5 0.25 0.75 1.5 2.5 144 121 169 196 225 256 512 1024 128 125 216 343 729 243 625".split()
+    "100 120 180 200 300 360 365 400 500 600 720 900 101 99 1000 10000 100000 1000000 3.14 1.414 1.732 2.236 "
+    "3.1416 3.14159 0.5 0.25 0.75 1.5 2.5 144 121 169 196 225 256 512 1024 128 125 216 343 729 243 625".split()
 )
 _RELATION_SIGN = re.compile(r"=|≈|\\approx|\bis\b|\bequals\b")
 _LEFT = re.compile(
-    r"(?<![\w\\.^|])(?P<name>\\?[A-Za-z]{1,4}(?:_\{[^{}\n]{1,8}\}|_\w|[₀-₉]|\d)?(?:\([^()\n]{1,10}\))?|\\[a-z]{2,8})[\s$]*$"
+    r"(?<![\w\\.^|])(?P<name>\\?[A-Za-z]{1,4}(?:_\{[^{}\n]{1,8}\}|_\w|[₀-₉]|\d)?(?:\([^()\n]{1,10}\))?"
+    r"|\\[a-z]{2,8})[\s$]*$"
 )
 _VALUE = re.compile(
     r"[\s$]*(?:(?:indeed|also|equal to|about|approximately|exactly|actually|just|therefore|thus)\s+)?[\s$]*"
@@ -36,26 +42,31 @@ _VALUE = re.compile(
 )
 _RIGHT = re.compile(
     r"\s*(?:also )?(?:equal to )?(?P<right>-?[\w\\(][\w\\(){}^²³_/*+\-·×√° ]{1,28}?)"
-    r"(?=\s*(?:[.,;:$\n=)]|\\\)|⇒|=>|→|$|\b(?:and|so|which|where|is|then|in|into|for|from|we|because|since|if|but)\b))"
+    r"(?=\s*(?:[.,;:$\n=)]|\\\)|⇒|=>|→|$|\b(?:and|so|which|where|is|then|in|into|for|from|we|because|since"
+    r"|if|but)\b))"
 )
+_SUMMAND_BEFORE = tuple("+-−*/^·×")  # "x + y = 4" says nothing of y alone
 _LEFT_WINDOW = 26
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _WORDS = re.compile(r"[A-Za-z]{3,}")
 _OPERATORS = frozenset("+-*/^²³·×−")
-_STRIP = str.maketrans({" ": None, "{": None, "}": None, "²": "^2", "³": "^3", "−": "-", "·": "*", "×": "*", "$": None})
+_STRIP = str.maketrans(
+    {" ": None, "{": None, "}": None, "²": "^2", "³": "^3", "−": "-", "·": "*", "×": "*", "$": None}
+)
 _GROUP = re.compile(
     r"\((?P<a>[^()\n$]{5,40})\)"
     r"|(?<![\w^])(?P<b>\d*[a-zA-Z]?[a-zA-Z](?:_?\d)?(?:\^\{?\d\}?|[²³])?"
     r"(?:\s*[-+]\s*\d*(?:[a-zA-Z](?:_?\d)?){0,2}(?:\^\{?\d\}?|[²³])?){1,4})(?![\w(])"
 )
 _APPLIED = re.compile(
-    r"(?<![A-Za-z\\])(?P<name>[A-Za-z]'?(?:_\{?\w{1,2}\}?|[₀-₉])?)\s?\((?P<args>-?\d{1,4}(?:\s?,\s?-?\d{1,4})*)\)"
+    r"(?<![A-Za-z\\])(?P<name>[A-Za-z]'?(?:_\{?\w{1,2}\}?"
+    r"|[₀-₉])?)\s?\((?P<args>-?\d{1,4}(?:\s?,\s?-?\d{1,4})*)\)"
 )
 _ASSIGNS = re.compile(r"\s*(?:\\?[\])}$]{0,2}\s*)?(?:=|≈|\\approx|:|\bis\b)")
 
 
 def distinctness(key: str) -> float:
-    """How surely a number seen in two passages is the same quantity, in [0, 1]; small ones are in every text."""
+    """How surely a number seen in two passages is one quantity, in [0, 1]; small ones are in every text."""
     if key[0] == "√":
         return 0.3 if len(key) > 2 else 0.15
     if key in _ROUND:
@@ -79,8 +90,10 @@ def scan_numbers(text: str) -> Iterator[Find]:
             continue
         at = match.start()
         role = Role.USE
-        before = text[max(0, at - 28):at]
-        if _RESULT_BEFORE.search(before) and (before.rstrip(" $\\(")[-1:] in ("=", "≈", "≡") or not recalled(text, at)):
+        before = text[max(0, at - 28) : at]
+        if _RESULT_BEFORE.search(before) and (
+            before.rstrip(" $\\(")[-1:] in ("=", "≈", "≡") or not recalled(text, at)
+        ):
             role = Role.INTRO
         yield Find("number", key, at, role, match[0])
 
@@ -98,17 +111,20 @@ def scan_equalities(text: str) -> Iterator[Find]:
     """Values and relations, found from their sign outwards."""
     for sign in _RELATION_SIGN.finditer(text):
         left = _LEFT.search(text, max(0, sign.start() - _LEFT_WINDOW), sign.start())
-        if not left:
+        if (
+            not left
+            or text[max(0, left.start("name") - 3) : left.start("name")].rstrip()[-1:] in _SUMMAND_BEFORE
+        ):
             continue
         at, name = left.start("name"), symbol_name(left["name"].strip("\\"))
         value = _VALUE.match(text, sign.end())
         if value:
-            kind, right, raw = "value", value["value"].replace(",", ""), text[at:value.end()]
+            kind, right, raw = "value", value["value"].replace(",", ""), text[at : value.end()]
         else:
             other = _RIGHT.match(text, sign.end())
             if not other or not is_compound(other["right"]):
                 continue
-            kind, right, raw = "relation", other["right"].strip().translate(_STRIP), text[at:other.end()]
+            kind, right, raw = "relation", other["right"].strip().translate(_STRIP), text[at : other.end()]
         yield Find(kind, f"{name}={right}", at, Role.USE if recalled(text, at) else Role.INTRO, raw)
 
 
@@ -127,8 +143,14 @@ def scan_expressions(text: str) -> Iterator[Find]:
             continue
         name = raw.translate(_STRIP)
         if len(name) >= 5:
-            before = text[max(0, match.start() - 3):match.start()].rstrip(" $")
-            yield Find("expression", name, match.start(), Role.INTRO if before[-1:] in ("=", "≈", "≡") else Role.USE, raw)
+            before = text[max(0, match.start() - 3) : match.start()].rstrip(" $")
+            yield Find(
+                "expression",
+                name,
+                match.start(),
+                Role.INTRO if before[-1:] in ("=", "≈", "≡") else Role.USE,
+                raw,
+            )
 
 
 def scan_applications(text: str) -> Iterator[Find]:
@@ -137,8 +159,3 @@ def scan_applications(text: str) -> Iterator[Find]:
         assigned = _ASSIGNS.match(text, match.end()) and starts_clause(text, match.start())
         name = f"{match['name']}({match['args'].replace(' ', '')})"
         yield Find("application", name, match.start(), Role.INTRO if assigned else Role.USE, match[0])
-
-
-def squeezed(text: str) -> str:
-    """The text without what only spaces or decorates mathematics, to look a value or an expression up in it."""
-    return text.translate(_STRIP)

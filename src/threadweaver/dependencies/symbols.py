@@ -11,18 +11,17 @@ from collections.abc import Iterator
 
 from threadweaver.dependencies.finds import Find, Role, lowered, starts_clause
 
-_MATH = re.compile(
-    r"\$\$[^$]{1,2000}\$\$|\$[^$\n]{1,400}\$|\\\[.{1,2000}?\\\]|\\\(.{1,600}?\\\)", re.DOTALL
-)
+_MATH = re.compile(r"\$\$[^$]{1,2000}\$\$|\$[^$\n]{1,400}\$|\\\[.{1,2000}?\\\]|\\\(.{1,600}?\\\)", re.DOTALL)
 _PROSE_IN_MATH = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{4,}")
 _GREEK = (
-    "alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon"
-    "|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Phi|Psi|Omega"
+    "alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma"
+    "|tau|upsilon|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Phi|Psi|Omega"
 )
 _SUBSCRIPT = r"(?:_\{[^{}\n]{1,12}\}|_[A-Za-z0-9]|[₀-₉ₐ-ₜ]+)"
 _IN_MATH = re.compile(
     r"\\(?:text|mathrm|operatorname|begin|end|label|mbox|textbf|mathbf|tag|quad|qquad)\*?\s*(?:\{[^{}]*\})?"
-    rf"|(?P<sym>\\(?:{_GREEK})(?![A-Za-z]){_SUBSCRIPT}?|[A-Z]{{2,4}}(?![A-Za-z])|[A-Za-z]{_SUBSCRIPT}?'*)|\\[A-Za-z]+"
+    rf"|(?P<sym>\\(?:{_GREEK})(?![A-Za-z]){_SUBSCRIPT}?|[A-Z]{{2,4}}(?![A-Za-z])|[A-Za-z]{_SUBSCRIPT}?'*)"
+    rf"|\\[A-Za-z]+"
 )
 _PLAIN = re.compile(
     rf"(?<![A-Za-z\\'’])(?P<sym>[A-Z]{{2,4}}|[A-Za-zα-ωΓΔΘΛΞΦΨΩ](?:{_SUBSCRIPT}|\d)?)'{{0,2}}(?![A-Za-z’'])"
@@ -32,19 +31,21 @@ _MATH_AFTER = frozenset("=+-*/^²³<>≤≥()[]|·×√_,")
 _MATH_BEFORE = frozenset("=+-*/^<>≤≥([|·×√0123456789")
 # Abbreviations and words in capitals that look like a product of points.
 _ABBREVIATIONS = frozenset(
-    "AM GM QM LHS RHS GCD LCM AMC AIME PIE OK DP AP GP MOD II III IV VI VII LCD CRT IE EG QED AND OR NOT HCF WLOG CM KM "
-    "IS SO IF IT NO".split()
+    "AM GM QM LHS RHS GCD LCM AMC AIME PIE OK DP AP GP MOD II III IV VI VII LCD CRT IE EG QED AND OR NOT "
+    "HCF WLOG CM KM IS SO IF IT NO".split()
 )
 _DEFINING = re.compile(
-    r"\b(?:let(?:ting)?|denot(?:e[sd]?|ing)|defin(?:e[sd]?|ing)|call(?:ed|ing)?|where|puts?|putting|suppos(?:e|ing)"
+    r"\b(?:let(?:ting)?|denot(?:e[sd]?|ing)|defin(?:e[sd]?|ing)|call(?:ed|ing)?|where|puts?|putting"
+    r"|suppos(?:e|ing)"
     r"|assum(?:e|ing)|introduc(?:e|ing)|choos(?:e|ing)|say|set(?:ting)?|nam(?:e|ing|ed)|label(?:ed|ing)?"
     r"|represent(?:s|ed|ing)?|write|written|consider|with|for some|there exists?|variable|parameter|constant"
     r"|function|sequence|point|midpoint|line|circle|centre|center|event|for (?:each|every|any|all)|given)\b"
 )
-_DEFINING_REACH = 60      # characters between the defining word and its symbol
+_DEFINING_REACH = 60  # characters between the defining word and its symbol
 _EQUALS_AFTER = re.compile(r"\s*(?:\([^()\n]{1,16}\))?\s*(?::=|=|≈|\\approx|≡|\\equiv)(?!=)")
 _BEING = re.compile(
-    r"[\s$)]*(?:\([^()\n]{1,12}\))?[\s$\\)]*(?:be|denotes?|represents?|stands for|means|is the|are the|is defined|as the)\b"
+    r"[\s$)]*(?:\([^()\n]{1,12}\))?[\s$\\)]*(?:be|denotes?|represents?|stands for|means|is the|are the|is "
+    r"defined|as the)\b"
 )
 _LIST_GLUE = re.compile(r"^[\s$\\(){},]*(?:and|or)?[\s$\\(){},]*$")
 
@@ -57,7 +58,11 @@ def segments(text: str) -> Iterator[tuple[int, int, bool]]:
         if start > at:
             yield at, start, False
         # Two dollar amounts with prose between them are no formula.
-        yield start, end, not (match[0][0] == "$" and "\\" not in match[0] and _PROSE_IN_MATH.search(match[0]))
+        yield (
+            start,
+            end,
+            not (match[0][0] == "$" and "\\" not in match[0] and _PROSE_IN_MATH.search(match[0])),
+        )
         at = end
     if at < len(text):
         yield at, len(text), False
@@ -79,14 +84,14 @@ def scan_symbols(text: str) -> Iterator[Find]:
 
 
 def _is_symbol(text: str, match: re.Match[str]) -> bool:
-    """Whether a single letter in prose is a symbol, not a word ("a", "I") or part of an abbreviation ("e.g.")."""
+    """Whether a letter in prose is a symbol, not a word ("a", "I") or part of an abbreviation ("e.g.")."""
     raw, start, end = match["sym"], match.start(), match.end()
     if raw in ("a", "A"):
-        after, before = text[end:end + 3].lstrip(), text[max(0, start - 2):start].rstrip()
+        after, before = text[end : end + 3].lstrip(), text[max(0, start - 2) : start].rstrip()
         return after[:1] in _MATH_AFTER or before[-1:] in _MATH_BEFORE
     if raw == "I":
         return False
-    return not (raw in ("e", "g") and text[end:end + 1] == "." and text[start - 1:start] in " (.")
+    return not (raw in ("e", "g") and text[end : end + 1] == "." and text[start - 1 : start] in " (.")
 
 
 def symbol_name(raw: str) -> str:
@@ -102,11 +107,11 @@ def _role(text: str, start: int, end: int, defining: list[int], last_defined: in
         return Role.DEFINE
     index = bisect_left(defining, start + 1) - 1
     if index >= 0 and start - defining[index] <= _DEFINING_REACH:
-        between = text[defining[index]:start]
+        between = text[defining[index] : start]
         if not between.strip(" $\\("):
             return Role.DEFINE
         if not _ends_sentence(between) and (
-            _BEING.match(text, end) or len(between) <= 40 and not any(c in "=+<>" for c in between)
+            _BEING.match(text, end) or (len(between) <= 40 and not any(c in "=+<>" for c in between))
         ):
             return Role.DEFINE
     if _EQUALS_AFTER.match(text, end) and starts_clause(text, start):

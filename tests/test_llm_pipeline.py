@@ -1,0 +1,113 @@
+"""The whole pipeline with a model annotator over real HTTP: what is paid, what is replayed, what an edit costs."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+
+import fake_answers
+import pytest
+from fake_openai import FakeOpenAI
+from project import Project
+
+COUNT = 6
+STAGES = [f"data/sample_{COUNT}samples{step}" for step in ("", "_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")]
+
+
+@pytest.fixture(scope="module")
+def paid(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("paid"))
+    with FakeOpenAI(answer=fake_answers.answer) as server:
+        result = run(project, server)
+        yield project, server, result
+
+
+def run(project: Project, server: FakeOpenAI, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return project.sample_run(*flags, count=COUNT, ANNOTATOR="llm", OPENAI_BASE_URL=server.url, **environment)
+
+
+def test_a_model_goes_through_the_same_rooms_and_the_account_tells_its_cost(paid):
+    project, server, result = paid
+    assert result.returncode == 0, result.stderr
+    assert server.stats()["answered_twice"] == 0
+    calls = server.stats()["answered"]
+    assert f"{calls} model calls" in result.stdout and "an accepted sample" in result.stdout
+
+
+def test_with_the_ledger_kept_deleted_stages_cost_nothing_and_give_the_same_bytes(paid):
+    project, server, _ = paid
+    before, sent = project.files(*STAGES, "dataset"), server.stats()["received"]
+    for folder in (*STAGES, "dataset"):
+        shutil.rmtree(project.root / folder)
+    again = run(project, server)
+    assert again.returncode == 0, again.stderr
+    assert server.stats()["received"] == sent
+    assert project.files(*STAGES, "dataset") == before
+
+
+def test_an_edited_prompt_is_refused_until_overwrite_and_pays_its_stage_alone(paid):
+    project, server, _ = paid
+    prompt = project.root / "prompt/step4-prompt_v1_v1_v1.txt"
+    original = prompt.read_text()
+    prompt.write_text(original.replace("You write the outlines", "You now write the outlines", 1))
+    try:
+        refused = run(project, server)
+        assert refused.returncode == 2 and "prompt_sha256" in refused.stderr
+        sent = server.stats()["received"]
+        done = run(project, server, "--overwrite")
+        assert done.returncode == 0, done.stderr
+        blocks = sum(text.count(b"<Parallel>") for name, text in project.files(STAGES[3]).items() if "/trace/" not in name)
+        assert server.stats()["received"] - sent == blocks > 0
+    finally:
+        prompt.write_text(original)
+
+
+def test_offline_the_ledger_alone_rebuilds_the_run(paid, tmp_path):
+    project, server, _ = paid
+    run(project, server, "--overwrite")
+    other = Project(tmp_path)
+    shutil.copy(project.root / "data/ledger.sqlite", other.root / "data/ledger.sqlite")
+    rebuilt = other.sample_run(count=COUNT, ANNOTATOR="llm", OFFLINE="1")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert other.files("dataset") == project.files("dataset")
+
+
+def test_ctrl_c_ends_soon_says_how_to_go_on_and_keeps_what_was_paid(tmp_path):
+    project = Project(tmp_path)
+    with FakeOpenAI(answer=fake_answers.answer, latency=0.8) as server:
+        environment = project.environment(
+            SRC_NAME="sample", ANNOTATOR="llm", NUM_SAMPLES=str(COUNT), OPENAI_BASE_URL=server.url
+        )
+        process = subprocess.Popen(
+            ["bash", "run.sh"], cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )
+        until(lambda: server.stats()["answered"] >= COUNT, 60)
+        begun = time.monotonic()
+        import os
+
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert time.monotonic() - begun < 10
+        assert process.returncode == 130
+        assert "stopped" in errors and "goes on" in errors
+        went_on = run(project, server)
+        assert went_on.returncode == 0, went_on.stderr
+        assert server.stats()["answered_twice"] == 0
+
+
+def until(condition, seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not come to that"
+        time.sleep(0.05)
+
+
+def test_without_a_key_or_an_endpoint_one_line_names_both_ways_on(tmp_path):
+    project = Project(tmp_path)
+    result = project.sample_run(count=3, ANNOTATOR="llm")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "OPENAI_API_KEY" in result.stderr and "ANNOTATOR=rules" in result.stderr
