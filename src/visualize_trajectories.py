@@ -90,7 +90,9 @@ def serve(run, gauge, args) -> int:
     listener.listen(512)
     shown = f"[{args.host}]" if ":" in args.host else args.host
     print(f"{run.root.name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
-    config = uvicorn.Config(application, log_level="error", access_log=False, server_header=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        application, log_level="error", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     return 0
@@ -98,7 +100,7 @@ def serve(run, gauge, args) -> int:
 
 def export(run, gauge, args) -> int:
     from threadweaver import store
-    from threadweaver.viewer import export, queries
+    from threadweaver.viewer import about, export, queries
     from threadweaver.viewer.database import Database, location
     from threadweaver.viewer.indexing import Indexer
     from threadweaver.viewer.reviews import Reviews
@@ -116,8 +118,8 @@ def export(run, gauge, args) -> int:
     ids = _chosen([selection.table.rows[at].id for at in selection.order()], args.ids)[: args.limit]
     if not ids:
         raise UserError("no sample is selected: name others with --ids or --query")
-    if len(ids) > export.MAX_SAMPLES:
-        raise UserError(f"{len(ids)} samples are selected, one page holds {export.MAX_SAMPLES}: choose with --ids, --query or --limit")
+    if len(ids) > about.EXPORT_LIMIT:
+        raise UserError(f"{len(ids)} samples are selected, one page holds {about.EXPORT_LIMIT}: choose with --ids, --query or --limit")
     store.write_atomic(args.export, export.page(run, indexer, kept, ids))
     indexer.stop()
     print(f"{len(ids)} samples → {args.export} ({args.export.stat().st_size / 1e6:.1f} MB)")

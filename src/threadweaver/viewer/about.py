@@ -1,0 +1,28 @@
+"""What the page is told of the run as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from threadweaver.viewer import stages
+from threadweaver.viewer.gauge import ESTIMATE
+from threadweaver.viewer.indexing import Indexer
+from threadweaver.viewer.reviews import Reviews
+from threadweaver.viewer.runs import Run
+from threadweaver.viewer.table import MEASURES
+
+EXPORT_LIMIT = 500
+"""A trajectory of 35 KB becomes some 150 KB with its formulas: 500 are a page of 75 MB, more than a mail carries."""
+
+
+def about(run: Run, indexer: Indexer, kept: Reviews) -> dict:
+    """What the page says of the run: its stages, the measures, the state of the index."""
+    filtered = run.place("filter")
+    counted = (filtered.settings.get("tokenizer") if filtered and run.kind == "filter" else None) or ""
+    return {
+        "name": run.root.name, "kind": run.kind, "stages": stages.funnel(run),
+        "measures": [{"name": name, "label": label, "unit": unit} for name, (label, unit) in MEASURES.items()],
+        "index": asdict(indexer.status), "generation": indexer.generation, "review": kept.path.name,
+        "tokenizer": {"name": indexer.gauge.name if indexer.gauge.exact else counted, "estimate": ESTIMATE},
+        "export_limit": EXPORT_LIMIT, "static": False,
+    }  # fmt: skip

@@ -1,0 +1,202 @@
+"""The server: JSON endpoints and the page's own files. Read-only but for the review file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from threadweaver.viewer import about, documents, export, mathml, queries, reviews, stages
+from threadweaver.viewer.database import Database, location
+from threadweaver.viewer.gauge import Gauge
+from threadweaver.viewer.guards import MAX_BODY, Guard
+from threadweaver.viewer.indexing import Indexer
+from threadweaver.viewer.queries import Lists
+from threadweaver.viewer.reviews import Reviews
+from threadweaver.viewer.runs import Run
+
+STATIC = Path(__file__).parent / "static"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+MAX_FORMULAS = 400
+"""A request of the page asks for no more; it asks again as the reader scrolls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    body: bytes
+    type: str
+    tag: str
+
+
+def assets() -> dict[str, Asset]:
+    """The page's files by name, read once: a request names one of these and never a path."""
+    found = {}
+    for path in sorted(STATIC.iterdir()):
+        if path.suffix in TYPES:
+            body = path.read_bytes()
+            found[path.name] = Asset(body, TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+    return found
+
+
+class Viewer:
+    """One run, its index and its reviews, behind the endpoints."""
+
+    def __init__(self, run: Run, indexer: Indexer, kept: Reviews):
+        self.run, self.indexer, self.reviews = run, indexer, kept
+        self.lists = Lists(indexer, kept)
+        self.assets = assets()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.page),
+            Route("/static/{name}", self.asset),
+            Route("/api/run", self.run_facts),
+            Route("/api/list", self.list),
+            Route("/api/neighbours/{id}", self.neighbours),
+            Route("/api/sample/{id}", self.sample),
+            Route("/api/sample/{id}/stages", self.stages),
+            Route("/api/sample/{id}/chat/{stage}", self.chat),
+            Route("/api/review/{id}", self.review, methods=["PUT"]),
+            Route("/api/math", self.math, methods=["POST"]),
+            Route("/api/export", self.export),
+        ]
+
+    def page(self, request: Request) -> Response:
+        return self._asset(request, "index.html")
+
+    def asset(self, request: Request) -> Response:
+        return self._asset(request, request.path_params["name"])
+
+    def _asset(self, request: Request, name: str) -> Response:
+        asset = self.assets.get(name)
+        if asset is None:
+            raise HTTPException(404, "there is no such file")
+        headers = {"etag": asset.tag, "cache-control": "no-cache"}
+        if request.headers.get("if-none-match") == asset.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(asset.body, media_type=asset.type, headers=headers)
+
+    def run_facts(self, request: Request) -> Response:
+        return answer(about.about(self.run, self.indexer, self.reviews))
+
+    def list(self, request: Request) -> Response:
+        text, query = self._query(request)
+        with _told():
+            offset, limit = queries.page_bounds(request.query_params)
+        return answer(self.lists.page(text, query, offset, limit))
+
+    def neighbours(self, request: Request) -> Response:
+        text, query = self._query(request)
+        return answer(self.lists.neighbours(request.path_params["id"], text, query))
+
+    def _query(self, request: Request):
+        params = request.query_params
+        with _told():
+            return params.get("q", "")[:400], queries.read_query(params, params.getlist)
+
+    def _source(self, request: Request) -> documents.Source:
+        table = self.indexer.table
+        at = table.at.get(request.path_params["id"])
+        if at is None:
+            raise HTTPException(404, "there is no such sample" + ("" if self.indexer.status.complete else " yet"))
+        return documents.load(self.run, self.indexer, table.rows[at])
+
+    def sample(self, request: Request) -> Response:
+        source = self._source(request)
+        document = documents.document(source, self.indexer.gauge)
+        return answer(document | {"review": self.reviews.get(source.row.id)})
+
+    def stages(self, request: Request) -> Response:
+        return answer(stages.stages(self.run, self._source(request), self.indexer.gauge))
+
+    def chat(self, request: Request) -> Response:
+        text = stages.chat(self.run, self._source(request), request.path_params["stage"])
+        if text is None:
+            raise HTTPException(404, "no conversation was kept")
+        return answer({"text": text})
+
+    async def review(self, request: Request) -> Response:
+        id = request.path_params["id"]
+        at = self.indexer.table.at.get(id)
+        if at is None:
+            raise HTTPException(404, "there is no such sample")
+        body = await _body(request)
+        with _told():
+            verdict, note = reviews.parse_request(body)
+            row = self.indexer.table.rows[at]
+            try:
+                return answer(self.reviews.put(id, row.uuid, verdict, note))
+            except OSError as error:
+                detail = f"{self.reviews.path} cannot be written ({error.strerror}): start with --review FILE"
+                raise HTTPException(409, detail) from None
+
+    async def math(self, request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        with _told():
+            asked = json.loads(await _body(request))
+            if not isinstance(asked, list) or len(asked) > MAX_FORMULAS:
+                raise ValueError(f"a list of at most {MAX_FORMULAS} formulas")
+            formulas = [(str(tex), bool(display)) for tex, display in asked]
+        return answer(await run_in_threadpool(lambda: [mathml.render(*formula) for formula in formulas]))
+
+    def export(self, request: Request) -> Response:
+        text, query = self._query(request)
+        selection = self.lists.selection(text, query)
+        ids = [selection.table.rows[at].id for at in selection.order()]
+        if len(ids) > about.EXPORT_LIMIT:
+            raise HTTPException(413, f"a page of its own holds at most {about.EXPORT_LIMIT} samples, these are {len(ids)}")
+        html = export.page(self.run, self.indexer, self.reviews, ids)
+        name = f"{self.run.root.stem}.html".replace('"', "")
+        headers = {"content-disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"'}
+        return Response(html, media_type="text/html", headers=headers)
+
+
+@contextlib.contextmanager
+def _told():
+    """A request that cannot be read is answered with what is wrong, as 400."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise HTTPException(400, str(error)[:200]) from None
+
+
+async def _body(request: Request) -> bytes:
+    """The body, cut off where it grows beyond what it declared it would stay under."""
+    read = b""
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > MAX_BODY:
+            raise HTTPException(413, "the body is too large")
+    return read
+
+
+def answer(value: object) -> Response:
+    return Response(json.dumps(value, separators=(",", ":")), media_type="application/json")
+
+
+async def refuse(request: Request, error: HTTPException) -> Response:
+    return Response(json.dumps({"error": error.detail}), error.status_code, media_type="application/json")
+
+
+def build(run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | None = None):
+    """The application and its index; the index begins to work when the application starts."""
+    indexer = Indexer(run, gauge, Database(location(run.root)))
+    viewer = Viewer(run, indexer, Reviews(review or run.beside))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        indexer.start()
+        yield
+        indexer.stop()
+
+    app = Starlette(routes=viewer.routes(), lifespan=lifespan, exception_handlers={HTTPException: refuse})
+    return Guard(app, exposed_as), indexer

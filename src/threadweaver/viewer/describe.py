@@ -1,0 +1,118 @@
+"""One sample as a row of the list: read its text, parse it, measure it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from threadweaver import markup, store
+from threadweaver.viewer import table
+from threadweaver.viewer.gauge import Gauge, shape
+from threadweaver.viewer.scan import Fate, Found
+from threadweaver.viewer.table import Row
+
+EXCERPT = 320
+"""Characters of the problem that the list shows."""
+_ESTIMATE = Gauge()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the collected samples, or the trace, say of one sample."""
+
+    uuid: str = ""
+    problem: str = ""
+    correctness: bool | None = None
+    solution: object = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    row: Row
+    problem: str
+    text: str
+    extra: dict | None = None
+    """What is to be kept of a sample that has no file of its own."""
+
+
+def read(path: Path) -> str:
+    """A sample's text, whatever its bytes: what is no UTF-8 shows as such instead of hiding the sample."""
+    return path.read_bytes().decode("utf-8", "replace").removesuffix("\n")
+
+
+def describe(id: str, found: Found | None, fate: Fate | None, known: Known) -> Described:
+    """The row of a sample whose text lies in a file, or nowhere any more."""
+    text = ""
+    if found:
+        try:
+            text = read(found.path)
+        except OSError:  # gone since the scan: the next one drops it
+            found = None
+    stage = fate.stage if fate else (found.stage if found else "")
+    row = Row(
+        id=id, uuid=known.uuid or (fate.uuid if fate else ""), problem=excerpt(known.problem), stage=stage,
+        outcome=fate.outcome if fate else "ok", reason=(fate.reason if fate else "") or "",
+        answer=answer(known.correctness), estimated=False, values=(None,) * len(table.NAMES), shape="[]",
+        place=found.stage if found else "",
+    )  # fmt: skip
+    return Described(measured(row, text if found else None, fate), known.problem, text)
+
+
+def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTIMATE) -> Row:
+    """The row with its measures: those of the account where it has them, else by the gauge."""
+    values: dict[str, float | None] = dict.fromkeys(table.NAMES)
+    if fate:
+        values |= {"calls": fate.calls or None, "cost": fate.cost or None, "edits": fate.edits}
+    if text is None:
+        return replace(row, values=tuple(values.values()))
+    values |= {"chars": len(text), "lines": text.count("\n") + 1}
+    account = dict(fate.measures) if fate else {}
+    estimated, plan = False, [len(text)]
+    try:
+        trajectory = markup.parse(text)
+        plan = shape(trajectory)
+        estimated = not account and not gauge.exact
+        values |= {name: value for name, value in (account or gauge.measures(trajectory)).items() if name in values}
+    except markup.MarkupError:
+        pass
+    return replace(row, values=tuple(values.values()), shape=store.to_json(plan), estimated=estimated)
+
+
+def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
+    """The row with its estimates replaced by counts."""
+    try:
+        counted = gauge.measures(markup.parse(text))
+    except markup.MarkupError:
+        return replace(row, estimated=False)
+    values = dict(zip(table.NAMES, row.values, strict=True)) | counted
+    return replace(row, values=tuple(values[name] for name in table.NAMES), estimated=False)
+
+
+def from_dataset(sample: store.Sample) -> Described:
+    """The row of a dataset's sample, which has no stages behind it."""
+    row = Row(
+        id=str(sample.index), uuid=sample.uuid, problem=excerpt(sample.problem), stage="", outcome="ok", reason="",
+        answer=answer(sample.correctness), estimated=False, values=(), shape="[]", place="dataset",
+    )  # fmt: skip
+    extra = {"problem": sample.problem, "solution": sample.solution, "output": sample.output}
+    row = measured(row, sample.thinking, None)
+    return Described(row, sample.problem, sample.thinking, json.loads(json.dumps(extra, default=str)))
+
+
+def from_trace(path: Path) -> Known:
+    """What the trace beside a text says of its sample."""
+    try:
+        data = json.loads((path.parent / "trace" / f"{path.stem}.json").read_bytes())
+        return Known(str(data["uuid"]), str(data["problem"]), data["correctness"], data["solution"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Known()
+
+
+def excerpt(problem: str) -> str:
+    line = " ".join(problem.split())
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+
+
+def answer(correctness: object) -> str:
+    return "unknown" if correctness is None else "right" if correctness else "wrong"

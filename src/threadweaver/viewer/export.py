@@ -1,0 +1,97 @@
+"""One self-contained page: the same files and the same data, with nothing left to ask a server for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from threadweaver.viewer import documents, mathml, stages
+from threadweaver.viewer.about import about
+from threadweaver.viewer.indexing import Indexer
+from threadweaver.viewer.queries import Lists
+from threadweaver.viewer.reviews import Reviews
+from threadweaver.viewer.runs import Run
+
+STATIC = Path(__file__).parent / "static"
+_IMPORT = re.compile(r"^import .*? from \"\./([\w-]+\.js)\";\n", re.M | re.S)
+
+
+def page(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> str:
+    """The page as text. Its policy allows its own script and style by their hashes, and nothing else."""
+    script, style = bundle("app.js"), "".join(path.read_text() for path in styles())
+    data = _data(run, indexer, reviews, ids)
+    html = (STATIC / "index.html").read_text()
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    html = re.sub(r"\s*<link [^>]*>", "", html)
+    html = re.sub(r"\s*<script [^>]*></script>", "", html)
+    head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>\n</head>'
+    tail = f'<script type="application/json" id="data">{data}</script>\n<script type="module">{script}</script>\n</body>'
+    return html.replace("</head>", head).replace("</body>", tail)
+
+
+def styles() -> list[Path]:
+    """The style sheets in the order in which the page names them."""
+    named = re.findall(r'href="/static/([\w-]+\.css)"', (STATIC / "index.html").read_text())
+    return [STATIC / name for name in named]
+
+
+def bundle(entry: str) -> str:
+    """The page's modules as one: each after those it imports, their names in one scope (so no two may be alike)."""
+    placed: list[str] = []
+    text: list[str] = []
+
+    def place(name: str) -> None:
+        if name in placed:
+            return
+        placed.append(name)
+        source = (STATIC / name).read_text()
+        for other in _IMPORT.findall(source):
+            place(other)
+        text.append(re.sub(r"^export ", "", _IMPORT.sub("", source), flags=re.M))
+
+    place(entry)
+    return "\n".join(text).replace("</script", "<\\/script")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> str:
+    """Everything the page would ask for, as JSON that cannot end its element."""
+    table, verdicts = indexer.table, reviews.verdicts()
+    lists = Lists(indexer, reviews)
+    rows = [table.rows[table.at[id]] for id in ids]
+    sources = [documents.load(run, indexer, row) for row in rows]
+    shown = [documents.document(source, indexer.gauge) | {"review": reviews.get(source.row.id)} for source in sources]
+    ways = [stages.stages(run, source, indexer.gauge) | {"chats": []} for source in sources] if run.places else []
+    chosen = table.select_ids(ids)
+    data = {
+        "run": about(run, indexer, reviews) | {"static": True},
+        "rows": [lists.row(row, verdicts.get(row.id, ""), ()) for row in rows],
+        "totals": table.summary(chosen),
+        "samples": {document["id"]: document for document in shown},
+        "stages": {way["id"]: way for way in ways},
+        "math": dict(_math([shown, ways])),
+    }
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _math(value: object) -> Iterator[tuple[str, str]]:
+    """Every formula in the documents with its MathML, under the key by which the page asks for it."""
+    if isinstance(value, dict):
+        if "m" in value and "s" in value:
+            display = bool(value.get("d"))
+            if rendered := mathml.render(value["m"], display):
+                yield ("d:" if display else "i:") + value["m"], rendered
+            return
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _math(item)

@@ -1,0 +1,286 @@
+"""The index kept up to date in the background: a first pass over everything, then only what changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from threadweaver import store
+from threadweaver.errors import UserError
+from threadweaver.viewer import database, describe, scan
+from threadweaver.viewer.database import Database, Item
+from threadweaver.viewer.describe import Described, Known
+from threadweaver.viewer.gauge import Gauge
+from threadweaver.viewer.runs import DATASET, Run
+from threadweaver.viewer.scan import Fate, Found
+from threadweaver.viewer.table import Row, Table
+
+BATCH = 400
+"""Samples written between two commits: what a killed server may have to do again."""
+WAIT = 2.0
+"""Seconds between two looks at the folders; longer where a look itself takes long."""
+FULL_LOOK = 60.0
+"""Seconds after which every file is looked at, even where no folder changed: a file may be written in place."""
+_END = object()
+
+
+@dataclass(slots=True)
+class Status:
+    """What the page shows of the work in the background."""
+
+    phase: str = "starting"
+    done: int = 0
+    total: int = 0
+    complete: bool = False
+    seconds: float = 0.0
+    """From the start to the first complete index."""
+    fault: str = ""
+
+
+class Indexer:
+    """`table` is always a whole picture; `generation` counts the pictures."""
+
+    def __init__(self, run: Run, gauge: Gauge, db: Database):
+        self.run, self.gauge, self.db = run, gauge, db
+        self.status = Status()
+        self.generation = 0
+        self.table = Table((), {})
+        self.found: dict[str, Found] = {}
+        self._rows: dict[str, Row] = {}
+        self._docs: dict[str, int] = {}
+        self._signatures: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._published = 0.0
+        self._build_seconds = 0.0
+        self._begun = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="index", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    # -----------------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        self._load()
+        before, looked = "", 0.0
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            now = scan.state(self.run)
+            if now != before or begun - looked > FULL_LOOK or not self.db.path.exists():
+                before, looked = now, begun
+                self._guarded(self.refresh)
+            self._stop.wait(max(WAIT, 5 * (time.monotonic() - begun)))
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """The background goes on whatever a folder in motion does; the page tells what stopped it."""
+        try:
+            step()
+            self.status.fault = ""
+        except (OSError, sqlite3.Error, UserError, ValueError, KeyError, TypeError) as error:
+            self.status.fault = f"{type(error).__name__}: {error}"[:300]
+            print(f"the index could not be brought up to date: {self.status.fault}", file=sys.stderr)
+
+    def _load(self) -> None:
+        self.db.prepare()
+        self._rows, self._docs, self._signatures = {}, {}, {}
+        for id, signature, doc, row in self.db.samples():
+            self._rows[id], self._docs[id], self._signatures[id] = Row.from_json(row), doc, signature
+        self._publish(force=True)
+
+    def refresh(self) -> None:
+        """Bring the index up to what the folders hold now."""
+        if not self.db.path.exists():
+            self._load()
+        self.status.phase, self.status.complete = "looking at the files", False
+        if self.run.kind == DATASET:
+            self._refresh_dataset()
+        else:
+            self._refresh_folders()
+        if self.gauge.exact:
+            self._count_tokens()
+        self._publish(force=True)
+        self.status.seconds = self.status.seconds or round(time.monotonic() - self._begun, 2)
+        self.status.phase, self.status.complete = "ready", True
+
+    def _refresh_folders(self) -> None:
+        self.found = found = scan.files(self.run)
+        accounts = scan.accounts_state(self.run) + self.gauge.name
+        if accounts == self.db.meta("accounts") and self._same_files(found):
+            return
+        self.status.phase = "reading the accounts"
+        fates = scan.fates(self.run)
+        known = self._collected()
+        wanted = {id: _signature(found.get(id), fates.get(id), self.gauge) for id in {*found, *fates}}
+        self._remove(self._signatures.keys() - wanted.keys())
+        pending = sorted((id for id in wanted if self._signatures.get(id) != wanted[id]), key=store.sample_key)
+
+        def described() -> Iterator[tuple[str, str, Described]]:
+            for id in pending:
+                yield id, wanted[id], self._describe(id, found.get(id), fates.get(id), known)
+
+        self._write(described(), len(pending))
+        if not self._stop.is_set():
+            self.db.set_meta({"accounts": accounts})
+
+    def _same_files(self, found: dict[str, Found]) -> bool:
+        kept = {id: file for id, signature in self._signatures.items() if (file := signature.split("|")[0])}
+        return kept == {id: item.signature for id, item in found.items()}
+
+    def _describe(self, id: str, found: Found | None, fate: Fate | None, known: dict[str, tuple]) -> Described:
+        if id in known:
+            uuid, problem, fields = known[id]
+            told = json.loads(fields)
+            facts = Known(uuid, problem, told.get("correctness"), told.get("solution"))
+        else:
+            facts = describe.from_trace(found.path) if found else Known()
+        return describe.describe(id, found, fate, facts)
+
+    def _collected(self) -> dict[str, tuple]:
+        """The collected samples' problems; their file is read again only when it changed."""
+        path = self.run.collected
+        mark = f"{path.stat().st_mtime_ns}:{path.stat().st_size}" if path else ""
+        with self.db.connect() as connection:
+            if self.db.meta("collected") != mark:
+                self.status.phase = "reading the collected samples"
+                connection.execute("DELETE FROM collected")
+                rows = scan.collected_rows(path) if path else ()
+                cleaned = ((id, uuid, database.clean(problem), *rest) for id, uuid, problem, *rest in rows)
+                connection.executemany("INSERT OR REPLACE INTO collected VALUES (?, ?, ?, ?, ?, ?)", cleaned)
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('collected', ?)", (mark,))
+                connection.commit()
+            rows = connection.execute("SELECT id, uuid, problem, fields FROM collected").fetchall()
+        return {id: (uuid, problem, fields) for id, uuid, problem, fields in rows}
+
+    def _refresh_dataset(self) -> None:
+        from threadweaver import corpus
+
+        mark = scan.state(self.run) + self.gauge.name
+        files = [self.run.root] if self.run.root.is_file() else sorted(self.run.root.rglob("*.*"))
+        mark += "".join(f"{file.name}:{file.stat().st_mtime_ns}:{file.stat().st_size}" for file in files[:1000])
+        if mark == self.db.meta("dataset"):
+            return
+        self._remove(list(self._rows))
+
+        def described() -> Iterator[tuple[str, str, Described]]:
+            name = corpus.name_of(self.run.root)
+            for row in corpus.read_rows(self.run.root):
+                try:
+                    yield str(row.index), "dataset", describe.from_dataset(corpus.to_sample(row, name))
+                except ValueError:
+                    fate = Fate("", "failed", "malformed")
+                    yield str(row.index), "dataset", describe.describe(str(row.index), None, fate, Known())
+
+        self._write(described(), 0)
+        if not self._stop.is_set():
+            self.db.set_meta({"dataset": mark})
+
+    # -----------------------------------------------------------------------------------------------------------
+
+    def _write(self, described: Iterable[tuple[str, str, Described]], total: int) -> None:
+        """Write samples as they are described: SQLite's part runs beside ours, without the interpreter's lock."""
+        self.status.phase, self.status.done, self.status.total = "indexing", 0, total
+        next_doc = max(self._docs.values(), default=0) + 1
+        with self.db.connect() as connection:
+            next_doc = max(next_doc, (connection.execute("SELECT max(id) FROM words_docsize").fetchone()[0] or 0) + 1)
+            batch: list[Item] = []
+            for id, signature, item in ahead(described, 64):
+                if self._stop.is_set():
+                    break
+                batch.append(Item(id, signature, next_doc, item.row.to_json(), item.problem, item.text, item.extra))
+                self._rows[id], self._docs[id], self._signatures[id] = item.row, next_doc, signature
+                next_doc += 1
+                if len(batch) >= 20:
+                    database.add(connection, batch)
+                    self.status.done += len(batch)
+                    batch = []
+                    if self.status.done % BATCH == 0:
+                        connection.commit()
+                    self._publish()
+            database.add(connection, batch)
+            self.status.done += len(batch)
+            connection.commit()
+
+    def _remove(self, ids: Iterable[str]) -> None:
+        ids = list(ids)
+        with self.db.connect() as connection:
+            connection.executemany("DELETE FROM texts WHERE doc = ?", [(self._docs[id],) for id in ids])
+            connection.executemany("DELETE FROM samples WHERE id = ?", [(id,) for id in ids])
+            connection.commit()
+        for id in ids:
+            del self._rows[id], self._docs[id], self._signatures[id]
+
+    def _count_tokens(self) -> None:
+        """Replace estimates by counts, sample by sample; what is done is kept when the server stops."""
+        pending = [row for row in self._rows.values() if row.estimated]
+        self.status.phase, self.status.done, self.status.total = "counting tokens", 0, len(pending)
+        with self.db.connect() as connection:
+            for row in pending:
+                if self._stop.is_set():
+                    break
+                counted = describe.remeasured(row, self.text(row.id), self.gauge)
+                self._rows[row.id] = counted
+                connection.execute("UPDATE samples SET row = ? WHERE id = ?", (counted.to_json(), row.id))
+                self.status.done += 1
+                if self.status.done % 50 == 0:
+                    connection.commit()
+                    self._publish()
+            connection.commit()
+
+    def text(self, id: str) -> str:
+        """The text that the list tells of; empty where there is none any more."""
+        if self.run.kind == DATASET:
+            return self.kept(id)[0]
+        found = self.found.get(id)
+        try:
+            return describe.read(found.path) if found else ""
+        except OSError:
+            return ""
+
+    def kept(self, id: str) -> tuple[str, dict]:
+        """The text of a dataset's row and its other fields."""
+        return self.db.text(self._docs.get(id, -1)) or ("", {})
+
+    def _publish(self, force: bool = False) -> None:
+        """A new picture for the readers, at most once a second and never more than a tenth of the time."""
+        now = time.monotonic()
+        if force or now - self._published > max(1.0, 10 * self._build_seconds):
+            self.table = Table(list(self._rows.values()), dict(self._docs))
+            self.generation += 1
+            self._published = time.monotonic()
+            self._build_seconds = self._published - now
+
+
+def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:
+    """Changes when the text, what the accounts say of it, or the way it is measured does."""
+    parts = [found.signature if found else ""]
+    if fate:
+        facts = (fate.stage, fate.outcome, fate.reason, fate.calls, fate.cost, fate.edits, fate.measures)
+        parts.append(store.digest(repr(facts)))
+    if found and not (fate and fate.measures):
+        parts.append(gauge.name)
+    return "|".join(parts)
+
+
+def ahead(items: Iterable, size: int) -> Iterator:
+    """The same items, made up to `size` ahead of their use in a thread of their own."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(1, "read") as reader:
+        waiting = deque(reader.submit(next, iterator, _END) for _ in range(size))
+        try:
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(reader.submit(next, iterator, _END))
+                yield item
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,173 @@
+"""Text as rows of pieces: what a page shows line by line, with formulas, bold words and tags told apart.
+
+A row is [number, lines, pieces]: the first line it stands on, how many it covers (a display formula may cover
+several), and its pieces. A piece is a string, or an object with one of the keys
+    m  a formula (TeX without its delimiters), `d` true for display, `s` its source
+    b  bold words, `s` their source
+    t  a tag of the markup, in a text that could not be parsed
+    del, ins  what an edit took out or put in
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from threadweaver import markup
+from threadweaver.edits import Edit
+
+Piece = str | dict
+Row = list
+
+_SPAN = re.compile(
+    r"""
+      \$\$(?P<dollars>(?:[^$\\]|\\.){1,4000}?)\$\$
+    | \\\[(?P<square>(?:[^\\]|\\(?!\]).){1,4000}?)\\\]
+    | \\\((?P<round>(?:[^\\\n]|\\(?!\)).){1,2000}?)\\\)
+    | (?P<env>\\begin\{(?P<name>align|aligned|equation|gather|cases|array|pmatrix|bmatrix|vmatrix)\*?\}
+        .{1,4000}?\\end\{(?P=name)\*?\})
+    | (?<![\\$])\$(?P<dollar>(?![\s$])(?:[^$\\\n]|\\.){0,1999}?(?:(?<!\s)(?<!\\)))\$(?![\d$])
+    | (?P<boxed>\\boxed\{(?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]*\})*\})+\})
+    | \*\*(?P<bold>[^\s*](?:[^*\n]{0,300}[^\s*])?)\*\*
+    """,
+    re.X | re.S,
+)
+
+
+def split(text: str) -> list[Piece]:
+    """A passage as pieces, in order; their sources joined give the passage back."""
+    pieces: list[Piece] = []
+    cursor = 0
+    for match in _SPAN.finditer(text):
+        if match.start() > cursor:
+            pieces.append(text[cursor : match.start()])
+        pieces.append(_span(match))
+        cursor = match.end()
+    if cursor < len(text):
+        pieces.append(text[cursor:])
+    return pieces
+
+
+def _span(match: re.Match[str]) -> dict:
+    found = match.groupdict()
+    if found["bold"] is not None:
+        return {"b": found["bold"], "s": match.group()}
+    for kind in ("dollars", "square", "env"):
+        if found[kind] is not None:
+            return {"m": found[kind].strip(), "d": True, "s": match.group()}
+    tex = next(found[kind] for kind in ("round", "dollar", "boxed") if found[kind] is not None)
+    return {"m": tex.strip(), "s": match.group()}
+
+
+def source(piece: Piece) -> str:
+    """The text that a piece was made of (what an edit took out is none of it)."""
+    if isinstance(piece, str):
+        return piece
+    return piece.get("s") or piece.get("t") or piece.get("ins") or ""
+
+
+def rows(text: str, first: int = 1) -> list[Row]:
+    """The lines of a passage, numbered from `first`."""
+    return _rows(split(text), first)
+
+
+def tagged_rows(text: str, first: int = 1) -> list[Row]:
+    """The same for a text whose markup does not hold: its tags are pieces of their own."""
+    found: list[Piece] = []
+    cursor = 0
+    for start, end in markup.tag_spans(text):
+        found += split(text[cursor:start])
+        found.append({"t": text[start:end]})
+        cursor = end
+    return _rows([*found, *split(text[cursor:])], first)
+
+
+def _rows(pieces: Iterable[Piece], first: int) -> list[Row]:
+    """Pieces broken at line ends; only a formula, or a change, keeps lines together."""
+    done: list[Row] = []
+    number, height = first, 1
+    row: list[Piece] = []
+    for piece in pieces:
+        if not isinstance(piece, str):
+            row.append(piece)
+            height += piece.get("s", "").count("\n")
+            continue
+        head, *lines = piece.split("\n")
+        if head:
+            row.append(head)
+        for line in lines:
+            done.append([number, height, row])
+            number, height, row = number + height, 1, [line] if line else []
+    done.append([number, height, row])
+    return done
+
+
+def edited_rows(body: str, edits: Sequence[Edit], first: int) -> list[Row]:
+    """A thread's lines with every edit in place; numbers are those of the chain, so what was put in has none."""
+    done: list[Row] = []
+    number, row = first, []
+    for kind, text in changes(body, edits):
+        head, *lines = text.split("\n")
+        row += _changed(kind, head)
+        for line in lines:
+            done.append([number, 1, row])
+            number, row = number + (kind != "ins"), _changed(kind, line)
+    done.append([number, 1, row])
+    return done
+
+
+def _changed(kind: str, text: str) -> list[Piece]:
+    if not text:
+        return []
+    return split(text) if kind == "keep" else [{kind: text}]
+
+
+def changes(body: str, edits: Sequence[Edit]) -> list[tuple[str, str]]:
+    """The thread as (kind, text) with kinds keep, del and ins: keep and del give the original, keep and ins the body.
+
+    Raises edits.ConservationError when the edits are not those that led to this body.
+    """
+    from threadweaver.edits import undo
+
+    parts = [("keep", undo(body, edits))]
+    for edit in edits:
+        parts = _change(parts, edit)
+    return [part for part in parts if part[1]]
+
+
+def _change(parts: list[tuple[str, str]], edit: Edit) -> list[tuple[str, str]]:
+    """One more edit: its offset counts what stands there now, which what was taken out does not."""
+    result: list[tuple[str, str]] = []
+    at, end, placed = 0, edit.offset + len(edit.src), False
+    for kind, text in parts:
+        if kind == "del":
+            result.append((kind, text))
+            continue
+        low, high = (min(max(bound - at, 0), len(text)) for bound in (edit.offset, end))
+        result.append((kind, text[:low]))
+        if kind == "keep":
+            result.append(("del", text[low:high]))
+        at += len(text)
+        if not placed and at >= end:
+            result.append(("ins", edit.dest))
+            placed = True
+        result.append((kind, text[high:]))
+    return result if placed else [*result, ("ins", edit.dest)]
+
+
+def result_rows(body: str, edits: Sequence[Edit], first: int) -> list[Row]:
+    """An edited thread's lines as the result reads, each with the chain's line on which it begins."""
+    done: list[Row] = []
+    number = start = first
+    line = ""
+    for kind, text in changes(body, edits):
+        if kind == "del":
+            number += text.count("\n")
+            continue
+        head, *following = text.split("\n")
+        line += head
+        for part in following:
+            done.append([start, 1, split(line)])
+            number += kind == "keep"
+            start, line = number, part
+    return [*done, [start, 1, split(line)]]

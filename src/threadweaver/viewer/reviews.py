@@ -1,0 +1,81 @@
+"""What a reader decided: accept, reject, a note. Kept in `review.jsonl`, one line a sample, beside the data."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from threadweaver import store
+from threadweaver.errors import UserError
+
+VERDICTS = ("accept", "reject", "")
+MAX_NOTE = 10_000
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """`verdict` is accept, reject or empty (only a note)."""
+
+    id: str
+    uuid: str
+    verdict: str
+    note: str = ""
+
+
+class Reviews:
+    """The file is written whole under a temporary name and renamed, at every decision."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._lock = threading.Lock()
+        self._known = _read(path)
+
+    def verdicts(self) -> dict[str, str]:
+        """Sample id -> accept, reject or note."""
+        return {id: review.verdict or "note" for id, review in list(self._known.items())}
+
+    def get(self, id: str) -> dict:
+        review = self._known.get(id)
+        return {"verdict": review.verdict, "note": review.note} if review else {"verdict": "", "note": ""}
+
+    def put(self, id: str, uuid: str, verdict: str, note: str) -> dict:
+        """Decide on one sample; an empty verdict without a note takes the decision back. Raises OSError."""
+        if verdict not in VERDICTS or len(note) > MAX_NOTE:
+            raise ValueError(f"a verdict is accept, reject or empty, a note at most {MAX_NOTE} characters")
+        with self._lock:
+            known = dict(self._known)
+            known.pop(id, None)
+            if verdict or note.strip():
+                known[id] = Review(id, uuid, verdict, note.strip())
+            ordered = sorted(known.values(), key=lambda review: store.sample_key(review.id))
+            store.write_atomic(self.path, "".join(store.to_json(asdict(review)) + "\n" for review in ordered))
+            self._known = known
+        return self.get(id)
+
+
+def _read(path: Path) -> dict[str, Review]:
+    """Raises UserError when a line cannot be read: writing would lose it."""
+    if not path.is_file():
+        return {}
+    known = {}
+    for number, row, fault in store.read_jsonl(path):
+        try:
+            review = Review(str(row["id"]), str(row.get("uuid", "")), str(row["verdict"]), str(row.get("note", "")))
+        except (TypeError, KeyError, AttributeError):
+            raise UserError(f"{path}, line {number}: {fault or 'no review'}: mend it, or name another --review") from None
+        known[review.id] = review
+    return known
+
+
+def parse_request(body: bytes) -> tuple[str, str]:
+    """Verdict and note of a request; raises ValueError when it is none."""
+    data = json.loads(body)
+    if not isinstance(data, dict):
+        raise ValueError("no object")
+    verdict, note = data.get("verdict", ""), data.get("note", "")
+    if not isinstance(verdict, str) or not isinstance(note, str):
+        raise ValueError("verdict and note are text")
+    return verdict, note

@@ -1,0 +1,132 @@
+"""Which folders belong together: the stages of one run, found from any one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadweaver import store
+from threadweaver.errors import UserError
+
+STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter")
+PLAIN, DATASET = "plain", "dataset"
+"""A folder of texts that no stage of ours wrote; a parquet or .jsonl file, or a folder of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One stage's folder."""
+
+    stage: str
+    path: Path
+    settings: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`kind` is the stage of the root (or PLAIN, DATASET); `places` are in the order of the stages."""
+
+    root: Path
+    kind: str
+    places: tuple[Place, ...]
+
+    def place(self, stage: str) -> Place | None:
+        return next((place for place in self.places if place.stage == stage), None)
+
+    @property
+    def shown(self) -> tuple[Place, ...]:
+        """The stages up to the root's own: what the list tells of."""
+        order = [place.stage for place in self.places]
+        return self.places[: order.index(self.kind) + 1] if self.kind in order else self.places
+
+    @property
+    def collected(self) -> Path | None:
+        place = self.place("collect")
+        path = (place.path if place else self.root) / "collected.jsonl"
+        return path if path.is_file() else None
+
+    @property
+    def beside(self) -> Path:
+        """Where the review is kept: in a stage's folder, but beside a dataset (it holds the dataset alone)."""
+        if self.kind == DATASET:
+            return self.root.parent / f"{self.root.name}.review.jsonl"
+        return self.root / "review.jsonl"
+
+
+def find(root: Path) -> Run:
+    """The run that `root` belongs to; raises UserError when nothing there can be shown."""
+    if not root.exists():
+        raise UserError(f"{root} is not there: name a folder of trajectories with --root")
+    root = root.resolve()
+    if root.is_file():
+        if root.suffix in (".parquet", ".jsonl") and root.name != "collected.jsonl":
+            return Run(root, DATASET, ())
+        root = root.parent
+    if place := _place(root):
+        return Run(root, place.stage, tuple(_chain(place)))
+    if (root / "collected.jsonl").is_file():
+        return Run(root, "collect", (Place("collect", root),))
+    if _has(root, "*.txt"):
+        return Run(root, PLAIN, (Place(PLAIN, root),))
+    inside = [child.name for child in sorted(root.iterdir()) if child.is_dir() and _place(child)]
+    if inside:
+        raise UserError(f"{root} holds stages of a run: name one of them with --root, {inside[-1]} for instance")
+    if _has(root, "*.parquet") or _has(root, "*.jsonl") or _has(root, "state.json") or _has(root, "*/*.parquet"):
+        return Run(root, DATASET, ())
+    raise UserError(f"{root} holds nothing that can be shown (no <i>.txt, collected.jsonl, parquet or .jsonl): name another --root")
+
+
+def _has(root: Path, pattern: str) -> bool:
+    return next(root.glob(pattern), None) is not None
+
+
+def _place(folder: Path) -> Place | None:
+    path = folder / store.SETTINGS
+    if not path.is_file():
+        return None
+    try:
+        settings = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(settings, dict) or settings.get("stage") not in STAGES:
+        return None
+    return Place(settings["stage"], folder, settings)
+
+
+def _chain(place: Place) -> Iterator[Place]:
+    """The places before this one, itself, and those after it, in order."""
+    found = {place.stage: place}
+    pending = [place]
+    while pending:
+        for earlier in _before(pending.pop()):
+            if earlier.stage not in found:
+                found[earlier.stage] = earlier
+                pending.append(earlier)
+    siblings = [other for child in sorted(place.path.parent.iterdir()) if child.is_dir() and (other := _place(child))]
+    last = place
+    while after := _after(last, siblings):
+        found.setdefault(after.stage, after)
+        last = after
+    return (found[stage] for stage in STAGES if stage in found)
+
+
+def _before(place: Place) -> Iterator[Place]:
+    for key in ("input", "chains"):
+        named = place.settings.get(key)
+        if not isinstance(named, str):
+            continue
+        path = (place.path / named).resolve()
+        earlier = _place(path.parent if path.suffix in (".jsonl", ".txt") else path)
+        if earlier and STAGES.index(earlier.stage) < STAGES.index(place.stage):
+            yield earlier
+
+
+def _after(place: Place, siblings: list[Place]) -> Place | None:
+    """The stage that was made from this one; of several the one written last."""
+    made = [other for other in siblings if any(before.path == place.path for before in _before(other))]
+    later = [other for other in made if STAGES.index(other.stage) == STAGES.index(place.stage) + 1] or [
+        other for other in made if STAGES.index(other.stage) > STAGES.index(place.stage)
+    ]
+    return max(later, key=lambda other: (other.path / store.SETTINGS).stat().st_mtime_ns, default=None)

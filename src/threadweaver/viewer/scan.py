@@ -1,0 +1,173 @@
+"""What is there: the files of a run's samples, and what every stage's account says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadweaver import store
+from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run
+
+REJECTED = "rejected"
+PENDING = "pending"
+"""The outcome of a sample that the root's stage has not come to yet."""
+_MONEY = ("cost", "cost_usd", "usd", "dollars")
+
+
+@dataclass(slots=True)
+class Fate:
+    """What became of a sample up to the root's stage, drawn from the accounts."""
+
+    stage: str
+    outcome: str
+    reason: str = ""
+    uuid: str = ""
+    calls: float = 0
+    cost: float = 0
+    edits: float = 0
+    measures: dict = field(default_factory=dict)
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The file that holds a sample's text, the stage it stands in, and what changes when either changes."""
+
+    stage: str
+    path: Path
+    signature: str
+
+
+def files(run: Run) -> dict[str, Found]:
+    """Sample id -> the file of the latest stage that has one (a rejected text is one too)."""
+    found: dict[str, Found] = {}
+    for place in run.shown:
+        if place.stage == "steps":
+            continue
+        for folder in (place.path, place.path / REJECTED):
+            for id, path, signature in _texts(folder):
+                found[id] = Found(place.stage, path, f"{place.stage}:{signature}")
+    return found
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """The samples of one folder. A link is followed only where it leads to a file of that same folder."""
+    try:
+        entries = os.scandir(folder)
+    except OSError:
+        return
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if not name.endswith(".txt") or name.startswith("."):
+                continue
+            try:
+                if entry.is_symlink() and Path(entry.path).resolve().parent != folder.resolve():
+                    continue
+                if not entry.is_file():
+                    continue
+                stat = entry.stat()
+            except OSError:
+                continue
+            yield name[:-4], folder / name, f"{stat.st_mtime_ns}.{stat.st_size}"
+
+
+def state(run: Run) -> str:
+    """Changes when a folder or an account does: cheap to ask again and again."""
+    marks = []
+    for place in run.shown or (Place(DATASET, run.root),):
+        for path in (place.path, place.path / REJECTED, place.path / store.ACCOUNT, place.path / "collected.jsonl"):
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            marks.append(f"{path.name}:{stat.st_mtime_ns}:{stat.st_size}")
+    return " ".join(marks)
+
+
+def accounts_state(run: Run) -> str:
+    """Changes when an account or the collected samples do; folders may gain files meanwhile."""
+    marks = []
+    for place in run.shown:
+        for name in (store.ACCOUNT, "collected.jsonl"):
+            path = place.path / name
+            if path.is_file():
+                stat = path.stat()
+                marks.append(f"{place.stage}/{name}:{stat.st_mtime_ns}:{stat.st_size}")
+    return " ".join(marks)
+
+
+def fates(run: Run) -> dict[str, Fate]:
+    """Sample id -> what became of it. The first loss is kept; a later stage can only repeat it."""
+    known: dict[str, Fate] = {}
+    for place in run.shown:
+        for entry in read_entries(place.path):
+            _take(known, place, entry)
+    for fate in known.values():
+        if fate.stage != run.kind and not fate.lost and run.kind not in (PLAIN, DATASET):
+            fate.outcome, fate.reason = PENDING, f"not in {run.kind}"
+    return known
+
+
+def read_entries(folder: Path) -> Iterator[store.Entry]:
+    """The account of a folder, also while it is being written: a half line is passed over."""
+    path = folder / store.ACCOUNT
+    if not path.is_file():
+        return
+    for _, row, _ in store.read_jsonl(path):
+        try:
+            yield store.Entry(**row)
+        except TypeError:
+            continue
+
+
+def _take(known: dict[str, Fate], place: Place, entry: store.Entry) -> None:
+    fate = known.setdefault(entry.id, Fate(place.stage, entry.outcome))
+    facts = entry.facts if isinstance(entry.facts, dict) else {}
+    fate.uuid = entry.uuid or fate.uuid
+    fate.calls += number(facts.get("calls"))
+    fate.cost += cost_of(facts)
+    fate.edits = number(facts.get("edits")) or fate.edits
+    if isinstance(facts.get("measures"), dict):
+        fate.measures = facts["measures"]
+    if not fate.lost:
+        fate.stage, fate.outcome, fate.reason = place.stage, entry.outcome, entry.reason or ""
+        fate.lost = entry.outcome in store.LOSSES
+
+
+def number(value: object) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def cost_of(facts: dict) -> float:
+    """US dollars of a sample's calls in one stage."""
+    return next((number(facts[key]) for key in _MONEY if key in facts), 0)
+
+
+def collected_rows(path: Path) -> Iterator[tuple[str, str, str, str, int, int]]:
+    """The lines of a collected.jsonl one by one: id, uuid, problem, other fields, offset, bytes."""
+    at = 0
+    with open(path, "rb") as file:
+        for position, raw in enumerate(file):
+            try:
+                sample = store.Sample.from_row(json.loads(raw), position)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                at += len(raw)
+                continue
+            fields = {"solution": sample.solution, "correctness": sample.correctness}
+            yield str(sample.index), sample.uuid, sample.problem, store.to_json(fields), at, len(raw)
+            at += len(raw)
+
+
+def read_line(path: Path, at: int, size: int) -> dict:
+    """One line of a collected.jsonl; empty when the file changed under it."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(at)
+            row = json.loads(file.read(size))
+    except (OSError, ValueError):
+        return {}
+    return row if isinstance(row, dict) else {}

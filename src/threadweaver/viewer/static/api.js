@@ -1,0 +1,97 @@
+// Where the data comes from: the server, or (in a page that was exported) this file itself.
+
+const embedded = readEmbedded();
+
+function readEmbedded() {
+  const element = document.getElementById("data");
+  return element ? JSON.parse(element.textContent) : null;
+}
+
+async function ask(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("the server does not answer: is it still running?");
+  }
+  const body = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
+  if (!answer.ok) throw new Error(body.error ?? `the server answered ${answer.status}`);
+  return body;
+}
+
+function send(method, path, value) {
+  return ask(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
+}
+
+export async function getRun() {
+  return embedded ? embedded.run : ask("/api/run");
+}
+
+export async function getList(params, offset = 0) {
+  if (embedded) return embeddedList(params, offset);
+  const search = new URLSearchParams(params);
+  search.set("offset", offset);
+  return ask(`/api/list?${search}`);
+}
+
+export async function getNeighbours(id, params) {
+  if (embedded) return embeddedNeighbours(id, params);
+  return ask(`/api/neighbours/${encodeURIComponent(id)}?${params}`);
+}
+
+export async function getSample(id) {
+  if (embedded) return found(embedded.samples[id]);
+  return ask(`/api/sample/${encodeURIComponent(id)}`);
+}
+
+export async function getStages(id) {
+  if (embedded) return found(embedded.stages[id]);
+  return ask(`/api/sample/${encodeURIComponent(id)}/stages`);
+}
+
+export async function getChat(id, stage) {
+  return (await ask(`/api/sample/${encodeURIComponent(id)}/chat/${stage}`)).text;
+}
+
+export async function putReview(id, review) {
+  return send("PUT", `/api/review/${encodeURIComponent(id)}`, review);
+}
+
+export function exportAddress(params) {
+  return `/api/export?${params}`;
+}
+
+function found(value) {
+  if (!value) throw new Error("there is no such sample in this page");
+  return value;
+}
+
+// [[tex, display], …] -> MathML or null of each
+export async function getMath(formulas) {
+  if (embedded) return formulas.map(([tex, display]) => embedded.math[(display ? "d:" : "i:") + tex] ?? null);
+  return send("POST", "/api/math", formulas);
+}
+
+function embeddedRows(params) {
+  const words = (params.get("q") ?? "").toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? [];
+  if (!words.length) return embedded.rows;
+  return embedded.rows.filter((row) => {
+    const text = `${row.id} ${row.problem} ${embedded.samples[row.id]?.text ?? ""}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+}
+
+function embeddedList(params, offset) {
+  const rows = embeddedRows(params);
+  const sort = params.get("sort");
+  const at = embedded.run.measures.findIndex((item) => item.name === sort);
+  const sorted = at < 0 ? [...rows] : [...rows].sort((one, two) => (one.values[at] ?? Infinity) - (two.values[at] ?? Infinity));
+  if (params.get("dir") === "desc") sorted.reverse();
+  return { generation: 1, count: rows.length, offset, rows: sorted.slice(offset, offset + 500), totals: rows.length === embedded.rows.length ? embedded.totals : null, facets: {}, histograms: {} };
+}
+
+function embeddedNeighbours(id, params) {
+  const rows = embeddedRows(params);
+  const at = rows.findIndex((row) => row.id === id);
+  return { place: at < 0 ? null : at + 1, count: rows.length, previous: rows[at - 1]?.id ?? null, next: rows[at + 1]?.id ?? null };
+}

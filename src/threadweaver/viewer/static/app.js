@@ -1,0 +1,115 @@
+// The page: which view the address asks for, the bar above it, and a look now and then at what is new.
+
+import { h, button, byId, count } from "./dom.js";
+import { getRun } from "./api.js";
+import { applyPreferences, go, isDark, prefer, readRoute } from "./state.js";
+import { ListView } from "./list.js";
+import { TrajectoryView } from "./trajectory.js";
+import { StagesView } from "./stages.js";
+import { listenToKeys, showHelp } from "./keys.js";
+
+const BUSY_LOOK = 900;
+const QUIET_LOOK = 4000;
+const TYPING = 140;
+
+let run = null;
+let view = null;
+
+applyPreferences();
+listenToKeys(() => ({ "/": focusSearch, d: toggleTheme, "?": showHelp, ...view?.keys() }));
+addEventListener("hashchange", show);
+start();
+
+async function start() {
+  try {
+    run = await getRun();
+  } catch (error) {
+    byId("view").replaceChildren(h("p", { class: "empty" }, error.message));
+    return;
+  }
+  drawBar();
+  show();
+  if (!run.static) setTimeout(look, BUSY_LOOK);
+}
+
+function show() {
+  if (!run) return;
+  const route = readRoute();
+  const views = { list: ListView, trajectory: TrajectoryView, stages: StagesView };
+  const again = view instanceof views[route.view] && view.route?.id === route.id && route.view === "trajectory";
+  if (again) {
+    view.route = route;
+    if (route.block) view.jump(null, route.block, route.thread);
+    return;
+  }
+  view?.destroy();
+  scrollTo(0, 0);
+  view = route.view === "list" ? new ListView(byId("view"), run, route.params) : new views[route.view](byId("view"), run, route);
+  document.title = route.id === null ? run.name : `${route.id} · ${run.name}`;
+  const box = byId("search");
+  if (box && document.activeElement !== box) box.value = route.params.get("q") ?? "";
+}
+
+function drawBar() {
+  let typing = 0;
+  const box = h("input", { id: "search", type: "search", placeholder: "Search text, problem, id", "aria-label": "Search text, problem and id", autocomplete: "off", spellcheck: "false", value: readRoute().params.get("q") ?? "" });
+  box.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => searchFor(box.value), TYPING);
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    clearTimeout(typing);
+    searchFor(box.value);
+    box.blur();
+  });
+  byId("bar").replaceChildren(
+    h("a", { class: "brand", href: "#/", title: run.name }, emblem(), h("span", null, run.name)),
+    h("div", { class: "search" }, box, h("kbd", null, "/")),
+    h("span", { id: "progress", role: "status" }),
+    h("span", { class: "grow" }),
+    button("◐", toggleTheme, { class: "icon", aria: "Light or dark", title: "Light or dark (d)" }),
+    button("?", showHelp, { class: "icon", aria: "Keyboard", title: "Keyboard (?)" }),
+  );
+  drawProgress();
+}
+
+function emblem() {
+  return h("span", { class: "emblem", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+}
+
+function searchFor(text) {
+  if (view instanceof ListView) view.search(text);
+  else go({ params: new URLSearchParams(text.trim() ? [["q", text]] : []) });
+}
+
+function focusSearch() {
+  byId("search")?.focus();
+  byId("search")?.select();
+}
+
+function toggleTheme() {
+  prefer("theme", isDark() ? "light" : "dark");
+}
+
+function drawProgress() {
+  const { phase, done, total, complete, fault } = run.index;
+  const box = byId("progress");
+  box.className = fault ? "fault" : complete || run.static ? "done" : "";
+  if (complete || run.static) box.textContent = fault ? `the index is behind: ${fault}` : "";
+  else box.textContent = total ? `${phase} ${count(done)} of ${count(total)}` : done ? `${phase} ${count(done)}` : phase;
+}
+
+async function look() {
+  const before = run;
+  try {
+    run = await getRun();
+    drawProgress();
+    if (run.generation !== before.generation) view?.refresh?.(run);
+    if (view) view.run = run;
+  } catch (error) {
+    byId("progress").textContent = error.message;
+    byId("progress").className = "fault";
+  }
+  setTimeout(look, run.index.complete ? QUIET_LOOK : BUSY_LOOK);
+}

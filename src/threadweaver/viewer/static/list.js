@@ -1,0 +1,292 @@
+// The list: search, filters that show what they would leave, totals of the selection, and one row a sample.
+
+import { h, button, byId, count, measure, plural, toast } from "./dom.js";
+import { exportAddress, getList, getSample, putReview } from "./api.js";
+import { address, FACET_NAMES, go, replaceRoute } from "./state.js";
+import { histogram } from "./histogram.js";
+import { miniPlan } from "./plan.js";
+import { inline } from "./rows.js";
+
+const MAIN_MEASURES = ["total_num_tokens", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "avg_thread_length"];
+const FACET_TITLES = { outcome: "Outcome", reason: "Reason", answer: "Answer", review: "Review" };
+const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", pending: "to come" };
+const PAGE_ROWS = 60;
+
+export class ListView {
+  constructor(container, run, params) {
+    this.run = run;
+    this.params = new URLSearchParams(params);
+    this.rows = [];
+    this.current = -1;
+    this.asked = 0;
+    this.more = false;
+    this.open = false;
+    this.totals = h("section", { class: "totals", "aria-label": "Totals of the selection" });
+    this.filters = h("aside", { class: "filters", id: "filters", "aria-label": "Filters" });
+    this.body = h("div", { class: "rows", role: "list" });
+    this.head = h("div", { class: "list-head" });
+    this.end = h("div", { class: "end" });
+    container.replaceChildren(h("div", { class: "list-view" }, this.filters, h("div", { class: "list" }, this.totals, this.head, this.body, this.end)));
+    this.watcher = new IntersectionObserver((entries) => entries[0].isIntersecting && this.loadMore(), { rootMargin: "900px" });
+    this.watcher.observe(this.end);
+    this.load();
+  }
+
+  destroy() {
+    this.watcher.disconnect();
+    this.asked += 1;
+  }
+
+  async load() {
+    const mine = ++this.asked;
+    this.body.setAttribute("aria-busy", "true");
+    try {
+      const page = await getList(this.params);
+      if (mine !== this.asked) return;
+      this.rows = page.rows;
+      this.count = page.count;
+      this.page = page;
+      this.show();
+    } catch (error) {
+      if (mine === this.asked) this.body.replaceChildren(h("p", { class: "empty" }, error.message));
+    }
+    this.body.removeAttribute("aria-busy");
+  }
+
+  show() {
+    this.current = Math.min(this.current, this.rows.length - 1);
+    this.drawTotals();
+    this.drawFilters();
+    this.drawHead();
+    this.body.replaceChildren(...this.rows.map((row, at) => this.rowOf(row, at)));
+    if (!this.rows.length) this.body.append(this.emptyNote());
+    this.point(this.current, false);
+  }
+
+  emptyNote() {
+    const filtered = [...this.params.keys()].some((key) => key !== "sort" && key !== "dir");
+    if (filtered) return h("p", { class: "empty" }, "No sample passes these filters. ", button("Clear them", () => this.clear(), { class: "link" }));
+    return h("p", { class: "empty" }, this.run.index.complete ? "There are no samples here." : "The first samples appear as they are read.");
+  }
+
+  async loadMore() {
+    if (this.more || !this.rows.length || this.rows.length >= this.count) return;
+    this.more = true;
+    const mine = this.asked;
+    const page = await getList(this.params, this.rows.length).catch(() => null);
+    this.more = false;
+    if (!page || mine !== this.asked) return;
+    const from = this.rows.length;
+    this.rows.push(...page.rows);
+    this.body.append(...page.rows.map((row, at) => this.rowOf(row, from + at)));
+  }
+
+  // New data came in: the rows are drawn again only while the reader is at the top.
+  refresh(run) {
+    this.run = run;
+    if (scrollY < 300 && this.rows.length <= PAGE_ROWS && !document.querySelector(".ends input:focus")) this.load();
+  }
+
+  change(name, values) {
+    this.params.delete(name);
+    for (const value of values) this.params.append(name, value);
+    this.current = -1;
+    replaceRoute({ params: this.params });
+    this.load();
+  }
+
+  search(text) {
+    this.change("q", text.trim() ? [text] : []);
+  }
+
+  clear() {
+    const kept = ["sort", "dir"].filter((name) => this.params.has(name)).map((name) => [name, this.params.get(name)]);
+    this.params = new URLSearchParams(kept);
+    replaceRoute({ params: this.params });
+    const box = byId("search");
+    if (box) box.value = "";
+    this.load();
+  }
+
+  drawTotals() {
+    const totals = this.page.totals;
+    if (!totals) return this.totals.replaceChildren(figure(count(this.count), "samples"));
+    const about = totals.estimated ? "≈ " : "";
+    const mean = (name, unit) => about + measure(totals.means[name], unit);
+    this.totals.replaceChildren(
+      figure(count(totals.count), totals.count === totals.of ? "samples" : `of ${count(totals.of)} samples`),
+      figure(mean("total_num_tokens"), "tokens, mean"),
+      figure(mean("parallel_ratio", "%"), "parallel ratio"),
+      figure(mean("acceleration_ratio", "%"), "acceleration ratio"),
+      figure(totals.speedup ? `${about}${totals.speedup.toFixed(2)}×` : "–", "speedup"),
+    );
+    if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), "calls, all stages"));
+    const note = this.measureNote(totals);
+    if (note) this.totals.append(h("p", { class: "note" }, note));
+  }
+
+  measureNote(totals) {
+    const { name, estimate } = this.run.tokenizer;
+    if (!totals.estimated) return name ? `Tokens of ${name}.` : "";
+    const share = totals.estimated === totals.measured ? "Lengths" : `${count(totals.estimated)} of ${plural(totals.measured, "length")}`;
+    return `${share} ${estimate}. Start with --tokenizer to count them.`;
+  }
+
+  drawHead() {
+    const sort = this.params.get("sort") ?? "id";
+    const options = [["id", "number"], ...this.run.measures.map((item) => [item.name, item.label]), ["outcome", "outcome"], ["answer", "answer"]];
+    const chooser = h("select", { "aria-label": "Sort by", onchange: (event) => this.sortBy(event.target.value, event.target.value !== "id") }, options.map(([value, label]) => h("option", { value, selected: value === sort }, label)));
+    const down = this.params.get("dir") === "desc";
+    const turn = button(down ? "↓" : "↑", () => this.sortBy(sort, !down), { class: "turn", aria: down ? "Highest first" : "Lowest first", title: down ? "Highest first" : "Lowest first" });
+    const columns = [["acceleration_ratio", "accel."], ["total_num_tokens", "tokens"], ["parallel_count", "blocks"]];
+    this.head.replaceChildren(
+      button("Filters", () => this.toggleFilters(), { class: "button narrow-only" }),
+      h("span", { class: "sorting" }, "sorted by ", chooser, turn),
+      h("span", { class: "headings" }, columns.map(([name, label]) => button(label, () => this.sortBy(name, sort === name ? !down : true), { class: sort === name ? "column sorted" : "column" }))),
+      this.exportLink(),
+    );
+  }
+
+  exportLink() {
+    if (this.run.static || !this.count || this.count > this.run.export_limit) return h("span", { class: "export" });
+    return h("a", { class: "export", href: exportAddress(this.params), download: "", title: "One self-contained page of these samples" }, "export");
+  }
+
+  sortBy(name, descending) {
+    this.params.delete("dir");
+    if (descending) this.params.set("dir", "desc");
+    this.change("sort", name === "id" ? [] : [name]);
+  }
+
+  toggleFilters() {
+    this.open = !this.open;
+    this.filters.classList.toggle("open", this.open);
+  }
+
+  drawFilters() {
+    const unfolded = this.filters.querySelector("details")?.open ?? false;
+    const sections = [this.funnel(), ...FACET_NAMES.map((name) => this.facet(name)), ...this.measures(unfolded)];
+    const active = [...this.params.keys()].some((key) => key !== "sort" && key !== "dir");
+    this.filters.replaceChildren(...sections.filter(Boolean), active ? button("Clear all filters", () => this.clear(), { class: "button wide" }) : "");
+    this.filters.classList.toggle("open", this.open);
+  }
+
+  funnel() {
+    if (this.run.stages.length < 2) return null;
+    const sums = this.run.stages.map(({ counts }) => Object.values(counts).reduce((sum, value) => sum + value, 0));
+    const most = Math.max(1, ...sums);
+    const lines = this.run.stages.map(({ stage, counts }, at) => {
+      const lost = (counts.rejected ?? 0) + (counts.failed ?? 0);
+      const bar = h("span", { class: "bar" });
+      for (const [kind, number] of [["changed", counts.ok ?? 0], ["kept", counts.unchanged ?? 0], ["lost", lost]]) {
+        const piece = h("i", { class: kind });
+        piece.style.width = `${(100 * number) / most}%`;
+        bar.append(piece);
+      }
+      return h("li", { title: Object.entries(counts).map(([name, value]) => `${value} ${name}`).join(", ") }, h("span", null, stage), bar, h("b", null, count(sums[at] - lost)));
+    });
+    return h("section", { class: "filter" }, h("h2", null, "Stages"), h("ul", { class: "funnel" }, lines));
+  }
+
+  facet(name) {
+    const values = this.page.facets[name] ?? [];
+    const chosen = this.params.getAll(name);
+    if (values.length < 2 && !chosen.length) return null;
+    const items = values.map(([value, number]) => {
+      const box = h("input", { type: "checkbox", checked: chosen.includes(value), onchange: (event) => this.change(name, event.target.checked ? [...chosen, value] : chosen.filter((other) => other !== value)) });
+      return h("li", null, h("label", { class: number ? "" : "none" }, box, h("span", { class: `dot ${name}-${value}` }), h("span", { class: "value" }, labelOf(name, value)), h("span", { class: "number" }, count(number))));
+    });
+    return h("section", { class: "filter" }, h("h2", null, FACET_TITLES[name]), h("ul", { class: "facet" }, items));
+  }
+
+  measures(unfolded) {
+    const known = this.run.measures.filter(({ name }) => this.page.histograms[name]);
+    if (!known.length) return [];
+    const draw = (item) => histogram(item, this.page.histograms[item.name], this.rangeOf(item.name), (range) => this.change(item.name, range && (range[0] !== null || range[1] !== null) ? [`${range[0] ?? ""}..${range[1] ?? ""}`] : []));
+    const main = known.filter(({ name }) => MAIN_MEASURES.includes(name) || this.params.has(name));
+    const others = known.filter((item) => !main.includes(item));
+    const folded = others.length ? [h("details", { open: unfolded }, h("summary", null, `${others.length} more measures`), others.map(draw))] : [];
+    return [h("section", { class: "filter" }, h("h2", null, "Measures"), main.map(draw), folded)];
+  }
+
+  rangeOf(name) {
+    const text = this.params.get(name);
+    if (!text) return null;
+    return text.split("..").map((bound) => (bound === "" ? null : Number(bound)));
+  }
+
+  rowOf(row, at) {
+    const [tokens, , acceleration, , blocks] = row.values;
+    const about = row.estimated ? "≈" : "";
+    const target = address({ view: "trajectory", id: row.id, params: this.params });
+    const lost = row.outcome === "rejected" || row.outcome === "failed" || row.outcome === "pending";
+    return h(
+      "a",
+      { class: "row", role: "listitem", href: target, "data-at": at, "data-id": row.id },
+      h("span", { class: "id" }, row.id),
+      h("span", { class: "what" }, h("span", { class: "problem" }, row.problem ? inline(row.title) : h("em", null, row.uuid || "no problem is kept")), row.hit && h("span", { class: "hit-text" }, row.hit[0], h("mark", null, row.hit[1]), row.hit[2])),
+      h("span", { class: "picture" }, miniPlan(row.shape)),
+      h("span", { class: "num accel" }, acceleration ? about + measure(acceleration, "%") : "–"),
+      h("span", { class: "num tokens" }, tokens === null ? "–" : about + count(tokens)),
+      h("span", { class: "num blocks" }, blocks === null ? "–" : count(blocks)),
+      h("span", { class: "state" }, h("span", { class: `dot outcome-${row.outcome}`, title: labelOf("outcome", row.outcome) }), h("span", { class: "reason" }, lost ? (row.reason || labelOf("outcome", row.outcome)).replaceAll("_", " ") : ""), answerMark(row.answer), reviewMark(row.review)),
+    );
+  }
+
+  point(at, scroll = true) {
+    this.body.querySelector(".row.current")?.classList.remove("current");
+    this.current = at;
+    const row = this.body.children[at];
+    if (at < 0 || !row?.classList.contains("row")) return;
+    row.classList.add("current");
+    if (scroll) row.scrollIntoView({ block: "nearest" });
+  }
+
+  async review(verdict) {
+    const row = this.rows[this.current];
+    if (!row || this.run.static) return;
+    const next = row.review === verdict ? "" : verdict;
+    try {
+      const { review } = await getSample(row.id);
+      await putReview(row.id, { verdict: next, note: review.note });
+      row.review = next;
+      this.body.children[this.current].replaceWith(this.rowOf(row, this.current));
+      this.point(this.current);
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  keys() {
+    const step = (by) => this.point(Math.max(0, Math.min(this.rows.length - 1, this.current + by)));
+    return {
+      j: () => step(1),
+      ArrowDown: () => step(1),
+      k: () => step(-1),
+      ArrowUp: () => step(-1),
+      Enter: () => this.rows[this.current] && go({ view: "trajectory", id: this.rows[this.current].id, params: this.params }),
+      2: () => this.rows[this.current] && go({ view: "stages", id: this.rows[this.current].id, params: this.params }),
+      a: () => this.review("accept"),
+      x: () => this.review("reject"),
+    };
+  }
+}
+
+function figure(value, label) {
+  return h("div", { class: "figure" }, h("b", null, value), h("span", null, label));
+}
+
+export function labelOf(facet, value) {
+  if (facet === "outcome") return OUTCOMES[value] ?? value;
+  if (facet === "review") return { accept: "accepted", reject: "rejected", note: "note only", none: "not reviewed" }[value] ?? value;
+  return value.replaceAll("_", " ");
+}
+
+export function answerMark(answer) {
+  if (answer === "unknown") return h("span", { class: "answer" });
+  return h("span", { class: `answer ${answer}`, title: `answer ${answer}` }, answer === "right" ? "✓" : "✗");
+}
+
+export function reviewMark(review) {
+  return h("span", { class: review ? `review-mark ${review}` : "review-mark", title: review ? `reviewed: ${labelOf("review", review)}` : undefined }, { accept: "A", reject: "R", note: "N" }[review] ?? "");
+}

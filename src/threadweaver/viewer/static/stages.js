@@ -1,0 +1,243 @@
+// One sample through all stages: what the annotator said, the original beside the result, every edit in place.
+
+import { h, button, count, lineRange, measure, plural } from "./dom.js";
+import { getChat, getNeighbours, getSample, getStages } from "./api.js";
+import { address } from "./state.js";
+import { inline, passage } from "./rows.js";
+import { labelOf } from "./list.js";
+import { ReviewBox } from "./review.js";
+import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
+
+const FOLDED_FROM = 14;
+const EDGE_LINES = 3;
+const STAGE_TITLES = { collect: "Collected", steps: "Steps", parallel: "Parallel blocks", rewrite: "Rewriting", outlines: "Outlines", filter: "Filter" };
+const MONEY = ["cost", "cost_usd", "usd", "dollars"];
+
+export class StagesView {
+  constructor(container, run, route) {
+    this.run = run;
+    this.route = route;
+    this.container = container;
+    this.neighbours = {};
+    this.ready = this.load();
+  }
+
+  destroy() {
+    this.gone = true;
+  }
+
+  async load() {
+    const around = getNeighbours(this.route.id, this.route.params).catch(() => ({}));
+    try {
+      [this.sample, this.way] = await Promise.all([getSample(this.route.id), getStages(this.route.id)]);
+    } catch (error) {
+      if (!this.gone) this.container.replaceChildren(h("p", { class: "empty" }, error.message, " ", h("a", { href: address({ params: this.route.params }) }, "Back to the list")));
+      return;
+    }
+    if (this.gone) return;
+    this.draw();
+    this.neighbours = await around;
+    if (!this.gone) showPlace(this.place, this.neighbours, this.route);
+  }
+
+  draw() {
+    this.place = h("span", { class: "place" });
+    this.review = new ReviewBox(this.sample, this.run);
+    this.compared = h("div", { class: "compared" }, this.compare());
+    this.container.replaceChildren(
+      h(
+        "article",
+        { class: "sample stages" },
+        sampleHead(this.sample, this.run, this.route, this.place, this.review),
+        h("ol", { class: "way" }, this.way.path.map((station) => this.station(station))),
+        this.unused(),
+        this.evidence(),
+        h("div", { class: "bench" }, this.outline(), this.compared),
+      ),
+    );
+  }
+
+  station(station) {
+    const facts = station.facts ?? {};
+    const calls = facts.calls ? [plural(facts.calls, "call"), tokensOf(facts), costOf(facts)].filter(Boolean).join(" · ") : "";
+    const told = Object.entries(facts).filter(([name, value]) => !["calls", "error", "detail", ...MONEY].includes(name) && !/token/.test(name) && isTellable(value));
+    const chat = this.way.chats.includes(station.stage) && button("conversation", (event) => this.showChat(event.target, station.stage), { class: "link" });
+    return h(
+      "li",
+      { class: station.outcome ? `station ${station.outcome}` : "station absent", title: settingsOf(station) },
+      h("b", null, STAGE_TITLES[station.stage] ?? station.stage),
+      h("span", { class: "outcome" }, h("i", { class: `dot outcome-${station.outcome ?? "none"}` }), station.outcome ? (station.outcome === "ok" ? "ok" : labelOf("outcome", station.outcome)) : "not reached", station.reason ? `: ${station.reason.replaceAll("_", " ")}` : ""),
+      told.map(([name, value]) => h("span", { class: "fact" }, tell(name, value))),
+      calls && h("span", { class: "fact calls" }, calls),
+      (facts.error || facts.detail) && h("span", { class: "fact" }, facts.error || facts.detail),
+      chat,
+    );
+  }
+
+  async showChat(opener, stage) {
+    const shown = this.container.querySelector(".chat");
+    if (shown) {
+      shown.remove();
+      if (shown.dataset.stage === stage) return;
+    }
+    const text = await getChat(this.sample.id, stage).catch((error) => error.message);
+    const close = button("close", () => box.remove(), { class: "link" });
+    const box = h("section", { class: "chat", "data-stage": stage }, h("header", null, h("h2", null, `Conversation, ${STAGE_TITLES[stage] ?? stage}`), close), h("pre", { tabindex: 0 }, text));
+    this.container.querySelector(".way").after(box);
+  }
+
+  unused() {
+    if (!this.way.unused.length) return null;
+    return h(
+      "section",
+      { class: "panel" },
+      h("h2", null, "Blocks not used"),
+      h("ul", null, this.way.unused.map((item) => h("li", null, h("b", null, item.code.replaceAll("_", " ")), item.first ? this.lineLink(item.first, item.last) : null, h("span", null, `block ${item.number} of the annotation`, item.detail ? `: ${item.detail}` : "")))),
+    );
+  }
+
+  evidence() {
+    const notes = this.way.notes.filter((note) => note.kind !== "annotation");
+    const faults = this.way.notes.filter((note) => note.kind === "annotation");
+    if (!notes.length && !faults.length) return null;
+    return h(
+      "section",
+      { class: "panel" },
+      notes.length ? [h("h2", null, "Evidence that threads lean on each other"), h("ul", null, notes.map((note) => h("li", null, h("b", null, String(note.kind ?? "note").replaceAll("_", " ")), this.noteLines(note), h("span", null, noteText(note)))))] : null,
+      faults.length ? [h("h2", null, "What is wrong with the annotation"), h("ul", null, faults.map((note) => h("li", null, h("b", null, String(note.code).replaceAll("_", " ")), h("span", null, `${note.block ? `block ${note.block}` : ""}${note.thread ? `, thread ${note.thread}` : ""}: ${note.detail ?? ""}`))))] : null,
+    );
+  }
+
+  noteLines(note) {
+    if (!Array.isArray(note.lines)) return null;
+    return note.lines.map((range) => {
+      const [first, last] = String(range).match(/\d+/g)?.map(Number) ?? [];
+      return first ? this.lineLink(first, last ?? first) : null;
+    });
+  }
+
+  lineLink(first, last) {
+    return button(lineRange(first, last), () => this.light(first, last), { class: "lines", title: "Show these lines" });
+  }
+
+  outline() {
+    if (!this.way.steps.length) return h("nav", { class: "step-outline" }, h("h2", null, "Steps"), h("p", { class: "soft" }, "No annotation of this sample is kept."));
+    const items = this.way.steps.map((step) => {
+      const block = step.depth ? null : this.blockOf(step);
+      const text = h("button", { type: "button", class: block ? "step in-block" : "step", "data-depth": step.depth, onclick: () => step.first && this.light(step.first, step.last) }, h("span", { class: "s" }, `S${step.number}`), h("span", { class: "d" }, inline(step.description)), h("span", { class: "r" }, lineRange(step.first, step.last)));
+      return h("li", null, block && block.opens ? h("div", { class: block.used ? "group used" : "group" }, `Block ${block.number} · ${plural(block.threads, "thread")}${block.used ? "" : " · not used"}${block.failed ? " · check failed" : ""}`) : null, text);
+    });
+    return h("nav", { class: "step-outline", "aria-label": "Steps" }, h("h2", null, `Steps, as annotated`), h("ol", null, items));
+  }
+
+  blockOf(step) {
+    for (const block of this.way.annotated) {
+      const at = block.threads.findIndex((thread) => thread.steps.includes(step.number));
+      if (at < 0) continue;
+      const used = !this.way.unused.some((item) => item.number === block.number);
+      return { number: block.number, threads: block.threads.length, used, failed: block.threads.some((thread) => thread.passed === false), opens: at === 0 && block.threads[0].steps[0] === step.number };
+    }
+    return null;
+  }
+
+  compare() {
+    const { chain, parts } = this.way;
+    const heads = [h("h2", { class: "left" }, chain ? "Original chain" : ""), h("h2", { class: "right" }, "Result")];
+    if (!parts.length) return [heads, chain ? [h("div", { class: "left" }, passage(chain)), h("p", { class: "right soft" }, "No trajectory was made of it.")] : h("p", { class: "soft" }, "Neither chain nor trajectory of this sample is kept.")];
+    if (!chain || this.sample.numbering !== "chain") return [heads, h("div", { class: "left" }, chain ? passage(chain) : ""), h("div", { class: "right" }, parts.map((part) => (part.kind === "block" ? this.block(part) : passage(part.rows))))];
+    return [heads, parts.map((part) => (part.kind === "block" ? this.pair(part, chain) : this.same(part)))];
+  }
+
+  // A block thread by thread, each beside the lines it was made of.
+  pair(block, chain) {
+    const rows = (thread) => chain.filter(([number]) => number >= thread.first && number <= thread.last);
+    return [
+      h("div", { class: "right of-block top" }, this.blockHead(block)),
+      block.threads.map((thread, at) => [h("div", { class: "left changed" }, passage(rows(thread))), h("div", { class: "right of-block" }, this.threadOf(block, thread, at))]),
+      h("div", { class: "right of-block bottom" }, block.conclusion && h("div", { class: "conclusion" }, passage(block.conclusion, { numbers: false }))),
+    ];
+  }
+
+  // Text that no stage touched stands in both columns; a long stretch is folded.
+  same(part) {
+    const { rows } = part;
+    if (rows.length < FOLDED_FROM) return [h("div", { class: "left" }, passage(rows)), h("div", { class: "right same" }, passage(rows))];
+    const inner = rows.slice(EDGE_LINES, -EDGE_LINES);
+    const fold = h("div", { class: "fold" });
+    const open = () => {
+      if (!fold.isConnected) return;
+      fold.replaceWith(h("div", { class: "left" }, passage(inner)), h("div", { class: "right same" }, passage(inner)));
+    };
+    fold.open = open;
+    fold.dataset.first = inner[0][0];
+    fold.dataset.last = inner.at(-1)[0] + inner.at(-1)[1] - 1;
+    fold.append(button(`${count(fold.dataset.last - fold.dataset.first + 1)} lines unchanged, ${lineRange(Number(fold.dataset.first), Number(fold.dataset.last))}`, open, { class: "link" }));
+    const [top, bottom] = [rows.slice(0, EDGE_LINES), rows.slice(-EDGE_LINES)];
+    return [h("div", { class: "left" }, passage(top)), h("div", { class: "right same" }, passage(top)), fold, h("div", { class: "left" }, passage(bottom)), h("div", { class: "right same" }, passage(bottom))];
+  }
+
+  block(part) {
+    return h("section", { class: "of-block whole" }, this.blockHead(part), part.threads.map((thread, at) => this.threadOf(part, thread, at)), part.conclusion && h("div", { class: "conclusion" }, passage(part.conclusion, { numbers: false })));
+  }
+
+  blockHead(part) {
+    return h("header", { class: "block-head" }, h("a", { class: "name", href: address({ view: "trajectory", id: this.sample.id, block: part.number, params: this.route.params }) }, `Block ${part.number}`), h("span", null, lineRange(part.first, part.last)), part.reason && h("span", { class: "why" }, part.reason));
+  }
+
+  threadOf(part, thread, at) {
+    return h(
+      "div",
+      { class: thread.longest ? "thread longest" : "thread" },
+      h("header", null, h("span", { class: "k" }, thread.k), h("span", null, lineRange(thread.first, thread.last)), thread.edits ? h("span", { class: "mark" }, plural(thread.edits, "edit")) : null),
+      part.outlines[at] && h("div", { class: "outline" }, inline(part.outlines[at])),
+      passage(thread.rows),
+      thread.skipped.length ? h("ul", { class: "skipped" }, thread.skipped.map((item) => h("li", null, h("b", null, `left out, ${item.code.replaceAll("_", " ")}: `), h("del", null, item.src), " ", h("ins", null, item.dest)))) : null,
+    );
+  }
+
+  // Shows lines first … last of the chain on both sides.
+  light(first, last) {
+    for (const fold of this.compared.querySelectorAll(".fold")) if (Number(fold.dataset.first) <= last && Number(fold.dataset.last) >= first) fold.open();
+    for (const line of this.compared.querySelectorAll(".lit")) line.classList.remove("lit");
+    const lines = [...this.compared.querySelectorAll("[data-first]:not(.fold)")].filter((line) => Number(line.dataset.first) <= last && Number(line.dataset.last) >= first);
+    for (const line of lines) line.classList.add("lit");
+    lines[0]?.scrollIntoView({ block: "center" });
+  }
+
+  keys() {
+    return stepKeys(this);
+  }
+}
+
+const isTellable = (value) => (typeof value === "number" && value !== 0) || typeof value === "boolean" || typeof value === "string" || (Array.isArray(value) && value.length > 0);
+
+function tell(name, value) {
+  const label = name.replaceAll("_", " ");
+  if (typeof value === "boolean") return `${label}: ${value ? "yes" : "no"}`;
+  if (typeof value === "number") return `${count(value)} ${value === 1 ? label.replace(/s$/, "") : label}`;
+  if (!Array.isArray(value)) return `${label}: ${value}`;
+  const tally = new Map();
+  for (const item of value) tally.set(item, (tally.get(item) ?? 0) + 1);
+  return `${label}: ${[...tally].map(([item, number]) => String(item).replaceAll("_", " ") + (number > 1 ? ` ×${number}` : "")).join(", ")}`;
+}
+
+function tokensOf(facts) {
+  const inside = facts.input_tokens ?? facts.prompt_tokens;
+  const outside = facts.output_tokens ?? facts.completion_tokens;
+  if (inside === undefined && outside === undefined) return facts.tokens ? `${count(facts.tokens)} tokens` : "";
+  return `${count(inside ?? 0)} in, ${count(outside ?? 0)} out`;
+}
+
+function costOf(facts) {
+  const name = MONEY.find((key) => typeof facts[key] === "number");
+  return name ? measure(facts[name], "$") : "";
+}
+
+function settingsOf(station) {
+  return [station.folder, ...Object.entries(station.settings).map(([name, value]) => `${name}: ${value}`)].join("\n");
+}
+
+function noteText(note) {
+  const known = [note.block ? `block ${note.block}` : "", note.evidence ?? "", note.what ? `“${note.what}”` : "", note.detail ?? ""].filter(Boolean).join(" · ");
+  return known || JSON.stringify(note);
+}

@@ -1,0 +1,80 @@
+// What the address says (which sample, which filters), and what the reader prefers.
+
+export const FACET_NAMES = ["outcome", "reason", "answer", "review"];
+const PREFERENCES = { theme: "", math: true, numbers: true, tags: false };
+
+// {view, id, block, thread, params} of the part of the address after #.
+export function readRoute() {
+  const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
+  const parts = path.split("/").filter(Boolean).map(decode);
+  const route = { view: "list", id: null, block: null, thread: null, params: new URLSearchParams(search) };
+  if (parts[0] !== "sample" || parts[1] === undefined) return route;
+  route.id = parts[1];
+  route.view = parts[2] === "stages" ? "stages" : "trajectory";
+  const at = parts.indexOf("block");
+  if (at > 1) route.block = Number(parts[at + 1]) || null;
+  const inner = parts.indexOf("thread");
+  if (inner > 1) route.thread = Number(parts[inner + 1]) || null;
+  return route;
+}
+
+function decode(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+export function address({ view = "list", id, block, thread, params }) {
+  let path = "#/";
+  if (view !== "list") {
+    path += `sample/${encodeURIComponent(id)}`;
+    if (view === "stages") path += "/stages";
+    if (block) path += `/block/${block}`;
+    if (thread) path += `/thread/${thread}`;
+  }
+  const search = params?.toString();
+  return search ? `${path}?${search}` : path;
+}
+
+export function go(route) {
+  location.hash = address(route);
+}
+
+// Changes the address without a new entry in the history: for filters as they are dragged.
+export function replaceRoute(route) {
+  history.replaceState(null, "", address(route));
+}
+
+export function preference(name) {
+  try {
+    const kept = localStorage.getItem(`trajectories.${name}`);
+    return kept === null ? PREFERENCES[name] : JSON.parse(kept);
+  } catch {
+    return PREFERENCES[name];
+  }
+}
+
+export function prefer(name, value) {
+  try {
+    localStorage.setItem(`trajectories.${name}`, JSON.stringify(value));
+  } catch {
+    // a page opened from a file may not keep anything
+  }
+  applyPreferences();
+}
+
+export function applyPreferences() {
+  const root = document.documentElement;
+  const theme = preference("theme");
+  if (theme) root.dataset.theme = theme;
+  else delete root.dataset.theme;
+  root.classList.toggle("source", !preference("math"));
+  root.classList.toggle("unnumbered", !preference("numbers"));
+  root.classList.toggle("with-tags", preference("tags"));
+}
+
+export function isDark() {
+  return (preference("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+}

@@ -1,0 +1,281 @@
+// One trajectory: problem, answer, the critical path to scale, and the text with its threads side by side.
+
+import { h, button, copy, count, lineRange, measure, plural } from "./dom.js";
+import { getNeighbours, getSample } from "./api.js";
+import { address, go, prefer, preference } from "./state.js";
+import { inline, markWords, passage } from "./rows.js";
+import { fullPlan } from "./plan.js";
+import { answerMark, labelOf } from "./list.js";
+import { ReviewBox } from "./review.js";
+
+const SHOWN_MEASURES = ["total_num_tokens", "num_tokens_in_the_longest_thread", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "training_length", "lines", "edits", "calls", "cost"];
+
+export class TrajectoryView {
+  constructor(container, run, route) {
+    this.run = run;
+    this.route = route;
+    this.container = container;
+    this.neighbours = {};
+    this.onscroll = () => this.followScroll();
+    addEventListener("scroll", this.onscroll, { passive: true });
+    this.ready = this.load();
+  }
+
+  destroy() {
+    removeEventListener("scroll", this.onscroll);
+    globalThis.CSS?.highlights?.delete("search");
+    this.gone = true;
+  }
+
+  async load() {
+    const around = getNeighbours(this.route.id, this.route.params).catch(() => ({}));
+    try {
+      this.sample = await getSample(this.route.id);
+    } catch (error) {
+      if (!this.gone) this.container.replaceChildren(h("p", { class: "empty" }, error.message, " ", h("a", { href: address({ params: this.route.params }) }, "Back to the list")));
+      return;
+    }
+    if (this.gone) return;
+    this.draw();
+    this.neighbours = await around;
+    if (!this.gone) this.showPlace();
+  }
+
+  draw() {
+    const sample = this.sample;
+    this.review = new ReviewBox(sample, this.run);
+    this.plan = sample.measures.total_num_tokens && !sample.fault ? fullPlan(sample.parts, { total: sample.measures.total_num_tokens, longest: sample.measures.num_tokens_in_the_longest_thread, estimated: sample.estimated }, (part, block, thread) => this.jump(part, block, thread)) : null;
+    this.partElements = sample.parts.map((part) => (part.kind === "block" ? this.block(part) : h("section", { class: "text" }, passage(part.rows))));
+    this.place = h("span", { class: "place" });
+    this.container.replaceChildren(
+      h(
+        "article",
+        { class: "sample" },
+        sampleHead(sample, this.run, this.route, this.place, this.review),
+        this.question(),
+        this.plan && h("div", { class: "strip-holder" }, this.plan.element),
+        this.tools(),
+        sample.fault && h("p", { class: "fault" }, `This text is no well-formed trajectory: ${sample.fault}. It is shown as it is.`),
+        sample.text === null && h("p", { class: "fault" }, "No text of this sample is kept in these folders: it was left out before it was written."),
+        sample.place === "source" && h("p", { class: "fault" }, "This chain was left out when the samples were collected. It is shown as it stands in the source dataset."),
+        h("div", { class: "trajectory" }, this.partElements),
+        this.foot(),
+      ),
+    );
+    this.followScroll();
+    const query = this.route.params.get("q");
+    if (query) setTimeout(() => !this.gone && markWords(this.container, query), 60);
+    if (this.route.block) this.jump(null, this.route.block, this.route.thread);
+  }
+
+  question() {
+    const { problem, solution, final, answer, output } = this.sample;
+    return h(
+      "section",
+      { class: "question" },
+      h("div", { class: "ask" }, h("h2", null, "Problem"), problem.some((row) => row[2].length) ? passage(problem, { numbers: false }) : h("p", { class: "soft" }, "not kept")),
+      h(
+        "dl",
+        { class: "answers" },
+        solution && [h("dt", null, "reference answer"), h("dd", null, inline(solution))],
+        final && [h("dt", null, "final answer"), h("dd", null, inline(final), " ", answerMark(answer))],
+        !final && answer !== "unknown" && [h("dt", null, "marked"), h("dd", null, answer, " ", answerMark(answer))],
+        output && [h("dt", null, "output"), h("dd", null, h("details", null, h("summary", null, "what follows the thinking"), passage(output, { numbers: false })))],
+      ),
+    );
+  }
+
+  tools() {
+    const flag = (name, label, key) => button(h("span", null, label, h("kbd", null, key)), () => this.toggle(name), { class: "tool", pressed: String(preference(name)), title: `${label} (${key})` });
+    const blocks = this.sample.parts.filter((part) => part.kind === "block").length;
+    if (this.sample.text === null) return h("div", { class: "tools" });
+    return h(
+      "div",
+      { class: "tools" },
+      h("span", { class: "soft" }, blocks ? `${plural(blocks, "block")}, lines of the ${this.sample.numbering === "chain" ? "original chain" : "file"}` : `no block, lines of the ${this.sample.numbering === "chain" ? "original chain" : "file"}`),
+      h("span", { class: "grow" }),
+      flag("math", "Mathematics", "m"),
+      flag("numbers", "Lines", "l"),
+      flag("tags", "Tags", "t"),
+      button(h("span", null, "Copy", h("kbd", null, "c")), () => this.copyText(), { class: "tool" }),
+    );
+  }
+
+  toggle(name) {
+    prefer(name, !preference(name));
+    const bar = this.container.querySelector(".tools");
+    bar?.replaceWith(this.tools());
+  }
+
+  copyText() {
+    copy(this.sample.text ?? "", "trajectory");
+  }
+
+  block(part) {
+    const link = address({ view: "trajectory", id: this.sample.id, block: part.number, params: this.route.params });
+    const columns = h("div", { class: "columns", "data-threads": part.threads.length }, part.threads.map((thread, at) => this.thread(part, thread, part.outlines[at])));
+    columns.style.setProperty("--threads", part.threads.length);
+    return h(
+      "section",
+      { class: "block", id: `block-${part.number}`, "data-block": part.number },
+      h(
+        "header",
+        null,
+        h("a", { class: "name", href: link }, `Block ${part.number}`),
+        h("span", null, lineRange(part.first, part.last)),
+        h("span", null, plural(part.threads.length, "thread")),
+        part.tokens !== null && h("span", null, `${this.sample.estimated ? "≈ " : ""}${count(part.tokens)} tokens`),
+        part.reason && h("span", { class: "why" }, part.reason),
+      ),
+      tag("<Parallel>"),
+      columns,
+      part.conclusion && h("div", { class: "conclusion" }, h("h3", null, "Conclusion"), tag("<Conclusion>"), passage(part.conclusion, { numbers: false }), tag("</Conclusion>")),
+      tag("</Parallel>"),
+    );
+  }
+
+  thread(part, thread, outline) {
+    const link = address({ view: "trajectory", id: this.sample.id, block: part.number, thread: thread.k, params: this.route.params });
+    return h(
+      "div",
+      { class: thread.longest ? "thread longest" : "thread", "data-thread": thread.k },
+      h(
+        "header",
+        null,
+        h("a", { class: "k", href: link, title: "Link to this thread" }, thread.k),
+        h("span", null, lineRange(thread.first, thread.last)),
+        h("span", null, `${this.sample.estimated ? "≈ " : ""}${count(thread.tokens)} tok`),
+        thread.longest && h("span", { class: "mark" }, "longest"),
+        thread.edits ? h("span", { title: "shown in the stages view" }, plural(thread.edits, "edit")) : null,
+        button("copy", () => copy(thread.text, `thread ${thread.k}`), { class: "link quiet" }),
+      ),
+      h("div", { class: "outline" }, outline && [tag(`<Outline>${thread.k}: `), inline(outline), tag("</Outline>")]),
+      h("div", { class: "body" }, tag(`<Thread> ${thread.k}:`), passage(thread.rows), tag("</Thread>")),
+    );
+  }
+
+  foot() {
+    const items = this.run.measures.filter(({ name }) => SHOWN_MEASURES.includes(name) && this.sample.text !== null && this.sample.measures[name] !== null && this.sample.measures[name] !== undefined);
+    const verdict = this.sample.verdict;
+    return h(
+      "footer",
+      { class: "facts" },
+      h("dl", null, items.map(({ name, label, unit }) => h("div", null, h("dt", null, label), h("dd", null, (this.sample.estimated && name !== "lines" ? "≈ " : "") + measure(this.sample.measures[name], unit))))),
+      h(
+        "p",
+        { class: "soft" },
+        verdict && (verdict.reason ? `The filter’s rules, applied now: ${verdict.reason.replaceAll("_", " ")} (${verdict.detail}). ` : "The filter’s rules, applied now: accepted. "),
+        verdict?.conserved === true && "Markup taken away and edits undone give the chain back, character for character. ",
+        verdict?.conserved === false && "Markup taken away and edits undone do NOT give the chain back. ",
+        this.sample.estimated && `Lengths are ${this.run.tokenizer.estimate}.`,
+      ),
+    );
+  }
+
+  showPlace() {
+    showPlace(this.place, this.neighbours, this.route);
+  }
+
+  jump(part, block, thread) {
+    let target = part !== null && part !== undefined ? this.partElements[part] : this.container.querySelector(`#block-${Number(block)}`);
+    this.container.querySelector(".target")?.classList.remove("target");
+    if (target && thread) target = target.querySelector(`[data-thread="${Number(thread)}"]`) ?? target;
+    if (!target) return;
+    if (block) target.classList.add("target");
+    settle(target);
+  }
+
+  // The reader's place in the text, on the strip.
+  followScroll() {
+    if (!this.plan || this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      const line = innerHeight * 0.35;
+      const at = this.partElements.findIndex((element) => element.getBoundingClientRect().bottom > line);
+      const index = at < 0 ? this.partElements.length - 1 : at;
+      const box = this.partElements[index].getBoundingClientRect();
+      this.plan.mark(index, Math.min(1, Math.max(0, (line - box.top) / Math.max(1, box.height))));
+    });
+  }
+
+  stepBlock(by) {
+    const blocks = [...this.container.querySelectorAll(".block")];
+    const line = 140;
+    const next = by > 0 ? blocks.find((block) => block.getBoundingClientRect().top > line + 40) : blocks.findLast((block) => block.getBoundingClientRect().top < line - 40);
+    next?.scrollIntoView({ block: "start" });
+  }
+
+  keys() {
+    return {
+      ...stepKeys(this),
+      "]": () => this.stepBlock(1),
+      "[": () => this.stepBlock(-1),
+      m: () => this.toggle("math"),
+      l: () => this.toggle("numbers"),
+      t: () => this.toggle("tags"),
+      c: () => this.copyText(),
+    };
+  }
+}
+
+// Scrolls to the element, and again while what lies above it takes on its true height; the reader's own hand ends it.
+function settle(element) {
+  const until = performance.now() + 1500;
+  let over = false;
+  const stop = () => (over = true);
+  for (const name of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(name, stop, { once: true, passive: true });
+  const step = () => {
+    if (over || !element.isConnected) return;
+    element.scrollIntoView({ block: "start", inline: "nearest" });
+    if (performance.now() < until) requestAnimationFrame(step);
+  };
+  step();
+}
+
+const tag = (text) => h("span", { class: "tag markup" }, text);
+
+// What the trajectory and the stages have in common: the way back, the place in the list, the name, the review.
+export function sampleHead(sample, run, route, place, review) {
+  const tab = (view, label, key) => h("a", { class: route.view === view ? "tab here" : "tab", href: address({ view, id: sample.id, params: route.params }), "aria-current": route.view === view ? "page" : undefined }, label, h("kbd", null, key));
+  const lost = sample.outcome !== "ok" && sample.outcome !== "unchanged";
+  return h(
+    "header",
+    { class: "sample-head" },
+    h("div", { class: "crumbs" }, h("a", { href: address({ params: route.params }) }, "← List"), place),
+    h(
+      "div",
+      { class: "title" },
+      h("h1", null, sample.uuid || sample.id),
+      h("span", { class: `chip outcome-${sample.outcome}` }, labelOf("outcome", sample.outcome), lost && sample.reason ? `: ${sample.reason.replaceAll("_", " ")}` : "", lost && sample.stage ? ` (${sample.stage})` : ""),
+      sample.detail && h("span", { class: "soft detail" }, sample.detail),
+    ),
+    h("div", { class: "head-right" }, h("nav", { class: "tabs", "aria-label": "Views" }, tab("trajectory", "Trajectory", "1"), run.stages.length ? tab("stages", "Stages", "2") : null), review.element),
+  );
+}
+
+export function showPlace(place, neighbours, route) {
+  const link = (id, label, key) => (id ? h("a", { href: address({ ...route, id, block: null, thread: null }), title: `${label} (${key})` }, label) : h("span", { class: "off" }, label));
+  place.replaceChildren(
+    link(neighbours.previous, "‹ previous", "k"),
+    h("span", null, neighbours.place ? `${count(neighbours.place)} of ${count(neighbours.count)}` : "not in the selection"),
+    link(neighbours.next, "next ›", "j"),
+  );
+}
+
+export function stepKeys(view) {
+  const { route } = view;
+  const step = (id) => id && go({ ...route, id, block: null, thread: null });
+  return {
+    j: () => step(view.neighbours.next),
+    k: () => step(view.neighbours.previous),
+    ArrowRight: () => step(view.neighbours.next),
+    ArrowLeft: () => step(view.neighbours.previous),
+    a: () => view.review?.decide("accept"),
+    x: () => view.review?.decide("reject"),
+    n: () => view.review?.note(),
+    1: () => go({ ...route, view: "trajectory", block: null, thread: null }),
+    2: () => view.run.stages.length && go({ ...route, view: "stages", block: null, thread: null }),
+    Escape: () => go({ params: route.params }),
+    u: () => go({ params: route.params }),
+  };
+}

@@ -1,0 +1,249 @@
+"""The list in memory: filter, sort, count and average tens of thousands of samples in some milliseconds.
+
+Columns are plain lists and a mask is a byte a row, because importing an array library takes longer than all the
+questions of a session.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import compress
+from math import ceil, inf
+
+from threadweaver.store import sample_key, to_json
+
+MEASURES = {
+    "total_num_tokens": ("tokens", "tok"),
+    "num_tokens_in_the_longest_thread": ("critical path", "tok"),
+    "acceleration_ratio": ("acceleration ratio", "%"),
+    "parallel_ratio": ("parallel ratio", "%"),
+    "parallel_count": ("blocks", ""),
+    "avg_threads_per_parallel_block": ("threads a block", ""),
+    "avg_thread_length": ("thread length", "tok"),
+    "avg_tokens_per_parallel_block": ("block length", "tok"),
+    "avg_outlines_block_length": ("outlines length", "tok"),
+    "avg_conclusion_block_length": ("conclusion length", "tok"),
+    "training_length": ("training length", "tok"),
+    "lines": ("lines", ""),
+    "chars": ("characters", ""),
+    "edits": ("edits", ""),
+    "calls": ("calls", ""),
+    "cost": ("cost", "$"),
+}
+"""Name -> label and unit, in the order in which they are shown."""
+NAMES = tuple(MEASURES)
+BINS = 36
+MEANS = NAMES[:5]
+"""The measures whose means stand above the list."""
+_UNKNOWN = 255
+"""The bin of a row without the measure."""
+FACETS = ("outcome", "reason", "answer", "review")
+_POSITION = {name: at for at, name in enumerate(NAMES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sample of the list. `values` follow NAMES (None: not known); `stage` is where it was decided."""
+
+    id: str
+    uuid: str
+    problem: str
+    stage: str
+    outcome: str
+    reason: str
+    answer: str
+    """right, wrong or unknown."""
+    estimated: bool
+    values: tuple[float | None, ...]
+    shape: str
+    """The plan of the text as JSON, see gauge.shape."""
+    place: str = ""
+    """The stage whose text is shown."""
+
+    def to_json(self) -> str:
+        return to_json(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Row:
+        data = json.loads(text)
+        return cls(**{**data, "values": tuple(data["values"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked of the list. `ranges`: measure -> (low, high), both included, None for open."""
+
+    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    facets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sort: str = "id"
+    descending: bool = False
+
+
+class Table:
+    """An unchanging picture of all samples, in the order of their numbers."""
+
+    def __init__(self, rows: Sequence[Row], docs: Mapping[str, int]):
+        self.rows = sorted(rows, key=lambda row: sample_key(row.id))
+        self.at = {row.id: at for at, row in enumerate(self.rows)}
+        self.docs = [docs.get(row.id, -1) for row in self.rows]
+        self.columns = {name: [row.values[at] for row in self.rows] for name, at in _POSITION.items()}
+        self.facets = {name: Facet.of([getattr(row, name) for row in self.rows]) for name in FACETS[:3]}
+        self.everything = b"\1" * len(self.rows)
+        self._estimated = int.from_bytes(bytes([row.estimated for row in self.rows]))
+        self._ids = [(row.id.lower(), row.uuid.lower()) for row in self.rows]
+        self._all_ids = "\n".join(f"{id}\n{uuid}" for id, uuid in self._ids)
+
+    @cached_property
+    def bins(self) -> dict[str, tuple[list[float], bytes, list[int]]]:
+        """Measure -> the edges of its histogram, the bin of every row, the rows of every bin; not where all are alike."""
+        found = {}
+        for name, column in self.columns.items():
+            edges = _edges(column)
+            if edges:
+                inner = edges[1:-1]
+                bins = bytes([_UNKNOWN if value is None else bisect_right(inner, value) for value in column])
+                found[name] = edges, bins, [bins.count(at) for at in range(len(edges) - 1)]
+        return found
+
+    def find(self, text: str, docs: Iterable[int]) -> bytes:
+        """Which rows hold the words (by their documents), or the text in their id or uuid."""
+        known = frozenset(docs)
+        needle = text.strip().lower()
+        found = bytes([doc in known for doc in self.docs])
+        if not needle or needle not in self._all_ids:
+            return found
+        named = bytes([needle == id or (len(needle) > 2 and needle in uuid) for id, uuid in self._ids])
+        return (int.from_bytes(found) | int.from_bytes(named)).to_bytes(len(found))
+
+    def select(self, query: Query, found: bytes | None, reviews: Mapping[str, str]) -> Selection:
+        verdicts = Facet(("none",), bytes(len(self.rows)))
+        if reviews:
+            verdicts = Facet.of([reviews.get(row.id, "none") for row in self.rows])
+        facets = self.facets | {"review": verdicts}
+        masks: dict[str, bytes] = {} if found is None else {"search": found}
+        for name, (low, high) in query.ranges.items():
+            low, high = (-inf if low is None else low), (inf if high is None else high)
+            masks[name] = bytes([value is not None and low <= value <= high for value in self.columns[name]])
+        for name, wanted in query.facets.items():
+            masks[name] = facets[name].mask(wanted)
+        return Selection(self, query, masks, facets)
+
+    def select_ids(self, ids: Iterable[str]) -> bytes:
+        """The mask of these rows."""
+        wanted = frozenset(ids)
+        return bytes([row.id in wanted for row in self.rows])
+
+    def summary(self, chosen: bytes) -> dict:
+        """Totals of the chosen rows; those without measures (a broken markup) are counted, not averaged."""
+        total, longest, cost = (self._chosen(name, chosen) for name in (*NAMES[:2], "cost"))
+        return {
+            "count": sum(chosen),
+            "of": len(self.rows),
+            "measured": len(total),
+            "estimated": (self._estimated & int.from_bytes(chosen)).bit_count(),
+            "means": {name: _mean(self._chosen(name, chosen)) for name in MEANS},
+            "tokens": sum(total),
+            "speedup": sum(total) / sum(longest) if sum(longest) else None,
+            "cost": sum(cost),
+        }
+
+    def _chosen(self, name: str, chosen: bytes) -> list[float]:
+        return [value for value in compress(self.columns[name], chosen) if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A column of few values: their labels, the most frequent first, and a byte a row that says which."""
+
+    labels: tuple[str, ...]
+    codes: bytes
+
+    @classmethod
+    def of(cls, values: Sequence[str]) -> Facet:
+        labels = tuple(label for label, _ in Counter(values).most_common(_UNKNOWN))
+        code = {label: at for at, label in enumerate(labels)}
+        return cls(labels, bytes([code.get(value, _UNKNOWN) for value in values]))
+
+    def mask(self, wanted: Iterable[str]) -> bytes:
+        """Which rows have one of these values."""
+        wanted = frozenset(wanted)
+        return self.codes.translate(bytes([at < len(self.labels) and self.labels[at] in wanted for at in range(256)]))
+
+    def counts(self, chosen: bytes) -> list[tuple[str, int]]:
+        codes = bytes(compress(self.codes, chosen))
+        return [(label, codes.count(at)) for at, label in enumerate(self.labels) if label]
+
+
+class Selection:
+    """The rows that pass every filter, and for each filter those that pass all others."""
+
+    def __init__(self, table: Table, query: Query, masks: dict[str, bytes], facets: dict[str, Facet]):
+        self.table, self.query, self.masks, self.facets = table, query, masks, facets
+        self.mask = self.without("")
+
+    def without(self, name: str) -> bytes:
+        """Which rows pass all filters but this one."""
+        passing = int.from_bytes(self.table.everything)
+        for other, mask in self.masks.items():
+            if other != name:
+                passing &= int.from_bytes(mask)
+        return passing.to_bytes(len(self.table.rows))
+
+    def order(self) -> list[int]:
+        """Positions of the rows that pass, sorted; rows without the measure come last either way."""
+        chosen = list(compress(range(len(self.table.rows)), self.mask))
+        name, down = self.query.sort, self.query.descending
+        if name in self.facets:
+            facet = self.facets[name]
+            rank = {at: place for place, at in enumerate(sorted(range(len(facet.labels)), key=facet.labels.__getitem__))}
+            return sorted(chosen, key=lambda at: rank.get(facet.codes[at], _UNKNOWN), reverse=down)
+        if name not in _POSITION:
+            return chosen[::-1] if down else chosen
+        column = self.table.columns[name]
+        known = [at for at in chosen if column[at] is not None]
+        return sorted(known, key=column.__getitem__, reverse=down) + [at for at in chosen if column[at] is None]
+
+    def histograms(self) -> dict[str, dict]:
+        """Measure -> its edges, the counts of all rows and of those that pass the other filters."""
+        result = {}
+        for name, (edges, bins, everything) in self.table.bins.items():
+            mask = self.without(name) if name in self.masks else self.mask
+            chosen = everything
+            if mask != self.table.everything:
+                passing = bytes(compress(bins, mask))
+                chosen = [passing.count(at) for at in range(len(edges) - 1)]
+            result[name] = {"edges": edges, "all": everything, "chosen": chosen}
+        return result
+
+    def facet_counts(self) -> dict[str, list[tuple[str, int]]]:
+        """Facet -> its values with how many rows of each pass the other filters, the most frequent first."""
+        return {name: facet.counts(self.without(name)) for name, facet in self.facets.items()}
+
+
+def _edges(column: Sequence[float | None]) -> list[float] | None:
+    """At most BINS + 1 edges; the last bin takes the highest half percent, so that one outlier does not flatten the rest.
+
+    Whole numbers get a bin each where they are few.
+    """
+    known = sorted(value for value in column if value is not None)
+    if not known or known[0] == known[-1]:
+        return None
+    low, high = known[0], known[ceil(0.995 * (len(known) - 1))]
+    if high <= low:
+        high = known[-1]
+    if high - low <= BINS - 1 and all(value == int(value) for value in known):
+        return [low - 0.5 + at for at in range(ceil(high - low) + 2)]
+    return [_short(low + (high - low) * at / BINS) for at in range(BINS + 1)]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

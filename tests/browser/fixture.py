@@ -1,0 +1,231 @@
+"""A small run, made by the library itself: every stage, and a sample for each thing that the viewer has to show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from threadweaver import annotation, edits, extract, lineage, markup, metrics, outline, rewrite, store, verify
+from threadweaver.edits import Record, Replacement
+
+STAGES = ("", "_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
+NAME = "fixture_8samples"
+SCRIPT = "<script>window.broken = true</script>"
+IMAGE = "<img src=x onerror='window.broken = true'>"
+
+CASES = """We look for all primes $p$ with $p^2 + 2$ prime.
+There are two cases.
+
+Case 1: $p = 2$. Then $p^2 + 2 = 6$, which is even and larger than two.
+So it is not prime, and this case gives nothing at all.
+Let me write it out: $6 = 2 \\cdot 3$, hence $p = 2$ is out of the question.
+
+Case 2: Similarly, $p = 3$. Then $p^2 + 2 = 11$, and eleven is a prime number.
+This case gives one solution, which can be checked by hand.
+No smaller factor divides it: neither 2 nor 3, so we are done here.
+
+Now let me try the remaining primes in two ways.
+
+First way: every prime above three is $1$ or $-1$ modulo three, so its square is $1$.
+Then $p^2 + 2 \\equiv 0 \\pmod 3$, and the number is larger than three.
+Therefore it is never prime, whatever the prime is.
+
+Second way: write $p = 6k \\pm 1$, so that $p^2 = 36k^2 \\pm 12k + 1$.
+Adding two gives $36k^2 \\pm 12k + 3$, a multiple of three.
+It cannot be prime, because it is larger than three.
+
+So the only one is $p = 3$, and the answer is $\\boxed{3}$."""
+
+CASES_STEPS = """S1: The task (L1-L2)
+<parallel>[Parallel reason: the cases do not use each other]
+<thread>
+S2: The case $p = 2$ (L4-L6)
+</thread> (range: L4-L6, check passed: nothing of case 2 is used)
+<thread>
+S3: The case $p = 3$ (L8-L10)
+  S3.1: No factor (L10-L10)
+</thread> (range: L8-L10, check passed: stands alone)
+</parallel> (range: L4-L10)
+S4: The rest (L12-L12)
+<parallel>[Parallel reason: two ways to the same end]
+<thread>
+S5: Modulo three (L14-L16)
+</thread> (range: L14-L16, check passed: yes)
+<thread>
+S6: By the form $6k \\pm 1$ (L18-L20)
+</thread> (range: L18-L20, check passed: yes)
+</parallel> (range: L14-L20)
+S7: The end (L22-L22)
+"""
+
+LEANING = """Let me find the number of ways to seat four guests at a round table, in two parts.
+
+Part one: place the first guest anywhere, because only the order matters.
+Let T = 3! denote the number of ways to seat the other three, so T = 6.
+That is the number we are going to need in a moment.
+
+Part two: mirror images count once, so we divide T by two.
+Since T = 6, as we found above, the result is 3 ways.
+That seems to be all there is to this part of the problem.
+
+A short check: one.
+Another short check: two.
+
+So the answer is 3, which is what one would expect here.
+Nothing else has to be counted, as every seating was seen exactly once."""
+
+LEANING_STEPS = """S1: The task (L1-L1)
+<parallel>[Parallel reason: two parts]
+<thread>
+S2: Others (L3-L5)
+</thread> (range: L3-L5, check passed: first part)
+<thread>
+S3: Mirror images (L7-L9)
+</thread> (range: L7-L9, check passed: so it was said)
+</parallel> (range: L3-L9)
+<parallel>[Parallel reason: two checks]
+<thread>
+S4: One (L11-L11)
+</thread> (range: L11-L11, check passed: yes)
+<thread>
+S5: Two (L12-L12)
+</thread> (range: L12-L12, check failed: it goes on from the first)
+</parallel> (range: L11-L12)
+S6: The end (L14-L15)
+"""
+
+
+def _hostile() -> str:
+    return CASES.replace("There are two cases.", f"A tag in prose: {SCRIPT} and {IMAGE} and <b>bold</b>.")
+
+
+def _long() -> str:
+    """A chain of 1 MB, with formulas, whose one block stands near its beginning."""
+    filler = [f"Line {at}: the sum is $\\frac{{{at}}}{{7}} + x_{{{at % 50}}}$, and so on as before." for at in range(16_000)]
+    return CASES + "\n\n" + "\n".join(filler)
+
+
+def chains() -> dict[int, tuple[str, str, str, bool | None]]:
+    """Index -> problem, chain, annotation, whether its answer is right."""
+    primes = "Find every prime $p$ for which $p^2 + 2$ is prime."
+    plain = "No case split here.\n" + "\n".join(f"One step after the other, number {at}, and nothing beside it." for at in range(12))
+    return {
+        0: (primes, CASES, CASES_STEPS, True),
+        1: ("A second look: find every prime $p$ with $p^2+2$ prime.", CASES.replace("eleven", "the number eleven"), CASES_STEPS, False),
+        2: (f"Escaping {IMAGE}: is it shown as text?", _hostile(), CASES_STEPS, True),
+        3: ("A problem in one line of thought.", plain, "S1: All of it (L1-L13)\n", True),
+        4: ("How many ways to seat four guests at a round table?", LEANING, LEANING_STEPS, True),
+        6: ("A very long chain about primes.", _long(), CASES_STEPS, True),
+        7: ("The one whose rewriting failed.", CASES.replace("two cases", "a few cases"), CASES_STEPS, None),
+    }
+
+
+class Run:
+    """Writes the folders of a run under `parent`; `folder(stage)` names them."""
+
+    def __init__(self, parent: Path):
+        self.parent = parent
+
+    def folder(self, number: int) -> Path:
+        return self.parent / f"{NAME}{STAGES[number]}"
+
+    def write(self) -> Path:
+        """All six stages; the path of the last."""
+        found = chains()
+        samples = [store.Sample(index, f"fixture-{index}", problem, chain, "3", right, "The answer is $\\boxed{3}$.") for index, (problem, chain, _, right) in found.items()]
+        self._collect(samples)
+        self._steps(found)
+        texts = self._parallel(samples, found)
+        texts = self._rewrite(texts)
+        self._filter(self._outlines(texts))
+        return self.folder(5)
+
+    def _write(self, number: int, settings: dict, entries: list[tuple[store.Entry, dict]]) -> None:
+        with store.StageFolder(self.folder(number), settings) as folder:
+            folder.close_account([folder.put(entry, files) for entry, files in entries])
+
+    def _collect(self, samples: list[store.Sample]) -> None:
+        source = self.parent / "source.jsonl"
+        looping = store.Sample(5, "fixture-5", "The one that loops.", "Again and again.\n\n" * 60, "3", True)
+        everything = sorted([*samples, looping], key=lambda sample: sample.index)
+        store.write_atomic(source, "".join(store.to_json(sample.to_row()) + "\n" for sample in everything))
+        entries = [(store.Entry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"}) for sample in samples]
+        entries.append((store.Entry("5", "rejected", "looping", "fixture-5"), {}))
+        self._write(0, {"stage": "collect", "input": "../source.jsonl", "dataset": "fixture"}, entries)
+        rows = "".join(store.to_json(sample.to_row()) + "\n" for sample in samples)
+        store.write_atomic(self.folder(0) / "collected.jsonl", rows)
+
+    def _steps(self, found: dict) -> None:
+        facts = {"calls": 2, "input_tokens": 5120, "output_tokens": 780, "cost": 0.0142}
+        entries = []
+        for index, (_, _, steps, _) in found.items():
+            uuid = f"fixture-{index}"
+            files = {f"{uuid}_reasoning.txt": steps, f"chat/{uuid}_chat.txt": f"=== user ===\nMark the steps of {uuid}.\n\n=== assistant ===\n{steps}"}
+            entries.append((store.Entry(str(index), "ok", uuid=uuid, facts=facts), files))
+        self._write(1, {"stage": "steps", "input": f"../{NAME}", "annotator": "fixture"}, entries)
+
+    def _parallel(self, samples: list[store.Sample], found: dict) -> dict[str, tuple[str, Record]]:
+        entries, texts = [], {}
+        for sample in samples:
+            lines = annotation.lines(sample.thinking)
+            record = Record(sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness, edits.fingerprint(sample.thinking), len(sample.thinking), len(lines))
+            made = extract.extract(sample.thinking, annotation.parse(found[sample.index][2], lines), record, threshold=50)
+            texts[str(sample.index)] = (made.trajectory, made.record)
+            outcome = ("ok", None) if made.record.blocks else ("unchanged", "no_block")
+            entry = store.Entry(str(sample.index), *outcome, sample.uuid, facts={"blocks": len(made.record.blocks)})
+            entries.append((entry, lineage.files(str(sample.index), made.trajectory, made.record)))
+        self._write(2, {"stage": "parallel", "input": f"../{NAME}_step1_v1", "chains": f"../{NAME}"}, entries)
+        return texts
+
+    def _rewrite(self, texts: dict) -> dict:
+        entries, result = [], {}
+        for id, (text, record) in texts.items():
+            if id == "7":
+                error = {"error": "the reply held no JSON array", "calls": 3, "cost": 0.002}
+                entries.append((store.Entry(id, "failed", "unreadable_reply", record.uuid, facts=error), {}))
+                continue
+            trajectory = markup.parse(text)
+            asked = rewrite.questions(trajectory, record.problem)
+            wanted = [Replacement("Similarly, $p = 3$", "$p = 3$"), Replacement("not in the text", "x")]
+            answers = [(question, wanted if "Similarly" in question.passage else []) for question in asked]
+            text, record = rewrite.apply_answers(trajectory, record, answers)
+            changed = sum(len(thread.edits) for block in record.blocks for thread in block.threads)
+            facts = {"edits": changed, "calls": len(asked), "input_tokens": 900, "output_tokens": 40, "cost": 0.0011}
+            entries.append((store.Entry(id, "ok" if changed else "unchanged", None if changed else "nothing_to_change", record.uuid, facts=facts), lineage.files(id, text, record)))
+            result[id] = (text, record)
+        self._write(3, {"stage": "rewrite", "input": f"../{NAME}_step2_v1", "annotator": "fixture"}, entries)
+        return result
+
+    def _outlines(self, texts: dict) -> dict:
+        entries, result = [], {}
+        for id, (text, record) in texts.items():
+            trajectory = markup.parse(text)
+            plans = [[f"Plan {number} of thread {k} with $x_{k}$" for k in range(1, len(block.threads) + 1)] for number, block in enumerate(trajectory.blocks, 1)]
+            text = outline.insert(trajectory, plans)
+            entries.append((store.Entry(id, "ok" if plans else "unchanged", None if plans else "no_block", record.uuid), lineage.files(id, text, record)))
+            result[id] = (text, record)
+        self._write(4, {"stage": "outlines", "input": f"../{NAME}_step3_v1_v1"}, entries)
+        return result
+
+    def _filter(self, texts: dict) -> None:
+        entries = []
+        for id, (text, record) in texts.items():
+            verdict = verify.verify(text, record, verify.Rules())
+            if verdict.reason:
+                why = {"id": id, "uuid": record.uuid, "reason": verdict.reason, "detail": verdict.detail}
+                files = {f"rejected/{id}.txt": text + "\n", f"rejected/{id}.json": json.dumps(why)}
+                entries.append((store.Entry(id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail}), files))
+                continue
+            measures = metrics.measure(verdict.trajectory, range(0, len(text), 3))
+            facts = {"measures": asdict(measures), "conserved": verdict.conserved}
+            entries.append((store.Entry(id, "ok", None, record.uuid, facts=facts), lineage.files(id, text, record)))
+        self._write(5, {"stage": "filter", "input": f"../{NAME}_step4_v1_v1_v1", "tokenizer": "fixture"}, entries)
+
+
+def add_sample(root: Path, like: str, id: str) -> None:
+    """One more accepted sample in a folder that is already being viewed, as a running pipeline adds it."""
+    text = (root / f"{like}.txt").read_bytes()
+    record = lineage.read(root / f"{like}.txt").record
+    store.write_atomic(root / "trace" / f"{id}.json", replace(record, uuid=f"fixture-{id}").to_json())
+    store.write_atomic(root / f"{id}.txt", text)

@@ -1,0 +1,550 @@
+"""The viewer's server: what it finds, what it says of a sample, what it refuses; without a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from browser.fixture import IMAGE, SCRIPT, Run, add_sample
+from threadweaver import edits, store
+from threadweaver.edits import Replacement
+from threadweaver.errors import UserError
+from threadweaver.viewer import app, database, guards, mathml, pieces, queries, runs
+from threadweaver.viewer.gauge import Gauge
+from threadweaver.viewer.reviews import Reviews
+
+COMMAND = Path(__file__).parent.parent / "src" / "visualize_trajectories.py"
+
+
+class Server:
+    """The viewer on a free port, in a thread."""
+
+    def __init__(self, root: Path, **options):
+        self.app, self.indexer = app.build(runs.find(root), Gauge(), **options)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        config = uvicorn.Config(self.app, log_level="critical", access_log=False, ws="none")
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
+
+    def __enter__(self) -> Server:
+        self.thread.start()
+        self.wait()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.server.should_exit = True
+        self.thread.join(timeout=10)
+        self.socket.close()
+
+    def wait(self) -> None:
+        for _ in range(400):
+            if self.indexer.status.complete:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"no index: {self.indexer.status}")
+
+    def ask(self, path: str, method: str = "GET", body=None, headers=()) -> tuple[int, dict, bytes]:
+        """Status, headers and body; the path goes out exactly as it stands."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        sent = dict(headers)
+        if body is not None and "content-type" not in sent:
+            sent["content-type"] = "application/json"
+        with contextlib.closing(connection):
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
+
+    def json(self, path: str, **options):
+        status, _, body = self.ask(path, **options)
+        assert status == 200, (path, status, body[:200])
+        return json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return Run(tmp_path_factory.mktemp("run")).write()
+
+
+@pytest.fixture(scope="module")
+def server(root):
+    with Server(root) as served:
+        yield served
+
+
+def text_of(rows) -> str:
+    return "\n".join("".join(map(pieces.source, row[2])) for row in rows)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# the run and the list
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_every_stage_finds_the_whole_run(root, number):
+    folder = Run(root.parent).folder(number)
+    assert [place.stage for place in runs.find(folder).places] == list(runs.STAGES)
+
+
+def test_the_list_holds_every_sample_with_its_fate(server):
+    page = server.json("/api/list")
+    fates = {row["id"]: (row["stage"], row["outcome"], row["reason"]) for row in page["rows"]}
+    assert fates == {
+        "0": ("filter", "ok", ""), "1": ("filter", "ok", ""), "2": ("filter", "ok", ""), "6": ("filter", "ok", ""),
+        "3": ("filter", "rejected", "no_block"), "4": ("filter", "rejected", "no_block"),
+        "5": ("collect", "rejected", "looping"), "7": ("rewrite", "failed", "unreadable_reply"),
+    }  # fmt: skip
+    assert [row["id"] for row in page["rows"]] == list("01234567")
+    assert page["totals"]["count"] == page["totals"]["of"] == 8
+
+
+def test_calls_and_cost_of_all_stages_are_added_up(server):
+    measures = [item["name"] for item in server.json("/api/run")["measures"]]
+    values = dict(zip(measures, server.json("/api/list")["rows"][0]["values"], strict=True))
+    assert (values["calls"], round(values["cost"], 4), values["edits"]) == (4, 0.0153, 1)
+
+
+def test_counts_of_the_account_are_kept_and_others_are_marked_as_estimates(server, root):
+    account = {entry.id: entry.facts for entry in store.read_account(root)}
+    rows = {row["id"]: row for row in server.json("/api/list")["rows"]}
+    assert not rows["0"]["estimated"] and rows["0"]["values"][0] == account["0"]["measures"]["total_num_tokens"]
+    text = (root / "rejected" / "3.txt").read_text().removesuffix("\n")
+    assert rows["3"]["estimated"] and rows["3"]["values"][0] == -(-len(text) // 4)
+    assert rows["5"]["values"][0] is None
+    assert "not tokens" in server.json("/api/run")["tokenizer"]["estimate"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("outcome=rejected", "345"), ("outcome=rejected&outcome=failed", "3457"), ("reason=no_block", "34"),
+        ("answer=wrong", "1"), ("parallel_count=1..", "01267"), ("parallel_count=..0", "34"),
+        ("total_num_tokens=1000..&outcome=ok", "6"), ("q=kitchen", ""), ("q=seat+guests", "4"), ("q=fixture-7", "7"),
+        ("q=%22first+guest+anywhere%22", "4"), ("q=%22guest+first+anywhere%22", ""), ("q=elev&answer=wrong", "1"),
+        ("q=table&sort=lines&dir=desc", "4"), ("sort=total_num_tokens&dir=desc&outcome=ok&limit=1", "6"),
+    ],
+)  # fmt: skip
+def test_search_sort_and_filters(server, query, expected):
+    assert "".join(row["id"] for row in server.json(f"/api/list?{query}")["rows"]) == expected
+
+
+def test_a_histogram_counts_what_passes_the_other_filters(server):
+    page = server.json("/api/list?outcome=ok&parallel_count=5..")
+    assert page["count"] == 0
+    bars = page["histograms"]["parallel_count"]
+    assert sum(bars["all"]) == 7 and sum(bars["chosen"]) == 4
+    assert dict(page["facets"]["outcome"]) == {"ok": 0, "rejected": 0, "failed": 0}
+
+
+def test_totals_are_those_of_the_selection(server, root):
+    totals = server.json("/api/list?outcome=ok")["totals"]
+    measures = [entry.facts["measures"] for entry in store.read_account(root) if entry.outcome == "ok"]
+    whole, longest = (sum(item[name] for item in measures) for name in ("total_num_tokens", "num_tokens_in_the_longest_thread"))
+    assert totals["count"] == 4 and totals["tokens"] == whole and not totals["estimated"]
+    assert totals["speedup"] == pytest.approx(whole / longest)
+    assert totals["means"]["parallel_ratio"] == pytest.approx(sum(item["parallel_ratio"] for item in measures) / 4)
+
+
+def test_neighbours_follow_the_selection(server):
+    assert server.json("/api/neighbours/2?outcome=ok") == {"place": 3, "count": 4, "previous": "1", "next": "6"}
+    assert server.json("/api/neighbours/3?outcome=ok")["place"] is None
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# one sample
+
+
+def test_a_trajectory_is_shown_with_the_lines_of_its_chain(server, root):
+    document = server.json("/api/sample/0")
+    chain = (Run(root.parent).folder(0) / "0.txt").read_text().split("\n")
+    shown = {}
+    for part in document["parts"]:
+        for rows in [part["rows"]] if part["kind"] == "text" else [thread["rows"] for thread in part["threads"]]:
+            for number, _, row in rows:
+                shown[number] = "".join(map(pieces.source, row))
+    edited = {8: chain[7].replace("Similarly, $p = 3$", "$p = 3$")}
+    assert {number: text for number, text in shown.items() if text} == {
+        number: edited.get(number, line) for number, line in enumerate(chain, 1) if line
+    }
+    assert document["numbering"] == "chain" and document["verdict"] == {"reason": None, "detail": "", "conserved": True}
+
+
+def test_tokens_of_the_parts_add_up_to_the_total(server):
+    document = server.json("/api/sample/0")
+    parts = document["parts"]
+    assert sum(part["tokens"] for part in parts) == pytest.approx(document["measures"]["total_num_tokens"], abs=1)
+    block = next(part for part in parts if part["kind"] == "block")
+    assert [thread["longest"] for thread in block["threads"]].count(True) == 1
+    assert len(block["outlines"]) == len(block["threads"]) == 2
+
+
+def test_the_stages_tell_steps_edits_reasons_and_calls(server):
+    way = server.json("/api/sample/0/stages")
+    assert [station["outcome"] for station in way["path"]] == ["ok"] * 6
+    assert way["path"][1]["facts"]["input_tokens"] == 5120 and way["chats"] == ["steps"]
+    assert (way["steps"][1]["number"], way["steps"][1]["first"], way["steps"][1]["last"]) == ("S2"[1:], 4, 6)
+    changed = [piece for part in way["parts"] if part["kind"] == "block" for piece in part["threads"][1]["rows"][0][2] if "del" in piece or "ins" in piece]
+    assert changed == [{"del": "Similarly, $p = 3$"}, {"ins": "$p = 3$"}]
+    skipped = [item["code"] for part in way["parts"] if part["kind"] == "block" for item in part["threads"][1]["skipped"]]
+    assert skipped == ["not_found"]
+    assert "fixture-0" in server.json("/api/sample/0/chat/steps")["text"]
+
+
+def test_blocks_not_used_are_told_with_reason_and_evidence(server):
+    way = server.json("/api/sample/4/stages")
+    assert {item["code"] for item in way["unused"]} == {"dependent", "check_failed"}
+    merged = next(note for note in way["notes"] if note["kind"] == "merged")
+    assert merged["what"] and merged["lines"] == ["L3-L6", "L7-L9"]
+
+
+def test_a_sample_that_was_not_collected_is_shown_from_its_source(server):
+    document = server.json("/api/sample/5")
+    assert document["place"] == "source" and document["text"].startswith("Again and again.")
+
+
+def test_a_failed_sample_shows_the_text_of_the_stage_before(server):
+    document = server.json("/api/sample/7")
+    assert (document["outcome"], document["stage"], document["place"]) == ("failed", "rewrite", "parallel")
+    assert any(part["kind"] == "block" for part in document["parts"])
+
+
+def test_markup_that_does_not_hold_is_shown_with_its_tags_apart(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.txt").write_text("before\n<Parallel>\n<Thread>\n1: x\n")
+    with Server(tmp_path / "a") as served:
+        document = served.json("/api/sample/0")
+    assert "unbalanced_tag" in document["fault"]
+    assert {"t": "<Parallel>"} in [piece for row in document["parts"][0]["rows"] for piece in row[2]]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# other roots
+
+
+def test_a_dataset_is_shown_too(tmp_path, root):
+    import pyarrow
+    from pyarrow import parquet
+
+    folder = tmp_path / "sample_2"
+    folder.mkdir()
+    text = store.read_sample(root / "0.txt")
+    rows = {"uuid": ["d-0", "d-1"], "question": ["Which primes?", "And again?"], "response_reasoning": [text, "plain\ntext"], "response_content": ["$\\boxed{3}$", ""], "correctness": [True, False], "ground_truth": ["3", "4"]}
+    parquet.write_table(pyarrow.table(rows), folder / "train.parquet")
+    with Server(folder) as served:
+        page = served.json("/api/list?q=primes")
+        document = served.json("/api/sample/0")
+        assert served.ask("/api/review/1", "PUT", json.dumps({"verdict": "reject"}))[0] == 200
+    assert [row["id"] for row in page["rows"]] == ["0"] and page["rows"][0]["answer"] == "right"
+    assert document["text"] == text and document["final"] == [{"m": "3", "s": "$3$"}]
+    assert os.listdir(folder) == ["train.parquet"], "a dataset's folder holds the dataset alone"
+    assert json.loads((tmp_path / "sample_2.review.jsonl").read_text())["uuid"] == "d-1"
+
+
+def test_a_folder_of_runs_names_one_of_its_stages(tmp_path):
+    Run(tmp_path).write()
+    with pytest.raises(UserError, match="fixture_8samples_step5_v1_v1_v1"):
+        runs.find(tmp_path)
+
+
+def test_new_samples_appear_and_changed_ones_are_read_again(tmp_path):
+    folder = Run(tmp_path).write()
+    with Server(folder) as served:
+        add_sample(folder, "0", "41")
+        (folder / "1.txt").write_text("quite another zebra text\n")
+        served.indexer.refresh()
+        assert [row["id"] for row in served.json("/api/list?q=zebra")["rows"]] == ["1"]
+        assert "41" in [row["id"] for row in served.json("/api/list")["rows"]]
+        (folder / "41.txt").unlink()
+        served.indexer.refresh()
+        assert "41" not in [row["id"] for row in served.json("/api/list")["rows"]]
+
+
+def test_the_second_start_reads_no_sample_again(tmp_path, monkeypatch):
+    folder = Run(tmp_path).write()
+    with Server(folder) as served:
+        first = served.json("/api/list")["rows"]
+    monkeypatch.setattr("threadweaver.viewer.describe.describe", lambda *_: pytest.fail("read again"))
+    with Server(folder) as served:
+        assert served.json("/api/list")["rows"] == first
+        assert not served.indexer.status.fault
+
+
+def test_a_damaged_index_is_made_anew(tmp_path):
+    folder = Run(tmp_path).write()
+    path = database.location(folder)
+    path.write_bytes(b"this is no database" * 1000)
+    with Server(folder) as served:
+        assert served.json("/api/list")["count"] == 8
+
+
+def test_the_index_goes_to_a_cache_folder_where_the_data_is_read_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".viewer").write_text("in the way")
+    path = database.location(tmp_path / "data" / "run")
+    assert path.parent == tmp_path / "cache" / "threadweaver" and path.name.startswith("run-")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# review and export
+
+
+def test_reviews_are_kept_in_one_file_and_survive_a_restart(tmp_path):
+    folder = Run(tmp_path).write()
+    with Server(folder) as served:
+        for id, verdict, note in (("1", "reject", "leans on case 1"), ("0", "accept", ""), ("2", "reject", "")):
+            served.json(f"/api/review/{id}", method="PUT", body=json.dumps({"verdict": verdict, "note": note}))
+        served.json("/api/review/2", method="PUT", body=json.dumps({"verdict": "", "note": ""}))
+    lines = [json.loads(line) for line in (folder / "review.jsonl").read_text().splitlines()]
+    assert lines == [
+        {"id": "0", "uuid": "fixture-0", "verdict": "accept", "note": ""},
+        {"id": "1", "uuid": "fixture-1", "verdict": "reject", "note": "leans on case 1"},
+    ]
+    with Server(folder) as served:
+        assert served.json("/api/sample/1")["review"] == {"verdict": "reject", "note": "leans on case 1"}
+        assert [row["id"] for row in served.json("/api/list?review=reject")["rows"]] == ["1"]
+
+
+def test_reviews_written_at_once_are_all_kept(tmp_path):
+    reviews = Reviews(tmp_path / "review.jsonl")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda at: reviews.put(str(at), f"u-{at}", "accept", ""), range(60)))
+    assert len(Reviews(tmp_path / "review.jsonl").verdicts()) == 60
+    assert os.listdir(tmp_path) == ["review.jsonl"]
+
+
+def test_a_review_file_that_cannot_be_read_is_not_overwritten(tmp_path):
+    (tmp_path / "review.jsonl").write_text('{"id": "0", "verdict": "accept"}\nhalf a li')
+    with pytest.raises(UserError, match="line 2"):
+        Reviews(tmp_path / "review.jsonl")
+
+
+def test_an_export_is_one_page_that_asks_for_nothing(root, tmp_path):
+    out = tmp_path / "out.html"
+    command = [sys.executable, str(COMMAND), "--root", str(root), "--export", str(out), "--ids", "0-2,4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "4 samples" in done.stdout, done.stderr
+    html = out.read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S).group(1))
+    assert list(data["samples"]) == ["0", "1", "2", "4"] and data["math"]
+    assert not re.search(r'\b(?:src|href)="(?!#)', html.split('id="data"')[0]), "it points at another file"
+    assert "import " not in html.split('<script type="module">')[1].split("\n")[0]
+    assert SCRIPT not in html and IMAGE not in html
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# hostile requests
+
+SECRET = "outside-the-root"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/....//app.py",
+        "/static/app.py", "/api/sample/..%2f..%2fsecret", "/api/sample/../../secret", "/api/sample/%2e%2e%2fsecret",
+        "/api/sample/..%5csecret", "/api/sample/secret%00", "/api/sample/%ff%fe", "/api/sample/0%0d%0aSet-Cookie:a=b",
+        "/api/sample/" + "9" * 5000, "/api/sample/-1", "/api/sample/0/chat/..%2f..%2fsecret", "/api/sample/0/chat/filter",
+        "/api/neighbours/..%2fsecret?sort=nothing", "/api/list?sort=__class__", "/api/list?total_num_tokens=1",
+        "/api/list?total_num_tokens=nan..inf", "/api/list?offset=" + "9" * 400, "/api/list?offset=x", "/api/list?q=" + "a" * 9000,
+        "/nothing", "//evil.example/", "/api/sample", "/.git/config", "/%00", "/api/export?sort=x",
+    ],
+)  # fmt: skip
+def test_hostile_addresses_get_a_plain_refusal(server, root, path):
+    (root.parent / "secret.txt").write_text(SECRET)
+    status, headers, body = server.ask(path)
+    assert 400 <= status < 500, (path, status)
+    assert SECRET.encode() not in body and b"Traceback" not in body and b"root:" not in body
+    assert headers["content-security-policy"] == guards.POLICY
+    assert server.ask("/")[0] == 200, "the server answers on"
+
+
+@pytest.mark.parametrize("query", ['q="', "q=NEAR(a+b", "q=*", "q=text:", "q=a+AND", "q=%ff%00%22*", "q=(((", "q=-", "outcome=nothing", "limit=-5"])
+def test_odd_queries_are_answered(server, query):
+    assert server.ask(f"/api/list?{query}")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8899", "127.0.0.1.evil.example", "", "localhost.", "192.168.0.7", "[::2]"])
+def test_a_foreign_host_is_refused(server, host):
+    status, _, body = server.ask("/api/list", headers={"Host": host})
+    assert status == 403 and b"rows" not in body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1234", "[::1]:8899", "LOCALHOST"])
+def test_our_own_names_are_accepted(server, host):
+    assert server.ask("/", headers={"Host": host})[0] == 200
+
+
+def test_an_exposed_server_answers_to_addresses_and_its_name_only():
+    guard = guards.Guard(None, "0.0.0.0")
+    assert guard.is_ours("10.1.2.3:8899") and guard.is_ours(socket.gethostname()) and not guard.is_ours("evil.example")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"origin": "http://evil.example"}, "{}", 403), ({"content-type": "text/plain"}, "{}", 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, "verdict=accept", 415), ({}, "{", 400), ({}, "[]", 400),
+        ({}, '{"verdict": "delete"}', 400), ({}, '{"verdict": 1}', 400), ({}, "\x00", 400), ({}, "9" * 300_000, 413),
+        ({}, json.dumps({"note": "n" * 20_000}), 400), ({}, "[" * 100_000, 400),
+    ],
+)  # fmt: skip
+def test_writes_that_are_none_of_the_pages_are_refused(server, root, headers, body, status):
+    assert server.ask("/api/review/0", "PUT", body, headers)[0] == status
+    assert not (root / "review.jsonl").exists()
+
+
+def test_nothing_else_can_be_written(server):
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert server.ask("/api/sample/0", method, "{}")[0] == 405
+    assert server.ask("/api/review/nobody", "PUT", '{"verdict": "accept"}')[0] == 404
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path):
+    (tmp_path / "secret.txt").write_text(SECRET)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.txt").write_text("a text\n")
+    (tmp_path / "a" / "1.txt").symlink_to(tmp_path / "secret.txt")
+    with Server(tmp_path / "a") as served:
+        assert [row["id"] for row in served.json("/api/list")["rows"]] == ["0"]
+        assert served.ask("/api/sample/1")[0] == 404
+
+
+def test_a_uuid_from_the_data_cannot_leave_its_folder(tmp_path):
+    folder = Run(tmp_path).write()
+    (tmp_path / "x_reasoning.txt").write_text(SECRET)
+    trace = folder / "trace" / "0.json"
+    trace.write_text(trace.read_text().replace("fixture-0", "../x"))
+    with Server(folder) as served:
+        assert SECRET not in json.dumps(served.json("/api/sample/0/stages"))
+
+
+def test_two_hundred_requests_at_once_are_answered(server):
+    paths = ["/api/list?q=prime", "/api/sample/0", "/api/list?answer=right", "/static/app.js", "/api/sample/0/stages", "/nothing"] * 34
+    with ThreadPoolExecutor(200) as pool:
+        statuses = list(pool.map(lambda path: server.ask(path)[0], paths[:200]))
+    assert set(statuses) == {200, 404} and statuses.count(404) == paths[:200].count("/nothing")
+
+
+def test_bytes_that_are_no_text_do_not_hide_a_sample(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.txt").write_bytes(b"\xff\xfe broken \x00 text\n")
+    (tmp_path / "a" / "1.txt").write_bytes(b"")
+    with Server(tmp_path / "a") as served:
+        assert served.json("/api/list")["count"] == 2
+        assert "broken" in served.json("/api/sample/0")["text"]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# the command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--root", "nowhere"], "nowhere is not there"),
+        (["--root", ".", "--host", "0.0.0.0"], "--let-others-read-and-review"),
+        (["--root", ".", "--host", "example.org"], "--let-others-read-and-review"),
+        (["--root", ".", "--port", "70000"], "is no port"),
+        (["--root", "src", "--tokenizer", "no/such/tokenizer"], "nothing that can be shown"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(arguments, said):
+    done = subprocess.run([sys.executable, str(COMMAND), *arguments], capture_output=True, text=True, timeout=60, cwd=COMMAND.parent.parent)
+    assert done.returncode == 2 and done.stdout == ""
+    assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# pieces and formulas
+
+TEXTS = st.text(alphabet="ab $\\()[]{}*^_\n1.,<>&é\u2028\r", max_size=80)
+
+
+@given(TEXTS)
+@settings(max_examples=150, deadline=None)
+def test_pieces_keep_every_character(text):
+    assert "".join(map(pieces.source, pieces.split(text))) == text
+    rows = pieces.rows(text, 5)
+    assert text_of(rows) == text
+    assert rows[0][0] == 5 and rows[-1][0] + rows[-1][1] - 1 == 5 + text.count("\n")
+
+
+@given(st.text(alphabet="ab c\n", min_size=12, max_size=60), st.lists(st.tuples(st.integers(0, 50), st.integers(1, 6), st.text("xy\n", max_size=4)), max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_edits_in_place_give_both_texts(text, wanted):
+    items = [Replacement(text[at : at + size], new) for at, size, new in wanted if text[at : at + size]]
+    applied = edits.apply(text.strip() or "a", items)
+    changes = pieces.changes(applied.text, applied.edits)
+    assert "".join(part for kind, part in changes if kind != "del") == applied.text
+    assert "".join(part for kind, part in changes if kind != "ins") == (text.strip() or "a")
+    assert text_of(pieces.result_rows(applied.text, applied.edits, 1)) == applied.text
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [
+        ("costs $5 and $6 more", []), ("$x$ and $y$", ["x", "y"]), (r"\(a\) \[b\] $$c$$", ["a", "b", "c"]),
+        ("$$\na\n$$", ["a"]), (r"so \boxed{\frac{1}{2}}.", [r"\boxed{\frac{1}{2}}"]), (r"a \$5 b \$6", []),
+        (r"\begin{align}a&=b\end{align}", [r"\begin{align}a&=b\end{align}"]), ("$ x $", []),
+    ],
+)  # fmt: skip
+def test_formulas_are_found(text, formulas):
+    assert [piece["m"] for piece in pieces.split(text) if isinstance(piece, dict) and "m" in piece] == formulas
+
+
+def test_formulas_become_mathml_and_nothing_else():
+    assert "<mfrac>" in mathml.render(r"\frac{1}{2}")
+    assert 'form="prefix"' in mathml.render("x = -1") and 'form="prefix"' not in mathml.render("x - 1")
+    for tex in (r"\href{javascript:alert(1)}{x}", r"\text{<script>alert(1)</script>}", r"\style{x}{y}", r"\class{a}{b}", "<script>"):
+        rendered = mathml.render(tex) or ""
+        assert "<script" not in rendered and "href" not in rendered and "style=" not in rendered and "onclick" not in rendered
+
+
+@pytest.mark.parametrize("tex", ["{" * 3000, r"\frac{", "a^b^c", "x" * 5000, r"\begin{array}", "", r"\left(", "&", r"\\", "}" * 50])
+def test_a_formula_that_cannot_be_read_stays_source(tex):
+    rendered = mathml.render(tex)
+    assert rendered is None or rendered.startswith("<math")
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_any_search_is_an_expression_that_fts5_reads(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "words.sqlite"
+    db = database.Database(path)
+    if not path.exists():
+        db.prepare()
+    expression = database.match_expression(text)
+    with db.connect() as connection:
+        if expression:
+            connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (expression,)).fetchall()
+
+
+def test_a_snippet_shows_the_word_in_its_place():
+    assert queries.snippet("one two three", queries.hit_words("TWO")) == ["one ", "two", " three"]
+    assert queries.snippet("a two, then one Two three", queries.hit_words("one two"))[1] == "one Two"
+    assert queries.snippet("one", queries.hit_words("two")) is None and queries.snippet("one", []) is None
+
+
+def test_an_index_that_is_removed_is_made_again(tmp_path):
+    folder = Run(tmp_path).write()
+    with Server(folder) as served:
+        shutil.rmtree(tmp_path / ".viewer")
+        served.indexer.refresh()
+        assert served.json("/api/list")["count"] == 8
