@@ -44,6 +44,7 @@ def flags() -> stage.Flags:
     parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated so many times (8)")
     parser.add_argument("--seed", type=int, default=0, help="of --sample-size and --val-size (0)")
     parser.add_argument("--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer")
+    parser.add_argument("--review", type=Path, metavar="FILE", help="the viewer's review.jsonl: rows rejected there are left out")
     parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
     parser.add_common()
@@ -92,12 +93,25 @@ def read_trajectories(args, samples: dict[str, store.Sample]) -> dict[str, linea
     return found
 
 
+def read_review(path: Path) -> dict[str, str]:
+    """uuid -> verdict, as the viewer writes them; raises UserError at a line that is none."""
+    if not path.is_file():
+        raise UserError(f"the review {path} is not there: name the review.jsonl that the viewer wrote")
+    verdicts = {}
+    for number, row, fault in store.read_jsonl(path):
+        if not isinstance(row, dict) or "uuid" not in row or "verdict" not in row:
+            raise UserError(f"{path}, line {number}: {fault or 'no review (uuid and verdict are needed)'}")
+        verdicts[row["uuid"]] = row["verdict"]
+    return verdicts
+
+
 class Saver:
     """Decides on each row, and writes the files when all are decided."""
 
     def __init__(self, args, samples: dict[str, store.Sample], trajectories: dict[str, lineage.Traced]):
         self.args, self.samples, self.trajectories = args, samples, trajectories
         self.folder = Path(args.trajectory_glob).parent
+        self.review = read_review(args.review) if args.review else {}
         self.ids = [id for id in samples if id in trajectories or not args.trajectory_matched_only]
         self.drawn = set(self.ids)
         if args.sample_size is not None and args.sample_size < len(self.ids):
@@ -113,6 +127,7 @@ class Saver:
         return {
             "stage": "save", "input": os.path.relpath(self.folder, args.output),
             "tokenizer": tokens.short_name(args.tokenizer), "build_chat": args.build_chat,
+            "review": store.digest(store.to_json(self.review)) if self.review else None,
             "matched_only": args.trajectory_matched_only, "sanitize": not args.no_sanitize,
             **{name: getattr(args, name) for name in names},
         }
@@ -132,6 +147,8 @@ class Saver:
         )
 
     def __call__(self, task: stage.Task) -> stage.Result:
+        if self.review.get(task.uuid) == "reject":
+            return stage.Result("rejected", "review")
         if task.id not in self.drawn:
             return stage.Result("rejected", "not_drawn")
         if self.tokenizer and not self.args.no_sanitize and (token := dataset.special_token(task.payload, self.tokenizer)):

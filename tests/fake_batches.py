@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from fake_openai import FakeOpenAI
 
 APIS = {"/v1/responses": "responses", "/v1/chat/completions": "chat", "/v1/completions": "completions"}
-EXPIRED = {"code": "batch_expired", "message": "This request could not be executed before the completion window expired."}
+EXPIRED = {
+    "code": "batch_expired",
+    "message": "This request could not be executed before the completion window expired.",
+}
 
 
 @dataclass
@@ -53,7 +56,9 @@ class BatchDesk:
     max_requests: int = 50_000
     max_bytes: int = 200 * 2**20
     enqueued_tokens: int | None = None
-    orgs: Mapping[str, str] = field(default_factory=dict)  # API key -> who owns what it makes; one for all by default
+    orgs: Mapping[str, str] = field(
+        default_factory=dict
+    )  # API key -> who owns what it makes; one for all by default
 
     def __post_init__(self) -> None:
         self.files: dict[str, tuple[str, bytes]] = {}
@@ -118,8 +123,16 @@ class BatchDesk:
             return self.server.error(404, "No such File object", None)
         rows = [json.loads(line) for line in data.decode().split("\n") if line]
         number = len(self.batches)
-        batch = Batch(f"batch_{number}", org, body["endpoint"], body["input_file_id"], rows, body.get("metadata") or {},
-                      number, len(data) // 4)
+        batch = Batch(
+            f"batch_{number}",
+            org,
+            body["endpoint"],
+            body["input_file_id"],
+            rows,
+            body.get("metadata") or {},
+            number,
+            len(data) // 4,
+        )
         if why := self.invalid(batch):
             batch.status, batch.errors = "failed", {"object": "list", "data": [why]}
         self.batches[batch.ident] = batch
@@ -130,11 +143,17 @@ class BatchDesk:
     def invalid(self, batch: Batch) -> dict[str, Any] | None:
         """What the validation of the real service would find, as an entry of `errors.data`."""
         ids = [row["custom_id"] for row in batch.rows]
-        enqueued = sum(b.tokens for b in self.batches.values() if b.status == "in_progress" and b.org == batch.org)
+        enqueued = sum(
+            b.tokens for b in self.batches.values() if b.status == "in_progress" and b.org == batch.org
+        )
         if batch.number in self.reject:
             return {"code": "invalid_request", "message": "rejected", "line": None}
         if not ids or len(ids) > self.max_requests or len(set(ids)) != len(ids):
-            return {"code": "invalid_file", "message": "no rows, too many rows or a custom_id twice", "line": None}
+            return {
+                "code": "invalid_file",
+                "message": "no rows, too many rows or a custom_id twice",
+                "line": None,
+            }
         if any(row["url"] != batch.endpoint or row["method"] != "POST" for row in batch.rows):
             return {"code": "mismatched_url", "message": "a row is for another endpoint", "line": None}
         if self.enqueued_tokens is not None and enqueued + batch.tokens > self.enqueued_tokens:
@@ -161,32 +180,65 @@ class BatchDesk:
             for name, lines in (("output", good), ("error", bad)):
                 if lines:
                     ident = f"file-{len(self.files)}"
-                    self.files[ident] = (batch.org, "".join(json.dumps(line) + "\n" for line in lines).encode())
+                    self.files[ident] = (
+                        batch.org,
+                        "".join(json.dumps(line) + "\n" for line in lines).encode(),
+                    )
                     setattr(batch, f"{name}_file", ident)
             batch.done, batch.failed, batch.status = len(good), len(bad), status
 
     def work(self, batch: Batch, upto: int, status: str) -> tuple[list[Any], list[Any]]:
-        from fake_openai import request_key
+        from fake_openai import conversation, count_tokens, request_key
 
         good, bad = [], []
         for at, row in enumerate(batch.rows):
-            line = {"id": f"{batch.ident}_{at}", "custom_id": row["custom_id"], "response": None, "error": None}
+            line = {
+                "id": f"{batch.ident}_{at}",
+                "custom_id": row["custom_id"],
+                "response": None,
+                "error": None,
+            }
             if at >= upto:
-                line["error"] = EXPIRED if status == "expired" else {"code": "batch_cancelled", "message": "cancelled"}
+                line["error"] = (
+                    EXPIRED if status == "expired" else {"code": "batch_cancelled", "message": "cancelled"}
+                )
                 bad.append(line)
+            elif (
+                sum(count_tokens(turn["content"]) for turn in conversation(APIS[batch.endpoint], row["body"]))
+                > self.server.context_tokens
+            ):
+                error = {
+                    "error": {
+                        "message": "too long",
+                        "type": "invalid_request_error",
+                        "code": "context_length_exceeded",
+                    }
+                }
+                bad.append({**line, "response": {"status_code": 400, "request_id": "x", "body": error}})
             elif batch.number in self.half_fail and at % 2:
-                error = {"error": {"message": "The server had an error", "type": "server_error", "code": None}}
+                error = {
+                    "error": {"message": "The server had an error", "type": "server_error", "code": None}
+                }
                 bad.append({**line, "response": {"status_code": 500, "request_id": "x", "body": error}})
             else:
-                body = self.server.make_reply(APIS[batch.endpoint], row["body"], request_key(row["body"]), None)
+                body = self.server.make_reply(
+                    APIS[batch.endpoint], row["body"], request_key(row["body"]), None
+                )
                 good.append({**line, "response": {"status_code": 200, "request_id": "x", "body": body}})
         return good, bad
 
     def shown(self, batch: Batch) -> dict[str, Any]:
         return {
-            "id": batch.ident, "object": "batch", "endpoint": batch.endpoint, "status": batch.status,
-            "errors": batch.errors, "input_file_id": batch.input_file, "completion_window": "24h",
-            "output_file_id": batch.output_file, "error_file_id": batch.error_file, "created_at": int(time.time()),
+            "id": batch.ident,
+            "object": "batch",
+            "endpoint": batch.endpoint,
+            "status": batch.status,
+            "errors": batch.errors,
+            "input_file_id": batch.input_file,
+            "completion_window": "24h",
+            "output_file_id": batch.output_file,
+            "error_file_id": batch.error_file,
+            "created_at": int(time.time()),
             "metadata": dict(batch.metadata),
             "request_counts": {"total": len(batch.rows), "completed": batch.done, "failed": batch.failed},
         }
@@ -211,10 +263,15 @@ class BatchDesk:
         after = request.query.get("after")
         start = 1 + next((i for i, b in enumerate(mine) if b.ident == after), -1) if after else 0
         page = mine[start : start + int(request.query.get("limit", 20))]
-        return web.json_response({
-            "object": "list", "data": [self.shown(batch) for batch in page],
-            "first_id": page[0].ident if page else None, "last_id": page[-1].ident if page else None,
-            "has_more": start + len(page) < len(mine)})
+        return web.json_response(
+            {
+                "object": "list",
+                "data": [self.shown(batch) for batch in page],
+                "first_id": page[0].ident if page else None,
+                "last_id": page[-1].ident if page else None,
+                "has_more": start + len(page) < len(mine),
+            }
+        )
 
     async def cancel(self, request: web.Request) -> web.Response:
         if bad := self.trouble(request):

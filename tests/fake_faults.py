@@ -21,7 +21,10 @@ ALL = (*TRANSPORT, "slow", *REPLIES)
 async def break_transport(server: FakeOpenAI, mode: str, request: web.Request) -> web.StreamResponse:
     """One of `TRANSPORT`: no reply of the model comes of it, and nothing is billed."""
     if mode == "429":
-        wait = {"retry-after-ms": str(int(server.retry_after * 1000)), "retry-after": str(int(server.retry_after) + 1)}
+        wait = {
+            "retry-after-ms": str(int(server.retry_after * 1000)),
+            "retry-after": str(int(server.retry_after) + 1),
+        }
         return server.error(429, "Rate limit reached", "rate_limit_exceeded", wait)
     if mode == "429_bare":
         return server.error(429, "Too many requests", None)
@@ -71,7 +74,9 @@ def shape(text: str, mode: str | None, limit: int | None, count: Callable[[str],
 
 
 def output_limit(api: str, body: Mapping[str, Any]) -> int | None:
-    names = {"responses": ("max_output_tokens",), "chat": ("max_completion_tokens", "max_tokens")}.get(api, ("max_tokens",))
+    names = {"responses": ("max_output_tokens",), "chat": ("max_completion_tokens", "max_tokens")}.get(
+        api, ("max_tokens",)
+    )
     for name in names:
         if body.get(name) is not None:
             return int(body[name])
@@ -80,21 +85,38 @@ def output_limit(api: str, body: Mapping[str, Any]) -> int | None:
 
 def envelope(api: str, model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
     """The reply in the JSON of the API."""
-    return {"responses": _responses, "chat": _chat, "completions": _completions}[api](model, made, usage, ident)
+    return {"responses": _responses, "chat": _chat, "completions": _completions}[api](
+        model, made, usage, ident
+    )
 
 
 def _responses(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
-    kind = {"type": "refusal", "refusal": made.text} if made.finish == "refusal" else {
-        "type": "output_text", "text": made.text, "annotations": []}
-    message = {"type": "message", "id": f"msg_{ident}", "role": "assistant", "status": "completed", "content": [kind]}
+    kind = (
+        {"type": "refusal", "refusal": made.text}
+        if made.finish == "refusal"
+        else {"type": "output_text", "text": made.text, "annotations": []}
+    )
+    message = {
+        "type": "message",
+        "id": f"msg_{ident}",
+        "role": "assistant",
+        "status": "completed",
+        "content": [kind],
+    }
     cut = made.finish == "length"
     return {
-        "id": f"resp_{ident}", "object": "response", "model": model, "status": "incomplete" if cut else "completed",
-        "incomplete_details": {"reason": "max_output_tokens"} if cut else None, "error": None,
+        "id": f"resp_{ident}",
+        "object": "response",
+        "model": model,
+        "status": "incomplete" if cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "error": None,
         "output": [{"type": "reasoning", "id": f"rs_{ident}", "summary": []}, message],
         "usage": {
-            "input_tokens": usage["input"], "input_tokens_details": {"cached_tokens": usage["cached"]},
-            "output_tokens": usage["output"], "output_tokens_details": {"reasoning_tokens": usage["reasoning"]},
+            "input_tokens": usage["input"],
+            "input_tokens_details": {"cached_tokens": usage["cached"]},
+            "output_tokens": usage["output"],
+            "output_tokens_details": {"reasoning_tokens": usage["reasoning"]},
             "total_tokens": usage["input"] + usage["output"],
         },
     }
@@ -102,12 +124,19 @@ def _responses(model: str, made: Made, usage: Mapping[str, int], ident: str) -> 
 
 def _chat(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
     refused = made.finish == "refusal"
-    message = {"role": "assistant", "content": None if refused else made.text, "refusal": made.text if refused else None}
+    message = {
+        "role": "assistant",
+        "content": None if refused else made.text,
+        "refusal": made.text if refused else None,
+    }
     return {
-        "id": f"chatcmpl-{ident}", "object": "chat.completion", "model": model,
+        "id": f"chatcmpl-{ident}",
+        "object": "chat.completion",
+        "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": "stop" if refused else made.finish}],
         "usage": {
-            "prompt_tokens": usage["input"], "completion_tokens": usage["output"],
+            "prompt_tokens": usage["input"],
+            "completion_tokens": usage["output"],
             "total_tokens": usage["input"] + usage["output"],
             "prompt_tokens_details": {"cached_tokens": usage["cached"]},
             "completion_tokens_details": {"reasoning_tokens": usage["reasoning"]},
@@ -118,11 +147,15 @@ def _chat(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[
 def _completions(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
     # As SGLang and vLLM answer: null where OpenAI has details.
     return {
-        "id": f"cmpl-{ident}", "object": "text_completion", "model": model,
+        "id": f"cmpl-{ident}",
+        "object": "text_completion",
+        "model": model,
         "choices": [{"index": 0, "text": made.text, "finish_reason": made.finish, "matched_stop": None}],
         "usage": {
-            "prompt_tokens": usage["input"], "completion_tokens": usage["output"],
+            "prompt_tokens": usage["input"],
+            "completion_tokens": usage["output"],
             "total_tokens": usage["input"] + usage["output"],
-            "prompt_tokens_details": None, "completion_tokens_details": None,
+            "prompt_tokens_details": None,
+            "completion_tokens_details": None,
         },
     }

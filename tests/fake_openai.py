@@ -1,11 +1,11 @@
 """A local model server that speaks the Responses, Chat Completions and Completions APIs over real HTTP.
 
-Its answers come from a function `answer(messages, params) -> str`; its faults are drawn from a seed, the request
-and how often that request has come, so that a run can be repeated. It counts what it was sent and what it answered:
-a request answered twice was paid twice.
+Its answers come from a function `answer(messages, params) -> str`; its faults are drawn from a seed, the
+request and how often that request has come, so that a run can be repeated. It counts what it was sent and
+what it answered: a request answered twice was paid twice.
 
 By hand:   python tests/fake_openai.py --port 8100 --fault-rate 0.2 --seed 7 --latency 2
-           then OPENAI_BASE_URL=http://127.0.0.1:8100/v1, and GET /stats for the counts
+then OPENAI_BASE_URL=http://127.0.0.1:8100/v1, and GET /stats for the counts
 In tests:  with FakeOpenAI(latency=0.01) as server: … server.url … server.stats()
 """
 
@@ -26,9 +26,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import fake_faults
 from aiohttp import web
+
+import fake_faults
 from fake_batches import BatchDesk
+from fake_limits import TokenBucket, duration
 
 Answer = Callable[[Sequence[Mapping[str, str]], Mapping[str, Any]], str]
 
@@ -50,7 +52,9 @@ def conversation(api: str, body: Mapping[str, Any]) -> list[dict[str, str]]:
     """The turns of a request of any of the three APIs as role and content."""
     if api == "completions":
         prompt = body.get("prompt", "")
-        return [{"role": "user", "content": prompt if isinstance(prompt, str) else " ".join(map(str, prompt))}]
+        return [
+            {"role": "user", "content": prompt if isinstance(prompt, str) else " ".join(map(str, prompt))}
+        ]
     turns = body["messages"] if api == "chat" else body["input"]
     if isinstance(turns, str):
         turns = [{"role": "user", "content": turns}]
@@ -58,50 +62,13 @@ def conversation(api: str, body: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 @dataclass
-class TokenBucket:
-    """`rate` a second on average, at most `burst` at once; the same sums that the rate-limit headers report."""
-
-    rate: float
-    burst: float
-    level: float = -1.0
-    at: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self.level = self.burst
-
-    def refill(self) -> None:
-        now = time.monotonic()
-        self.level = min(self.burst, self.level + (now - self.at) * self.rate)
-        self.at = now
-
-    def take(self, amount: float) -> bool:
-        self.refill()
-        if self.level < amount:
-            return False
-        self.level -= amount
-        return True
-
-    def wait(self, amount: float) -> float:
-        """Seconds until `amount` is there."""
-        return max(0.0, (amount - self.level) / self.rate)
-
-
-def duration(seconds: float) -> str:
-    """As the rate-limit headers write it: 20ms, 1.5s, 6m0s."""
-    if seconds < 1:
-        return f"{max(1, round(seconds * 1000))}ms"
-    if seconds < 60:
-        return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-    return f"{int(seconds // 60)}m{int(seconds % 60)}s"
-
-
-@dataclass
 class FakeOpenAI:
     """The server. As a context manager it runs in a thread of its own; `url` ends in /v1.
 
-    `fault_rate` is the share of calls that go wrong in one of `modes`; `keys` are the accepted API keys (None: any);
-    `quota` the calls that are answered before insufficient_quota; limits are enforced, and told in headers if `headers`.
-    `scripts` answers by hand: a list of modes for the next calls, before the seed is asked.
+    `fault_rate` is the share of calls that go wrong in one of `modes`; `keys` are the accepted API keys
+    (None: any); `quota` the calls that are answered before insufficient_quota; limits are enforced, and
+    told in headers if `headers`. `scripts` answers by hand: a list of modes for the next calls, before the
+    seed is asked.
     """
 
     answer: Answer = echo
@@ -174,7 +141,9 @@ class FakeOpenAI:
 
     # answering
 
-    def make_reply(self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None) -> dict[str, Any]:
+    def make_reply(
+        self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None
+    ) -> dict[str, Any]:
         """The JSON of a 200, billed."""
         turns = conversation(api, body)
         text = self.texts.get(request_hash)
@@ -187,10 +156,16 @@ class FakeOpenAI:
         prompt = "\x1e".join(turn["content"] for turn in turns)
         limit = fake_faults.output_limit(api, body)
         made = fake_faults.shape(text, mode, limit, count_tokens)
-        usage = {"input": count_tokens(prompt), "cached": self.cached_tokens(prompt), "output": made.tokens,
-                 "reasoning": made.reasoning}
+        usage = {
+            "input": count_tokens(prompt),
+            "cached": self.cached_tokens(prompt),
+            "output": made.tokens,
+            "reasoning": made.reasoning,
+        }
         self.bill(request_hash, usage)
-        return fake_faults.envelope(api, str(body.get("model", "")), made, usage, f"r{self.counts['answered']}")
+        return fake_faults.envelope(
+            api, str(body.get("model", "")), made, usage, f"r{self.counts['answered']}"
+        )
 
     def cached_tokens(self, prompt: str) -> int:
         """A prefix cache as providers keep it: from 1,024 tokens on, in steps of 128 (512 bytes here)."""
@@ -217,20 +192,33 @@ class FakeOpenAI:
                 out[f"x-ratelimit-reset-{name}"] = duration((bucket.burst - bucket.level) / bucket.rate)
         return out
 
-    def error(self, status: int, message: str, code: str | None, headers: Mapping[str, str] = {}) -> web.Response:  # noqa: B006
+    def error(
+        self, status: int, message: str, code: str | None, headers: Mapping[str, str] = {}
+    ) -> web.Response:
         self.count_status(status)
         if status == 429:
             self.counts["refused"] += 1
-        kind = {401: "invalid_request_error", 429: "rate_limit_error"}.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        return web.json_response({"error": {"message": message, "type": kind, "code": code, "param": None}},
-                                 status=status, headers=dict(headers))
+        kind = {401: "invalid_request_error", 429: "rate_limit_error"}.get(
+            status, "server_error" if status >= 500 else "invalid_request_error"
+        )
+        return web.json_response(
+            {"error": {"message": message, "type": kind, "code": code, "param": None}},
+            status=status,
+            headers=dict(headers),
+        )
 
     def over_limit(self, tokens: int) -> web.Response | None:
         for bucket, amount in ((self.bucket, 1.0), (self.token_bucket, float(tokens))):
             if bucket and not bucket.take(amount):
                 wait = bucket.wait(amount)
-                extra = {"retry-after-ms": str(int(wait * 1000) + 1), "retry-after": str(int(wait) + 1)} if self.headers else {}
-                return self.error(429, "Rate limit reached", "rate_limit_exceeded", {**self.limit_headers(), **extra})
+                extra = (
+                    {"retry-after-ms": str(int(wait * 1000) + 1), "retry-after": str(int(wait) + 1)}
+                    if self.headers
+                    else {}
+                )
+                return self.error(
+                    429, "Rate limit reached", "rate_limit_exceeded", {**self.limit_headers(), **extra}
+                )
         return None
 
     def check_key(self, request: web.Request) -> web.Response | None:
@@ -272,7 +260,9 @@ class FakeOpenAI:
         if self.record:
             self.bodies.append(body)
         if tokens > self.context_tokens:
-            return self.error(400, "This model's maximum context length is exceeded", "context_length_exceeded")
+            return self.error(
+                400, "This model's maximum context length is exceeded", "context_length_exceeded"
+            )
         if self.quota is not None and self.counts["answered"] >= self.quota:
             return self.error(429, "You exceeded your current quota", "insufficient_quota")
         if over := self.over_limit(tokens):
@@ -301,7 +291,11 @@ class FakeOpenAI:
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=2**28)
-        for path, api in (("/v1/responses", "responses"), ("/v1/chat/completions", "chat"), ("/v1/completions", "completions")):
+        for path, api in (
+            ("/v1/responses", "responses"),
+            ("/v1/chat/completions", "chat"),
+            ("/v1/completions", "completions"),
+        ):
             app.router.add_post(path, functools.partial(self.handle, api))
         app.router.add_get("/stats", self.tell_stats)
         app.router.add_get("/v1/models", self.tell_models)
@@ -310,7 +304,9 @@ class FakeOpenAI:
 
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None], host: str = "127.0.0.1") -> None:
         # handler_cancellation: a hanging handler ends when its client goes away
-        runner = web.AppRunner(self.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
+        runner = web.AppRunner(
+            self.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.2
+        )
         await runner.setup()
         site = web.TCPSite(runner, host, self.port, backlog=4096)
         await site.start()
@@ -356,7 +352,9 @@ def load_answer(spec: str) -> Answer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8100)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before a reply")
@@ -373,12 +371,24 @@ def main() -> None:
     parser.add_argument("--answer", default="", help="module:function(messages, params) -> str")
     args = parser.parse_args()
     server = FakeOpenAI(
-        answer=load_answer(args.answer) if args.answer else echo, latency=args.latency, fault_rate=args.fault_rate,
-        seed=args.seed, modes=tuple(args.modes.split(",")), requests_per_second=args.requests_per_second,
-        burst=args.burst, tokens_per_minute=args.tokens_per_minute, headers=not args.no_headers,
-        keys=tuple(args.key) if args.key else None, quota=args.quota, reply_bytes=args.reply_bytes, port=args.port)
+        answer=load_answer(args.answer) if args.answer else echo,
+        latency=args.latency,
+        fault_rate=args.fault_rate,
+        seed=args.seed,
+        modes=tuple(args.modes.split(",")),
+        requests_per_second=args.requests_per_second,
+        burst=args.burst,
+        tokens_per_minute=args.tokens_per_minute,
+        headers=not args.no_headers,
+        keys=tuple(args.key) if args.key else None,
+        quota=args.quota,
+        reply_bytes=args.reply_bytes,
+        port=args.port,
+    )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(server.serve(asyncio.Event(), lambda: print(f"serving on {server.url}", flush=True), args.host))
+        asyncio.run(
+            server.serve(asyncio.Event(), lambda: print(f"serving on {server.url}", flush=True), args.host)
+        )
 
 
 if __name__ == "__main__":

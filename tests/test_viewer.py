@@ -197,7 +197,7 @@ def test_tokens_of_the_parts_add_up_to_the_total(server):
 def test_the_stages_tell_steps_edits_reasons_and_calls(server):
     way = server.json("/api/sample/0/stages")
     assert [station["outcome"] for station in way["path"]] == ["ok"] * 6
-    assert way["path"][1]["facts"]["input_tokens"] == 5120 and way["chats"] == ["steps"]
+    assert way["path"][1]["facts"]["tokens_in"] == 5120 and way["chats"] == ["steps"]
     assert (way["steps"][1]["number"], way["steps"][1]["first"], way["steps"][1]["last"]) == ("S2"[1:], 4, 6)
     changed = [piece for part in way["parts"] if part["kind"] == "block" for piece in part["threads"][1]["rows"][0][2] if "del" in piece or "ins" in piece]
     assert changed == [{"del": "Similarly, $p = 3$"}, {"ins": "$p = 3$"}]

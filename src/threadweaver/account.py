@@ -56,15 +56,21 @@ def read(last: Path) -> Account:
     """The account of the run whose last folder is `last`; stages whose folder is gone end it."""
     found: list[StageAccount] = []
     folder: Path | None = last
-    while folder and (folder / MANIFEST).is_file():
-        settings = read_json(folder / MANIFEST)["settings"]
+    while folder and (settings := _settings(folder)) and settings["stage"] not in {item.stage for item in found}:
         found.append(StageAccount(settings["stage"], folder, settings, tuple(read_account(folder))))
         if settings["stage"] == "collect":
             break
-        previous = (folder / str(settings["input"])).resolve()
+        previous = (folder / str(settings.get("input"))).resolve()
         previous = previous.parent if previous.is_file() else previous
         folder = previous if previous != folder.resolve() else None
     return Account(tuple(reversed(found)))
+
+
+def _settings(folder: Path) -> Mapping[str, object] | None:
+    """What a finished stage was made with; None for a folder that is not ours or not done."""
+    manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
+    settings = manifest.get("settings") if isinstance(manifest, dict) else None
+    return settings if isinstance(settings, dict) and "stage" in settings else None
 
 
 def check(account: Account) -> None:

@@ -106,7 +106,7 @@ _RANGE = re.compile(rf"\bL(?:ines?)?\.?\s*(\d{{1,9}})(?:{_DASH}(?:L(?:ines?)?\.?
 _BRACKETED = re.compile(r"[(\[]\s*+(?:range\s*+:\s*+)?(?=L)([^()\[\]]*)[)\]]", re.I)
 _STEP = re.compile(r"^[\s>*\-•]*+S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
 _TAG_LINE = re.compile(r"^[\s>*\-•]*(</?(?:parallel|thread)>)(.*)$", re.I)
-_CHECK = re.compile(r"\bcheck\s*+(?:(?:is|[:=])\s*+)?(passed|failed|pass|fail)\b", re.I)
+_CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
 _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 
 
@@ -193,7 +193,8 @@ class _Reader:
             return
         check = _CHECK.search(rest)
         passed = check.group(1).lower().startswith("pass") if check else None
-        span = read_range(rest[: check.start()] if check else rest) or _union(self._thread_steps)
+        span = read_range(rest[: check.start()] if check else rest) or read_range(rest[rest.lower().rfind("range") :])
+        span = span or _union(self._thread_steps)
         self._threads.append(ThreadNote(span, tuple(self._thread_steps), passed, rest.strip(" ()[]")))
         self._thread_steps = None
 

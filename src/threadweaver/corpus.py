@@ -15,7 +15,7 @@ from pathlib import Path
 from threadweaver.dependencies import DEGENERATE_SHARE, looping
 from threadweaver.errors import UserError
 from threadweaver.markup import reserved_tag
-from threadweaver.store import Sample, read_json, read_jsonl, sample_key
+from threadweaver.store import Sample, read_json, read_jsonl, sample_key, to_json
 
 MIN_CHARS = 400
 """A shorter chain is `too_short`: two threads of it could not save the 200 characters a block has to."""
@@ -74,6 +74,8 @@ def _folder(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
     if (path / "dataset_dict.json").is_file():
         splits = read_json(path / "dataset_dict.json")["splits"]
         path = path / ("train" if "train" in splits else splits[0])
+    if (path / "collected.jsonl").is_file():  # beside the account, which is a .jsonl too
+        return _jsonl(path / "collected.jsonl")
     if (path / "state.json").is_file():
         return _arrow(path)
     files = sorted(path.rglob("*.parquet"), key=lambda file: sample_key(str(file)))
@@ -154,7 +156,7 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
     """The code of why a chain is not collected, or None."""
     if sample.correctness is False and not keep_wrong:
         return "wrong"
-    if any(_SURROGATE.search(text) for text in (sample.thinking, sample.problem, sample.output, str(sample.solution))):
+    if _SURROGATE.search(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):
         return "broken_unicode"
     if reserved_tag(sample.thinking) or any(reserved_tag(text, think=False) for text in (sample.problem, sample.output)):
         return "contains_markup"

@@ -72,8 +72,7 @@ _N_COMMANDS = frozenset(
     "nobreak nolimits nonumber normalsize not notag notin nparallel nprec nrightarrow nsim nsubseteq nsucc "
     "nsupseteq nu nwarrow".split()
 )
-# a lone surrogate (half of a truncated escape) cannot be written as UTF-8
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]|\r(?!\n)|\t(?=[a-z])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]|\r(?!\n)|\t(?=[a-z])")  # UTF-8 holds no surrogate
 # What is left of such a command when its backslash and n were read as a line break; where the rest is a word of
 # prose too ("less", "u"), only white space or an opening bracket before it tells.
 _PROSE_RESTS = frozenset({"e", "i", "u", "less", "mid", "parallel", "exists"})
@@ -82,6 +81,7 @@ _LOST_N = re.compile(
     rf"|(?<=[ $({{\[|])\n(?:{'|'.join(sorted(_PROSE_RESTS))}))(?![A-Za-z])"
 )
 _ARRAY = re.compile(r"\[\s*+[{\]]")
+_STRING_OR_BRACKET = re.compile(rf"{_STRING.pattern}|[\[\]]", re.S)
 
 
 def parse_reply(text: str, passage: str = "") -> list[Replacement]:
@@ -106,30 +106,23 @@ def parse_reply(text: str, passage: str = "") -> list[Replacement]:
 
 
 def _candidate_arrays(text: str) -> list[str]:
-    """Balanced […] of the reply that begin with an object, the longest first; an empty array counts only when
-    nothing else is there."""
+    """Balanced […] that begin with an object, the longest first; an empty one only when there is none of these."""
     found, at = [], 0
     while opening := _ARRAY.search(text, at):
         end = _array_end(text, opening.start())
         if end:
             found.append(text[opening.start() : end])
         at = end or opening.end()
-    objects = [raw for raw in found if "{" in raw]
-    return sorted(objects, key=len, reverse=True) or found[:1]
+    return sorted((raw for raw in found if "{" in raw), key=len, reverse=True) or found[:1]
 
 
 def _array_end(text: str, start: int) -> int | None:
     """Where the array that opens at `start` ends; brackets inside its strings do not count."""
-    depth, at = 0, start
-    while at < len(text):
-        char = text[at]
-        if char == '"' and (match := _STRING.match(text, at)):
-            at = match.end()
-            continue
-        depth += (char == "[") - (char == "]")
-        at += 1
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text, start):
+        depth += {"[": 1, "]": -1}.get(match.group(), 0)
         if depth == 0:
-            return at
+            return match.end()
     return None
 
 
@@ -216,9 +209,8 @@ def apply(text: str, replacements: Sequence[Replacement]) -> Applied:
             placed.append((offset, item))
     placed.sort(key=lambda pair: pair[0])
     result, edits = _substitute(text, placed)
-    together = "shrinks_thread" if len(result.strip()) < len(text) / 2 else None
-    together = "makes_tag" if markup.TAG_SHAPED.search(result) else together
-    if together:  # each alone would have passed
+    shrinks = len(result.strip()) < len(text) / 2
+    if together := "makes_tag" if markup.TAG_SHAPED.search(result) else "shrinks_thread" if shrinks else None:  # each alone would have passed
         skipped += [Skipped(item.src, item.dest, together) for _, item in placed]
         return Applied(text, (), tuple(skipped))
     result, trims = _trim(result)
@@ -359,7 +351,6 @@ class Record:
         )
         unused = tuple(Unused(**item) for item in data.pop("unused"))
         return cls(**{**data, "notes": tuple(data["notes"])}, blocks=blocks, unused=unused)
-
 
     def describe(self) -> str:
         """The record for people: what became a block, what did not and why, and every edit."""

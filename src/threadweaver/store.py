@@ -126,9 +126,11 @@ class Sample:
 
     @classmethod
     def from_row(cls, row: Mapping, position: int) -> Sample:
-        """Raises KeyError or TypeError when the row is none of ours."""
+        """Raises KeyError or TypeError when the row is none of ours, ValueError when its uuid cannot name a file."""
         known = {"uuid", "problem", "thinking", "solution", "correctness", "output"}
         match = re.search(r"-(\d+)$", row["uuid"])
+        if "/" in row["uuid"] or "\0" in row["uuid"]:
+            raise ValueError(f"the uuid {row['uuid']!r:.60} cannot name a file")
         return cls(
             index=int(match.group(1)) if match else position,
             uuid=row["uuid"],
@@ -156,6 +158,8 @@ def read_collected(path: Path) -> list[Sample]:
     for number, row, fault in read_jsonl(path):
         try:
             samples.append(Sample.from_row(row, len(samples)))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
         except (KeyError, TypeError):
             raise UserError(
                 f"{path}, line {number}: {fault or 'no collected sample (uuid, problem and thinking are needed)'}"

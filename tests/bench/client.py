@@ -58,7 +58,9 @@ async def run(settings: ClientSettings, calls: int, seconds: float | None = None
     async def worker(client: Client) -> int:
         done = 0
         for number in numbers:
-            await client.ask(settings.request([("system", "Be brief."), ("user", f"{number} {PROMPT}")]), label="bench")
+            await client.ask(
+                settings.request([("system", "Be brief."), ("user", f"{number} {PROMPT}")]), label="bench"
+            )
             done += 1
             if seconds is not None and time.monotonic() - began > seconds:
                 break
@@ -69,8 +71,12 @@ async def run(settings: ClientSettings, calls: int, seconds: float | None = None
         total = client.total()
     elapsed = time.monotonic() - began
     return {
-        "calls": sum(counts), "seconds": round(elapsed, 2), "per_second": round(sum(counts) / elapsed, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 2), "refused": total.refused, "sent": total.sent,
+        "calls": sum(counts),
+        "seconds": round(elapsed, 2),
+        "per_second": round(sum(counts) / elapsed, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+        "refused": total.refused,
+        "sent": total.sent,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
@@ -84,9 +90,17 @@ def throughput(folder: Path, workers: int, calls: int) -> None:
         figures = asyncio.run(run(settings_for(url, folder / "ledger.sqlite", workers), calls))
         served = stats(url)
     share = figures["per_second"] / (workers / 2)
-    print(json.dumps({"bench": "throughput", "in_flight": served["peak_in_flight"], **figures,
-                      "per_cpu_second": round(figures["calls"] / figures["cpu_seconds"], 1),
-                      "share_of_possible": round(share, 3)}))
+    print(
+        json.dumps(
+            {
+                "bench": "throughput",
+                "in_flight": served["peak_in_flight"],
+                **figures,
+                "per_cpu_second": round(figures["calls"] / figures["cpu_seconds"], 1),
+                "share_of_possible": round(share, 3),
+            }
+        )
+    )
 
 
 def replay(folder: Path, workers: int, calls: int) -> None:
@@ -104,12 +118,22 @@ def limited(folder: Path, seconds: float, rate: float) -> None:
                 if 10 <= second < seconds:
                     after[status] += count
         answered, refused = after[200], after[429]
-        print(json.dumps({"bench": f"limited, {name}", **figures, "used_after_10s": round(answered / (rate * (seconds - 10)), 3),
-                          "refused_after_10s": round(refused / (answered + refused), 4)}))
+        print(
+            json.dumps(
+                {
+                    "bench": f"limited, {name}",
+                    **figures,
+                    "used_after_10s": round(answered / (rate * (seconds - 10)), 3),
+                    "refused_after_10s": round(refused / (answered + refused), 4),
+                }
+            )
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", nargs="?", choices=["throughput", "limited"])
     parser.add_argument("--workers", type=int, default=1024)
     parser.add_argument("--calls", type=int, default=10_240)

@@ -157,7 +157,7 @@ class Run:
         store.write_atomic(self.folder(0) / "collected.jsonl", rows)
 
     def _steps(self, found: dict) -> None:
-        facts = {"calls": 2, "input_tokens": 5120, "output_tokens": 780, "cost": 0.0142}
+        facts = {"calls": 2, "tokens_in": 5120, "tokens_out": 780, "cost_usd": 0.0142}
         entries = []
         for index, (_, _, steps, _) in found.items():
             uuid = f"fixture-{index}"
@@ -191,7 +191,7 @@ class Run:
             answers = [(question, wanted if "Similarly" in question.passage else []) for question in asked]
             text, record = rewrite.apply_answers(trajectory, record, answers)
             changed = sum(len(thread.edits) for block in record.blocks for thread in block.threads)
-            facts = {"edits": changed, "calls": len(asked), "input_tokens": 900, "output_tokens": 40, "cost": 0.0011}
+            facts = {"edits": changed, "calls": len(asked), "tokens_in": 900, "tokens_out": 40, "cost_usd": 0.0011}
             entries.append((store.Entry(id, "ok" if changed else "unchanged", None if changed else "nothing_to_change", record.uuid, facts=facts), lineage.files(id, text, record)))
             result[id] = (text, record)
         self._write(3, {"stage": "rewrite", "input": f"../{NAME}_step2_v1", "annotator": "fixture"}, entries)

@@ -1,12 +1,12 @@
 """The one model client: Responses, Chat Completions and Completions, over the ledger.
 
-    async with Client(settings_from(args)) as client:
-        reply = await client.ask(client.settings.request([("user", "…")], effort="low"), label="step3/17")
-        client.judge(reply.key, "accepted", label="step3/17")
+async with Client(settings_from(args)) as client:
+reply = await client.ask(client.settings.request([("user", "…")], effort="low"), label="step3/17")
+client.judge(reply.key, "accepted", label="step3/17")
 
-The ledger is asked first; what it lacks is sent once however many ask, in this process or another, paced, retried,
-paid for under `max_cost` and stored before it is returned. A process has one client, and builds it late: importing
-this package loads no SDK.
+The ledger is asked first; what it lacks is sent once however many ask, in this process or another, paced,
+retried, paid for under `max_cost` and stored before it is returned. A process has one client, and builds
+it late: importing this package loads no SDK.
 """
 
 from threadweaver.client.core import Client
@@ -26,14 +26,42 @@ from threadweaver.client.errors import (
     ServerDown,
 )
 from threadweaver.client.keys import find_base_url, find_key, scrub
+from threadweaver.client.plan import Estimate, Planned
 from threadweaver.client.prices import Price, price_of
 from threadweaver.client.requests import Message, Reply, Request, Usage
 from threadweaver.client.settings import Batching, ClientSettings, Retrying, add_client_flags, settings_from
 from threadweaver.client.tally import Tally
 
 __all__ = [
-    "Authentication", "BadRequest", "Batching", "CapReached", "Client", "ClientError", "ClientSettings", "ContentFilter",
-    "ContextTooLong", "GaveUp", "Message", "NotInLedger", "Price", "QuotaExhausted", "Reply", "Request", "Retryable",
-    "Retrying", "RunError", "SampleError", "ServerDown", "Tally", "Usage", "add_client_flags", "find_base_url", "find_key",
-    "price_of", "scrub", "settings_from",
+    "Authentication",
+    "BadRequest",
+    "Batching",
+    "CapReached",
+    "Client",
+    "ClientError",
+    "ClientSettings",
+    "ContentFilter",
+    "ContextTooLong",
+    "Estimate",
+    "GaveUp",
+    "Message",
+    "NotInLedger",
+    "Planned",
+    "Price",
+    "QuotaExhausted",
+    "Reply",
+    "Request",
+    "Retryable",
+    "Retrying",
+    "RunError",
+    "SampleError",
+    "ServerDown",
+    "Tally",
+    "Usage",
+    "add_client_flags",
+    "find_base_url",
+    "find_key",
+    "price_of",
+    "scrub",
+    "settings_from",
 ]

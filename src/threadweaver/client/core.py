@@ -1,4 +1,6 @@
-"""The client: one a process, shared by all samples. Ledger first; then one call for one request, paced and retried."""
+"""The client: one a process, shared by all samples. Ledger first; then one call for one request, paced and
+retried.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from threadweaver.client import errors, prices
 from threadweaver.client.keys import find_base_url, key_for, scrub
 from threadweaver.client.pacing import Pacer
+from threadweaver.client.plan import Estimate, Planned, Planner
+from threadweaver.client.records import record_of
 from threadweaver.client.replies import Answer
 from threadweaver.client.requests import Reply, Request, reply_of
 from threadweaver.client.settings import ClientSettings
@@ -23,12 +27,14 @@ if TYPE_CHECKING:
     from threadweaver.client.batch import Batcher
     from threadweaver.client.transport import Transport
 
-POLL_SECONDS = 0.2  # between looks at what another process does; doubles to 2 s
+POLL_SECONDS = 0.1  # between looks at what others do; doubles to 1 s
 
 
 @dataclass
 class _Flight:
-    """A request under way and how many wait for it. `on_wire`: sent, so it may cost money and is not given up."""
+    """A request under way and how many wait for it. `on_wire`: sent, so it may cost money and is not given
+    up.
+    """
 
     task: asyncio.Task[Reply]
     askers: int = 0
@@ -47,33 +53,43 @@ class Client:
         self.environment = environment
         self.tallies = Tallies()
         self.pacer = Pacer(settings.workers)
-        self.price = prices.price_of(settings.model, input_price=settings.in_cost_per_million,
-                                     output_price=settings.out_cost_per_million)
+        self.price = prices.price_of(
+            settings.model,
+            input_price=settings.in_cost_per_million,
+            output_price=settings.out_cost_per_million,
+        )
         if settings.max_cost is not None and self.price is None and not settings.offline:
-            raise UserError(f"--max-cost needs prices, and {settings.model} is not in prices.json: give "
-                            "--in_cost_per_million and --out_cost_per_million")
+            raise UserError(
+                f"--max-cost needs prices, and {settings.model} is not in prices.json: give "
+                "--in_cost_per_million and --out_cost_per_million"
+            )
         self.cap = None if settings.max_cost is None else int(settings.max_cost * NANO)
         self.began = time.time()
         self._flights: dict[str, _Flight] = {}
-        self._fatal: errors.RunError | None = None
+        self.ended: errors.RunError | None = None  # why no call is sent any more
         self._gave_up_in_row = 0
         self._heard = False  # any reply of the server in this run
         self._transport: Transport | None = None
         self._making = asyncio.Lock()
+        self._planner: Planner | None = None
         self._batcher: Batcher | None = None
 
     async def __aenter__(self) -> Client:
         path = self.settings.ledger
         if self.settings.offline and path is not None:
             if not path.exists():
-                raise UserError(f"--offline needs the ledger {path}, which does not exist: give --ledger PATH or import one")
+                raise UserError(
+                    f"--offline needs the ledger {path}, which does not exist: give --ledger PATH or import one"
+                )
             self.ledger = await asyncio.to_thread(Ledger.open_for_reading, path)
         else:
             self.ledger = await asyncio.to_thread(Ledger, path)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Calls on the wire get `drain` seconds, so that what is paid is kept; then everything is written and closed."""
+        """Calls on the wire get `drain` seconds, so that what is paid is kept; then everything is written and
+        closed.
+        """
         waiting = [flight.task for flight in self._flights.values() if not flight.on_wire]
         for task in waiting:
             task.cancel()
@@ -114,8 +130,19 @@ class Client:
         self.tallies.of(label).add(reply)
         return reply
 
+    async def plan(self, request: Request, *, label: str = "") -> Planned:
+        """What `ask` would do, without doing it: the paid reply, or an estimate of what the call would cost."""
+        found = self._choose(request, await self.ledger.find(request.at(0).key))
+        if isinstance(found, Record):
+            return Planned(reply_of(found, from_ledger=True), Estimate(paid=1))
+        if self._planner is None:
+            tier = "batch" if self.settings.batch else self.settings.service_tier or "default"
+            self._planner = Planner(await self.ledger.statistics(self.settings.model), self.price, tier)
+        return Planned(None, self._planner.estimate(found, stage_of(label)))
+
     def judge(self, key: str, verdict: str, why: str = "", *, label: str = "") -> None:
-        """Records what became of a reply: "accepted", "repaired" (a repair turn mended it) or "rejected" with a code.
+        """Records what became of a reply: "accepted", "repaired" (a repair turn mended it) or "rejected" with
+        a code.
 
         A rejected reply comes back as rejected in later runs, unasked, unless `retry_failed`.
         """
@@ -143,10 +170,14 @@ class Client:
         if isinstance(found, Record):
             return reply_of(found, from_ledger=True)
         if self.settings.offline:
-            raise errors.NotInLedger(f"not in the ledger {self.ledger.path}: request {found.key[:12]} "
-                                     f"({label or 'unnamed'}, turn {found.turn}, attempt {found.attempt})")
+            raise errors.NotInLedger(
+                f"not in the ledger {self.ledger.path}: request {found.key[:12]} "
+                f"({label or 'unnamed'}, turn {found.turn}, attempt {found.attempt})"
+            )
         if self.settings.batch is not None:
-            return await self.batcher.obtain(found, label)
+            self._raise_fatal()
+            if reply := await self.batcher.obtain(found, label):
+                return reply
         return await self._obtain(flight, found, label)
 
     def _choose(self, request: Request, records: list[Record]) -> Record | Request:
@@ -168,16 +199,15 @@ class Client:
     async def _obtain(self, flight: _Flight, request: Request, label: str) -> Reply:
         """Claims, reserves, sends and retries until there is a reply or no hope."""
         tally = self.tallies.of(label)
-        retrying = self.settings.retrying
         faults = limited = 0
         claimed = False
         pause = POLL_SECONDS
         try:
             transport = await self.transport()
             while True:
-                self._raise_fatal()
                 ticket = await self.pacer.acquire(urgent=claimed)
                 try:
+                    self._raise_fatal()
                     claim = await self._claim(request, again=claimed)
                     claimed = claimed or claim.state == "mine"
                     if claim.state == "mine":
@@ -192,17 +222,21 @@ class Client:
                     tally.retried += 1
                     tally.refused += isinstance(error, errors.RateLimited)
                     self._give_up_at(error, faults, limited)
-                    pause = _backoff(retrying.first, retrying.longest, faults + limited - 1, error.retry_after)
+                    pause = self.backoff(faults + limited - 1, error.retry_after)
                 finally:
                     self.pacer.release(ticket)
                 if claim.state == "stored" and claim.record is not None:
                     return reply_of(claim.record, from_ledger=True)
-                if claim.state != "mine":
-                    self._raise_cap(request, claim)
+                if claim.state == "cap":
+                    raise self.cap_error(request)
+                if claim.state == "batch" and (
+                    reply := await self.batcher.attach(request, label, claim.batch)
+                ):
+                    return reply
                 await asyncio.sleep(pause)
-                pause = min(2.0, pause * 2) if claim.state != "mine" else pause
+                pause = min(1.0, pause * 2) if claim.state != "mine" else pause
         except errors.RunError as error:
-            self._fatal = self._fatal or error
+            self.fatal(error)
             raise
         finally:
             if claimed:
@@ -212,8 +246,15 @@ class Client:
         # At the default tier's price: a server does not always grant a cheaper one.
         return await self.ledger.claim(request.key, self.worst_case(request), self.cap, again=again)
 
-    async def _send(self, transport: Transport, flight: _Flight, request: Request, label: str, reservation: int,
-                    ticket: float) -> Reply:
+    async def _send(
+        self,
+        transport: Transport,
+        flight: _Flight,
+        request: Request,
+        label: str,
+        reservation: int,
+        ticket: float,
+    ) -> Reply:
         """One call. Stores its reply, or ends the reservation as the error says."""
         sent = time.time()
         flight.on_wire = True
@@ -228,7 +269,9 @@ class Client:
             raise
         self._heard, self._gave_up_in_row = True, 0
         self.pacer.succeeded(ticket, headers, answer.usage.input + answer.usage.output if answer.usage else 0)
-        record = self.record_of(request, label, answer, answer.tier or self.settings.service_tier or "default", sent)
+        record = self.record_of(
+            request, label, answer, answer.tier or self.settings.service_tier or "default", sent
+        )
         stored = await self.ledger.record(record, reservation)
         self.ledger.in_doubt.discard(reservation)
         return reply_of(stored, from_ledger=False)
@@ -247,18 +290,33 @@ class Client:
             return
         self._gave_up_in_row += 1
         if silent or self._gave_up_in_row >= retrying.down_after:
-            raise errors.ServerDown(f"the model server does not answer ({error}): check that it runs, and run the same "
-                                    "command again; everything paid is kept") from error
+            raise errors.ServerDown(
+                f"the model server does not answer ({error}): check that it runs, and run the same "
+                "command again; everything paid is kept"
+            ) from error
         raise errors.GaveUp(f"gave up after {faults + limited} tries: {error}", error) from error
 
-    def _raise_cap(self, request: Request, claim: Claim) -> None:
-        if claim.state == "cap":
-            raise errors.CapReached(f"this call may cost ${self.worst_case(request) / NANO:.4f}, more than is left of "
-                                    f"--max-cost {self.settings.max_cost:g}: raise it to go on")
+    def cap_error(self, request: Request) -> errors.CapReached:
+        return errors.CapReached(
+            f"this call may cost ${self.worst_case(request) / NANO:.4f}, more than is left of "
+            f"--max-cost {self.settings.max_cost:g}: raise it to go on"
+        )
 
     def _raise_fatal(self) -> None:
-        if self._fatal is not None:
-            raise self._fatal
+        if self.ended is not None:
+            raise self.ended
+
+    def fatal(self, error: errors.RunError) -> None:
+        """From now on no call is sent: every `ask` that would raises this."""
+        self.ended = self.ended or error
+
+    def backoff(self, tries: int, asked: float | None) -> float:
+        """Seconds to wait: what the server asks for and a little more, else doubling, half of it at random."""
+        if asked is not None:
+            return asked + random.uniform(0, min(1.0, 0.1 * asked + 0.01))
+        retrying = self.settings.retrying
+        whole = min(retrying.longest, retrying.first * 2 ** min(tries, 30))
+        return whole / 2 + random.uniform(0, whole / 2)
 
     # what others of this package need
 
@@ -279,6 +337,11 @@ class Client:
         return Transport(base_url, key, timeout=self.settings.timeout, connections=self.settings.workers)
 
     @property
+    def made_transport(self) -> Transport:
+        assert self._transport is not None
+        return self._transport
+
+    @property
     def batcher(self) -> Batcher:
         if self._batcher is None:
             from threadweaver.client.batch import Batcher
@@ -293,18 +356,8 @@ class Client:
         return self.price.worst_case(request, tier)
 
     def record_of(self, request: Request, label: str, answer: Answer, tier: str, sent: float) -> Record:
-        """What the ledger keeps of a reply. What is truncated, empty or refused is rejected by that alone."""
-        usage, cost = answer.usage, None
-        if self.price is not None:
-            # A server that does not count may have billed anything up to the worst case.
-            cost = self.price.cost(usage, tier) if usage else self.worst_case(request)
-        rejected = answer.status if answer.status != "ok" and request.api != "completions" else None
-        now = time.time()
-        return Record(
-            request.key, request.at(0).key, request.attempt, request.api, request.model, stage_of(label), request.turn,
-            request.canonical, answer.text, answer.status, answer.finish, usage.input if usage else 0,
-            usage.cached if usage else 0, usage.output if usage else 0, usage.reasoning if usage else 0, cost, tier,
-            sent, now, answer.extra, "rejected" if rejected else None, rejected, now if rejected else None)
+        """What the ledger keeps of a reply that was sent for at `sent` (unix time)."""
+        return record_of(self.price, request, stage_of(label), answer, tier, sent)
 
     # totals
 
@@ -326,13 +379,9 @@ class Client:
     def describe(self) -> dict[str, Any]:
         """What a manifest may say of this client: no key, no path of it."""
         settings = self.settings
-        return {"model": settings.model, "api": settings.api, "extra_body": dict(settings.extra_body),
-                "output_limit": settings.output_limit}
-
-
-def _backoff(first: float, longest: float, tries: int, asked: float | None) -> float:
-    """Seconds to wait: what the server asks for and a little more, else doubling, half of it at random."""
-    if asked is not None:
-        return asked + random.uniform(0, min(1.0, 0.1 * asked + 0.01))
-    whole = min(longest, first * 2 ** min(tries, 30))
-    return whole / 2 + random.uniform(0, whole / 2)
+        return {
+            "model": settings.model,
+            "api": settings.api,
+            "extra_body": dict(settings.extra_body),
+            "output_limit": settings.output_limit,
+        }

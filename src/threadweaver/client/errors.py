@@ -40,6 +40,7 @@ class ClientError(Exception):
     code = "client_error"
     billed = False
     headers: Mapping[str, str] = {}
+    ends_run = False
 
 
 class SampleError(ClientError):
@@ -116,6 +117,7 @@ class BadReply(Retryable):
 
 class RunError(ClientError, UserError):
     code = "run_error"
+    ends_run = True
 
 
 class Authentication(RunError):

@@ -1,4 +1,6 @@
-"""Where the API key and the endpoint come from: a file or the environment, never a flag. Nothing here prints a key."""
+"""Where the API key and the endpoint come from: a file or the environment, never a flag. Nothing here prints
+a key.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +40,23 @@ def find_key(key_path: str | None = None, environment: Mapping[str, str] | None 
         value = environment.get("OPENAI_API_KEY", "").strip()
         return Key(_checked(value, "OPENAI_API_KEY"), "OPENAI_API_KEY") if value else None
     except OSError as error:
-        raise UserError(f"the key file {path} cannot be read ({error.strerror}): mend its permissions or give "
-                        "another with --key-path") from error
+        raise UserError(
+            f"the key file {path} cannot be read ({error.strerror}): mend its permissions or give "
+            "another with --key-path"
+        ) from error
     if not text.strip():
-        raise UserError(f"the key file {path} is empty: put the API key into it, or remove it and set OPENAI_API_KEY")
+        raise UserError(
+            f"the key file {path} is empty: put the API key into it, or remove it and set OPENAI_API_KEY"
+        )
     _warn_if_open(path)
     return Key(_checked(text.strip(), str(path)), str(path))
 
 
 def _checked(value: str, source: str) -> str:
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise UserError(f"{source} does not hold one API key: it has white space or characters that no key has")
+        raise UserError(
+            f"{source} does not hold one API key: it has white space or characters that no key has"
+        )
     return value
 
 
@@ -59,14 +67,22 @@ def _warn_if_open(path: Path) -> None:
 
 
 def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None) -> str:
-    """--base-url, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI. Raises UserError for what is no URL."""
+    """--base-url, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI. Raises UserError for what is no
+    URL.
+    """
     environment = os.environ if environment is None else environment
-    url = (flag or environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE") or OPENAI_URL).strip().rstrip("/")
+    url = (
+        (flag or environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE") or OPENAI_URL)
+        .strip()
+        .rstrip("/")
+    )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"the endpoint {scrub(url)} is not a URL like http://127.0.0.1:8000/v1")
     if parts.username or parts.password:
-        raise UserError("the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead")
+        raise UserError(
+            "the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead"
+        )
     return url
 
 
@@ -77,13 +93,17 @@ def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] 
         return key
     if (urlsplit(base_url).hostname or "").endswith("openai.com"):
         path = key_path or DEFAULT_KEY_PATH
-        raise UserError(f"no API key and no endpoint: put a key into {path} or OPENAI_API_KEY (or name a server with "
-                        "OPENAI_BASE_URL), or annotate without a model: ANNOTATOR=rules")
+        raise UserError(
+            f"no API key and no endpoint: put a key into {path} or OPENAI_API_KEY (or name a server with "
+            "OPENAI_BASE_URL), or annotate without a model: ANNOTATOR=rules"
+        )
     return Key("none", "none needed")
 
 
 def scrub(text: str, key: Key | None = None) -> str:
-    """The text without the key, and without anything shaped like one (servers quote the key that they refuse)."""
+    """The text without the key, and without anything shaped like one (servers quote the key that they
+    refuse).
+    """
     if key is not None and len(key.value) >= 6:
         text = text.replace(key.value, "[key]")
     return _KEY_SHAPED.sub("[key]", text)

@@ -1,10 +1,10 @@
 """How fast to call: as fast as the server takes it, under a ceiling of calls in flight.
 
-Two limits work together. Calls in flight: starts modest, doubles every tenth of a second until the server objects
-(a refusal comes back in tens of ms, a reply in seconds: waiting for replies would double the time of a stage with
-one round of calls), then additive growth and multiplicative cuts on 5xx and time-outs. Calls a second: unlimited
-until the first 429, then what the server was seen to accept, probed upwards slowly; and bounded by what the
-x-ratelimit headers say is left and how fast it comes back.
+Two limits work together. Calls in flight: starts modest, doubles every tenth of a second until the server
+objects (a refusal comes back in tens of ms, a reply in seconds: waiting for replies would double the time
+of a stage with one round of calls), then additive growth and multiplicative cuts on 5xx and time-outs.
+Calls a second: unlimited until the first 429, then what the server was seen to accept, probed upwards
+slowly; and bounded by what the x-ratelimit headers say is left and how fast it comes back.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ START = 32  # calls in flight at first
 RAMP_SECONDS = 0.1  # between doublings
 CUT = 0.7  # calls in flight after a sign of overload
 WINDOW = 1.0  # seconds over which refusals are weighed
-PROBE = 1.008  # growth of the rate a window, near where it was last refused: under 1 % of calls pay for probing
+PROBE = (
+    1.008  # growth of the rate a window, near where it was last refused: under 1 % of calls pay for probing
+)
 CATCH_UP = 1.1  # the same far from there
 PLENTY = 1.5  # the same while headers say that more than half is left
-STEP = 0.3  # calls a second that the rate grows by at least: refusals that have nothing to do with it (1 in 40, say)
-# must not stop everything
-ROUGH = 0.2  # with more of its calls refused, a window says that the rate was too high, and not what would be right
+STEP = 0.3  # calls a second of growth at least: refusals that come at any rate (1 in 40, say) must not stop it all
+ROUGH = (
+    0.2  # a window with more of its calls refused says that the rate was too high, not what would be right
+)
 SLOWEST = 0.2  # calls a second; slower than that only a Retry-After can make it
 LONG_WAIT = 2.0  # a Retry-After above this many seconds is meant for everybody, not for one call
 
@@ -47,7 +50,9 @@ def parse_duration(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the headers say of one resource: `limit`, of which `remaining` is left and all back after `reset` s."""
+    """What the headers say of one resource: `limit`, of which `remaining` is left and all back after `reset`
+    s.
+    """
 
     limit: float
     remaining: float
@@ -61,8 +66,9 @@ class Allowance:
     def rate(self) -> float | None:
         """Units a second to go at: 8 % below what comes back when nothing is left, above it when much is.
 
-        It settles at a fifth left, which takes up bursts. The slope is small because a reply's headers are as old
-        as the reply took: with replies of 2 s and a reserve of 1 s a slope of 1 swings between full and empty.
+        It settles at a fifth left, which takes up bursts. The slope is small because a reply's headers are
+        as old as the reply took: with replies of 2 s and a reserve of 1 s a slope of 1 swings between full
+        and empty.
         """
         if self.share > 0.5 or self.reset <= 0:
             return None
@@ -195,7 +201,9 @@ class Pacer:
         self._sends = self._refusals = 0
 
     def _weigh(self, now: float) -> None:
-        """After a window, and the time that its refusals need to come back: cut to what was accepted, or probe."""
+        """After a window, and the time that its refusals need to come back: cut to what was accepted, or
+        probe.
+        """
         if self.rate is None or now < self._window_end + 1.5 * self._lag:
             return
         rate = self._window_rate
@@ -259,7 +267,11 @@ class Pacer:
     def _wake(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.001, seconds)
-        if self._timer is not None and not self._timer.cancelled() and loop.time() < self._timer.when() <= when:
+        if (
+            self._timer is not None
+            and not self._timer.cancelled()
+            and loop.time() < self._timer.when() <= when
+        ):
             return
         if self._timer is not None:
             self._timer.cancel()

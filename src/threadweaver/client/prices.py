@@ -1,4 +1,6 @@
-"""What tokens cost. Prices come from `prices.json` beside this package's parent, which users may edit, and from flags."""
+"""What tokens cost. Prices come from `prices.json` beside this package's parent, which users may edit, and
+from flags.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,11 @@ class Price:
         factor = self.factor(tier)
         if factor is None:
             return None
-        per_million = ((usage.input - usage.cached) * self.input + usage.cached * self.cached_input
-                       + usage.output * self.output)
+        per_million = (
+            (usage.input - usage.cached) * self.input
+            + usage.cached * self.cached_input
+            + usage.output * self.output
+        )
         return math.ceil(round(per_million * factor * 1000, 6))
 
     def worst_case(self, request: Request, tier: str = "default") -> int:
@@ -45,7 +50,9 @@ class Price:
         A tier without a known price is reserved for at twice the default price.
         """
         tokens = request.bytes + ENVELOPE_TOKENS + 8 * len(request.messages)
-        dollars = tokens * max(self.input, self.cached_input) + request.params["max_output_tokens"] * self.output
+        dollars = (
+            tokens * max(self.input, self.cached_input) + request.params["max_output_tokens"] * self.output
+        )
         return math.ceil(dollars * (self.factor(tier) or 2.0) * 1000)
 
 
@@ -55,33 +62,53 @@ def load(path: Path = PRICES) -> dict[str, Price]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"the prices in {path} cannot be read ({error}): mend the file") from error
-    return {model: _price(path, model, entry) for model, entry in entries.items() if not model.startswith("//")}
+    return {
+        model: _price(path, model, entry) for model, entry in entries.items() if not model.startswith("//")
+    }
 
 
 def _price(path: Path, model: str, entry: Mapping[str, object]) -> Price:
     try:
         values = [float(entry[name]) for name in KNOWN]  # type: ignore[arg-type]
-        factors = {name.removesuffix("_factor"): float(value) for name, value in entry.items()  # type: ignore[arg-type]
-                   if name.endswith("_factor")}
+        factors = {
+            name.removesuffix("_factor"): float(value)
+            for name, value in entry.items()  # type: ignore[arg-type]
+            if name.endswith("_factor")
+        }
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the price of {model} in {path} needs the numbers {', '.join(KNOWN)} ({error!r})") from error
+        raise UserError(
+            f"the price of {model} in {path} needs the numbers {', '.join(KNOWN)} ({error!r})"
+        ) from error
     if not all(math.isfinite(value) and value >= 0 for value in (*values, *factors.values())):
         raise UserError(f"the price of {model} in {path} is negative or no number")
     return Price(*values, factors)
 
 
-def price_of(model: str, *, input_price: float | None = None, output_price: float | None = None,
-             table: Mapping[str, Price] | None = None) -> Price | None:
-    """The price of a model: flags over the file. Without a known share, cached tokens cost as much as fresh ones."""
+def price_of(
+    model: str,
+    *,
+    input_price: float | None = None,
+    output_price: float | None = None,
+    table: Mapping[str, Price] | None = None,
+) -> Price | None:
+    """The price of a model: flags over the file. Without a known share, cached tokens cost as much as fresh
+    ones.
+    """
     table = load() if table is None else table
     known = table.get(model) or table.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", model))
     if input_price is None and output_price is None:
         return known
     if known is None:
         if input_price is None or output_price is None:
-            raise UserError(f"{model} is not in prices.json: give both --in_cost_per_million and --out_cost_per_million")
+            raise UserError(
+                f"{model} is not in prices.json: give both --in_cost_per_million and --out_cost_per_million"
+            )
         return Price(input_price, input_price, output_price, {"batch": 0.5})
     share = known.cached_input / known.input if known.input else 1.0
     price_in = known.input if input_price is None else input_price
-    return replace(known, input=price_in, cached_input=price_in * share,
-                   output=known.output if output_price is None else output_price)
+    return replace(
+        known,
+        input=price_in,
+        cached_input=price_in * share,
+        output=known.output if output_price is None else output_price,
+    )

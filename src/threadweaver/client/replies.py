@@ -25,13 +25,17 @@ class Answer:
 
 
 def read_answer(api: str, data: Any) -> Answer:
-    """Raises BadReply for JSON that is no reply, ServerFault and BadRequest for a Responses object that failed."""
+    """Raises BadReply for JSON that is no reply, ServerFault and BadRequest for a Responses object that
+    failed.
+    """
     if not isinstance(data, Mapping):
         raise BadReply("the server's reply is not a JSON object", billed=True)
     try:
         return {"responses": _responses, "chat": _chat, "completions": _completions}[api](data)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise BadReply(f"the server's reply has not the form of the {api} API ({error!r})", billed=True) from error
+        raise BadReply(
+            f"the server's reply has not the form of the {api} API ({error!r})", billed=True
+        ) from error
 
 
 def _responses(data: Mapping[str, Any]) -> Answer:
@@ -49,8 +53,13 @@ def _responses(data: Mapping[str, Any]) -> Answer:
     reason = (data.get("incomplete_details") or {}).get("reason") if state == "incomplete" else None
     finish = reason or ("refusal" if refusals else state)
     text = "".join(texts) or "".join(refusals)
-    return Answer(text, _status(text, finish, bool(refusals)), finish, _usage(data, "input", "output"),
-                  data.get("service_tier"))
+    return Answer(
+        text,
+        _status(text, finish, bool(refusals)),
+        finish,
+        _usage(data, "input", "output"),
+        data.get("service_tier"),
+    )
 
 
 def _raise_failed(error: Mapping[str, Any]) -> None:
@@ -67,8 +76,13 @@ def _chat(data: Mapping[str, Any]) -> Answer:
     refusal = message.get("refusal")
     text = message.get("content") or refusal or ""
     finish = choice.get("finish_reason") or "stop"
-    return Answer(text, _status(text, finish, bool(refusal)), finish, _usage(data, "prompt", "completion"),
-                  data.get("service_tier"))
+    return Answer(
+        text,
+        _status(text, finish, bool(refusal)),
+        finish,
+        _usage(data, "prompt", "completion"),
+        data.get("service_tier"),
+    )
 
 
 def _completions(data: Mapping[str, Any]) -> Answer:
@@ -76,7 +90,14 @@ def _completions(data: Mapping[str, Any]) -> Answer:
     finish = choice.get("finish_reason") or "stop"
     extra = {name: choice[name] for name in RESULTS_OF_COMPLETIONS if choice.get(name) is not None}
     status = "truncated" if finish == "length" else "ok"
-    return Answer(choice["text"], status, finish, _usage(data, "prompt", "completion"), data.get("service_tier"), extra or None)
+    return Answer(
+        choice["text"],
+        status,
+        finish,
+        _usage(data, "prompt", "completion"),
+        data.get("service_tier"),
+        extra or None,
+    )
 
 
 def _status(text: str, finish: str, refused: bool) -> str:

@@ -21,11 +21,11 @@ class Message(NamedTuple):
 class Request:
     """One call, described by what decides its reply and nothing else.
 
-    `params` uses one vocabulary for all APIs: `max_output_tokens` (demanded), `effort`, `verbosity`; any other name
-    goes to the server as it is. For `completions`, `params["prompt"]` (text or token ids) may stand in for messages.
-    Not part of it: the endpoint (the same model elsewhere is the same request: use another ledger for another model
-    of the same name), the service tier, the key, file and stage names. `attempt` tells a new try of a rejected reply
-    from the first one, and is not sent.
+    `params` uses one vocabulary for all APIs: `max_output_tokens` (demanded), `effort`, `verbosity`; any
+    other name goes to the server as it is. For `completions`, `params["prompt"]` (text or token ids) may
+    stand in for messages. Not part of it: the endpoint (the same model elsewhere is the same request: use
+    another ledger for another model of the same name), the service tier, the key, file and stage names.
+    `attempt` tells a new try of a rejected reply from the first one, and is not sent.
     """
 
     api: str
@@ -43,7 +43,10 @@ class Request:
     @property
     def described(self) -> dict[str, Any]:
         return {
-            "api": self.api, "model": self.model, "params": dict(self.params), "attempt": self.attempt,
+            "api": self.api,
+            "model": self.model,
+            "params": dict(self.params),
+            "attempt": self.attempt,
             "messages": [[message[0], message[1]] for message in self.messages],
         }
 
@@ -63,7 +66,9 @@ class Request:
 
     @functools.cached_property
     def bytes(self) -> int:
-        """UTF-8 bytes of what the model is shown; a byte-level tokenizer makes no more tokens of it than that."""
+        """UTF-8 bytes of what the model is shown; a byte-level tokenizer makes no more tokens of it than
+        that.
+        """
         prompt = self.params.get("prompt")
         extra = len(prompt.encode("utf-8", "surrogatepass")) if isinstance(prompt, str) else len(prompt or ())
         return extra + sum(len(message[1].encode("utf-8", "surrogatepass")) for message in self.messages)
@@ -95,17 +100,21 @@ class Usage:
     reasoning: int = 0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input + other.input, self.cached + other.cached, self.output + other.output,
-                     self.reasoning + other.reasoning)
+        return Usage(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+        )
 
 
 @dataclass(frozen=True)
 class Reply:
     """A reply as the model gave it. `status`: ok, truncated, empty, refused.
 
-    `verdict` and `why` are what an earlier judgement said (None: not judged yet); a reply that is not ok comes
-    rejected with its status as the reason. `cost` in USD (None: no price known). `extra` has what only a
-    Completions server says: the stop string that matched, and token ids if they were asked for.
+    `verdict` and `why` are what an earlier judgement said (None: not judged yet); a reply that is not ok
+    comes rejected with its status as the reason. `cost` in USD (None: no price known). `extra` has what
+    only a Completions server says: the stop string that matched, and token ids if they were asked for.
     """
 
     text: str
@@ -128,14 +137,31 @@ class Reply:
 def reply_of(record: Record, *, from_ledger: bool) -> Reply:
     usage = Usage(record.input, record.cached, record.output, record.reasoning)
     cost = None if record.cost is None else record.cost / 1e9
-    return Reply(record.reply, record.status, usage, cost, from_ledger,
-                 record.finish, record.key, record.attempt, record.verdict, record.why, record.extra)
+    return Reply(
+        record.reply,
+        record.status,
+        usage,
+        cost,
+        from_ledger,
+        record.finish,
+        record.key,
+        record.attempt,
+        record.verdict,
+        record.why,
+        record.extra,
+    )
 
 
 def body_of(request: Request, service_tier: str | None = None) -> dict[str, Any]:
-    """The JSON that the API wants. A parameter that is None is left out (`--extra-body '{"verbosity": null}'`)."""
+    """The JSON that the API wants. A parameter that is None is left out (`--extra-body '{"verbosity":
+    null}'`).
+    """
     rest = {name: value for name, value in request.params.items() if value is not None}
-    limit, effort, verbosity = rest.pop("max_output_tokens"), rest.pop("effort", None), rest.pop("verbosity", None)
+    limit, effort, verbosity = (
+        rest.pop("max_output_tokens"),
+        rest.pop("effort", None),
+        rest.pop("verbosity", None),
+    )
     prompt = rest.pop("prompt", None)
     messages = [{"role": message[0], "content": message[1]} for message in request.messages]
     body: dict[str, Any] = {"model": request.model}
@@ -147,9 +173,16 @@ def body_of(request: Request, service_tier: str | None = None) -> dict[str, Any]
             body["text"] = {"verbosity": verbosity}
     elif request.api == "chat":
         body |= {"messages": messages, "max_completion_tokens": limit}
-        body |= {name: value for name, value in (("reasoning_effort", effort), ("verbosity", verbosity)) if value is not None}
+        body |= {
+            name: value
+            for name, value in (("reasoning_effort", effort), ("verbosity", verbosity))
+            if value is not None
+        }
     else:
-        body |= {"prompt": prompt if prompt is not None else "".join(m[1] for m in request.messages), "max_tokens": limit}
+        body |= {
+            "prompt": prompt if prompt is not None else "".join(m[1] for m in request.messages),
+            "max_tokens": limit,
+        }
     if service_tier:
         body["service_tier"] = service_tier
     return _merged(body, rest)

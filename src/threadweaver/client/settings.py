@@ -17,14 +17,18 @@ from threadweaver.errors import UserError
 DEFAULT_MODEL = "gpt-5"
 DEFAULT_WORKERS = 128  # as in the published run
 DEFAULT_OUTPUT_LIMIT = 32_768
-DEFAULT_TIMEOUT = 900.0  # seconds; a long chain at high effort takes minutes, flex calls up to a quarter of an hour
+DEFAULT_TIMEOUT = (
+    900.0  # seconds; a long chain at high effort takes minutes, flex calls up to a quarter of an hour
+)
 DEFAULT_LEDGER = Path(__file__).parents[3] / "data" / "ledger.sqlite"
 
 
 @dataclass(frozen=True)
 class Batching:
-    """`enqueued_tokens`: how much may wait at the provider at once. `deadline`: seconds until stragglers are called
-    one by one. `quiet`: seconds without a new request after which a wave is taken for whole. `poll`: seconds."""
+    """`enqueued_tokens`: how much may wait at the provider at once. `deadline`: seconds until stragglers are
+    called one by one. `quiet`: seconds without a new request after which a wave is taken for whole.
+    `poll`: seconds.
+    """
 
     max_requests: int = 50_000
     max_bytes: int = 200_000_000
@@ -48,7 +52,9 @@ class Retrying:
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """`ledger` None: in memory. Prices in USD per million tokens; `max_cost` in USD over the life of the ledger."""
+    """`ledger` None: in memory. Prices in USD per million tokens; `max_cost` in USD over the life of the
+    ledger.
+    """
 
     model: str = DEFAULT_MODEL
     base_url: str | None = None
@@ -73,7 +79,9 @@ class ClientSettings:
         """A request to this model: `params` (effort, verbosity, max_output_tokens, …) under the extra body."""
         merged = {"max_output_tokens": self.output_limit, **params, **self.extra_body}
         kept = {name: value for name, value in merged.items() if value is not None}
-        return Request(self.api, self.model, tuple(Message(role, content) for role, content in messages), kept)
+        return Request(
+            self.api, self.model, tuple(Message(role, content) for role, content in messages), kept
+        )
 
 
 def add_client_flags(parser: argparse.ArgumentParser) -> None:
@@ -85,24 +93,73 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", *({f"--{other}"} - {f"--{name}"}), **options)
 
     add("openai_model", default=DEFAULT_MODEL, metavar="NAME", help="model to call (default: %(default)s)")
-    add("workers", type=int, default=DEFAULT_WORKERS, metavar="N", help="most calls in flight (default: %(default)s)")
+    add(
+        "workers",
+        type=int,
+        default=DEFAULT_WORKERS,
+        metavar="N",
+        help="most calls in flight (default: %(default)s)",
+    )
     add("in_cost_per_million", type=float, metavar="USD", help="price of input tokens, over prices.json")
     add("out_cost_per_million", type=float, metavar="USD", help="price of output tokens, over prices.json")
     add("use_chat_completions", action="store_true", help="Chat Completions instead of the Responses API")
     add("base-url", metavar="URL", help="endpoint (default: OPENAI_BASE_URL, OPENAI_API_BASE, else OpenAI)")
-    add("key-path", metavar="FILE", help=f"file with the API key (default: {DEFAULT_KEY_PATH}, else OPENAI_API_KEY)")
-    add("extra-body", metavar="JSON", help="further parameters of every request, as a JSON object; null leaves one out")
-    add("output-limit", type=int, default=DEFAULT_OUTPUT_LIMIT, metavar="N", help="output tokens of a reply at most (default: %(default)s)")
-    add("timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S", help="seconds for one call (default: %(default)g)")
-    add("ledger", type=Path, default=DEFAULT_LEDGER, metavar="FILE", help="where paid replies are kept (default: data/ledger.sqlite)")
+    add(
+        "key-path",
+        metavar="FILE",
+        help=f"file with the API key (default: {DEFAULT_KEY_PATH}, else OPENAI_API_KEY)",
+    )
+    add(
+        "extra-body",
+        metavar="JSON",
+        help="further parameters of every request, as a JSON object; null leaves one out",
+    )
+    add(
+        "output-limit",
+        type=int,
+        default=DEFAULT_OUTPUT_LIMIT,
+        metavar="N",
+        help="output tokens of a reply at most (default: %(default)s)",
+    )
+    add(
+        "timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        metavar="S",
+        help="seconds for one call (default: %(default)g)",
+    )
+    add(
+        "ledger",
+        type=Path,
+        default=DEFAULT_LEDGER,
+        metavar="FILE",
+        help="where paid replies are kept (default: data/ledger.sqlite)",
+    )
     add("retry-failed", action="store_true", help="ask again where an earlier run's reply was not accepted")
     add("max-cost", type=float, metavar="USD", help="never let the ledger's spending pass this")
     add("offline", action="store_true", help="answer from the ledger alone")
     add("service-tier", metavar="TIER", help="passed on and priced: flex, default, …")
     add("batch", action="store_true", help="use the Batch API: half the price, within 24 hours")
-    add("batch-deadline", type=float, metavar="HOURS", help="call what a batch has not answered by then one by one")
-    add("batch-tokens", type=int, default=Batching.enqueued_tokens, metavar="N", help="most tokens waiting in batches at once")
-    add("batch-poll", type=float, default=Batching.poll, metavar="S", help="seconds between looks at a batch (default: %(default)g)")
+    add(
+        "batch-deadline",
+        type=float,
+        metavar="HOURS",
+        help="call what a batch has not answered by then one by one",
+    )
+    add(
+        "batch-tokens",
+        type=int,
+        default=Batching.enqueued_tokens,
+        metavar="N",
+        help="most tokens waiting in batches at once",
+    )
+    add(
+        "batch-poll",
+        type=float,
+        default=Batching.poll,
+        metavar="S",
+        help="seconds between looks at a batch (default: %(default)g)",
+    )
 
 
 def settings_from(args: argparse.Namespace) -> ClientSettings:
@@ -117,15 +174,31 @@ def settings_from(args: argparse.Namespace) -> ClientSettings:
     if args.offline and args.batch:
         raise UserError("--offline sends nothing, so --batch means nothing with it: leave one out")
     deadline = None if args.batch_deadline is None else args.batch_deadline * 3600
-    batch = Batching(enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll) if args.batch else None
+    batch = (
+        Batching(enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll)
+        if args.batch
+        else None
+    )
     if not args.offline:
         find_base_url(args.base_url)
     return ClientSettings(
-        model=args.openai_model, base_url=args.base_url, api="chat" if args.use_chat_completions else "responses",
-        workers=args.workers, key_path=args.key_path, extra_body=_extra_body(args.extra_body),
-        in_cost_per_million=args.in_cost_per_million, out_cost_per_million=args.out_cost_per_million,
-        ledger=args.ledger, retry_failed=args.retry_failed, max_cost=args.max_cost, offline=args.offline,
-        service_tier=args.service_tier, timeout=args.timeout, output_limit=args.output_limit, batch=batch)
+        model=args.openai_model,
+        base_url=args.base_url,
+        api="chat" if args.use_chat_completions else "responses",
+        workers=args.workers,
+        key_path=args.key_path,
+        extra_body=_extra_body(args.extra_body),
+        in_cost_per_million=args.in_cost_per_million,
+        out_cost_per_million=args.out_cost_per_million,
+        ledger=args.ledger,
+        retry_failed=args.retry_failed,
+        max_cost=args.max_cost,
+        offline=args.offline,
+        service_tier=args.service_tier,
+        timeout=args.timeout,
+        output_limit=args.output_limit,
+        batch=batch,
+    )
 
 
 def _extra_body(text: str | None) -> Mapping[str, Any]:
@@ -134,12 +207,14 @@ def _extra_body(text: str | None) -> Mapping[str, Any]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise UserError(f"--extra-body is not JSON ({error}): give an object such as '{{\"temperature\": 0}}'") from error
+        raise UserError(
+            f"--extra-body is not JSON ({error}): give an object such as '{{\"temperature\": 0}}'"
+        ) from error
     if not isinstance(value, dict):
         raise UserError("--extra-body must be a JSON object such as '{\"temperature\": 0}'")
     reserved = {"model", "input", "messages", "service_tier", "stream"} & set(value)
     if reserved:
-        raise UserError(f"--extra-body cannot set {', '.join(sorted(reserved))}: use the flag for it, or leave it out")
+        raise UserError(
+            f"--extra-body cannot set {', '.join(sorted(reserved))}: use the flag for it, or leave it out"
+        )
     return value
-
-

@@ -10,8 +10,9 @@ from threadweaver.client.requests import Reply, Usage
 
 @dataclass
 class Tally:
-    """What one label asked for. `paid` and `cost` are of this run, `usage_before` and `cost_before` of replies that
-    were in the ledger; costs in USD, None once a reply without a known price is among them."""
+    """What one label asked for. `paid` and `cost` are of this run, `usage_before` and `cost_before` of
+    replies that were in the ledger; costs in USD, None once a reply without a known price is among them.
+    """
 
     asked: int = 0
     sent: int = 0
@@ -20,9 +21,9 @@ class Tally:
     refused: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
-    paid: Usage = Usage()
+    paid: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
-    usage_before: Usage = Usage()
+    usage_before: Usage = field(default_factory=Usage)
     cost_before: float | None = 0.0
 
     def add(self, reply: Reply) -> None:
@@ -37,15 +38,27 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
-            self.asked + other.asked, self.sent + other.sent, self.from_ledger + other.from_ledger,
-            self.retried + other.retried, self.refused + other.refused, self.failed + other.failed,
-            self.verdicts + other.verdicts, self.paid + other.paid, _plus(self.cost, other.cost),
-            self.usage_before + other.usage_before, _plus(self.cost_before, other.cost_before))
+            self.asked + other.asked,
+            self.sent + other.sent,
+            self.from_ledger + other.from_ledger,
+            self.retried + other.retried,
+            self.refused + other.refused,
+            self.failed + other.failed,
+            self.verdicts + other.verdicts,
+            self.paid + other.paid,
+            _plus(self.cost, other.cost),
+            self.usage_before + other.usage_before,
+            _plus(self.cost_before, other.cost_before),
+        )
 
     def line(self) -> str:
         """One line for people: calls, tokens, dollars."""
         parts = [f"{self.sent} calls", f"{self.from_ledger} from the ledger"]
-        parts += [f"{count} {name}" for name, count in (("retried", self.retried), ("refused", self.refused)) if count]
+        parts += [
+            f"{count} {name}"
+            for name, count in (("retried", self.retried), ("refused", self.refused))
+            if count
+        ]
         parts += [f"{count} {code}" for code, count in sorted(self.failed.items())]
         used = self.paid
         if used.input or used.output:
@@ -69,8 +82,11 @@ class Tallies:
 
     def sum(self, prefix: str = "") -> Tally:
         """Of a stage, a sample (its whole label) or, without a prefix, of everything."""
-        chosen = (tally for label, tally in self.by_label.items()
-                  if not prefix or label == prefix or label.startswith(f"{prefix}/"))
+        chosen = (
+            tally
+            for label, tally in self.by_label.items()
+            if not prefix or label == prefix or label.startswith(f"{prefix}/")
+        )
         return sum(chosen, Tally())
 
     def stages(self) -> dict[str, Tally]:

@@ -2,7 +2,7 @@
 
 `leaks(context, passages)` gives for every ordered pair of siblings the evidence that one uses what the other
 introduced; `pair_scores` sums it up; `looping` says how much of a chain only repeats itself. Linear in the
-text. `Passage`, `Context` and `Lookup` are texts read once, for callers that ask about many cuts of one chain.
+text. `Passage`, `Context` and `Lookup` are texts read once, for callers that cut one chain in many ways.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from functools import cached_property, lru_cache
 
 from threadweaver.dependencies.quantities import scan_applications, scan_equalities, scan_expressions
@@ -29,12 +28,21 @@ def _standing_alone(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z\\])\\?(?:{'|'.join(forms)}){after}")
 
 
+_SCANNERS = {
+    "value": scan_equalities,
+    "relation": scan_equalities,
+    "application": scan_applications,
+    "expression": scan_expressions,
+}
+
+
 class Lookup:
     """A chain's text, searched for names; what was found once is remembered."""
 
     def __init__(self, text: str):
         self.text = text
         self._first: dict[Key, int] = {}
+        self._scanned: dict[str, dict[str, int]] = {}
 
     def first(self, key: Key, raw: str) -> int:
         """Offset of the first occurrence of a name or a word; the text's length where there is none."""
@@ -47,18 +55,17 @@ class Lookup:
             elif kind == "word":
                 at = self._lower.find(name)
             else:
-                at = self._named[kind].get(name, -1)
+                at = self._named(kind).get(name, -1)
             self._first[key] = at if at >= 0 else len(self.text)
         return self._first[key]
 
-    @cached_property
-    def _named(self) -> defaultdict[str, dict[str, int]]:
-        """Values, relations, applications and compound expressions, each name with its first offset."""
-        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for scanner in (scan_equalities, scan_applications, scan_expressions):
-            for find in scanner(self.text):
-                found[find.kind].setdefault(find.name, find.offset)
-        return found
+    def _named(self, kind: str) -> dict[str, int]:
+        """Values, relations, applications or compound expressions, each name with its first offset."""
+        if kind not in self._scanned:
+            self._scanned[kind] = {}
+            for find in _SCANNERS[kind](self.text):
+                self._scanned.setdefault(find.kind, {}).setdefault(find.name, find.offset)
+        return self._scanned[kind]
 
     @cached_property
     def _lower(self) -> str:

@@ -15,7 +15,7 @@ class Role(IntEnum):
 
 
 class Find(NamedTuple):
-    """`kind` is symbol, number, value, relation, application, expression or label; `raw` is the text's form."""
+    """`kind` is symbol, number, value, relation, application, expression or label; `raw` its written form."""
 
     kind: str
     name: str

@@ -18,7 +18,7 @@ CERTAIN = 0.7
 """From this score on a leak is taken for certain: the two passages are not independent."""
 
 SUBSTANCE = frozenset({"symbol", "number", "value", "application", "relation", "expression", "label"})
-"""Evidence that one passage holds mathematics of the other; other kinds are wording, which a rewriting can mend."""
+"""Evidence that a passage holds mathematics of the other; other kinds are wording, which rewriting can mend."""
 
 _NEGLIGIBLE = 0.05
 # A later sibling cannot have served an earlier one when the chain was written; what they share is a name.

@@ -41,7 +41,7 @@ def _stem(word: str) -> str:
 def shared_nouns(
     context: Context, passages: Sequence[Passage], target: int
 ) -> Iterator[tuple[int, str, int, int, float]]:
-    """(source, stem, defined at, used at, score) of what the target takes as known and a sibling brought in."""
+    """(source, stem, defined at, used at, score) of what the target takes as known from a sibling."""
     passage = passages[target].text
     small = passage.lower()
     seen: set[str] = set()

@@ -1,24 +1,37 @@
 """The ledger: every request with its reply and its cost. What was paid is never paid again.
 
-One SQLite file (WAL) that several processes may share. A reply is on the disk before it is used; the same request
-asked twice at once is sent once; money is reserved before a call and settled after. Replays read it, batch mode
-fills it another way, and `transfer` takes it elsewhere as JSONL.
+One SQLite file (WAL) that several processes may share. A reply is on the disk before it is used; the same
+request asked twice at once is sent once; money is reserved before a call and settled after. Replays read
+it, batch mode fills it another way, and `transfer` takes it elsewhere as JSONL.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.ledger import calls, money, owners, schema, statistics
+from threadweaver.ledger import batches, calls, money, owners, schema, statistics
+from threadweaver.ledger.batches import BatchEntry, BatchRow
 from threadweaver.ledger.calls import Claim, Ended, Verdict, Wish
 from threadweaver.ledger.records import Record, Texts, canonical, key_of, request_key
 from threadweaver.ledger.thread import CHANGE, DatabaseThread, Kind, LedgerFull
 
-__all__ = ["NANO", "Claim", "Ledger", "LedgerFull", "Record", "Spending", "canonical", "key_of", "request_key"]
+__all__ = [
+    "NANO",
+    "BatchEntry",
+    "BatchRow",
+    "Claim",
+    "Ledger",
+    "LedgerFull",
+    "Record",
+    "Spending",
+    "canonical",
+    "key_of",
+    "request_key",
+]
 
 NANO = 10**9  # nano-dollars in a dollar
 VERDICTS = ("accepted", "repaired", "rejected")
@@ -44,7 +57,9 @@ class Ledger:
         self.in_doubt: set[int] = set()  # reservations whose calls are on the wire
         self._texts = Texts()
         # Replies first, questions last: what a transaction brings, the same transaction can answer from.
-        self._record = Kind(0, lambda db, replies: calls.record(db, replies, self._texts), committed=self._texts.keep)
+        self._record = Kind(
+            0, lambda db, replies: calls.record(db, replies, self._texts), committed=self._texts.keep
+        )
         self._release = Kind(1, calls.release)
         self._judge = Kind(2, calls.judge)
         self._find = Kind(20, calls.find, write=False)
@@ -81,18 +96,22 @@ class Ledger:
         return await self.thread.do(self._find, bytes.fromhex(base))
 
     async def claim(self, key: str, amount: int, cap: int | None, *, again: bool = False) -> Claim:
-        """Asks for the right to send a request that may cost `amount` nano-dollars; of several askers one gets it.
+        """Asks for the right to send a request that may cost `amount` nano-dollars; of several askers one
+        gets it.
 
         `again`: the request is claimed already, and needs money for another try.
         """
         return await self.thread.do(self._claim, Wish(bytes.fromhex(key), self.owner, amount, cap, again))
 
     async def record(self, record: Record, reservation: int) -> Record:
-        """Stores a reply, settles its reservation and ends its claim. Returns what is stored: the first reply wins."""
+        """Stores a reply, settles its reservation and ends its claim. Returns what is stored: the first reply
+        wins.
+        """
         return await self.thread.do(self._record, (record, reservation))
 
     async def release(self, reservation: int, *, key: str | None, billed: bool) -> None:
-        """Ends a reservation (0: none) without a reply; `billed`: it may have cost money, and goes on counting as spent.
+        """Ends a reservation (0: none) without a reply; `billed`: it may have cost money, and goes on
+        counting as spent.
 
         With `key`, the claim ends too, and whoever asks next may send.
         """
@@ -105,6 +124,27 @@ class Ledger:
             raise ValueError(f"verdict {verdict!r} is none of {', '.join(VERDICTS)}")
         if not self.read_only:
             self.thread.send(self._judge, Verdict(bytes.fromhex(key), verdict, why or None))
+
+    # batches
+
+    async def open_batch(self, entry: BatchEntry, rows: Sequence[BatchRow], cap: int | None) -> list[Claim]:
+        """Takes rows into a new batch, each as `claim` would; those that are `mine` are in it."""
+        return await self.thread.run(lambda db: batches.open_batch(db, self.owner, entry, rows, cap, Texts()))
+
+    async def batches(self) -> list[BatchEntry]:
+        return await self.thread.run(lambda db: batches.batches(db, self.owner), write=False)
+
+    async def batch_started(self, local: str, remote: str) -> None:
+        await self.thread.run(lambda db: batches.started(db, local, remote))
+
+    async def batch_requests(self, local: str) -> Mapping[str, tuple[str, str]]:
+        return await self.thread.run(lambda db: batches.requests_of(db, local), write=False)
+
+    async def collect(self, local: str, replies: Sequence[Record], *, billed: bool = False) -> list[Record]:
+        """Stores what a batch answered and removes it; `billed`: the rest may still cost money."""
+        return await self.thread.run(
+            lambda db: batches.collect(db, local, replies, billed=billed, texts=Texts())
+        )
 
     # the whole
 

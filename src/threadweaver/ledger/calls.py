@@ -1,4 +1,6 @@
-"""What the calls of one transaction do to the ledger: find, claim, record, release, judge; each for many at once."""
+"""What the calls of one transaction do to the ledger: find, claim, record, release, judge; each for many at
+once.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from threadweaver.ledger.records import COLUMNS, Record, Texts, insert, read
 
 @dataclass(frozen=True)
 class Claim:
-    """What became of a claim: `mine` (send it, `reservation` holds its worst case), `stored` (`record` is the reply),
-    `theirs` (another process is at it), `batch` (it is in the running batch `batch`), `wait` or `cap` (no money)."""
+    """What became of a claim: `mine` (send it, `reservation` holds its worst case), `stored` (`record` is the
+    reply), `theirs` (another process is at it), `batch` (it is in the running batch `batch`), `wait` or
+    `cap` (no money).
+    """
 
     state: str
     reservation: int = 0
@@ -25,7 +29,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Wish:
-    """Asks to send `key`, which may cost `amount`; `again`: it is claimed already and needs money for another try."""
+    """Asks to send `key`, which may cost `amount`; `again`: it is claimed already and needs money for another
+    try.
+    """
 
     key: bytes
     owner: str
@@ -36,7 +42,9 @@ class Wish:
 
 @dataclass(frozen=True)
 class Ended:
-    """A reservation that ended without a reply; `key`: the claim ends with it. `billed`: it may have cost money."""
+    """A reservation that ended without a reply; `key`: the claim ends with it. `billed`: it may have cost
+    money.
+    """
 
     reservation: int
     key: bytes | None
@@ -90,14 +98,22 @@ def _held_by_other(db: sqlite3.Connection, holder: str | None, owner: str) -> bo
 
 
 def record(db: sqlite3.Connection, replies: Sequence[tuple[Record, int]], texts: Texts) -> list[Record]:
-    """Stores replies, settles their reservations and ends their claims. Returns what is stored: the first reply wins."""
+    """Stores replies, settles their reservations and ends their claims. Returns what is stored: the first
+    reply wins.
+    """
     keys = [bytes.fromhex(reply.key) for reply, _ in replies]
-    money.settle(db, [reservation for _, reservation in replies if reservation], sum(reply.cost or 0 for reply, _ in replies))
+    money.settle(
+        db,
+        [reservation for _, reservation in replies if reservation],
+        sum(reply.cost or 0 for reply, _ in replies),
+    )
     select_in(db, "DELETE FROM claims WHERE key", keys)
     new = insert(db, [reply for reply, _ in replies], texts)
     late = [key for key in keys if key not in new]
     first = {row[0]: read(db, row) for row in select_in(db, f"SELECT {COLUMNS} FROM replies WHERE key", late)}
-    return [first.get(key) or replace(reply, request="") for key, (reply, _) in zip(keys, replies, strict=True)]
+    return [
+        first.get(key) or replace(reply, request="") for key, (reply, _) in zip(keys, replies, strict=True)
+    ]
 
 
 def release(db: sqlite3.Connection, ended: Sequence[Ended]) -> list[None]:
@@ -115,6 +131,9 @@ def judge(db: sqlite3.Connection, verdicts: Sequence[Verdict]) -> list[None]:
     now = time.time()
     last = {verdict.key: (verdict.key, verdict.verdict, verdict.why, now) for verdict in verdicts}
     write_rows(
-        db, "UPDATE replies SET verdict = v.column2, why = v.column3, judged = v.column4 FROM (", list(last.values()),
-        ") AS v WHERE replies.key = v.column1 AND (replies.verdict IS NOT v.column2 OR replies.why IS NOT v.column3)")
+        db,
+        "UPDATE replies SET verdict = v.column2, why = v.column3, judged = v.column4 FROM (",
+        list(last.values()),
+        ") AS v WHERE replies.key = v.column1 AND (replies.verdict IS NOT v.column2 OR replies.why IS NOT v.column3)",
+    )
     return [None] * len(verdicts)

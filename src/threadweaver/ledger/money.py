@@ -24,8 +24,9 @@ def totals(db: sqlite3.Connection) -> tuple[int, int]:
 
 def uncertain(db: sqlite3.Connection) -> int:
     """What killed processes and calls without a known end may have cost, at worst."""
-    rows = db.execute("SELECT owner, state, sum(amount) FROM reservations WHERE state != ? GROUP BY owner, state",
-                      (BATCH,)).fetchall()
+    rows = db.execute(
+        "SELECT owner, state, sum(amount) FROM reservations WHERE state != ? GROUP BY owner, state", (BATCH,)
+    ).fetchall()
     return sum(amount for owner, state, amount in rows if state == UNCERTAIN or not owners.alive(db, owner))
 
 
@@ -54,19 +55,27 @@ class Purse:
     def _coming_back(self) -> int:
         """What living processes have under way: if all of it were settled at nothing, so much would be free."""
         if self.may_come_back is None:
-            rows = self.db.execute("SELECT owner, sum(amount) FROM reservations WHERE state = ? GROUP BY owner", (OPEN,))
-            self.may_come_back = sum(amount for owner, amount in rows.fetchall() if owners.alive(self.db, owner))
+            rows = self.db.execute(
+                "SELECT owner, sum(amount) FROM reservations WHERE state = ? GROUP BY owner", (OPEN,)
+            )
+            self.may_come_back = sum(
+                amount for owner, amount in rows.fetchall() if owners.alive(self.db, owner)
+            )
         return self.may_come_back + self.added
 
     def write(self) -> None:
         write_rows(self.db, "INSERT INTO reservations", self.rows)
-        self.db.execute("UPDATE totals SET reserved = reserved + ?, last_reservation = last_reservation + ?",
-                        (self.added, len(self.rows)))
+        self.db.execute(
+            "UPDATE totals SET reserved = reserved + ?, last_reservation = last_reservation + ?",
+            (self.added, len(self.rows)),
+        )
 
 
 def settle(db: sqlite3.Connection, reservations: Sequence[int], cost: int) -> None:
     """Puts what calls really cost in place of what was reserved for them."""
-    freed = sum(row[0] or 0 for row in select_in(db, "SELECT sum(amount) FROM reservations WHERE id", reservations))
+    freed = sum(
+        row[0] or 0 for row in select_in(db, "SELECT sum(amount) FROM reservations WHERE id", reservations)
+    )
     select_in(db, "DELETE FROM reservations WHERE id", reservations)
     db.execute("UPDATE totals SET reserved = reserved - ?, spent = spent + ?", (freed, cost))
 
@@ -77,7 +86,9 @@ def keep_uncertain(db: sqlite3.Connection, reservations: Sequence[int]) -> None:
 
 
 def close_open(db: sqlite3.Connection, owner: str, in_doubt: Collection[int]) -> None:
-    """At the orderly end of a process: what was never sent is free again, what was on the wire stays uncertain."""
+    """At the orderly end of a process: what was never sent is free again, what was on the wire stays
+    uncertain.
+    """
     rows = db.execute("SELECT id FROM reservations WHERE owner = ? AND state = ?", (owner, OPEN)).fetchall()
     keep_uncertain(db, [number for (number,) in rows if number in in_doubt])
     settle(db, [number for (number,) in rows if number not in in_doubt], 0)

@@ -10,8 +10,12 @@ import time
 import uuid
 from pathlib import Path
 
-SILENT_SECONDS = 120.0  # a process of another machine that has not been heard of for so long is taken for dead
-_ours: set[str] = set()  # owners of this process that are open: its pid alone does not tell them from closed ones
+SILENT_SECONDS = (
+    120.0  # a process of another machine that has not been heard of for so long is taken for dead
+)
+_ours: set[str] = (
+    set()
+)  # owners of this process that are open: its pid alone does not tell them from closed ones
 
 
 def host() -> str:
@@ -23,7 +27,9 @@ def host() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process began, in ticks since boot, so that a pid given out again is not taken for its predecessor."""
+    """When a process began, in ticks since boot, so that a pid given out again is not taken for its
+    predecessor.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -35,8 +41,10 @@ def register(db: sqlite3.Connection) -> str:
     """Enters this process as an owner and forgets the claims of dead ones."""
     owner = uuid.uuid4().hex
     _ours.add(owner)
-    db.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?)",
-               (owner, host(), os.getpid(), started(os.getpid()), time.time()))
+    db.execute(
+        "INSERT INTO owners VALUES (?, ?, ?, ?, ?)",
+        (owner, host(), os.getpid(), started(os.getpid()), time.time()),
+    )
     for (other,) in db.execute("SELECT owner FROM owners").fetchall():
         if not alive(db, other):
             db.execute("DELETE FROM claims WHERE owner = ?", (other,))

@@ -16,8 +16,12 @@ LONG = 1024  # bytes from which a message is stored once and referred to
 
 
 def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted, compact, pure ASCII (so that lone surrogates have one too), 1.0 as 1."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    """The one JSON text of a value: sorted, compact, pure ASCII (so that lone surrogates have one too), 1.0
+    as 1.
+    """
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -42,10 +46,12 @@ def key_of(text: str) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """A reply with its request and what it cost. `cost` is in nano-dollars (None: no price known), times are unix.
+    """A reply with its request and what it cost. `cost` is in nano-dollars (None: no price known), times are
+    unix.
 
-    `base` is the key of the same request at attempt 0. `status` is ok, truncated, empty or refused; `verdict`
-    (accepted, repaired, rejected) is what became of it, `why` a code. `tier` is default, flex, batch or the like.
+    `base` is the key of the same request at attempt 0. `status` is ok, truncated, empty or refused;
+    `verdict` (accepted, repaired, rejected) is what became of it, `why` a code. `tier` is default, flex,
+    batch or the like.
     """
 
     key: str
@@ -74,12 +80,16 @@ class Record:
     imported: bool = False
 
 
-COLUMNS = ("key, base, attempt, api, model, stage, turn, request, reply, status, finish, input, cached, output, "
-           "reasoning, cost, tier, sent, done, extra, verdict, why, judged, imported")
+COLUMNS = (
+    "key, base, attempt, api, model, stage, turn, request, reply, status, finish, input, cached, output, "
+    "reasoning, cost, tier, sent, done, extra, verdict, why, judged, imported"
+)
 
 
 def pack(text: str) -> bytes:
-    """UTF-8, compressed where that pays; the first byte says which. Level 1: level 6 takes 3 times as long for 7 %."""
+    """UTF-8, compressed where that pays; the first byte says which. Level 1: level 6 takes 3 times as long
+    for 7 %.
+    """
     raw = text.encode("utf-8", "surrogatepass")
     small = zlib.compress(raw, 1) if len(raw) >= LONG else raw
     return b"z" + small if len(small) < len(raw) else b"-" + raw
@@ -98,7 +108,9 @@ class Texts:
     fresh: set[bytes] = field(default_factory=set)
 
     def store(self, text: str, new: dict[bytes, bytes]) -> tuple[bytes, int]:
-        """The canonical request as it is stored, and the bytes of its messages; texts to insert go into `new`."""
+        """The canonical request as it is stored, and the bytes of its messages; texts to insert go into
+        `new`.
+        """
         request = json.loads(text)
         size = 0
         for message in request["messages"]:
@@ -128,7 +140,9 @@ def load_request(db: sqlite3.Connection, blob: bytes) -> str:
     request = json.loads(unpack(blob))
     for message in request["messages"]:
         if isinstance(message[1], dict):
-            row = db.execute("SELECT body FROM texts WHERE sha256 = ?", (bytes.fromhex(message[1]["sha256"]),)).fetchone()
+            row = db.execute(
+                "SELECT body FROM texts WHERE sha256 = ?", (bytes.fromhex(message[1]["sha256"]),)
+            ).fetchone()
             message[1] = unpack(row[0])
     return canonical(request)
 
@@ -138,8 +152,11 @@ def insert(db: sqlite3.Connection, records: Sequence[Record], texts: Texts) -> s
     keys = [bytes.fromhex(record.key) for record in records]
     there = {row[0] for row in select_in(db, "SELECT key FROM replies WHERE key", keys)}
     new_texts: dict[bytes, bytes] = {}
-    rows = {key: _row(key, record, *texts.store(record.request, new_texts))
-            for key, record in zip(keys, records, strict=True) if key not in there}
+    rows = {
+        key: _row(key, record, *texts.store(record.request, new_texts))
+        for key, record in zip(keys, records, strict=True)
+        if key not in there
+    }
     texts.insert(db, new_texts)
     write_rows(db, f"INSERT INTO replies ({COLUMNS}, request_bytes, reply_bytes)", list(rows.values()))
     return set(rows)
@@ -148,10 +165,33 @@ def insert(db: sqlite3.Connection, records: Sequence[Record], texts: Texts) -> s
 def _row(key: bytes, record: Record, request: bytes, size: int) -> tuple[Any, ...]:
     extra = None if record.extra is None else canonical(record.extra)
     return (
-        key, bytes.fromhex(record.base), record.attempt, record.api, record.model, record.stage, record.turn, request,
-        pack(record.reply), record.status, record.finish, record.input, record.cached, record.output,
-        record.reasoning, record.cost, record.tier, record.sent, record.done, extra, record.verdict, record.why,
-        record.judged, int(record.imported), size, len(record.reply.encode("utf-8", "surrogatepass")))
+        key,
+        bytes.fromhex(record.base),
+        record.attempt,
+        record.api,
+        record.model,
+        record.stage,
+        record.turn,
+        request,
+        pack(record.reply),
+        record.status,
+        record.finish,
+        record.input,
+        record.cached,
+        record.output,
+        record.reasoning,
+        record.cost,
+        record.tier,
+        record.sent,
+        record.done,
+        extra,
+        record.verdict,
+        record.why,
+        record.judged,
+        int(record.imported),
+        size,
+        len(record.reply.encode("utf-8", "surrogatepass")),
+    )
 
 
 def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = False) -> Record:
@@ -159,6 +199,28 @@ def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = F
     key, base, attempt, api, model, stage, turn, request, reply, status, finish, *usage = row
     n_in, cached, n_out, reasoning, cost, tier, sent, done, extra, verdict, why, judged, imported = usage
     return Record(
-        key.hex(), base.hex(), attempt, api, model, stage, turn, load_request(db, request) if with_request else "",
-        unpack(reply), status, finish, n_in, cached, n_out, reasoning, cost, tier, sent, done,
-        json.loads(extra) if extra else None, verdict, why, judged, bool(imported))
+        key.hex(),
+        base.hex(),
+        attempt,
+        api,
+        model,
+        stage,
+        turn,
+        load_request(db, request) if with_request else "",
+        unpack(reply),
+        status,
+        finish,
+        n_in,
+        cached,
+        n_out,
+        reasoning,
+        cost,
+        tier,
+        sent,
+        done,
+        json.loads(extra) if extra else None,
+        verdict,
+        why,
+        judged,
+        bool(imported),
+    )

@@ -33,7 +33,7 @@ CREATE TABLE reservations (id INTEGER PRIMARY KEY, key BLOB NOT NULL, owner TEXT
 CREATE TABLE totals (spent INTEGER NOT NULL, reserved INTEGER NOT NULL, last_reservation INTEGER NOT NULL);
 INSERT INTO totals VALUES (0, 0, 0);
 CREATE TABLE batches (id TEXT PRIMARY KEY, remote TEXT, base_url TEXT NOT NULL, endpoint TEXT NOT NULL,
-    state TEXT NOT NULL, file TEXT, rows INTEGER NOT NULL, tokens INTEGER NOT NULL, created REAL NOT NULL, note TEXT);
+    state TEXT NOT NULL, owner TEXT NOT NULL, rows INTEGER NOT NULL, tokens INTEGER NOT NULL, created REAL NOT NULL);
 CREATE TABLE batch_rows (key BLOB PRIMARY KEY, batch TEXT NOT NULL, reservation INTEGER NOT NULL, request BLOB NOT NULL,
     stage TEXT NOT NULL, turn INTEGER NOT NULL);
 CREATE INDEX batch_rows_batch ON batch_rows (batch);
@@ -43,8 +43,8 @@ CREATE INDEX batch_rows_batch ON batch_rows (batch);
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     """Opens the file, makes it if it is missing, and checks that it is ours. Raises UserError.
 
-    synchronous=FULL: a commit is on the disk when it returns, so a reply that was returned survives a power cut
-    too; a group commit of ten replies costs 0.6 ms on a plain SSD.
+    synchronous=FULL: a commit is on the disk when it returns, so a reply that was returned survives a
+    power cut too; a group commit of ten replies costs 0.6 ms on a plain SSD.
     """
     if path != ":memory:" and not read_only:
         _make_folder(Path(path))
@@ -65,8 +65,10 @@ def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"the ledger's folder {path.parent} cannot be made ({error.strerror}): "
-                        "give another with --ledger PATH") from error
+        raise UserError(
+            f"the ledger's folder {path.parent} cannot be made ({error.strerror}): "
+            "give another with --ledger PATH"
+        ) from error
 
 
 def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
@@ -89,8 +91,10 @@ def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise UserError(f"{path} is a database, but not a ledger: give another path with --ledger")
     if version != VERSION:
-        raise UserError(f"the ledger {path} has format {version}, this program reads {VERSION}: "
-                        "export it with the version that made it and import it here")
+        raise UserError(
+            f"the ledger {path} has format {version}, this program reads {VERSION}: "
+            "export it with the version that made it and import it here"
+        )
 
 
 def _quoted(path: str) -> str:
@@ -108,8 +112,10 @@ def _why(path: str, error: sqlite3.Error) -> str:
 
 def full_message(path: str) -> str:
     where = Path(path).parent if path != ":memory:" else "memory"
-    return (f"no room left for the ledger {path}: make space in {where} and run the same command again; "
-            "every reply that was received is kept")
+    return (
+        f"no room left for the ledger {path}: make space in {where} and run the same command again; "
+        "every reply that was received is kept"
+    )
 
 
 def writable(path: str) -> bool:

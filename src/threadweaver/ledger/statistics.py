@@ -27,11 +27,14 @@ def ratios(db: sqlite3.Connection, model: str | None) -> list[Ratio]:
     rows = db.execute(
         "SELECT stage, turn, model, count(*), sum(request_bytes), sum(reply_bytes), sum(input), sum(cached), sum(output), "
         "sum(reasoning) FROM replies WHERE ?1 IS NULL OR model = ?1 GROUP BY stage, turn, model ORDER BY stage, turn, model",
-        (model,)).fetchall()
+        (model,),
+    ).fetchall()
     return [Ratio(*row) for row in rows]
 
 
 def verdicts(db: sqlite3.Connection) -> Mapping[tuple[str, str, str], int]:
-    rows = db.execute("SELECT stage, coalesce(verdict, ''), coalesce(why, ''), count(*) FROM replies "
-                      "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3").fetchall()
+    rows = db.execute(
+        "SELECT stage, coalesce(verdict, ''), coalesce(why, ''), count(*) FROM replies "
+        "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    ).fetchall()
     return {(stage, verdict, why): count for stage, verdict, why, count in rows}

@@ -50,6 +50,7 @@ LOOK = Kind(11, _run_operations, write=False)
 
 GROUP = 512  # operations in one transaction at most: a commit stays well under 100 ms
 SPARE_BYTES = 8 * 2**20  # given back when the disk is full: room for a thousand replies in flight
+STUCK_SECONDS = 0.2  # between tries to write onto a full disk
 BUSY_NOTICE = 10.0  # seconds of waiting for another process's transaction before it is said
 
 
@@ -84,6 +85,8 @@ class DatabaseThread:
         self.lost = 0
         self._closing: float | None = None
         self._ended = False
+        self._told = False
+        self._stuck: list[_Job] = []  # writes that wait for room on the disk
         self._opened: Future[None] = Future()
         self._next_beat = time.monotonic() + self.beat_seconds
         self._spare = Path(f"{self.path}.spare") if self._on_disk else None
@@ -152,52 +155,55 @@ class DatabaseThread:
 
     def _turn(self) -> bool:
         """Takes what waits, runs it in one transaction, answers. False: closed and nothing left."""
-        jobs: list[_Job] = []
-        go_on = True
-        with contextlib.suppress(queue.Empty):
-            wait = max(0.0, self._next_beat - time.monotonic())
-            job = self._jobs.get(timeout=wait)
-            while True:
-                if job is None:
-                    go_on = False
-                else:
-                    jobs.append(job)
-                if len(jobs) >= GROUP or not go_on:
-                    break
-                job = self._jobs.get_nowait()
+        jobs = self._take()
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self.beat_seconds
             if not self.read_only and not self.full:
                 self._keep_spare()
                 jobs.append(_Job(CHANGE, self.beat, None, Future()))
         if self.full:
-            jobs = self._refuse_calls(jobs)
+            jobs = self._while_full(jobs)
         if jobs:
-            self._commit(jobs)
-            _answer(jobs)
-        return go_on
+            self._stuck = self._commit(jobs)
+            _answer([job for job in jobs if job not in self._stuck])
+        return self._closing is None or not self._jobs.empty() or bool(self._stuck)
 
-    def _commit(self, jobs: list[_Job]) -> None:
-        """Runs the jobs until they are committed, however long the disk is full; then their results stand."""
-        write = any(job.kind.write for job in jobs)
+    def _take(self) -> list[_Job]:
+        """What waits, at most a group of it; waits itself until there is something, or a beat is due."""
+        jobs: list[_Job] = []
+        wait = STUCK_SECONDS if self._stuck else max(0.0, self._next_beat - time.monotonic())
+        with contextlib.suppress(queue.Empty):
+            job = self._jobs.get(timeout=wait)
+            while True:
+                if job is not None:  # None only wakes: the ledger is being closed
+                    jobs.append(job)
+                if len(jobs) >= GROUP:
+                    break
+                job = self._jobs.get_nowait()
+        return jobs
+
+    def _commit(self, jobs: list[_Job]) -> list[_Job]:
+        """Runs jobs until they are committed or have failed. Returns those that wait for room on the disk."""
         waited_since = time.monotonic()
         while True:
             pending = [job for job in jobs if job.error is None]
             try:
-                self._transaction(pending, write)
-                return
+                self._transaction(pending)
+                return []
             except sqlite3.Error as error:
                 name = getattr(error, "sqlite_errorname", "")
                 if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                     waited_since = self._say_busy(waited_since)
                 elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-                    self._meet_full(pending, error)
+                    if self._meet_full(pending, error):
+                        return [job for job in pending if job.error is None]
                 else:
                     return self._blame(pending, error)
             except (ValueError, TypeError, LookupError, UserError) as error:
                 return self._blame(pending, error)
 
-    def _transaction(self, jobs: list[_Job], write: bool) -> None:
+    def _transaction(self, jobs: list[_Job]) -> None:
+        write = any(job.kind.write for job in jobs)
         if write and jobs:
             self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -214,55 +220,73 @@ class DatabaseThread:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
 
-    def _blame(self, jobs: list[_Job], error: Exception) -> None:
+    def _blame(self, jobs: list[_Job], error: Exception) -> list[_Job]:
         """An operation's own fault is its caller's; the others of its transaction are run again one by one."""
         if len(jobs) == 1:
             jobs[0].error = error
-            return
-        for job in jobs:
-            self._commit([job])
+            return []
+        return [stuck for job in jobs for stuck in self._commit([job])]
 
     # a full disk
 
-    def _meet_full(self, pending: list[_Job], error: sqlite3.Error) -> None:
-        """Gives the spare room back, refuses what would lead to a call, and has the rest tried again."""
-        if not self.full:
-            self.full = True
-            print(schema.full_message(self.path), file=sys.stderr, flush=True)
+    def _meet_full(self, pending: list[_Job], error: sqlite3.Error) -> bool:
+        """Gives the spare room back and refuses what would lead to a call. True: the rest has to wait for
+        room.
+        """
+        first = not self.full
+        if first:
+            self.full, self._told = True, False
             self._drop_spare()
-        else:
-            time.sleep(0.2)
+        elif not self._told and any(job.kind.write and not job.kind.before_a_call for job in pending):
+            self._told = True
+            print(
+                f"no room left for the ledger {self.path}: {len(pending)} entries wait until there is some",
+                file=sys.stderr,
+                flush=True,
+            )
         late = self._closing is not None and time.monotonic() - self._closing > self.close_seconds
         for job in pending:
             if late and job.kind.write and not job.kind.before_a_call:
                 self.lost += 1
             if late or job.kind.before_a_call:
-                job.error = LedgerFull(schema.full_message(self.path))
-                job.error.__cause__ = error
+                self._refuse(job, error)
+        return not first
 
-    def _refuse_calls(self, jobs: list[_Job]) -> list[_Job]:
-        """While the disk is full: calls are refused, unless the spare room can be taken again."""
-        if not any(job.kind.before_a_call for job in jobs):
-            return jobs
-        with contextlib.suppress(LedgerFull):
-            self._reserve_spare()
-            self.full = False
-            return jobs
+    def _while_full(self, jobs: list[_Job]) -> list[_Job]:
+        """Calls are refused, unless the spare room can be taken again; replies wait together; reading goes
+        on.
+        """
+        if not self._stuck and any(job.kind.before_a_call for job in jobs):
+            with contextlib.suppress(LedgerFull):
+                self._reserve_spare(
+                    2 * SPARE_BYTES
+                )  # as much again must be free, or it would be full at once
+                self._reserve_spare()
+                self.full = False
+                return jobs
         refused = [job for job in jobs if job.kind.before_a_call]
         for job in refused:
-            job.error = LedgerFull(schema.full_message(self.path))
-        _answer(refused)
-        return [job for job in jobs if not job.kind.before_a_call]
+            self._refuse(job, None)
+        reads = [job for job in jobs if not job.kind.write]
+        if reads:
+            self._commit(reads)
+        _answer(refused + reads)
+        return self._stuck + [job for job in jobs if job.kind.write and not job.kind.before_a_call]
 
-    def _reserve_spare(self) -> None:
+    def _refuse(self, job: _Job, error: sqlite3.Error | None) -> None:
+        job.error = LedgerFull(schema.full_message(self.path))
+        job.error.__cause__ = error
+
+    def _reserve_spare(self, size: int | None = None) -> None:
         if not self._spare:
             return
+        size = size or SPARE_BYTES
         try:
             with open(self._spare, "wb") as file:
                 if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, SPARE_BYTES)
+                    os.posix_fallocate(file.fileno(), 0, size)
                 else:
-                    file.write(b"\0" * SPARE_BYTES)
+                    file.write(b"\0" * size)
         except OSError as error:
             self._drop_spare()
             raise LedgerFull(schema.full_message(self.path)) from error
@@ -280,7 +304,9 @@ class DatabaseThread:
 
     def _say_busy(self, since: float) -> float:
         if time.monotonic() - since > BUSY_NOTICE:
-            print(f"waiting for the ledger {self.path}: another program holds it", file=sys.stderr, flush=True)
+            print(
+                f"waiting for the ledger {self.path}: another program holds it", file=sys.stderr, flush=True
+            )
             return time.monotonic() + 50
         time.sleep(0.05)
         return since

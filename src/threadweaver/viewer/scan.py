@@ -14,7 +14,7 @@ from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run
 REJECTED = "rejected"
 PENDING = "pending"
 """The outcome of a sample that the root's stage has not come to yet."""
-_MONEY = ("cost", "cost_usd", "usd", "dollars")
+_MONEY = ("cost_usd", "cost")
 
 
 @dataclass(slots=True)

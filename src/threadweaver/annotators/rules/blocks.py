@@ -21,6 +21,7 @@ def find_blocks(problem: str, thinking: str) -> tuple[Chain, list[Block]]:
 
 def _choose(chain: Chain, candidates: Sequence[Block]) -> list[Block]:
     """Blocks that do not overlap, those that shorten the chain most first."""
+
     def saved(block: Block) -> int:
         sizes = chain.sizes(block.threads)
         return sum(sizes) - max(sizes)

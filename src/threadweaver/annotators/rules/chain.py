@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from threadweaver.annotators.rules.heads import Head
 from threadweaver.annotators.rules.passages import Unit, units
-from threadweaver.dependencies import Context, Lookup, Passage
+from threadweaver.dependencies import Context, Leak, Lookup, Passage
 
 
 class Span(NamedTuple):
@@ -23,15 +23,17 @@ class Span(NamedTuple):
 class Block:
     """Neighbouring passages that may run side by side; `kind` says what they have in common."""
 
-    kind: str    # label, instance, item, counterpart or method
+    kind: str  # label, instance, item, counterpart or method
     threads: tuple[Span, ...]
 
 
 @dataclass
 class Chain:
-    text: str          # the problem, a blank line, the chain
-    base: int          # where the chain begins in `text`
+    text: str  # the problem, a blank line, the chain
+    base: int  # where the chain begins in `text`
     units: list[Unit]
+    evidence: dict[tuple[Span, ...], list[Leak]] = field(default_factory=dict)
+    """Threads and the passage held against them → what shows that it stands on one of them."""
     _read: dict[int, Passage] = field(default_factory=dict)
     _joined: dict[Span, Passage] = field(default_factory=dict)
 

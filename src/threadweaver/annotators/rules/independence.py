@@ -1,9 +1,10 @@
-"""Does a passage stand on one of the passages before it? The dependency evidence, read for a cut of a chain."""
+"""Does a passage stand on one before it? The dependency evidence, read for a cut of a chain."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import prod
 
 from threadweaver.annotators.rules.chain import Chain, Span
 from threadweaver.dependencies import CERTAIN, Leak, leaks_of, pair_scores
@@ -17,16 +18,22 @@ CLOSING_KINDS = ("agreement", "joint result")
 FINAL = re.compile(r"\\boxed|final answer", re.IGNORECASE)
 """The chain's end: it can stand in no thread."""
 
-_TRACE = 0.15             # a piece of evidence below this tells nothing about where a passage begins to lean
-_COMPARISON_CHARS = 170   # a unit no longer than this that looks back does nothing else
-_COMPARISON_START = 60    # nor does one that looks back in its first words
+_UNITS_AFTER = 3  # in which it shows whether the text works on with what a thread introduced
+_HANDED = ("number", "symbol", "value", "relation", "expression", "application")
+_HANDED_SCORE = 0.4
+_TRACE = 0.15  # a piece of evidence below this tells nothing about where a passage begins to lean
+_COMPARISON_CHARS = 170  # a unit no longer than this that looks back does nothing else
+_COMPARISON_START = 60  # nor does one that looks back in its first words
 _KEPT_SHARE = 0.6
 
 
 def leans(chain: Chain, threads: Sequence[Span], span: Span) -> list[Leak]:
     """The evidence that the passage `span` stands on one of the threads before it."""
-    passages = [chain.passage(thread) for thread in (*threads, span)]
-    return leaks_of(chain.context(threads[0].first), passages, [len(threads)])
+    key = (*threads, span)
+    if key not in chain.evidence:
+        passages = [chain.passage(thread) for thread in key]
+        chain.evidence[key] = leaks_of(chain.context(threads[0].first), passages, [len(threads)])
+    return chain.evidence[key]
 
 
 def first_lean(found: Sequence[Leak], bearable: float = BEARABLE) -> int | None:
@@ -39,15 +46,46 @@ def first_lean(found: Sequence[Leak], bearable: float = BEARABLE) -> int | None:
     return None
 
 
+def hands_over(chain: Chain, before: Span, span: Span, found: Sequence[Leak], source: int) -> bool:
+    """Whether the last unit of the thread before says what the first unit of this one works with."""
+    last = chain.units[before.last].offset - chain.units[before.first].offset
+    first = len(chain.units[span.first].text)
+    return before.last > before.first and any(
+        leak.source == source and leak.kind in _HANDED and leak.score >= _HANDED_SCORE
+        and leak.defined_at >= last and leak.used_at <= first
+        for leak in found
+    )  # fmt: skip
+
+
+def works_on(chain: Chain, threads: Sequence[Span], kinds: Sequence[str]) -> bool:
+    """Whether the text after the threads works on with what the last of them alone has introduced."""
+    own = len(threads) - 1
+    after = Span(threads[-1].last + 1, min(threads[-1].last + _UNITS_AFTER, len(chain.units) - 1))
+    if after.first > after.last:
+        return False
+    found = leans(chain, threads, after)
+    shared = {leak.what for leak in found if leak.source < own}
+    scores = [
+        leak.score for leak in found if leak.kind in kinds and leak.source == own and leak.what not in shared
+    ]
+    return 1 - prod(1 - score for score in scores) >= CERTAIN
+
+
 def independent_part(
     chain: Chain, threads: Sequence[Span], span: Span, bearable: float = BEARABLE
 ) -> tuple[Span | None, bool]:
-    """The passage, less a closing that looks back at the threads before it, and whether it is whole; None: it leans."""
+    """The passage, less a closing that looks back at the threads, and whether it is whole; None: it leans."""
     whole = True
+    if hands_over(chain, threads[-1], span, leans(chain, threads, span), len(threads) - 1):
+        return None, False
     while (at := first_lean(found := leans(chain, threads, span), bearable)) is not None:
         leak = next(leak for leak in found if leak.used_at == at)
         index = _unit_at(chain, span, at)
-        if leak.kind not in CLOSING_KINDS or index == span.first or not _compares_only(chain, span, index, at):
+        if (
+            leak.kind not in CLOSING_KINDS
+            or index == span.first
+            or not _compares_only(chain, span, index, at)
+        ):
             return None, False
         span, whole = Span(span.first, index - 1), False
     for index in range(span.first, span.last + 1):
@@ -59,14 +97,17 @@ def independent_part(
 def independent(chain: Chain, threads: Sequence[Span]) -> bool:
     """No thread leans on another."""
     return all(
-        first_lean(leans(chain, threads[:position], threads[position])) is None for position in range(1, len(threads))
+        first_lean(leans(chain, threads[:position], threads[position])) is None
+        for position in range(1, len(threads))
     )
 
 
 def _unit_at(chain: Chain, span: Span, at: int) -> int:
     """The unit that holds offset `at` of the passage."""
     start = chain.units[span.first].offset
-    return next(index for index in range(span.last, span.first - 1, -1) if chain.units[index].offset - start <= at)
+    return next(
+        index for index in range(span.last, span.first - 1, -1) if chain.units[index].offset - start <= at
+    )
 
 
 def _compares_only(chain: Chain, span: Span, index: int, at: int) -> bool:
@@ -74,4 +115,6 @@ def _compares_only(chain: Chain, span: Span, index: int, at: int) -> bool:
     unit = chain.units[index]
     into = at - (unit.offset - chain.units[span.first].offset)
     kept = chain.chars(Span(span.first, index - 1))
-    return (into <= _COMPARISON_START or len(unit.text) <= _COMPARISON_CHARS) and kept >= _KEPT_SHARE * chain.chars(span)
+    return (
+        into <= _COMPARISON_START or len(unit.text) <= _COMPARISON_CHARS
+    ) and kept >= _KEPT_SHARE * chain.chars(span)

@@ -13,7 +13,7 @@ class Unit:
 
     first: int
     last: int
-    offset: int   # of its first character in the chain
+    offset: int  # of its first character in the chain
     text: str
     head: Head | None
 

@@ -6,45 +6,67 @@ import re
 from collections.abc import Sequence
 
 from threadweaver.annotators.rules.chain import Block, Chain, Span
-from threadweaver.annotators.rules.independence import FINAL, independent_part
-from threadweaver.annotators.rules.shaping import accept
+from threadweaver.annotators.rules.independence import FINAL, first_lean, independent_part, leans, works_on
+from threadweaver.annotators.rules.shaping import MIN_INFORMATION, accept
+from threadweaver.annotators.rules.ways import came_to_something
 
 MAX_THREADS = 12
-MAX_GAP_LINES = 120       # between two members: farther apart they are of two series
-MAX_OUTLIER = 4           # a member so many times as long as its longest sister has other matter in it
+MAX_GAP_LINES = 120  # between two members: farther apart they are of two series
+MIN_TRIALS = 4  # "Alternatively, group …" so many times in a row is one series of trials
+MAX_TRIAL_UNITS = 2
+MAX_OUTLIER = 4  # a member so many times as long as its longest sister has other matter in it
 
-DOUBTS = re.compile(r"^[\s*#\-]*(?:(?:so|but|and|hmm|okay|no)[,.]*\s+){0,2}(?:wait|hold on|hmm)\b", re.IGNORECASE)
+DOUBTS = re.compile(
+    r"^[\s*#\-]*(?:(?:so|but|and|hmm|okay|no)[,.]*\s+){0,2}(?:wait|hold on|hmm)\b", re.IGNORECASE
+)
 """A paragraph that takes something back."""
 
 _JOINS = re.compile(
     r"^[\s*#\-]*(?:(?:so|thus|therefore|hence|now|okay|ok|alright|and|but|then|finally|also)[,:]?\s+){0,2}"
-    r"(?:in total|overall|altogether|(?:adding|summing|combining)\s+(?:up|these|them|all|both|everything|the|those)\b"
+    r"(?:in total|overall|altogether|(?:adding|summing|combining)\s+(?:up|these|them|all|both|everything"
+    r"|the|those)\b"
     r"|in summary|to summari[sz]e|summary|summari[sz]ing|total|the total|in conclusion|putting|comparing"
-    r"|all (?:of )?(?:these|three|four|the|cases|calculations|values|conditions|equations)|everything|both|only"
-    r"|from (?:these|both|all|the above|this|here|case|the)|in (?:both|all|either|any) (?:case|of)|these are|those are"
+    r"|all (?:of )?(?:these|three|four|the|cases|calculations|values|conditions|equations)|everything|both"
+    r"|only"
+    r"|from (?:these|both|all|the above|this|here|case|the)|in (?:both|all|either|any) (?:case|of)|these "
+    r"are|those are"
     r"|the (?:only|possible|answer|sum of|final|number of)|we have (?:found|two|three|all|considered|covered)"
-    r"|there(?:fore|'s only| are| is only)|wait\b|hold on|but wait|looking (?:at|back)|since (?:both|all|none|neither)"
-    r"|none of|neither|either way|no matter|which (?:is|means) the|that'?s (?:all|it|the)|next steps?|i think|i should|hmm|yes,"
-    r"|let me (?:recap|sum|add|check if|double|verify|confirm|think|see if|recheck|re-|go back|reconsider|summari[sz]e)"
+    r"|there(?:fore|'s only| are| is only)|wait\b|hold on|but wait|looking (?:at|back)|since (?:both|all"
+    r"|none|neither)"
+    r"|none of|neither|either way|no matter|which (?:is|means) the|that'?s (?:all|it|the)|next steps?|i "
+    r"think|i should|hmm|yes,"
+    r"|let me (?:recap|sum|add|check if|double|verify|confirm|think|see if|recheck|re-|go back|reconsider"
+    r"|summari[sz]e)"
     r"|let's (?:recap|sum|add|double|verify|confirm|recheck|summari[sz]e|go back|reconsider|now)"
     r"|to (?:verify|confirm|double|recap)|just to|as (?:a check|we)|continu)"
     r"|^[\s*]*(?:now|next)[, ]|^[\s*]*(?:alternatively|another)\b",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 _JOINT_WORDS = re.compile(
-    r"\b(?:total|altogether|overall|all (?:the )?cases|in all|both|combined|only (?:case|possible|solution|valid|one)|the answer"
-    r"|neither|none of|all of (?:them|these)|each of (?:them|these|the)|the (?:smallest|largest|maximum|minimum|only) )\b",
-    re.IGNORECASE)
-_JOINT_CHARS = 160        # of a paragraph, in which such words make it one about all members
+    r"\b(?:total|altogether|overall|all (?:the )?cases|in all|both|combined|only (?:case|possible|solution"
+    r"|valid|one)|the answer"
+    r"|neither|none of|all of (?:them|these)|each of (?:them|these|the)|the (?:smallest|largest|maximum"
+    r"|minimum|only) )\b",
+    re.IGNORECASE,
+)
+_NUMERIC = re.compile(r"-?\d{1,9}(?:\.\d+)?")
+_JOINT_CHARS = 160  # of a paragraph, in which such words make it one about all members
 _SECTION = re.compile(r"^\s*(?:---|#{1,4}\s)")
 _CLOSES = re.compile(
-    r"^[\s*]*(?:so|thus|therefore|hence|which|this (?:gives|means|is)|that (?:gives|means|is)|not|no|yes|doesn't|does not|since)\b",
-    re.IGNORECASE)
+    r"^[\s*]*(?:so|thus|therefore|hence|which|this (?:gives|means|is)|that (?:gives|means|is)|not|no|yes"
+    r"|doesn't|does not|since)\b",
+    re.IGNORECASE,
+)
 # A conclusion about the whole in the middle of a series ends it: what comes later is another story.
+_CONCLUDES = re.compile(r"^[\s*]*(?:so|thus|therefore|hence|this (?:gives|means))\b", re.IGNORECASE)
 _ENDS_SERIES = re.compile(
-    r"^[\s*]*(?:so|thus|therefore|hence)?,?\s*(?:in total|overall|altogether|the (?:final )?answer|the total number|all in all"
-    r"|final check|the (?:set of )?(?:all )?solutions (?:are|is)|the solutions? must|we (?:have )?found|to summari[sz]e"
+    r"^[\s*]*(?:so|thus|therefore|hence)?,?\s*(?:in total|overall|altogether|the (?:final )?answer|(?:the "
+    r")?total (?:number|count)|all in all"
+    r"|final check|the (?:set of )?(?:all )?solutions (?:are|is)|the solutions? must|we (?:have )?found"
+    r"|to summari[sz]e"
     r"|in summary|in conclusion|adding (?:these|them|all|up))\b",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 
 
 def series_blocks(chain: Chain) -> list[Block]:
@@ -55,38 +77,64 @@ def series_blocks(chain: Chain) -> list[Block]:
 def _runs(chain: Chain) -> list[tuple[str, list[int]]]:
     """Runs of units that open members of one series: (kind, unit indices), in order."""
     open_runs: dict[str, list[int]] = {}
-    done: list[tuple[str, list[int]]] = []
+    done: list[list[int]] = []
     for index, unit in enumerate(chain.units):
         head = unit.head
-        if head is None or head.kind == "method":
+        if head is None or head.key == "method":
             continue
         run = open_runs.get(head.key)
         if run and _continues(chain, run, index):
             run.append(index)
             continue
-        if run and len(run) > 1:
-            done.append((head.kind, run))
+        done += [run] if run else []
         open_runs[head.key] = [index]
-    done += [(chain.units[run[0]].head.kind, run) for run in open_runs.values() if len(run) > 1]
-    return sorted(done, key=lambda found: found[1][0])
+    long_enough = [run for run in [*done, *open_runs.values()] if len(run) >= _least_members(chain, run)]
+    return sorted(((_kind(chain, run), run) for run in long_enough), key=lambda found: found[1][0])
+
+
+def _kind(chain: Chain, run: Sequence[int]) -> str:
+    """Short trials in a row ("Alternatively, group …") are instances, not ways of their own."""
+    kind = chain.units[run[0]].head.kind
+    return "instance" if kind == "method" else kind
+
+
+def _least_members(chain: Chain, run: Sequence[int]) -> int:
+    return MIN_TRIALS if chain.units[run[0]].head.kind == "method" else 2
 
 
 def _continues(chain: Chain, run: Sequence[int], index: int) -> bool:
-    slots = {chain.units[member].head.slot for member in run}
+    slots = [chain.units[member].head.slot for member in run]
+    slot = chain.units[index].head.slot
+    if chain.opens_way(index) and index - run[-1] > MAX_TRIAL_UNITS:
+        return False
     gap = chain.units[index].first - chain.units[run[-1]].last
-    return chain.units[index].head.slot not in slots and gap <= MAX_GAP_LINES
+    return slot not in slots and gap <= MAX_GAP_LINES and not _turns_back(slots, slot)
+
+
+def _turns_back(slots: Sequence[str], slot: str) -> bool:
+    """Whether a series of numbers that had gone one way goes the other: it has begun anew."""
+    numbers = [float(text) for text in (*slots[-2:], slot) if _NUMERIC.fullmatch(text)]
+    return len(numbers) == 3 and (numbers[1] > numbers[0]) != (numbers[2] > numbers[1])
 
 
 def _grow(chain: Chain, kind: str, run: Sequence[int]) -> list[Block]:
     """Blocks out of one series: as many members in a row as are independent of one another."""
     blocks: list[Block] = []
     start = 0
-    while start < len(run) - 1:
+    while start < len(run) - 1 and chain.chars(Span(run[start], run[-1])) > MIN_INFORMATION:
         threads, used = _grow_from(chain, run, start)
-        block = accept(chain, kind, _trimmed(chain, threads)) if len(threads) > 1 else None
+        block = None
+        if len(threads) > 1 and _promising(chain, threads):
+            block = accept(chain, kind, _finished(chain, _trimmed(chain, threads)))
         blocks += [block] if block else []
         start += max(used, 1) if block else 1
     return blocks
+
+
+def _promising(chain: Chain, threads: Sequence[Span]) -> bool:
+    """Whether there may be enough in these threads for a block, however they are shaped."""
+    sizes = chain.sizes(threads)
+    return sum(sizes) - max(sizes) > MIN_INFORMATION / 2 and sum(sizes) > MIN_INFORMATION
 
 
 def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span], int]:
@@ -99,7 +147,9 @@ def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span]
             return threads, position - start
         first = run[position]
         last = run[position + 1] - 1 if position + 1 < len(run) else last_end(chain, first, threads)
-        if last is None or chain.chars(Span(first, last)) > MAX_OUTLIER * max(chain.sizes(threads)) and len(threads) > 1:
+        if last is None or (
+            chain.chars(Span(first, last)) > MAX_OUTLIER * max(chain.sizes(threads)) and len(threads) > 1
+        ):
             return threads, position - start
         span, whole = independent_part(chain, threads, Span(first, last))
         if span is not None:
@@ -112,7 +162,12 @@ def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span]
 def _speaks_of_all(chain: Chain, span: Span) -> int | None:
     """The unit of a passage that speaks about the whole, if one does."""
     return next(
-        (index for index in range(span.first + 1, span.last + 1) if _ENDS_SERIES.match(chain.units[index].text)), None
+        (
+            index
+            for index in range(span.first + 1, span.last + 1)
+            if _ENDS_SERIES.match(chain.units[index].text)
+        ),
+        None,
     )
 
 
@@ -125,12 +180,35 @@ def _trimmed(chain: Chain, threads: list[Span]) -> list[Span]:
     return threads
 
 
+def _finished(chain: Chain, threads: list[Span]) -> list[Span]:
+    """The last thread with a conclusion of its own; without it where the text works on with its symbols."""
+    last = threads[-1]
+    following = last.last + 1
+    if following < len(chain.units) and _concludes_one(chain, threads, following):
+        threads = [*threads[:-1], Span(last.first, following)]
+    return threads[:-1] if works_on(chain, threads, ("symbol",)) else threads
+
+
+def _concludes_one(chain: Chain, threads: Sequence[Span], index: int) -> bool:
+    unit = chain.units[index]
+    if (
+        unit.head is not None
+        or FINAL.search(unit.text)
+        or _joins(unit.text)
+        or not _CONCLUDES.match(unit.text)
+    ):
+        return False
+    return first_lean(leans(chain, threads[:-1], Span(index, index))) is None
+
+
 def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
     """The unit that ends a series' last passage: before what joins, or after as much as its sisters have."""
     longest = max(chain.sizes(earlier))
     most_units = max(span.last - span.first + 1 for span in earlier)
     familiar = {
-        _first_words(chain.units[index].text) for span in earlier for index in range(span.first + 1, span.last + 1)
+        _first_words(chain.units[index].text)
+        for span in earlier
+        for index in range(span.first + 1, span.last + 1)
     }
     closing, own = None, chain.head(start)
     for index in range(start + 1, len(chain.units)):
@@ -140,7 +218,9 @@ def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
             return index - 1
         new_turn = _first_words(unit.text) not in familiar or DOUBTS.match(unit.text)
         if new_turn and (index - start >= most_units or _joins(unit.text)):
-            return index - 1
+            # A doubt right after a paragraph that came to nothing: the passage goes on beyond it.
+            broken = DOUBTS.match(unit.text) and not came_to_something(chain.units[index - 1].text)
+            return None if broken and not _CLOSES.match(chain.units[index - 1].text) else index - 1
         if chain.chars(Span(start, index)) > 1.6 * longest + 200:
             return closing
         if _CLOSES.match(unit.text):

@@ -1,4 +1,4 @@
-"""From candidate threads to a block: announcements to the thread they announce, short members together, balance."""
+"""From candidate threads to a block: announcements where they belong, short members together, balance."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from threadweaver.markup import TAG_SHAPED
 MIN_INFORMATION = 200
 """Characters of all threads minus the longest: the extractor drops blocks with less."""
 MIN_THREAD_CHARS = 90
-MIN_BALANCE = 0.22
+MIN_BALANCE = 0.18
 """Of the longest thread's characters, for each thread."""
+MAX_DOUBTS = 9
+"""Words of doubt ("wait", "perhaps") in 1,000 characters of a thread; above that nothing is worked out."""
 SMALL_THREAD_CHARS = 160
 MAX_GROUPS = 4
 
 ANNOUNCES = re.compile(
     r"^.{0,150}:\s*$"
-    r"|^.{0,80}\b(?:another|different|alternative|second|other) (?:\w+ )?(?:way|approach|method|idea|angle|perspective)s?\b.{0,60}$"
+    r"|^.{0,80}\b(?:another|different|alternative|second|other) (?:\w+ )?(?:way|approach|method|idea|angle"
+    r"|perspective)s?\b.{0,60}$"
     r"|^.{0,20}\blet me (?:double[- ]?)?(?:check|verify|confirm)\b.{0,50}$",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 """A line that only announces what comes after it."""
 
 _HEADING_CHARS = 80
+_DOUBTS = re.compile(r"\b(?:wait|hmm+|hold on|maybe|perhaps|not sure|might|may be|i think)\b", re.IGNORECASE)
 
 
 def accept(chain: Chain, kind: str, threads: Sequence[Span]) -> Block | None:
     """A block of these threads if they have substance and balance, less members at the end if need be."""
-    kept = _with_announcements(chain, threads)
+    kept = _rounded_off(chain, _with_announcements(chain, threads))
     if kind != "method":
         kept = _grouped(chain, kept)
     while len(kept) >= 2:
@@ -37,18 +42,52 @@ def accept(chain: Chain, kind: str, threads: Sequence[Span]) -> Block | None:
         fits = (
             sum(sizes) - max(sizes) >= MIN_INFORMATION
             and min(sizes) >= max(MIN_THREAD_CHARS, MIN_BALANCE * max(sizes))
-            and kept[-1].last < len(chain.units) - 1   # what follows the block must be able to go on
+            and kept[-1].last < len(chain.units) - 1  # what follows the block must be able to go on
         )
-        if fits and not any(_unfit(chain, span) for span in kept) and independent(chain, kept):
+        if (
+            fits
+            and not any(_unfit(chain, span) for span in kept)
+            and (kept == list(threads[: len(kept)]) or independent(chain, kept))
+        ):
             return Block(kind, tuple(kept))
         kept.pop()
     return None
 
 
+# The end of a passage that promises more: the rest of it would stand outside the block.
+_HANGS = re.compile(r"(?:[:?]|\b(?:wait|hold on|hmm|let'?s|let me)\b[^.!?]{0,60}[.!?]*)\s*$", re.IGNORECASE)
+_LEADS_ON = re.compile(r":\s*$")
+_CONCLUDES = re.compile(
+    r"^[\s*]*(?:so|thus|therefore|hence|ok|okay|i think|i'm|everything|all)\b", re.IGNORECASE
+)
+_KEPT_SHARE = 0.6
+_MAX_ROUNDED = 3  # units taken off a last thread
+
+
+def _rounded_off(chain: Chain, threads: Sequence[Span]) -> list[Span]:
+    """The last thread without a promise of more, and without the conclusion where only the answer follows."""
+    *others, last = threads
+    whole = chain.chars(last)
+    for _ in range(_MAX_ROUNDED):
+        text = chain.units[last.last].text
+        answer_next = last.last + 1 < len(chain.units) and FINAL.search(chain.units[last.last + 1].text)
+        if not _HANGS.search(text) and not (answer_next and _CONCLUDES.match(text)):
+            return [*others, last]
+        if last.first == last.last or chain.chars(Span(last.first, last.last - 1)) < _KEPT_SHARE * whole:
+            return others if _HANGS.search(text) else [*others, last]
+        if _LEADS_ON.search(text) and len(others) > 1:
+            return others  # cut in the middle of a computation: the thread is not whole
+        last = Span(last.first, last.last - 1)
+    return [*others, last]
+
+
 def _unfit(chain: Chain, span: Span) -> bool:
-    """The final answer, or something shaped like a tag, cannot stand in a thread."""
+    """The final answer, something shaped like a tag, or mere wavering: what cannot be a thread."""
     text = chain.text_of(span)
-    return bool(FINAL.search(text) or TAG_SHAPED.search(text))
+    doubts = len(_DOUBTS.findall(text))
+    return bool(FINAL.search(text) or TAG_SHAPED.search(text)) or (
+        1000 * doubts > MAX_DOUBTS * len(text) and doubts > 2
+    )
 
 
 def _with_announcements(chain: Chain, threads: Sequence[Span]) -> list[Span]:
@@ -57,14 +96,19 @@ def _with_announcements(chain: Chain, threads: Sequence[Span]) -> list[Span]:
     for position in range(1, len(moved)):
         before, here = moved[position - 1], moved[position]
         text, head, own = chain.units[before.last].text, chain.head(before.last), chain.head(here.first)
-        opens = (
-            head is not None and own is not None and head.key != own.key
-            and len(text) <= _HEADING_CHARS and "\n" not in text
-        )  # fmt: skip
+        opens = head is not None and (own is None or head.key != own.key) and _only_opens(head.kind, text)
         if before.last > before.first and (opens or ANNOUNCES.match(text)):
             moved[position - 1] = Span(before.first, before.last - 1)
             moved[position] = Span(before.last, here.last)
     return moved
+
+
+def _only_opens(kind: str, text: str) -> bool:
+    """Whether a unit is a heading alone: "Third term: (1/9)·L" without a word of what follows from it."""
+    bare = text.strip()
+    if len(bare) > _HEADING_CHARS or "\n" in bare or kind == "method":
+        return False
+    return not bare.endswith(".") or (kind == "label" and ". " not in bare)
 
 
 def _grouped(chain: Chain, threads: Sequence[Span]) -> list[Span]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from threadweaver.annotators.rules.blocks import find_blocks
 from threadweaver.annotators.rules.chain import Block, Chain, Span
 
-MAX_STEP_LINES = 40       # a sequential step is cut at the next paragraph after so many lines
-MAX_DESCRIPTION = 90      # characters
+MAX_STEP_LINES = 40  # a sequential step is cut at the next paragraph after so many lines
+MAX_DESCRIPTION = 90  # characters
 
 _MARKS = re.compile(r"^[\s#>*\-•–_]+|[*_`]{2,}")
 _UNSAFE = re.compile(r"</?\w+>|[<>]|\(\s*L\d[^)]*\)|\[\s*L\d[^\]]*\]")
@@ -72,8 +72,11 @@ def step_line(chain: Chain, number: int, span: Span) -> str:
 def block_lines(chain: Chain, block: Block, number: int) -> list[str]:
     lines = [f"<parallel>[Parallel reason: {_REASONS[block.kind]}]"]
     for offset, span in enumerate(block.threads):
-        lines += ["<thread>", step_line(chain, number + offset, span),
-                  f"</thread> (range: {line_range(chain, span)}, check passed: {_CHECKS[block.kind]})"]
+        lines += [
+            "<thread>",
+            step_line(chain, number + offset, span),
+            f"</thread> (range: {line_range(chain, span)}, check passed: {_CHECKS[block.kind]})",
+        ]
     hull = Span(block.threads[0].first, block.threads[-1].last)
     return [*lines, f"</parallel> (range: {line_range(chain, hull)})"]
 

@@ -11,7 +11,7 @@ import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
 const FOLDED_FROM = 14;
 const EDGE_LINES = 3;
 const STAGE_TITLES = { collect: "Collected", steps: "Steps", parallel: "Parallel blocks", rewrite: "Rewriting", outlines: "Outlines", filter: "Filter" };
-const MONEY = ["cost", "cost_usd", "usd", "dollars"];
+const MONEY = ["cost_usd"];
 
 export class StagesView {
   constructor(container, run, route) {
@@ -222,10 +222,8 @@ function tell(name, value) {
 }
 
 function tokensOf(facts) {
-  const inside = facts.input_tokens ?? facts.prompt_tokens;
-  const outside = facts.output_tokens ?? facts.completion_tokens;
-  if (inside === undefined && outside === undefined) return facts.tokens ? `${count(facts.tokens)} tokens` : "";
-  return `${count(inside ?? 0)} in, ${count(outside ?? 0)} out`;
+  if (facts.tokens_in === undefined) return "";
+  return `${count(facts.tokens_in)} in, ${count(facts.tokens_out ?? 0)} out`;
 }
 
 function costOf(facts) {

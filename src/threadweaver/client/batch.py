@@ -1,0 +1,390 @@
+"""Batch mode: the same requests through the Batch API, at half the price and within a day.
+
+Requests are gathered until no new one comes for a while: a wave, such as one turn of all conversations. A
+wave is split into files, each file is a batch, and its rows stand in the ledger before it is sent: a run
+that was stopped, or another one with another key, picks it up. What a batch answered is kept however it
+ended; the rest goes into the next wave, and after `TRIES` of them, or past the deadline, is called one by
+one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from threadweaver.client import errors
+from threadweaver.client.batch_files import Want, Wave, line_of, read_row, split
+from threadweaver.client.requests import PATHS, Reply, Request, reply_of
+from threadweaver.client.settings import Batching
+from threadweaver.client.tally import stage_of
+from threadweaver.errors import UserError
+from threadweaver.ledger import BatchEntry, BatchRow, Record
+
+if TYPE_CHECKING:
+    from threadweaver.client.core import Client
+
+TRIES = 3  # batches that a request may be in before it is called alone
+FIRST_LOOK = 0.5  # seconds until the first look at a batch; doubles up to `poll`
+FAULTS = 20  # looks at a batch that may fail in a row
+ENDED = ("completed", "failed", "expired", "cancelled")
+LISTED = 1000  # batches of the account to look through for one of ours
+
+
+class Batcher:
+    """One a client. `obtain` and `attach` wait for a reply; one task gathers, submits, looks and collects."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.settings = client.settings.batch or Batching()
+        self.waves = 0
+        self._wants: dict[str, Want] = {}
+        self._fresh: list[str] = []
+        self._last_new = 0.0
+        self._running: dict[str, BatchEntry] = {}
+        self._done: dict[str, tuple[int, int]] = {}  # batch -> rows answered, rows
+        self._attached: set[str] = set()
+        self._pause, self._next_look = FIRST_LOOK, 0.0
+        self._faults = 0
+        self._tokens = self.settings.enqueued_tokens
+        self._task: asyncio.Task[None] | None = None
+
+    # for the client
+
+    async def obtain(self, request: Request, label: str) -> Reply | None:
+        """The reply by way of a batch; None where it is to be called alone."""
+        return await self._wait(Want(request, label, asyncio.get_running_loop().create_future()))
+
+    async def attach(self, request: Request, label: str, batch: str) -> Reply | None:
+        """The reply to a request that is in a batch already."""
+        self._attached.add(batch)
+        return await self._wait(Want(request, label, asyncio.get_running_loop().create_future(), batch=batch))
+
+    async def _wait(self, want: Want) -> Reply | None:
+        key = want.request.key
+        self._wants[key] = want
+        if not want.batch:
+            self._requeue(want)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        try:
+            return await want.future
+        finally:
+            self._wants.pop(key, None)
+
+    def stop(self) -> list[asyncio.Task[Any]]:
+        if self._task is None:
+            return []
+        self._task.cancel()
+        return [self._task]
+
+    def line(self) -> str:
+        """For people: which wave, how many batches, how far."""
+        done, rows = (sum(pair[i] for pair in self._done.values()) for i in (0, 1))
+        return f"wave {self.waves}: {len(self._running)} batches running, {done} of {rows} requests answered"
+
+    # the one task
+
+    async def _run(self) -> None:
+        try:
+            await self._adopt()
+            while True:
+                now = time.monotonic()
+                await self._find_attached()
+                if self._fresh and now - self._last_new >= self.settings.quiet:
+                    await self._submit_wave()
+                if self._running and now >= self._next_look:
+                    for entry in list(self._running.values()):
+                        await self._look(entry)
+                    self._pause = min(self.settings.poll, self._pause * 2)
+                    self._next_look = time.monotonic() + self._pause
+                await asyncio.sleep(min(1.0, max(0.01, min(self.settings.quiet, self.settings.poll) / 4)))
+        except (errors.ClientError, UserError, OSError) as error:
+            if isinstance(error, errors.RunError):
+                self.client.fatal(error)
+            self._fail_all(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        self._task = None
+        for want in list(self._wants.values()):
+            if not want.future.done():
+                want.future.set_exception(error)
+
+    def _requeue(self, want: Want) -> None:
+        self._fresh.append(want.request.key)
+        self._last_new = time.monotonic()
+
+    async def _find_attached(self) -> None:
+        """Requests of batches that others made: looked after here too; of a batch that has just ended, asked
+        again.
+        """
+        attached, self._attached = self._attached, set()
+        for batch in attached:
+            await self._check_known(batch)
+            if batch not in self._running:
+                for want in [want for want in self._wants.values() if want.batch == batch]:
+                    self._resolve(want, None)
+
+    async def _adopt(self) -> None:
+        """Batches that an earlier run left: those that run are looked at, those that were being sent are
+        found or sent.
+        """
+        transport = await self.client.transport()
+        for entry in await self.client.ledger.batches():
+            if entry.base_url != transport.base_url:
+                continue
+            if entry.remote is not None:
+                self._running[entry.local] = entry
+            elif entry.ours:
+                requests = await self.client.ledger.batch_requests(entry.local)
+                lines = [line_of(Request.parse(text)) for text, _ in requests.values()]
+                await self._send(entry, lines, known=False)
+
+    # sending
+
+    async def _submit_wave(self) -> None:
+        keys, self._fresh = dict.fromkeys(self._fresh), []
+        wants = [self._wants[key] for key in keys if key in self._wants]
+        sent = 0
+        for wave in split(wants, self.settings, self._tokens):
+            if self._enqueued() + wave.tokens > self._tokens and self._running:
+                for want in wave.wants:  # not now: when a batch has ended
+                    self._fresh.append(want.request.key)
+                continue
+            sent += await self._submit(wave)
+        if sent:
+            self.waves += 1
+            self._pause, self._next_look = FIRST_LOOK, time.monotonic() + FIRST_LOOK
+            print(f"batch {self.line()}, {sent} sent", file=sys.stderr, flush=True)
+
+    def _enqueued(self) -> int:
+        return sum(entry.tokens for entry in self._running.values())
+
+    async def _submit(self, wave: Wave) -> int:
+        """Enters a file's rows into the ledger, then sends those that nobody else has. Returns how many."""
+        transport = await self.client.transport()
+        request = wave.wants[0].request
+        entry = BatchEntry(
+            uuid.uuid4().hex,
+            None,
+            transport.base_url,
+            f"/v1{PATHS[request.api]}",
+            "submitting",
+            len(wave.wants),
+            wave.tokens,
+            time.time(),
+            True,
+        )
+        rows = [
+            BatchRow(
+                want.request.key,
+                want.request.canonical,
+                stage_of(want.label),
+                want.request.turn,
+                self.client.worst_case(want.request, "batch"),
+            )
+            for want in wave.wants
+        ]
+        claims = await self.client.ledger.open_batch(entry, rows, self.client.cap)
+        lines = []
+        for want, line, claim in zip(wave.wants, wave.lines, claims, strict=True):
+            if claim.state == "mine":
+                want.batch, want.tries = entry.local, want.tries + 1
+                self.client.tallies.of(want.label).sent += 1
+                lines.append(line)
+            elif claim.state == "stored" and claim.record is not None:
+                self._resolve(want, reply_of(claim.record, from_ledger=True))
+            elif claim.state == "batch":
+                want.batch = claim.batch
+                self._attached.add(claim.batch)
+            elif claim.state == "theirs":
+                self._resolve(want, None)  # as an ordinary call it waits for the other process's reply
+            else:
+                self._resolve(want, self.client.cap_error(want.request))
+        if lines:
+            await self._send(replace(entry, rows=len(lines)), lines, known=True)
+        return len(lines)
+
+    async def _check_known(self, batch: str) -> None:
+        """A batch that another process made since, or one at another endpoint."""
+        if batch in self._running:
+            return
+        for entry in await self.client.ledger.batches():
+            if entry.local == batch and entry.remote is not None:
+                if entry.base_url != (await self.client.transport()).base_url:
+                    raise errors.BatchTrouble(
+                        f"batch {entry.remote} of this ledger runs at {entry.base_url}: use that "
+                        "endpoint, or another --ledger"
+                    )
+                self._running[entry.local] = entry
+
+    async def _send(self, entry: BatchEntry, lines: Sequence[bytes], *, known: bool) -> None:
+        """Uploads a file and makes a batch of it; `known` False: an earlier try may have made it already."""
+        transport = await self.client.transport()
+        retrying = self.client.settings.retrying
+        for tries in range(retrying.tries):
+            try:
+                remote = None if known else await self._find_remote(entry.local)
+                if remote is None:
+                    known = False
+                    file = await transport.upload(f"{entry.local}.jsonl", b"".join(lines))
+                    body = {
+                        "input_file_id": file,
+                        "endpoint": entry.endpoint,
+                        "completion_window": "24h",
+                        "metadata": {"threadweaver": entry.local},
+                    }
+                    made = await transport.call("POST", "/batches", json.dumps(body).encode("ascii"))
+                    remote = json.loads(made.content)["id"]
+                await self.client.ledger.batch_started(entry.local, remote)
+                self._running[entry.local] = replace(entry, remote=remote, state="running")
+                self._done[entry.local] = (0, entry.rows)
+                return
+            except errors.BadRequest as error:
+                await self.client.ledger.collect(entry.local, [])
+                raise errors.BatchTrouble(
+                    f"the service refused a batch ({error}): nothing of it is paid"
+                ) from error
+            except errors.Retryable as error:
+                await asyncio.sleep(self.client.backoff(tries, error.retry_after))
+                last = error
+        raise errors.ServerDown(
+            f"the batch service does not answer ({last}): run the same command again to go on"
+        )
+
+    async def _find_remote(self, local: str) -> str | None:
+        """The batch that carries our name in its metadata, if a try that seemed to fail did make it."""
+        transport = await self.client.transport()
+        after, seen = "", 0
+        while seen < LISTED:
+            page = json.loads((await transport.call("GET", f"/batches?limit=100{after}")).content)
+            for batch in page["data"]:
+                if (batch.get("metadata") or {}).get("threadweaver") == local:
+                    return batch["id"]
+            seen += len(page["data"])
+            if not page.get("has_more") or not page["data"]:
+                return None
+            after = f"&after={page['data'][-1]['id']}"
+        return None
+
+    # looking and collecting
+
+    async def _look(self, entry: BatchEntry) -> None:
+        transport = await self.client.transport()
+        late = self.settings.deadline is not None and time.time() - entry.created > self.settings.deadline
+        try:
+            batch = json.loads((await transport.call("GET", f"/batches/{entry.remote}")).content)
+            if late and batch["status"] in ("validating", "in_progress"):
+                batch = json.loads(
+                    (await transport.call("POST", f"/batches/{entry.remote}/cancel", b"{}")).content
+                )
+            counts = batch.get("request_counts") or {}
+            self._done[entry.local] = (counts.get("completed", 0), entry.rows)
+            if batch["status"] in ENDED:
+                await self._finish(entry, batch, late)
+            self._faults = 0
+        except errors.Retryable as error:
+            self._faults += 1
+            if self._faults >= FAULTS:
+                raise errors.ServerDown(
+                    f"the batch service does not answer ({error}): run the same command again; the "
+                    "batches are known and go on"
+                ) from error
+        except errors.NoSuchModel as error:
+            if not late:
+                raise errors.BatchTrouble(
+                    f"batch {entry.remote} with {entry.rows} requests cannot be reached with this key ({error}): use a key of "
+                    "the account that made it, or give it up with --batch-deadline 0 (it then counts as spent)"
+                ) from error
+            await self._end(entry, [], {}, billed=True, alone=True)
+
+    async def _finish(self, entry: BatchEntry, batch: Mapping[str, Any], late: bool) -> None:
+        """Stores what the batch answered; what it did not answer is asked again, or fails for good."""
+        replies: list[Record] = []
+        failures: dict[str, errors.ClientError] = {}
+        if batch["status"] == "failed":
+            self._refused(batch)
+            for want in self._wants.values():
+                want.tries -= want.batch == entry.local  # it was not worked on
+        requests = await self.client.ledger.batch_requests(entry.local)
+        for name in ("output_file_id", "error_file_id"):
+            if batch.get(name):
+                transport = await self.client.transport()
+                data = (await transport.call("GET", f"/files/{batch[name]}/content")).content
+                for row in map(json.loads, filter(bytes.strip, data.split(b"\n"))):
+                    key = row.get("custom_id")
+                    if key not in requests:
+                        continue
+                    request = Request.parse(requests[key][0])
+                    outcome = read_row(row, request, transport)
+                    if isinstance(outcome, errors.ClientError):
+                        failures[key] = outcome
+                    else:
+                        replies.append(
+                            self.client.record_of(request, requests[key][1], outcome, "batch", entry.created)
+                        )
+        await self._end(entry, replies, failures, billed=False, alone=late)
+
+    def _refused(self, batch: Mapping[str, Any]) -> None:
+        """A batch that failed validation: too much at once is sent again later in smaller parts; else the run
+        ends.
+        """
+        found = (batch.get("errors") or {}).get("data") or [{}]
+        codes = {str(error.get("code")) for error in found}
+        if codes & {"token_limit_exceeded"}:
+            self._tokens = max(10_000, self._tokens // 2)
+            return
+        why = "; ".join(f"{error.get('code')} {error.get('message') or ''}".strip() for error in found[:3])
+        self.client.fatal(
+            errors.BatchTrouble(
+                f"the service refused batch {batch.get('id')} ({self.client.scrub(why)}): mend "
+                "that and run the same command again; nothing of it is paid"
+            )
+        )
+
+    async def _end(
+        self,
+        entry: BatchEntry,
+        replies: Sequence[Record],
+        failures: Mapping[str, errors.ClientError],
+        *,
+        billed: bool,
+        alone: bool,
+    ) -> None:
+        stored = {
+            record.key: record
+            for record in await self.client.ledger.collect(entry.local, replies, billed=billed)
+        }
+        self._running.pop(entry.local, None)
+        self._done[entry.local] = (len(replies), entry.rows)
+        for error in failures.values():
+            if isinstance(error, errors.RunError):
+                self.client.fatal(error)
+        for key, want in list(self._wants.items()):
+            if want.batch != entry.local:
+                continue
+            want.batch = ""
+            failure = failures.get(key)
+            if key in stored:
+                self._resolve(want, reply_of(stored[key], from_ledger=False))
+            elif self.client.ended is not None:
+                self._resolve(want, self.client.ended)
+            elif isinstance(failure, errors.SampleError):
+                self._resolve(want, failure)
+            elif alone or want.tries >= TRIES:
+                self._resolve(want, None)
+            else:
+                self._requeue(want)
+
+    def _resolve(self, want: Want, outcome: Reply | Exception | None) -> None:
+        if want.future.done():
+            return
+        if isinstance(outcome, Exception):
+            want.future.set_exception(outcome)
+        else:
+            want.future.set_result(outcome)

@@ -1,0 +1,48 @@
+"""A reply as the ledger keeps it."""
+
+from __future__ import annotations
+
+import time
+
+from threadweaver.client.prices import Price
+from threadweaver.client.replies import Answer
+from threadweaver.client.requests import Request, Usage
+from threadweaver.ledger import Record
+
+
+def record_of(
+    price: Price | None, request: Request, stage: str, answer: Answer, tier: str, sent: float
+) -> Record:
+    """What is truncated, empty or refused is rejected by that alone; completions may end in any way."""
+    usage = answer.usage or Usage()
+    cost = None
+    if price is not None:
+        # A server that does not count may have billed anything up to the worst case.
+        cost = price.cost(usage, tier) if answer.usage else price.worst_case(request)
+    rejected = answer.status if answer.status != "ok" and request.api != "completions" else None
+    now = time.time()
+    return Record(
+        key=request.key,
+        base=request.at(0).key,
+        attempt=request.attempt,
+        api=request.api,
+        model=request.model,
+        stage=stage,
+        turn=request.turn,
+        request=request.canonical,
+        reply=answer.text,
+        status=answer.status,
+        finish=answer.finish,
+        input=usage.input,
+        cached=usage.cached,
+        output=usage.output,
+        reasoning=usage.reasoning,
+        cost=cost,
+        tier=tier,
+        sent=sent,
+        done=now,
+        extra=answer.extra,
+        verdict="rejected" if rejected else None,
+        why=rejected,
+        judged=now if rejected else None,
+    )

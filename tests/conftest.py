@@ -1,0 +1,20 @@
+"""What every test file shares: one profile of hypothesis, and the tokenizer of the sample."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from project import ROOT
+
+# the machine decides how long an example takes, so no deadline; every run draws the same examples
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """The small tokenizer that ships with the sample."""
+    from threadweaver import tokens
+
+    return tokens.load(str(ROOT / "data" / "sample" / "tokenizer"))

@@ -1,0 +1,93 @@
+"""The account of a run: every sample that came in is somewhere, or the command says who lost it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from threadweaver import account, store
+from threadweaver.errors import UserError
+from threadweaver.store import Entry, StageFolder
+
+STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter", "save")
+
+
+def make(root: Path, stage: str, previous: str | None, entries: list[Entry]) -> Path:
+    settings = {"stage": stage, "input": f"../{previous}" if previous else "../source.jsonl"}
+    with StageFolder(root / stage, settings) as folder:
+        folder.close_account([folder.put(entry, {}) for entry in entries])
+    return root / stage
+
+
+def a_run(root: Path, **changes: list[Entry]) -> Path:
+    """Ten rows; 1 is wrong, 2 fails in step 1, 3 has no block and is rejected at the end, 4 is not drawn."""
+    losses = {"collect": {1: ("rejected", "wrong")}, "steps": {2: ("failed", "refused")}, "filter": {3: ("rejected", "no_block")}, "save": {4: ("rejected", "not_drawn")}}
+    ids, previous = list(range(12)), None
+    for stage in STAGES:
+        lost = losses.get(stage, {})
+        facts = {"parallel": {"blocks": 2, "threads": 5, "unused": ["overlap"]}, "rewrite": {"edits": 1, "edited_characters": 7}}.get(stage, {})
+        entries = [Entry(str(n), *lost.get(n, ("unchanged" if stage == "parallel" and n == 3 else "ok", None)), facts=facts) for n in ids]
+        folder = make(root, stage, previous, changes.get(stage, entries))
+        ids, previous = [n for n in ids if n not in lost], stage
+    return folder
+
+
+def test_the_whole_run_is_found_from_its_last_folder(tmp_path):
+    run = account.read(a_run(tmp_path))
+    assert [stage.stage for stage in run.stages] == list(STAGES)
+    assert [len(stage.passed) for stage in run.stages] == [11, 10, 10, 10, 10, 9, 8]
+    account.check(run)
+
+
+def test_the_sums_meet_in_the_funnel(tmp_path):
+    told = account.funnel(account.read(a_run(tmp_path)))
+    numbers = [(line.split()[0], int(line.split("█")[0].split()[-1])) for line in told.split("\n") if "█" in line]
+    assert [count for _, count in numbers] == [12, 11, 10, 10, 9, 10, 10, 9, 8]
+    for loss in ("-1  wrong (1)", "-1  refused (2)", "-1  no_block (3)", "-1  not_drawn (4)"):
+        assert loss in told
+
+
+def test_totals_of_blocks_and_edits(tmp_path):
+    total = account.totals(account.read(a_run(tmp_path)))
+    assert (total["blocks"], total["threads"], total["blocks_not_used"]) == (20, 50, {"overlap": 10})
+    assert (total["edits"], total["edited_characters"]) == (10, 70)
+
+
+@pytest.mark.parametrize(
+    ("ids", "says"),
+    [([0, 3, 4, 5, 6, 7, 8, 9, 10], "missing there: 11"), ([*range(3, 12), 0, 99], "from nowhere: 99"), ([*range(3, 12), 0, 1], "from nowhere: 1"), ([], "missing there: 0")],
+)
+def test_a_stage_that_holds_other_samples_is_named(tmp_path, ids, says):
+    run = account.read(a_run(tmp_path, rewrite=[Entry(str(n), "ok") for n in ids]))
+    with pytest.raises(UserError, match=says) as caught:
+        account.check(run)
+    assert "rewrite" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_sample_that_failed_before_may_not_come_back(tmp_path):
+    everyone = [Entry(str(n), "ok") for n in range(12)]
+    with pytest.raises(UserError, match="from nowhere: 1"):
+        account.check(account.read(a_run(tmp_path, steps=everyone)))
+
+
+def test_a_stage_that_is_not_done_ends_the_account(tmp_path):
+    last = a_run(tmp_path)
+    (tmp_path / "outlines" / store.MANIFEST).unlink()
+    assert [stage.stage for stage in account.read(last).stages] == ["filter", "save"]
+
+
+def test_a_folder_of_others_is_no_stage(tmp_path):
+    (tmp_path / store.MANIFEST).write_text('{"name": "a web page"}')
+    assert account.read(tmp_path).stages == ()
+    assert account.read(tmp_path / "nowhere").stages == ()
+
+
+def test_folders_that_name_each_other_do_not_go_round_for_ever(tmp_path):
+    make(tmp_path, "rewrite", "outlines", [])
+    make(tmp_path, "outlines", "rewrite", [])
+    assert len(account.read(tmp_path / "outlines").stages) <= 2
+
+
+def test_an_empty_run_is_told_without_a_division(tmp_path):
+    assert "collected" in account.funnel(account.read(make(tmp_path, "collect", None, [])))

@@ -1,0 +1,285 @@
+"""Extraction: chain and annotation become a trajectory that gives the chain back, character for character."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import strategies
+from threadweaver import annotation, markup, outline, rewrite
+from threadweaver.annotation import Code
+from threadweaver.edits import Record, fingerprint, restore
+from threadweaver.extract import Extraction, extract
+
+WORDS = "one counts the apples in every basket, weighs them, and writes both figures into a long book for later"
+
+
+def line(n: int) -> str:
+    return f"Line {n}: {WORDS}"
+
+
+CHAIN = "\n".join(line(n) for n in range(1, 31))
+
+
+def marked(chain: str, notes: str, problem: str = "", **options) -> Extraction:
+    lines = annotation.lines(chain)
+    record = Record(0, "set-0", problem, "", None, fingerprint(chain), len(chain), len(lines))
+    return extract(chain, annotation.parse(notes, lines), record, **options)
+
+
+def block(*ranges: str, failed: tuple[int, ...] = ()) -> str:
+    """An annotated block of threads with these ranges; those in `failed` (from 1) do not stand alone."""
+    threads = [
+        f"<thread>\nS{n}: a step\n</thread> (range: {span}{', check failed: uses x' if n in failed else ''})\n"
+        for n, span in enumerate(ranges, 1)
+    ]
+    return f"<parallel>[Parallel reason: why not]\n{''.join(threads)}</parallel>\n"
+
+
+def spans(found: Extraction) -> list[list[str]]:
+    return [[f"{thread.first}-{thread.last}" for thread in item.threads] for item in found.record.blocks]
+
+
+def unused(found: Extraction) -> list[str]:
+    return [item.code for item in found.record.unused]
+
+
+def given_back(found: Extraction, chain: str = CHAIN) -> bool:
+    return restore(markup.parse(found.trajectory), found.record) == chain
+
+
+def test_a_block_covers_whole_lines_and_all_that_stands_around_it_stays():
+    found = marked(CHAIN, block("L3-L5", "L6-L9"))
+    before, after = ("\n".join(map(line, numbers)) for numbers in ((1, 2), range(10, 31)))
+    threads = ["\n".join(map(line, numbers)) for numbers in ((3, 4, 5), (6, 7, 8, 9))]
+    assert found.trajectory == f"{before}\n{markup.write_block(threads)}\n{after}"
+    assert spans(found) == [["3-5", "6-9"]] and found.record.blocks[0].reason == "why not"
+    assert given_back(found)
+
+
+def test_without_a_block_the_trajectory_is_the_chain():
+    found = marked(CHAIN, "S1: all of it (L1-L30)\n")
+    assert (found.trajectory, found.record.blocks, found.record.unused) == (CHAIN, (), ())
+
+
+@pytest.mark.parametrize("edge", ["", "\n", "\r\n", " \u2028\n", "\f\n\n"])
+def test_the_first_and_the_last_line_of_the_file(edge):
+    chain = f"{edge}{line(1)}\n{line(2)}\n{line(3)}\n{line(4)}{edge}"
+    blank, last = edge.count("\n"), chain.count("\n") + 1
+    found = marked(chain, block(f"L1-L{blank + 2}", f"L{blank + 3}-L{last}"))
+    assert len(found.record.blocks) == 1
+    assert given_back(found, chain)
+
+
+def test_blank_lines_at_the_edges_stay_outside_the_block():
+    chain = f"{line(1)}\n\n{line(2)}\n{line(3)}\n\n{line(4)}\n{line(5)}\n\n\n{line(6)}"
+    found = marked(chain, block("L2-L5", "L6-L9"))
+    block_text = markup.write_block([f"{line(2)}\n{line(3)}", f"{line(4)}\n{line(5)}"])
+    assert found.trajectory == f"{line(1)}\n\n{block_text}\n\n\n{line(6)}"
+    assert given_back(found, chain)
+
+
+def test_carriage_returns_never_stand_between_tags():
+    chain = CHAIN.replace("\n", "\r\n")
+    found = marked(chain, block("L3-L5", "L6-L9"))
+    (only,) = markup.parse(found.trajectory).blocks
+    assert found.trajectory[only.start : only.end] == markup.canonical(only)
+    assert found.trajectory[only.end] == "\n"
+    assert given_back(found, chain)
+
+
+UNUSED = {
+    "low information": (block("L1-L9", "L10"), {}, ["low_information"]),
+    "low information, high threshold": (block("L1-L9", "L10-L14"), {"threshold": 5000}, ["low_information"]),
+    "overlap": (block("L1-L5", "L5-L9"), {}, ["overlap"]),
+    "out of the file": (block("L1-L5", "L31-L40"), {}, ["out_of_file"]),
+    "no readable range": (block("L1-L5", "the rest").replace("S2: a step", "S2: a step"), {}, ["missing_range"]),
+    "single thread": (block("L1-L5"), {}, ["single_thread"]),
+    "never closed": (block("L1-L5", "L6-L9").replace("</parallel>", ""), {}, ["unbalanced_tag"]),
+    "all checks failed": (block("L1-L5", "L6-L9", failed=(2,)), {}, ["check_failed"]),
+    "two blocks share a line": (block("L1-L5", "L6-L9") + block("L9-L12", "L13-L16"), {}, ["overlap"]),
+    "too many threads": (block(*(f"L{n}" for n in range(1, 31)), *(f"L{n}" for n in range(31, 52))), {"threshold": 0}, ["out_of_file"]),
+}
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_every_block_that_is_not_used_is_named_with_its_reason(name):
+    notes, options, expected = UNUSED[name]
+    found = marked(CHAIN, notes, **options)
+    assert unused(found) == expected
+    assert len(found.record.blocks) == len(annotation.parse(notes, CHAIN.split("\n")).blocks) - len(expected)
+    assert given_back(found)
+
+
+def test_the_threshold_counts_what_stands_beside_the_longest_thread():
+    chain = f"{'a' * 500}\n{'b' * 120}\n{'c' * 80}"
+    notes = block("L1", "L2", "L3")
+    assert unused(marked(chain, notes, threshold=201)) == ["low_information"]
+    assert unused(marked(chain, notes, threshold=200)) == unused(marked(chain, notes)) == []
+
+
+def test_threshold_zero_takes_the_shortest():
+    assert spans(marked("a\nb", block("L1", "L2"), threshold=0)) == [["1-1", "2-2"]]
+
+
+@pytest.mark.parametrize("tag", ["<n>", "a<b>c", "</parallel>", "<think_more>"])
+def test_a_passage_with_something_shaped_like_a_tag_stays_outside(tag):
+    chain = CHAIN.replace("Line 7:", f"Line 7, {tag}:")
+    found = marked(chain, block("L3-L5", "L6-L9") + block("L11-L15", "L16-L20"))
+    assert unused(found) == ["tag_in_passage"]
+    assert spans(found) == [["11-15", "16-20"]]
+    assert given_back(found, chain)
+
+
+def test_a_failed_check_parts_the_threads_around_it():
+    found = marked(CHAIN, block("L1-L4", "L5-L8", "L9-L10", "L11-L14", "L15-L18", failed=(3,)))
+    assert spans(found) == [["1-4", "5-8"], ["11-14", "15-18"]]
+    assert f"</Parallel>\n{line(9)}\n{line(10)}\n<Parallel>" in found.trajectory
+    assert given_back(found)
+
+
+def test_a_failed_check_at_the_edge_leaves_the_others():
+    assert spans(marked(CHAIN, block("L1-L4", "L5-L8", "L9-L10", failed=(1,)))) == [["5-8", "9-10"]]
+    assert spans(marked(CHAIN, block("L1-L4", "L5-L8", "L9-L10", failed=(3,)))) == [["1-4", "5-8"]]
+
+
+def test_lines_that_no_thread_covers_go_to_the_thread_before_them():
+    found = marked(CHAIN, block("L3-L5", "L8-L9"))
+    assert spans(found) == [["3-7", "8-9"]]
+    assert "gap" in [note["code"] for note in found.record.notes]
+    assert given_back(found)
+
+
+def test_threads_out_of_order_do_not_reorder_the_reasoning():
+    found = marked(CHAIN, block("L6-L9", "L3-L5"))
+    assert spans(found) == [["3-5", "6-9"]]
+    assert found.trajectory.index("Line 3:") < found.trajectory.index("Line 6:")
+    assert given_back(found)
+
+
+def test_blocks_out_of_order_are_both_used():
+    found = marked(CHAIN, block("L20-L23", "L24-L28") + block("L3-L5", "L6-L9"))
+    assert spans(found) == [["3-5", "6-9"], ["20-23", "24-28"]]
+    assert given_back(found)
+
+
+def test_a_thread_of_blank_lines_is_no_thread():
+    chain = CHAIN.replace(line(4), " ").replace(line(5), "\r")
+    assert spans(marked(chain, block("L1-L3", "L4-L5", "L6-L9"))) == [["1-5", "6-9"]]
+    assert unused(marked(chain, block("L1-L3", "L4-L5"))) == ["single_thread"]
+
+
+# ---- threads that depend on each other
+
+DEFINES = f"Let $Q_7 = 4913$, and so on.\n{line(1)}"
+USES = f"Now by what we found above, $Q_7 + 2$ is $4915$.\n{line(2)}"
+
+
+def test_threads_that_surely_depend_become_one():
+    found = marked(f"{DEFINES}\n{USES}", block("L1-L2", "L3-L4"))
+    assert unused(found) == ["dependent"]
+    (note,) = [note for note in found.record.notes if note["kind"] == "merged"]
+    assert note["lines"] == ["L1-L2", "L3-L4"] and note["evidence"] and note["what"]
+
+
+def test_all_that_lies_between_two_dependent_threads_goes_with_them():
+    chain = f"{DEFINES}\n{line(3)}\n{line(4)}\n{USES}\n{line(5)}\n{line(6)}"
+    found = marked(chain, block("L1-L2", "L3-L4", "L5-L6", "L7-L8"))
+    assert spans(found) == [["1-6", "7-8"]]
+    assert given_back(found, chain)
+
+
+def test_merging_can_be_left_out():
+    found = marked(f"{DEFINES}\n{USES}", block("L1-L2", "L3-L4"), merge_dependent=False, threshold=0)
+    assert spans(found) == [["1-2", "3-4"]]
+
+
+def test_what_the_problem_says_is_known_to_every_thread():
+    chain = f"First we note that $Q_7 = 4913$ is odd.\n{line(1)}\nEvery odd number, $Q_7 + 2$ being one, ends in an odd digit.\n{line(2)}"
+    assert unused(marked(chain, block("L1-L2", "L3-L4"))) == ["dependent"]
+    found = marked(chain, block("L1-L2", "L3-L4"), threshold=0, problem="Let $Q_7 = 4913$. Is $Q_7$ odd?")
+    assert [note for note in found.record.notes if note["kind"] == "merged" and note["what"] == "Q_7"] == []
+    assert spans(found) == [["1-2", "3-4"]]
+
+
+def test_too_many_threads_are_refused_without_comparing_them_all():
+    chain = "\n".join(f"Let x_{n} = {n}, so that x_{n - 1} is as above." for n in range(400))
+    begun = time.perf_counter()
+    assert unused(marked(chain, block(*(f"L{n}-L{n + 1}" for n in range(1, 400, 2))))) == ["too_many_threads"]
+    assert time.perf_counter() - begun < 2
+
+
+def test_many_blocks_of_a_long_chain_take_no_time():
+    chain = "\n".join(f"Step {n}: {WORDS}, and $x_{n} = {n * 7}$ follows." for n in range(2000))
+    notes = "".join(block(f"L{n}-L{n + 3}", f"L{n + 4}-L{n + 7}") for n in range(1, 1990, 8))
+    begun = time.perf_counter()
+    found = marked(chain, notes)
+    assert time.perf_counter() - begun < 5
+    assert given_back(found, chain)
+
+
+# ---- conservation
+
+
+@st.composite
+def cases(draw) -> tuple[str, str, int, bool]:
+    chain = draw(strategies.chains())
+    notes = draw(strategies.annotations(chain.count("\n") + 1))
+    return chain, notes, draw(st.sampled_from((0, 0, 5, 200))), draw(st.booleans())
+
+
+def held(text: str, record: Record, chain: str) -> markup.Trajectory:
+    """The trajectory, after asking that it gives the chain back and that every block has the canonical form."""
+    trajectory = markup.parse(text)
+    assert restore(trajectory, Record.from_json(record.to_json())) == chain
+    for item in trajectory.blocks:
+        assert text[item.start : item.end] == markup.canonical(item)
+        assert text[item.end : item.end + 1] in ("", "\n") and (not item.start or text[item.start - 1] == "\n")
+    return trajectory
+
+
+@settings(max_examples=200)
+@given(cases(), st.data())
+def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, data):
+    chain, notes, threshold, merge = case
+    found = marked(chain, notes, threshold=threshold, merge_dependent=merge)
+    trajectory = held(found.trajectory, found.record, chain)
+    assert len(annotation.parse(notes, chain.split("\n")).blocks) <= len(found.record.blocks) + len(found.record.unused)
+
+    for _ in range(data.draw(st.integers(1, 2))):
+        asked = rewrite.questions(trajectory, "a problem")
+        answers = [(question, data.draw(strategies.replacements(question.passage))) for question in asked]
+        text, record = rewrite.apply_answers(trajectory, found.record, answers)
+        trajectory = held(text, record, chain)
+        found = Extraction(text, record)
+
+    outlines = [[data.draw(strategies.bodies) for _ in item.threads] for item in trajectory.blocks]
+    if all(outline.fault(texts, len(item.threads)) is None for texts, item in zip(outlines, trajectory.blocks, strict=True)):
+        trajectory = held(outline.insert(trajectory, outlines), found.record, chain)
+        assert all(len(item.outlines) == len(item.threads) for item in trajectory.blocks)
+
+
+@settings(max_examples=300)
+@given(cases())
+def test_the_strategies_reach_blocks_and_losses_alike(case):
+    """A property test that never makes a block would hold of anything; the counts are asked for below."""
+    chain, notes, threshold, merge = case
+    found = marked(chain, notes, threshold=threshold, merge_dependent=merge)
+    for problem in annotation.parse(notes, chain.split("\n")).problems:
+        _reached[str(problem.code)] += 1
+    _reached["blocks"] += bool(found.record.blocks)
+    _reached["several"] += len(found.record.blocks) > 1
+    _reached["white space"] += any(thread.before or thread.after.strip("\n") for item in found.record.blocks for thread in item.threads)
+    _reached.update({item.code for item in found.record.unused})
+
+
+_reached: Counter[str] = Counter()
+
+
+def test_they_did():
+    wanted = {*map(str, Code), "blocks", "several", "white space", "tag_in_passage", "low_information"}
+    assert {name for name in wanted if _reached[name] < 3} == set(), _reached

@@ -1,0 +1,209 @@
+"""The rooms of the house: who may import whom, what a command's --help may load, and what its docstring tells."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from project import ROOT
+
+LIBRARY = ROOT / "src" / "threadweaver"
+COMMANDS = sorted((ROOT / "src").glob("*.py"), key=lambda path: path.name)
+
+TEXT = "markup annotation grading edits dependencies extract rewrite outline verify metrics"
+"""The pure rooms: text in, text out."""
+
+# room -> the rooms it may import. A new room is entered here; arrows point up this list only.
+ROOMS = {
+    "errors": "",
+    "markup": "",
+    "annotation": "",
+    "grading": "",
+    "dependencies": "",
+    "overlap": "",
+    "edits": "markup",
+    "extract": "markup annotation edits dependencies",
+    "rewrite": "markup edits dependencies",
+    "outline": "markup edits dependencies",
+    "verify": "markup edits dependencies outline grading",
+    "metrics": "markup",
+    "store": "errors",
+    "tokens": "errors",
+    "prompts": "errors",
+    "ledger": "errors",
+    "server": "errors",
+    "client": "ledger errors",
+    "stage": "store errors",
+    "lineage": "edits store stage errors",
+    "corpus": "dependencies markup store errors",
+    "chat": "tokens",
+    "dataset": "chat markup metrics store tokens",
+    "stats": "metrics store",
+    "account": "store errors",
+    "report": "account stats store metrics errors",
+    "annotators": f"client prompts ledger stage store errors {TEXT}",
+    "completions": "client tokens errors",
+    "forkjoin": "completions client server markup tokens errors",
+    "generated": "store errors",
+    "generation": "generated store tokens errors",
+    "conversion": "chat dataset generated grading markup metrics overlap store tokens",
+    "sampler": "generation generated completions forkjoin chat grading tokens errors",
+    "viewer": f"store stage lineage corpus chat dataset stats account report tokens errors {TEXT}",
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it; `from a import b` gives a.b."""
+    package = path.relative_to(ROOT / "src").with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    parts = (name.split(".") for name in imports(path))
+    return {part[1] for part in parts if part[0] == "threadweaver" and len(part) > 1}
+
+
+FILES = sorted(path for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py")
+
+
+def test_every_room_is_in_the_table():
+    assert {room_of(path) for path in FILES} - set(ROOMS) == set()
+
+
+def test_arrows_point_up_only():
+    order = list(ROOMS)
+    for room, allowed in ROOMS.items():
+        assert [other for other in allowed.split() if order.index(other) > order.index(room)] == [], room
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_it_may(room):
+    files = [path for path in FILES if room_of(path) == room]
+    if not files:
+        pytest.skip("not built yet")
+    for path in files:
+        strangers = rooms_imported(path) - {room, *ROOMS[room].split()}
+        assert strangers == set(), f"{path.name} imports {', '.join(strangers)}"
+
+
+def test_commands_are_imported_by_nobody():
+    names = {path.stem for path in COMMANDS}
+    for path in [*FILES, *COMMANDS]:
+        assert {name.split(".")[0] for name in imports(path)} & names == set(), path.name
+
+
+def test_the_imports_are_really_read(tmp_path, monkeypatch):
+    """Of every way to import a room, none escapes the tests above."""
+    (tmp_path / "src/threadweaver/inner").mkdir(parents=True)
+    path = tmp_path / "src/threadweaver/inner/a.py"
+    path.write_text(
+        "import threadweaver.one\nfrom threadweaver import two\nfrom threadweaver.three.deep import x\nfrom .. import four\n"
+        "from ..five import y\ndef f():\n    from threadweaver import six as s\n"
+    )
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    assert rooms_imported(path) == {"one", "two", "three", "four", "five", "six"}
+
+
+# ---- commands
+
+HEAVY = ("torch", "transformers", "datasets", "openai", "pandas", "sympy", "matplotlib")
+ASKED_FOR_HELP = """
+import contextlib, io, runpy, sys
+sys.argv = [sys.argv[1], "--help"]
+out = io.StringIO()
+try:
+    with contextlib.redirect_stdout(out):
+        runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    print(end.code, len(out.getvalue()), *(name for name in HEAVY if name in sys.modules))
+"""
+
+
+@pytest.fixture(scope="module")
+def helped() -> dict[str, str]:
+    """What each command says of itself when asked for help: exit code, length of the text, heavy modules loaded."""
+    script = f"HEAVY = {HEAVY!r}\n{ASKED_FOR_HELP}"
+    running = {
+        path.name: subprocess.Popen([sys.executable, "-c", script, str(path)], cwd=ROOT / "src", env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for path in COMMANDS
+    }  # fmt: skip
+    return {name: "".join(process.communicate(timeout=60)) for name, process in running.items()}
+
+
+@pytest.mark.parametrize("command", [path.name for path in COMMANDS])
+def test_help_is_quick_to_come(command, helped):
+    code, length, *loaded = helped[command].split()
+    assert (code, loaded) == ("0", []), helped[command]
+    assert int(length) > 500
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_a_command_tells_what_it_reads_and_writes_and_how_it_is_run(path):
+    told = ast.get_docstring(ast.parse(path.read_text())) or ""
+    for word in ("Reads", "Writes", "Exits", "Example"):
+        assert re.search(rf"^{word}\b", told, re.M), f"{word} is missing"
+    assert f"src/{path.name}" in told
+    assert re.search(r"\bCalls\b", told)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_the_example_holds_only_flags_that_the_command_has(path):
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"command_{path.stem.replace('-', '_')}", path)
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    example = module.__doc__.split("Example", 1)[1]
+    known = module.flags()._option_string_actions
+    given = re.findall(r"(?<=\s)--?[a-zA-Z][\w-]*", example)
+    assert given and {flag for flag in given if flag not in known} == set()
+
+
+# ---- the house rules that a glance can check
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", [*FILES, *COMMANDS], ids=lambda path: path.stem)
+def test_files_and_functions_fit_on_a_screen(path):
+    assert len(path.read_text().split("\n")) <= 401
+    assert {node.name: node.end_lineno - node.lineno + 1 for node in functions(path) if node.end_lineno - node.lineno >= 60} == {}
+
+
+def test_everything_is_caught_at_the_worker_boundary_only():
+    may = {
+        "stage.py",  # what one sample raises is that sample's failure
+        "indexing.py",  # what one thread raises is raised again in the thread that asked
+    }
+    catching = set()
+    for path in [*FILES, *COMMANDS]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            broad = isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+            if broad and not any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node)):
+                catching.add(path.name)
+    assert catching - may == set()

@@ -1,0 +1,275 @@
+"""The rules annotator: the steps it writes, the edits and outlines it proposes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from threadweaver import annotation, markup, outline
+from threadweaver.annotators.rules import annotate_steps, propose_edits, propose_outlines
+
+PROBLEM = "How many integers n with 1 ≤ n ≤ 60 satisfy that n^2 + n is divisible by 12?"
+INTRO = """First I restate what is asked: n(n + 1) has to be a multiple of 12, for n up to 60.
+
+Since n and n + 1 have no common factor, I can look at the two prime powers 4 and 3 apart from each other.
+
+"""
+CASES = """Case 1: n is even. Then n + 1 is odd, so the factor 4 has to come from n alone.
+That means n = 4m for some whole m, and such n run through 4, 8, 12 and so on.
+Among them, 3 divides n or n + 1 for two of every three values, which leaves ten of the fifteen.
+
+Case 2: n is odd. Then n + 1 is even and has to hold the whole factor 4.
+So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 59.
+Again two of every three of these work for the factor 3, which leaves ten of the fifteen.
+
+"""
+ENDING = """In total there are 10 + 10 = 20 such integers.
+
+**Final Answer**
+\\boxed{20}
+"""
+CHAIN = INTRO + CASES + ENDING
+
+METHODS = """I know the sum of the first n odd numbers, so let me try to find the sum 1 + 3 + 5 + ... + 39 that way.
+
+There are 20 terms, because the k-th odd number is 2k - 1 and 2k - 1 = 39 means k = 20.
+
+The sum of the first k odd numbers is k^2, so the sum is 20^2 = 400.
+
+Alternatively, pair the terms from both ends: 1 + 39 = 40, 3 + 37 = 40, and so on.
+
+Every pair has the sum 40 and the terms form 10 pairs, so nothing is left over in the middle of the list, which one sees by writing them down.
+
+So the pairs give 10 * 40 = 400 for the whole sum.
+
+Therefore, the answer is 400 in both ways, and I am confident about it.
+
+**Final Answer**
+\\boxed{400}
+"""
+
+
+def read(problem: str, thinking: str) -> tuple[annotation.Annotation, list[str]]:
+    lines = annotation.lines(thinking)
+    return annotation.parse(annotate_steps(problem, thinking), lines), lines
+
+
+def threads_of(problem: str, thinking: str) -> list[list[str]]:
+    noted, lines = read(problem, thinking)
+    return [
+        ["\n".join(lines[note.lines.first - 1 : note.lines.last]) for note in block.threads]
+        for block in noted.blocks
+    ]
+
+
+def test_cases_become_threads_and_the_conclusion_stays_outside():
+    [[one, two]] = threads_of(PROBLEM, CHAIN)
+    assert one.startswith("Case 1") and two.startswith("Case 2")
+    assert "In total" not in two and "Final" not in two
+
+
+def test_a_second_way_stands_beside_the_first():
+    [[one, two]] = threads_of("Find 1 + 3 + 5 + ... + 39.", METHODS)
+    assert two.startswith("Alternatively") and "k^2" in one
+    assert "both ways" not in two
+
+
+def test_the_written_form_is_what_the_reader_expects():
+    text = annotate_steps(PROBLEM, CHAIN)
+    noted, _ = read(PROBLEM, CHAIN)
+    assert noted.problems == ()
+    assert all(note.passed for block in noted.blocks for note in block.threads)
+    assert re.search(r"^<parallel>\[Parallel reason: .+\]$", text, re.M)
+    assert re.search(r"^</thread> \(range: L\d+-L\d+, check passed: .+\)$", text, re.M)
+    assert [step.number for step in noted.steps] == [str(number) for number in range(1, len(noted.steps) + 1)]
+
+
+DEPENDENT = {
+    "uses the other case": CASES.replace(
+        "which leaves ten of the fifteen.\n\n", "as in the first case, so ten.\n\n"
+    )
+    .replace(
+        "Again two of every three of these work for the factor 3, as in the first case, so ten.",
+        "By the result of case 1 the factor 3 leaves two of every three of them.",
+    )
+    .replace(
+        "for two of every three values, as in the first case, so ten.", "for two of every three values."
+    ),
+    "uses a symbol of the other case": CASES.replace(
+        "That means n = 4m for some whole m", "Let w denote the count of such n"
+    ).replace("So n + 1 = 4m for some whole m", "So 4w of them are here"),
+    "uses a number of the other case": CASES.replace(
+        "which leaves ten", "so 15.375 of them, which leaves ten", 1
+    ).replace("Again two of every three", "Multiply 15.375 by two: again two of every three"),
+}
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_cases_that_lean_on_one_another_are_no_block(name):
+    assert DEPENDENT[name] != CASES
+    assert threads_of(PROBLEM, INTRO + DEPENDENT[name] + ENDING) == []
+
+
+def test_plan_and_first_step_are_no_threads():
+    chain = (
+        INTRO
+        + "I could factor it or try values. Let me try values first.\n\nLet me try values: 3, 8 and 11 all work.\n\n"
+        + ENDING
+    )
+    assert threads_of(PROBLEM, chain) == []
+
+
+def test_a_sequence_of_computed_values_is_no_block():
+    steps = "".join(
+        f"n = {k}: S({k}) = S({k - 1}) + {k * k}, which gives a longer and longer sum each time.\n\n"
+        for k in range(2, 9)
+    )
+    assert threads_of("Find S(8).", "S(1) = 1 to begin with.\n\n" + steps + "So the sum is found.\n") == []
+
+
+def test_values_tried_one_by_one_are_grouped_into_few_threads():
+    tried = "".join(
+        f"If n = {n}, then n^2 + n = {n * n + n}, and dividing by twelve leaves {(n * n + n) % 12}.\n\n"
+        for n in range(3, 11)
+    )
+    [threads] = threads_of(
+        PROBLEM,
+        "Let me just try small values.\n\n" + tried + "In total some of them work.\n\nSo there are more.\n",
+    )
+    assert 2 <= len(threads) <= 4
+    sizes = [len(text) for text in threads]
+    assert min(sizes) > 0.4 * max(sizes)
+
+
+def test_something_shaped_like_a_tag_stays_outside_blocks():
+    assert threads_of(PROBLEM, CHAIN.replace("for some whole m", "for some <m>")) == []
+
+
+def test_a_chain_that_only_repeats_itself_has_no_block():
+    assert threads_of(PROBLEM, INTRO + CASES * 6 + ENDING) == []
+
+
+def test_the_last_lines_of_a_chain_are_no_thread():
+    assert threads_of(PROBLEM, INTRO + CASES.strip() + "\n") == []
+
+
+LINES = st.sampled_from(
+    ["", " ", "\t", "Case 1: n is even.", "Case 2: n is odd.", "Alternatively, we can count.", "So n = 4.", "**Part:** x", "1. One", "- x: y",
+     "If $k=3$, then $k^2=9$.", "Similarly, for B.", "Wait, no.", "<n>", "(L3-L9) \u2028 x", "a\rb", "\\[ x", "$5 and $7", "Let m = 2.", "x" * 130]
+)  # fmt: skip
+
+
+@given(st.lists(LINES, max_size=40).map("\n".join))
+@settings(max_examples=200, deadline=None)
+def test_every_line_with_text_is_in_one_step_in_order(thinking):
+    noted, lines = read(PROBLEM, thinking)
+    assert noted.problems == ()
+    covered = [number for step in noted.steps for number in range(step.lines.first, step.lines.last + 1)]
+    assert covered == sorted(set(covered))
+    assert {number for number, line in enumerate(lines, 1) if line.strip()} <= set(covered)
+    for block in noted.blocks:
+        assert len(block.threads) >= 2
+        for note in block.threads:
+            assert lines[note.lines.first - 1].strip() and lines[note.lines.last - 1].strip()
+        for one, two in zip(block.threads, block.threads[1:], strict=False):
+            assert not any(line.strip() for line in lines[one.lines.last : two.lines.first - 1])
+
+
+def test_the_same_text_gives_the_same_annotation():
+    assert annotate_steps(PROBLEM, CHAIN) == annotate_steps(PROBLEM, CHAIN)
+
+
+EDITS = {
+    "Alternatively, we can count squares.": "We can count squares.",
+    "Alternatively we can count squares.": "We can count squares.",
+    "Another way: count the squares.": "One way: count the squares.",
+    "Let me try another approach: count.": "Let me try an approach: count.",
+    "But wait, let me think about another way of counting.": "Let me think about a way of counting.",
+    "Similarly, the even ones sum to 40.": "The even ones sum to 40.",
+    "Likewise, $x = 4$ holds.": "$x = 4$ holds.",
+    "Case 2 similarly: n is odd.": "Case 2: n is odd.",
+    "**Case 2:** n is odd.": None,
+    "Case 2: n is odd.": None,
+    "Similarly to the tens place, count.": None,
+    "So, the sum is 40.": None,
+    "Now consider the squares.": None,
+    "2. Next, the tens place.": "2. The tens place.",
+}
+
+
+@pytest.mark.parametrize("thread", EDITS)
+def test_edits_of_a_beginning(thread):
+    rest = "\nThen the count goes on, and alternatively it may stop.\nSimilarly, all is well: another way is shut."
+    edits = propose_edits("", ["The first way."], thread + rest)
+    if EDITS[thread] is None:
+        assert edits == []
+        return
+    [(src, dest)] = edits
+    assert (thread + rest).count(src) == 1
+    assert (thread + rest).replace(src, dest) == EDITS[thread] + rest
+
+
+def test_an_edit_takes_more_words_until_it_is_the_only_one_of_its_kind():
+    thread = "Similarly, the odd ones.\nSimilarly, the even ones."
+    [(src, dest)] = propose_edits("", [], thread)
+    assert thread.count(src) == 1 and thread.replace(src, dest).startswith("The odd ones.\nSimilarly")
+
+
+@given(st.text(alphabet="Alterntivy, SimAcoh$x=4\\(1).\n ", max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_an_edit_never_touches_mathematics(thread):
+    for src, dest in propose_edits("", [], thread):
+        assert thread.count(src) == 1
+        assert re.sub(r"[A-Za-z\s,.:']", "", dest) in re.sub(r"[A-Za-z\s,.:']", "", src)
+        assert not re.search(r"[$\\=\d]", src) or re.findall(r"[$\\=\d]", src) == re.findall(
+            r"[$\\=\d]", dest
+        )
+
+
+def test_outlines_tell_the_plan_and_not_the_result():
+    threads = threads_of(PROBLEM, CHAIN)[0]
+    assert propose_outlines(PROBLEM, INTRO, threads) == ["Case 1: n is even", "Case 2: n is odd"]
+
+
+OUTLINES = {
+    "Alternatively, maybe we can use the discriminant of the cubic. It is 49.": "Use the discriminant of the cubic",
+    "Let me check the result by substituting it back.": "Check the result by substituting it back",
+    "**Tens place:** the digit 4 appears 50 times.": "Treat the tens place on its own",
+    "If $k=12$, then $k^2 = 144$.": "Work out what follows for k=12",
+    "Another way is to count the complement first.": "Count the complement first",
+    "Looking at all the factors of the number, we see 7.": "Look at all the factors of the number",
+}
+
+
+@pytest.mark.parametrize("thread", OUTLINES)
+def test_outline_of_an_opening(thread):
+    assert propose_outlines(PROBLEM, "", [thread])[0] == OUTLINES[thread]
+
+
+def test_a_value_that_is_not_known_before_is_left_out():
+    [text] = propose_outlines("Find p.", "", ["Case 3: $p = 17$. Then nothing works."])
+    assert "17" not in text and text.startswith("Case 3")
+    [text] = propose_outlines(
+        "Find p below 17.", "It may be p = 17.", ["Case 3: $p = 17$. Then nothing works."]
+    )
+    assert "17" in text
+
+
+def test_siblings_get_different_outlines():
+    outlines = propose_outlines(
+        "", "", ["Let me count the squares here.", "Let me count the squares here.", "$x$"]
+    )
+    assert len(set(outlines)) == 3
+
+
+@given(st.lists(st.lists(LINES, min_size=1, max_size=4).map("\n".join), min_size=2, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_outlines_fit_their_bounds(threads):
+    outlines = propose_outlines(PROBLEM, INTRO, threads)
+    assert outline.fault(outlines, len(threads)) is None
+    for text in outlines:
+        assert 4 <= len(text.split()) <= 25 and "\n" not in text
+        assert not markup.TAG_SHAPED.search(text)
