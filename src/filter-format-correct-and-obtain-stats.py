@@ -56,13 +56,14 @@ def main(argv: list[str] | None) -> int:
     judge = Judge(args, rules)
     settings = {
         "stage": "filter", "input": os.path.relpath(source, args.output), "tokenizer": judge.tokenizer_name,
-        "text_column": args.text_column if args.dataset else None, "stripped": args.strip_reasoning,
+        "text_column": args.text_column if args.dataset else None, "split": args.split if args.dataset else None,
+        "stripped": [args.keep_first, args.keep_last] if args.strip_reasoning else None,
         **asdict(rules),
     }
     paths = store.list_samples(args.input, args.glob) if args.input else []
-    pending = lineage.tasks(paths) if args.input else column_tasks(args.dataset, args.text_column)
+    pending = lineage.tasks(paths) if args.input else column_tasks(args.dataset, args.text_column, args.split)
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(pending, judge, folder, total=len(paths), title="step 5")
+        report = stage.run(pending, judge, folder, total=len(paths), title="step 5", partial=args.glob != "*.txt")
         summary = stats.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
         stats.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)
@@ -71,8 +72,8 @@ def main(argv: list[str] | None) -> int:
     return stage.exit_code(report, args.max_failed)
 
 
-def column_tasks(dataset: Path, column: str) -> Iterator[stage.Task]:
-    for row in corpus.read_rows(dataset):
+def column_tasks(dataset: Path, column: str, split: str) -> Iterator[stage.Task]:
+    for row in corpus.read_rows(dataset, split=split):
         text = (row.fields or {}).get(column)
         if not isinstance(text, str):
             raise UserError(f"{row.place} has no text in the column {column!r}: name another with --text_column")

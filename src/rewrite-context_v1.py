@@ -29,7 +29,7 @@ def flags() -> stage.Flags:
     )
     parser.add_argument(
         "--max-leak", type=float, default=dependencies.CERTAIN, metavar="SCORE",
-        help="put a block back in sequence when, after the rewriting, a thread still leans on a sibling with this score "
+        help="put a block back in sequence when, after the rewriting, a thread still uses a sibling's mathematics with this score "
         f"or more ({dependencies.CERTAIN}; 1.1 keeps all)",
     )
     parser.obsolete("--trace", nargs="?")
@@ -77,21 +77,28 @@ async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, arg
         "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
         "leaks_before": len(rewrite.leaks(trajectory, record.problem, args.max_leak)),
     }
-    text, record, facts["leaks_after"] = without_leaks(text, record, args.max_leak)
+    text, record = without_leaks(text, record, args.max_leak)
+    facts["leaks_after"] = len(rewrite.leaks(markup.parse(text), record.problem, args.max_leak))
     facts["blocks"] = len(record.blocks)
     reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
     return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
 
 
-def without_leaks(text: str, record: Record, threshold: float) -> tuple[str, Record, int]:
-    """The trajectory with the blocks that still leak put back in sequence, and how many leaks that were."""
+def without_leaks(text: str, record: Record, threshold: float) -> tuple[str, Record]:
+    """The trajectory with the blocks put back in sequence of which a thread still holds mathematics of a sibling.
+
+    Wording that points at a sibling is noted and left: the annotator saw it, and may have known better.
+    """
     trajectory = markup.parse(text)
     found = rewrite.leaks(trajectory, record.problem, threshold)
-    if not found or not record.sha256:  # without a lineage nothing can be put back
-        return text, record, len(found)
-    why = {leak["block"]: f"thread {leak['target']} leans on thread {leak['source']}: {leak['what']}" for leak in reversed(found)}
-    text, record = rewrite.make_sequential(trajectory, record, why)
-    return text, replace(record, notes=(*record.notes, *found)), len(found)
+    why = {
+        leak["block"]: f"thread {leak['target']} uses {leak['what']} of thread {leak['source']}"
+        for leak in reversed(found)
+        if leak["evidence"] in dependencies.SUBSTANCE
+    }
+    if why and record.sha256:  # without a lineage nothing can be put back
+        text, record = rewrite.make_sequential(trajectory, record, why)
+    return text, replace(record, notes=(*record.notes, *found))
 
 
 if __name__ == "__main__":

@@ -138,11 +138,15 @@ class Saver:
             source = store.digest(store.to_json(sample.to_row()) + (traced.text if traced else ""))
             yield stage.Task(id, source, sample, sample.uuid)
 
+    def reasoning(self, id: str) -> tuple[str, str]:
+        """What is saved as the reasoning, and where it comes from."""
+        traced = self.trajectories.get(id)
+        return (traced.text, f"{self.folder.name}/{id}.txt") if traced else (self.samples[id].thinking, "sequential")
+
     def row(self, id: str) -> dataset.Row:
-        sample, traced = self.samples[id], self.trajectories.get(id)
-        reasoning, source = (traced.text, f"{self.folder.name}/{id}.txt") if traced else (sample.thinking, "sequential")
+        reasoning, source = self.reasoning(id)
         return dataset.build_row(
-            sample, reasoning, source, self.tokenizer,
+            self.samples[id], reasoning, source, self.tokenizer,
             instruction=self.args.instruction, deepseek=self.args.template == "deepseek",
         )
 
@@ -151,7 +155,7 @@ class Saver:
             return stage.Result("rejected", "review")
         if task.id not in self.drawn:
             return stage.Result("rejected", "not_drawn")
-        if self.tokenizer and not self.args.no_sanitize and (token := dataset.special_token(task.payload, self.tokenizer)):
+        if self.tokenizer and not self.args.no_sanitize and (token := dataset.special_token(task.payload, self.reasoning(task.id)[0], self.tokenizer)):
             return stage.Result("rejected", "special_token", facts={"detail": token})
         row = self.row(task.id)
         facts = {"training_length": row.training_length}

@@ -161,7 +161,9 @@ class BatchDesk:
         return None
 
     async def advance(self, batch: Batch) -> None:
-        """Brings a running batch up to the clock: its replies are made, and billed, when their time has come."""
+        """Brings a running batch up to the clock: its replies are made, and billed, when their
+        time has come.
+        """
         share = (time.monotonic() - batch.began) / self.delay if self.delay else 1.0
         if batch.number in self.expire and share >= 0.5:
             await self.finish(batch, len(batch.rows) // 2, "expired")

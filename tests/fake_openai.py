@@ -340,7 +340,9 @@ class FakeOpenAI:
 
 
 def request_key(body: Mapping[str, Any]) -> str:
-    """What makes two requests the same: all but the service tier, which changes the price and not the reply."""
+    """What makes two requests the same: all but the service tier, which changes the price and not
+    the reply.
+    """
     kept = {name: value for name, value in body.items() if name != "service_tier"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 

@@ -143,16 +143,15 @@ asyncio.run(main())
 async def test_killed_in_the_middle_it_pays_twice_only_what_was_in_flight(settings):
     with FakeOpenAI(latency=0.1) as server:
         program = child_program(server.url, settings.ledger, 60, max_cost=1.0)
-        for kill_at in (13, 37):
-            child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
-            await until(lambda count=kill_at: server.stats()["received"] >= count)
-            child.send_signal(signal.SIGKILL)
-            child.wait()
+        child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+        await until(lambda: server.stats()["received"] >= 29)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
         output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
         stats = server.stats()
     assert output.count("reply") == 60
-    # 8 workers: at each kill at most 8 calls were in flight.
-    assert stats["answered_twice"] <= 2 * 8
+    # 8 workers: at most 8 calls were in flight.
+    assert stats["answered_twice"] <= 8
     billed = prices.price_of("gpt-5").cost(tw.Usage(stats["tokens"]["input"], 0, stats["tokens"]["output"]))
     async with Client(settings) as client:
         spending = await client.ledger.spending()

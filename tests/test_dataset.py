@@ -94,11 +94,13 @@ def test_the_training_length_counts_what_the_trainer_sees(tokenizer):
     assert found.training_length == found.columns["num_qwen_tokens"] + second  # each tag is one token here
 
 
-@pytest.mark.parametrize("field", ["problem", "thinking", "output"])
+@pytest.mark.parametrize("field", ["problem", "reasoning", "output"])
 def test_a_special_token_in_a_text_is_found(tokenizer, field):
     token = tokenizer.hf.eos_token
-    assert dataset.special_token(sample(**{field: f"text {token} text"}), tokenizer) == token
-    assert dataset.special_token(sample(**{field: "text <n> </think> <Thread> text"}), tokenizer) is None
+    for text, found in ((f"text {token} text", token), ("text <n> </think> <Thread> text", None)):
+        texts = {"problem": "", "reasoning": "", "output": "", field: text}
+        reasoning = texts.pop("reasoning")
+        assert dataset.special_token(sample(**texts), reasoning, tokenizer) == found
 
 
 # ---- validation

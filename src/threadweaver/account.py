@@ -78,6 +78,8 @@ def check(account: Account) -> None:
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
         given = {entry.id for entry in before.passed}
         held = {entry.id for entry in stage.entries}
+        if stage.settings.get("matched_only") is False:  # saved with the sequential chains beside the trajectories
+            held &= given
         if given != held:
             missing, extra = sorted(given - held), sorted(held - given)
             parts = [f"missing there: {', '.join(missing[:5])}"] if missing else []

@@ -50,17 +50,18 @@ def name_of(path: Path) -> str:
     return re.sub(r"[^\w.\-]+", "_", stem) or "dataset"
 
 
-def read_rows(path: Path, limit: int | None = None) -> Iterator[Row]:
-    """The first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order."""
-    for index, (place, fields, fault) in enumerate(_open(path)):
+def read_rows(path: Path, limit: int | None = None, split: str = "train") -> Iterator[Row]:
+    """The first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order; of a
+    folder that holds several splits, those of `split`."""
+    for index, (place, fields, fault) in enumerate(_open(path, split)):
         if limit is not None and index >= limit:
             return
         yield Row(index, place, fields, fault)
 
 
-def _open(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+def _open(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, split)
     if not path.is_file():
         raise UserError(f"the dataset {path} is not there: name another with --dataset_path (DATASET_PATH)")
     if path.suffix in (".jsonl", ".json"):
@@ -70,17 +71,17 @@ def _open(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
     raise UserError(f"{path} is no .jsonl, no .parquet and no dataset folder")
 
 
-def _folder(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+def _folder(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
     if (path / "dataset_dict.json").is_file():
         splits = read_json(path / "dataset_dict.json")["splits"]
-        path = path / ("train" if "train" in splits else splits[0])
+        path = path / (split if split in splits else splits[0])
     if (path / "collected.jsonl").is_file():  # beside the account, which is a .jsonl too
         return _jsonl(path / "collected.jsonl")
     if (path / "state.json").is_file():
         return _arrow(path)
     files = sorted(path.rglob("*.parquet"), key=lambda file: sample_key(str(file)))
-    if training := [file for file in files if "train" in str(file.relative_to(path))]:
-        files = training
+    if of_split := [file for file in files if split in str(file.relative_to(path))]:
+        files = of_split
     if files:
         return _parquet(files)
     lists = sorted(path.glob("*.jsonl"))

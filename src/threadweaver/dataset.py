@@ -47,10 +47,10 @@ def build_row(
     return Row(columns, metrics.measure(markup.parse(text), starts).training_length)
 
 
-def special_token(sample: Sample, tokenizer: Tokenizer) -> str | None:
+def special_token(sample: Sample, reasoning: str, tokenizer: Tokenizer) -> str | None:
     """A special token of the tokenizer that stands in a text: the template would take it for the end of a turn."""
     tokens = {token for token in tokenizer.hf.all_special_tokens if token not in markup.TAGS}
-    return next((token for token in sorted(tokens) for text in (sample.problem, sample.thinking, sample.output) if token in text), None)
+    return next((token for token in sorted(tokens) for text in (sample.problem, reasoning, sample.output) if token in text), None)
 
 
 def normalized_problem(problem: str) -> str:

@@ -219,6 +219,15 @@ def allowed_failures(max_failed: str, total: int) -> int:
     return int(share * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
 
 
+def _failures(text: str) -> str:
+    """Refuses nonsense before anything is done, not at the end."""
+    try:
+        allowed_failures(text, 0)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # flags and the edge of a command
 
@@ -260,7 +269,7 @@ class Flags(argparse.ArgumentParser):
         the same flags to all."""
         self.add_argument("--overwrite", action="store_true", help="make the output anew")
         self.add_argument(
-            "--max-failed", default=max_failed, metavar="N", help=f"failed samples allowed, a count or a fraction ({max_failed})"
+            "--max-failed", default=max_failed, metavar="N", type=_failures, help=f"failed samples allowed, a count or a fraction ({max_failed})"
         )
 
         known = set(self._option_string_actions)

@@ -16,7 +16,7 @@ class Rules:
     keep_sequential: bool = False
     think_end_required: bool = True
     max_leak: float = dependencies.CERTAIN
-    """A trajectory in which one sibling leans on another with this score or more is rejected; above 1 none is."""
+    """A trajectory in which a thread uses a sibling's mathematics with this score or more is rejected; above 1 none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
     if not trajectory.blocks:
         return (None, "") if rules.keep_sequential else ("no_block", "nothing runs in parallel")
     for number, block in enumerate(trajectory.blocks, 1):
+        if trajectory.text[block.end : block.end + 1] not in ("", "\n"):
+            return "no_newline", f"text follows block {number} on its last line"
         if not block.outlines:
             return "missing_outlines", f"block {number} has no outlines"
         if fault := outline.fault([item.body for item in block.outlines], len(block.threads)):
@@ -82,7 +84,7 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
 def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
     for number, block in enumerate(trajectory.blocks, 1):
         found = dependencies.leaks(f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads])
-        if found and found[0].score >= limit:
-            leak = found[0]
+        leak = next((leak for leak in found if leak.kind in dependencies.SUBSTANCE), None)
+        if leak and leak.score >= limit:
             return "leak", f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1} ({leak.kind} {leak.what})"
     return None, ""

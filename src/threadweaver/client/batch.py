@@ -298,8 +298,9 @@ class Batcher:
         except errors.NoSuchModel as error:
             if not late:
                 raise errors.BatchTrouble(
-                    f"batch {entry.remote} with {entry.rows} requests cannot be reached with this key ({error}): use a key of "
-                    "the account that made it, or give it up with --batch-deadline 0 (it then counts as spent)"
+                    f"batch {entry.remote} with {entry.rows} requests cannot be reached with this key "
+                    f"({error}): use a key of the account that made it, or give it up with "
+                    "--batch-deadline 0 (it then counts as spent)"
                 ) from error
             await self._end(entry, [], {}, billed=True, alone=True)
 

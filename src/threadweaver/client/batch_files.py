@@ -1,4 +1,4 @@
-"""The files of batch mode: requests as rows within the limits of a file, and rows of results as replies or errors."""
+"""The files of batch mode: requests as rows within its limits, and rows of results as replies or errors."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Client:
         if self.settings.offline and path is not None:
             if not path.exists():
                 raise UserError(
-                    f"--offline needs the ledger {path}, which does not exist: give --ledger PATH or import one"
+                    f"--offline needs the ledger {path}, which is not there: give --ledger PATH or import one"
                 )
             self.ledger = await asyncio.to_thread(Ledger.open_for_reading, path)
         else:
@@ -109,7 +109,9 @@ class Client:
     # asking
 
     async def ask(self, request: Request, *, label: str = "") -> Reply:
-        """The reply of the ledger, or of the model: stored before it is returned, sent once however many ask."""
+        """The reply of the ledger, or of the model: stored before it is returned, sent once
+        however many ask.
+        """
         flight = self._flights.get(request.key)
         joined = flight is not None
         if flight is None:
@@ -131,7 +133,9 @@ class Client:
         return reply
 
     async def plan(self, request: Request, *, label: str = "") -> Planned:
-        """What `ask` would do, without doing it: the paid reply, or an estimate of what the call would cost."""
+        """What `ask` would do, without doing it: the paid reply, or an estimate of what the call
+        would cost.
+        """
         found = self._choose(request, await self.ledger.find(request.at(0).key))
         if isinstance(found, Record):
             return Planned(reply_of(found, from_ledger=True), Estimate(paid=1))
@@ -181,7 +185,9 @@ class Client:
         return await self._obtain(flight, found, label)
 
     def _choose(self, request: Request, records: list[Record]) -> Record | Request:
-        """The last attempt that was not rejected; else, with `retry_failed`, a new one; else the rejection."""
+        """The last attempt that was not rejected; else, with `retry_failed`, a new one; else the
+        rejection.
+        """
         records = [record for record in records if record.attempt >= request.attempt]
         if not records:
             return request
@@ -311,7 +317,9 @@ class Client:
         self.ended = self.ended or error
 
     def backoff(self, tries: int, asked: float | None) -> float:
-        """Seconds to wait: what the server asks for and a little more, else doubling, half of it at random."""
+        """Seconds to wait: what the server asks for and a little more, else doubling, half of it
+        at random.
+        """
         if asked is not None:
             return asked + random.uniform(0, min(1.0, 0.1 * asked + 0.01))
         retrying = self.settings.retrying

@@ -87,7 +87,9 @@ def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None
 
 
 def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] | None = None) -> Key:
-    """The key to send; servers other than OpenAI's may go without. Raises UserError that names both ways on."""
+    """The key to send; servers other than OpenAI's may go without. Raises UserError that names
+    both ways on.
+    """
     key = find_key(key_path, environment)
     if key is not None:
         return key

@@ -25,7 +25,7 @@ PROBE = (
 )
 CATCH_UP = 1.1  # the same far from there
 PLENTY = 1.5  # the same while headers say that more than half is left
-STEP = 0.3  # calls a second of growth at least: refusals that come at any rate (1 in 40, say) must not stop it all
+STEP = 0.3  # calls a second of growth at least: refusals at any rate (1 in 40, say) must not stop it
 ROUGH = (
     0.2  # a window with more of its calls refused says that the rate was too high, not what would be right
 )
@@ -151,8 +151,8 @@ class Pacer:
         if self.rate is None:
             while self._recent and self._recent[0] < now - WINDOW:
                 self._recent.popleft()
-            # Those still under way count as accepted: too many, which the next windows halve away in a second each;
-            # from too few it would take minutes.
+            # Those under way count as accepted: too many, which the next windows halve away in a second
+            # each; from too few it would take minutes.
             self._set_rate(now, max(len(self._recent) / WINDOW, self.in_flight, 8.0), rough=True)
             self._credit = 0.0
         elif self._window_start <= ticket < self._window_end:

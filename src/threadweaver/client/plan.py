@@ -67,7 +67,8 @@ class Estimate:
         text = f"{self.calls} calls to make, {self.paid} paid already"
         if self.calls:
             text += (
-                f", {self.usage.input:,} tokens in ({self.usage.cached:,} cached), {self.usage.output:,} out, {cost}"
+                f", {self.usage.input:,} tokens in ({self.usage.cached:,} cached), {self.usage.output:,} out"
+                f", {cost}"
                 f" ({'; '.join(sorted(self.basis))})"
             )
         return text

@@ -14,7 +14,9 @@ RESULTS_OF_COMPLETIONS = ("matched_stop", "stop_reason", "token_ids", "prompt_to
 
 @dataclass(frozen=True)
 class Answer:
-    """A 200 that is a reply. `usage` is None where the server does not count; `tier` is what it says it used."""
+    """A 200 that is a reply. `usage` is None where the server does not count; `tier` is what it
+    says it used.
+    """
 
     text: str
     status: str

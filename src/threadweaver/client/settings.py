@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,9 @@ class ClientSettings:
     drain: float = 4.0  # seconds that calls under way are given when the client closes
 
     def request(self, messages: Iterable[tuple[str, str]], **params: Any) -> Request:
-        """A request to this model: `params` (effort, verbosity, max_output_tokens, …) under the extra body."""
+        """A request to this model: `params` (effort, verbosity, max_output_tokens, …) under the
+        extra body.
+        """
         merged = {"max_output_tokens": self.output_limit, **params, **self.extra_body}
         kept = {name: value for name, value in merged.items() if value is not None}
         return Request(
@@ -92,6 +94,12 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
         other = name.replace("-", "_") if "-" in name else name.replace("_", "-")
         group.add_argument(f"--{name}", *({f"--{other}"} - {f"--{name}"}), **options)
 
+    _add_endpoint(add)
+    _add_money(add)
+    _add_batch(add)
+
+
+def _add_endpoint(add: Callable[..., None]) -> None:
     add("openai_model", default=DEFAULT_MODEL, metavar="NAME", help="model to call (default: %(default)s)")
     add(
         "workers",
@@ -100,8 +108,6 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most calls in flight (default: %(default)s)",
     )
-    add("in_cost_per_million", type=float, metavar="USD", help="price of input tokens, over prices.json")
-    add("out_cost_per_million", type=float, metavar="USD", help="price of output tokens, over prices.json")
     add("use_chat_completions", action="store_true", help="Chat Completions instead of the Responses API")
     add("base-url", metavar="URL", help="endpoint (default: OPENAI_BASE_URL, OPENAI_API_BASE, else OpenAI)")
     add(
@@ -128,6 +134,11 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds for one call (default: %(default)g)",
     )
+
+
+def _add_money(add: Callable[..., None]) -> None:
+    add("in_cost_per_million", type=float, metavar="USD", help="price of input tokens, over prices.json")
+    add("out_cost_per_million", type=float, metavar="USD", help="price of output tokens, over prices.json")
     add(
         "ledger",
         type=Path,
@@ -139,6 +150,9 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
     add("max-cost", type=float, metavar="USD", help="never let the ledger's spending pass this")
     add("offline", action="store_true", help="answer from the ledger alone")
     add("service-tier", metavar="TIER", help="passed on and priced: flex, default, …")
+
+
+def _add_batch(add: Callable[..., None]) -> None:
     add("batch", action="store_true", help="use the Batch API: half the price, within 24 hours")
     add(
         "batch-deadline",

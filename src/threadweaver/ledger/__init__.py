@@ -39,7 +39,9 @@ VERDICTS = ("accepted", "repaired", "rejected")
 
 @dataclass(frozen=True)
 class Spending:
-    """In nano-dollars: settled, reserved for calls, and the part of that whose calls will never be settled."""
+    """In nano-dollars: settled, reserved for calls, and the part of that whose calls will never
+    be settled.
+    """
 
     spent: int
     reserved: int
@@ -47,7 +49,9 @@ class Spending:
 
 
 class Ledger:
-    """One open ledger. Methods that are coroutines run in the ledger's thread; each returns after the commit."""
+    """One open ledger. Methods that are coroutines run in the ledger's thread; each returns after
+    the commit.
+    """
 
     def __init__(self, path: str | Path | None, *, read_only: bool = False) -> None:
         """`path` None: in memory only. `read_only`: for a copy on a medium that cannot be written."""
@@ -119,7 +123,9 @@ class Ledger:
         await self.thread.do(self._release, ended)
 
     def judge(self, key: str, verdict: str, why: str = "") -> None:
-        """Notes what became of a reply: accepted, repaired or rejected, `why` a code. Written some time soon."""
+        """Notes what became of a reply: accepted, repaired or rejected, `why` a code. Written
+        some time soon.
+        """
         if verdict not in VERDICTS:
             raise ValueError(f"verdict {verdict!r} is none of {', '.join(VERDICTS)}")
         if not self.read_only:

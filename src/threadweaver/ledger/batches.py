@@ -56,7 +56,9 @@ def open_batch(
     cap: int | None,
     texts: Texts,
 ) -> list[Claim]:
-    """Takes the rows that nobody has and that the money allows into a new batch, all of it or nothing of it."""
+    """Takes the rows that nobody has and that the money allows into a new batch, all of it or
+    nothing of it.
+    """
     keys = [bytes.fromhex(row.key) for row in rows]
     stored = {found[0]: found for found in select_in(db, f"SELECT {COLUMNS} FROM replies WHERE key", keys)}
     batched = dict(select_in(db, "SELECT key, batch FROM batch_rows WHERE key", keys))

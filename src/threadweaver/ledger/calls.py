@@ -134,6 +134,7 @@ def judge(db: sqlite3.Connection, verdicts: Sequence[Verdict]) -> list[None]:
         db,
         "UPDATE replies SET verdict = v.column2, why = v.column3, judged = v.column4 FROM (",
         list(last.values()),
-        ") AS v WHERE replies.key = v.column1 AND (replies.verdict IS NOT v.column2 OR replies.why IS NOT v.column3)",
+        ") AS v WHERE replies.key = v.column1 "
+        "AND (replies.verdict IS NOT v.column2 OR replies.why IS NOT v.column3)",
     )
     return [None] * len(verdicts)

@@ -53,7 +53,9 @@ class Purse:
         return self.rows[-1][0]
 
     def _coming_back(self) -> int:
-        """What living processes have under way: if all of it were settled at nothing, so much would be free."""
+        """What living processes have under way: if all of it were settled at nothing, so much
+        would be free.
+        """
         if self.may_come_back is None:
             rows = self.db.execute(
                 "SELECT owner, sum(amount) FROM reservations WHERE state = ? GROUP BY owner", (OPEN,)

@@ -195,7 +195,9 @@ def _row(key: bytes, record: Record, request: bytes, size: int) -> tuple[Any, ..
 
 
 def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = False) -> Record:
-    """A row of `COLUMNS`; the request's text is left empty unless it is asked for (replays do not need it)."""
+    """A row of `COLUMNS`; the request's text is left empty unless it is asked for (replays do not
+    need it).
+    """
     key, base, attempt, api, model, stage, turn, request, reply, status, finish, *usage = row
     n_in, cached, n_out, reasoning, cost, tier, sent, done, extra, verdict, why, judged, imported = usage
     return Record(

@@ -13,7 +13,7 @@ APPLICATION_ID = 0x54574C31  # "TWL1": tells our file from any other SQLite file
 
 # Money is integer nano-dollars: sums of it are exact, and 9.2e9 dollars fit.
 # `texts` holds each long message once: the turns of one conversation repeat the chain six times.
-# `totals` are kept in the same transaction as what they add up, so that a reservation reads one row and not all.
+# `totals` are kept in the transaction of what they add up: a reservation reads one row and not all.
 SCHEMA = """
 CREATE TABLE replies (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, base BLOB NOT NULL, attempt INTEGER NOT NULL,
@@ -28,14 +28,15 @@ CREATE TABLE texts (sha256 BLOB PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL,
     heartbeat REAL NOT NULL);
 CREATE TABLE claims (key BLOB PRIMARY KEY, owner TEXT NOT NULL, since REAL NOT NULL);
-CREATE TABLE reservations (id INTEGER PRIMARY KEY, key BLOB NOT NULL, owner TEXT NOT NULL, amount INTEGER NOT NULL,
-    state TEXT NOT NULL, since REAL NOT NULL);
+CREATE TABLE reservations (id INTEGER PRIMARY KEY, key BLOB NOT NULL, owner TEXT NOT NULL,
+    amount INTEGER NOT NULL, state TEXT NOT NULL, since REAL NOT NULL);
 CREATE TABLE totals (spent INTEGER NOT NULL, reserved INTEGER NOT NULL, last_reservation INTEGER NOT NULL);
 INSERT INTO totals VALUES (0, 0, 0);
 CREATE TABLE batches (id TEXT PRIMARY KEY, remote TEXT, base_url TEXT NOT NULL, endpoint TEXT NOT NULL,
-    state TEXT NOT NULL, owner TEXT NOT NULL, rows INTEGER NOT NULL, tokens INTEGER NOT NULL, created REAL NOT NULL);
-CREATE TABLE batch_rows (key BLOB PRIMARY KEY, batch TEXT NOT NULL, reservation INTEGER NOT NULL, request BLOB NOT NULL,
-    stage TEXT NOT NULL, turn INTEGER NOT NULL);
+    state TEXT NOT NULL, owner TEXT NOT NULL, rows INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    created REAL NOT NULL);
+CREATE TABLE batch_rows (key BLOB PRIMARY KEY, batch TEXT NOT NULL, reservation INTEGER NOT NULL,
+    request BLOB NOT NULL, stage TEXT NOT NULL, turn INTEGER NOT NULL);
 CREATE INDEX batch_rows_batch ON batch_rows (batch);
 """
 
@@ -107,7 +108,9 @@ def _why(path: str, error: sqlite3.Error) -> str:
         return full_message(path)
     if name.startswith("SQLITE_NOTADB") or name.startswith("SQLITE_CORRUPT"):
         return f"{path} is not a ledger, or it is damaged ({error}): give another path with --ledger"
-    return f"the ledger {path} cannot be opened ({error}): check the path and its permissions, or give --ledger PATH"
+    return (
+        f"the ledger {path} cannot be opened ({error}): check it and its permissions, or give --ledger PATH"
+    )
 
 
 def full_message(path: str) -> str:

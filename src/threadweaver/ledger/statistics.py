@@ -25,8 +25,9 @@ class Ratio:
 
 def ratios(db: sqlite3.Connection, model: str | None) -> list[Ratio]:
     rows = db.execute(
-        "SELECT stage, turn, model, count(*), sum(request_bytes), sum(reply_bytes), sum(input), sum(cached), sum(output), "
-        "sum(reasoning) FROM replies WHERE ?1 IS NULL OR model = ?1 GROUP BY stage, turn, model ORDER BY stage, turn, model",
+        "SELECT stage, turn, model, count(*), sum(request_bytes), sum(reply_bytes), sum(input), sum(cached), "
+        "sum(output), sum(reasoning) FROM replies WHERE ?1 IS NULL OR model = ?1 "
+        "GROUP BY stage, turn, model ORDER BY stage, turn, model",
         (model,),
     ).fetchall()
     return [Ratio(*row) for row in rows]

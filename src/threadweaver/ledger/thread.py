@@ -55,7 +55,9 @@ BUSY_NOTICE = 10.0  # seconds of waiting for another process's transaction befor
 
 
 class LedgerFull(UserError):
-    """The disk is full. No further call is sent; what was received is written into the space kept for that."""
+    """The disk is full. No further call is sent; what was received is written into the space kept
+    for that.
+    """
 
 
 @dataclass
@@ -221,7 +223,9 @@ class DatabaseThread:
                 self._db.execute("ROLLBACK")
 
     def _blame(self, jobs: list[_Job], error: Exception) -> list[_Job]:
-        """An operation's own fault is its caller's; the others of its transaction are run again one by one."""
+        """An operation's own fault is its caller's; the others of its transaction are run again
+        one by one.
+        """
         if len(jobs) == 1:
             jobs[0].error = error
             return []
