@@ -86,7 +86,7 @@ def extracted(pair: Pair, args) -> extract.Extraction:
     sample = pair.sample
     record = Record(
         sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
-        fingerprint(pair.chain), len(pair.chain), len(chain_lines),
+        fingerprint(pair.chain), len(pair.chain), len(chain_lines), sample.output,
     )
     return extract.extract(
         pair.chain, annotation.parse(pair.annotation, chain_lines), record,
@@ -132,7 +132,7 @@ def annotation_of(id: str, sample: store.Sample | None, folder: Path) -> Path | 
 
 
 def to_task(pair: Pair) -> stage.Task:
-    source = store.digest(f"{pair.chain}\n{pair.annotation}\n{pair.sample.problem}")
+    source = store.digest(f"{pair.chain}\n{pair.annotation}\n{pair.sample.problem}\n{pair.sample.output}")
     return stage.Task(pair.id, source, pair, pair.sample.uuid)
 
 

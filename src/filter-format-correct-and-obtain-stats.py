@@ -17,7 +17,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from threadweaver import corpus, dependencies, lineage, metrics, stage, stats, store, tokens, verify
+from threadweaver import corpus, dependencies, edits, grading, lineage, metrics, stage, stats, store, tokens, verify
 from threadweaver.errors import UserError
 
 
@@ -88,6 +88,10 @@ class Judge:
         self.tokenizer_name = tokens.short_name(args.tokenizer)
 
     @cached_property
+    def grader(self) -> grading.Grader:
+        return grading.Grader()
+
+    @cached_property
     def tokenizer(self) -> tokens.Tokenizer:
         return tokens.load(self.args.tokenizer)
 
@@ -97,9 +101,23 @@ class Judge:
         if verdict.reason:
             return self.rejected(sample, verdict)
         trajectory = verdict.trajectory
+        answer = self.answer(sample.record, trajectory.text)
+        if answer.get("answer") == "wrong" and sample.record.correctness is not False:  # False: kept on purpose
+            detail = f"{answer['answer_given']} where {sample.record.solution} is right"
+            return self.rejected(sample, verify.Verdict("answer_wrong", detail, trajectory, verdict.conserved))
         measures = metrics.measure(trajectory, self.tokenizer.starts(trajectory.text))
-        facts = {"measures": asdict(measures), "conserved": verdict.conserved}
+        facts = {"measures": asdict(measures), "conserved": verdict.conserved, **answer}
         return stage.Result("ok", None, lineage.files(sample.id, trajectory.text, sample.record), facts)
+
+    def answer(self, record: edits.Record | None, reasoning: str) -> dict:
+        """The final answer judged again, and the edits that touched it; nothing where no reference is known."""
+        if record is None or record.solution in ("", None, []):
+            return {}
+        given = verify.final_answer(record, reasoning)
+        verdict = self.grader.grade(given, record.solution)
+        facts = {"answer": verdict.verdict, "answer_given": given, "answer_how": verdict.how, "answer_rl": verdict.rl}
+        touched = verify.edits_of_answer(record, given)
+        return facts | ({"answer_edits": touched} if touched else {})
 
     def rejected(self, sample: lineage.Traced, verdict: verify.Verdict) -> stage.Result:
         text = sample.text

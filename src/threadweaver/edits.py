@@ -333,6 +333,8 @@ class Record:
     """Of the chain, UTF-8."""
     chars: int
     lines: int
+    output: str = ""
+    """What the model said after its thinking: the final answer stands in it."""
     blocks: tuple[BlockRecord, ...] = ()
     unused: tuple[Unused, ...] = ()
     notes: tuple[Mapping[str, object], ...] = field(default=())

@@ -47,6 +47,8 @@ def summarize(entries: Sequence[Entry]) -> dict:
         "rejected": dict(Counter(entry.reason for entry in entries if entry.outcome == "rejected").most_common()),
         "speedup": metrics.speedup(rows),
         "over_15_blocks": sum(row.parallel_count > metrics.MAX_BLOCKS for row in rows),
+        "answers": dict(Counter(str(entry.facts["answer"]) for entry in entries if "answer" in entry.facts)),
+        "edited_answers": [entry.id for entry in entries if entry.facts.get("answer_edits")],
         "conservation": {"held": conserved["True"], "broken": conserved["False"], "unchecked": conserved["None"]},
         "measures": metrics.summarize(rows),
         "published": {**metrics.PUBLISHED, "speedup": metrics.PUBLISHED_SPEEDUP},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from threadweaver import dependencies, edits, markup, outline
+from threadweaver import dependencies, edits, grading, markup, outline
 from threadweaver.edits import Record
 
 
@@ -54,6 +54,22 @@ def verify(text: str, record: Record | None, rules: Rules) -> Verdict:
     if reason is None:
         reason, detail = _leak(trajectory, record.problem if record else "", rules.max_leak)
     return Verdict(reason, detail, trajectory, conserved)
+
+
+def final_answer(record: Record, reasoning: str) -> str | None:
+    """The boxed answer of the output, or, where that has none, of the reasoning."""
+    return grading.final_answer(record.output) or grading.final_answer(reasoning)
+
+
+def edits_of_answer(record: Record, answer: str | None) -> list[str]:
+    """The edits that took the final answer, or a box, out of a line: `src → dest`."""
+    answer = (answer or "").strip()
+    found = []
+    for edit in (edit for block in record.blocks for thread in block.threads for edit in thread.edits):
+        lost_box = "\\boxed" in edit.src and "\\boxed" not in edit.dest
+        if lost_box or (len(answer) > 1 and answer in edit.src and answer not in edit.dest):
+            found.append(f"{edit.src} → {edit.dest}")
+    return found
 
 
 def _reasoning(text: str, rules: Rules) -> tuple[str, str | None]:

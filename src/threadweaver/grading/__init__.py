@@ -1,0 +1,12 @@
+r"""Is this answer the reference answer?
+
+`final_answer` cuts the answer out of a model's output; `grade` and `grade_many` judge it, by exact comparison
+after normalization where that settles it (three answers of four), else by algebra in processes that can be
+killed.
+"""
+
+from threadweaver.grading.boxed import final_answer
+from threadweaver.grading.verdict import Verdict
+from threadweaver.grading.workers import Grader, Reference, grade, grade_many
+
+__all__ = ["Grader", "Reference", "Verdict", "final_answer", "grade", "grade_many"]

@@ -1,0 +1,292 @@
+r"""One spelling for what LaTeX and plain text spell in many ways. Text in, text out; nothing is computed.
+
+The normal form has no spaces but those that keep two tokens apart (`\pi r`, `1 2`), LaTeX commands for
+functions and constants, braces round every argument, `,` between the items of a list, `%` and `°` for percent
+and degrees, and words in double quotes (`10"units"`, `"no solution"`): what the reader of shapes takes for a
+unit or a text answer.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from threadweaver.grading import units
+
+_NAMED = (  # a character and the command that it stands for
+    "× times ✕ times · cdot ⋅ cdot √ sqrt ∞ infty π pi ≤ leq ⩽ leq ≥ geq ⩾ geq ≠ neq ∪ cup ∩ cap ∈ in "
+    "± pm ∓ mp ≈ approx θ theta α alpha β beta γ gamma λ lambda φ phi ω omega ∅ emptyset ∖ setminus … ldots"
+).split()
+_SPACES = "\t\n\r\f\v\u00a0\u202f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
+_TRANSLATION = str.maketrans(
+    {
+        **_FULL_WIDTH,
+        **{character: rf"\{name} " for character, name in zip(_NAMED[::2], _NAMED[1::2], strict=True)},
+        **dict.fromkeys(_SPACES, " "),
+        **dict.fromkeys('\u200b\u200c\u200d\u2060\ufeff"€£¥', ""),
+        **dict.fromkeys("−–—‐‑﹣", "-"),
+        **dict.fromkeys("‘’′", "'"),
+        **{sup: f"^{{{plain}}}" for sup, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", strict=True)},
+        **{sub: f"_{{{plain}}}" for sub, plain in zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)},
+        **{
+            part: rf"\frac{ratio}"
+            for part, ratio in zip("½⅓⅔¼¾", ("12", "13", "23", "14", "34"), strict=True)
+        },
+        **{letter: rf"\mathbb{{{plain}}}" for letter, plain in zip("ℝℤℕ", "RZN", strict=True)},
+        "÷": "/",
+        "⁻": "^-",
+    }
+)
+
+# pattern → replacement, in this order, on the raw text. No pattern can backtrack more than quadratically in
+# 2,000 characters.
+_LAYOUT = [
+    (r"\\[$]|(?<!\\)[$]", " "),
+    (r"(?<!\\)\\[()\[\]]", " "),
+    (r"\\(?:left|right)\s*\.", ""),
+    (r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])", ""),
+    (r"\\(?:displaystyle|textstyle|limits|nolimits|(?:math)?strut|rm|bf|it|small|large)(?![a-zA-Z])", " "),
+    (r"\\(?:phantom|hspace\*?|vspace\*?|label|tag\*?)\s*\{[^{}]*\}", " "),
+    (r"\{,\}(?=\d{3})|,\s*\\!\s*(?=\d{3})", ""),
+    (r"(?<=\d)\s*\\[,;:]\s*(?=\d{3}(?!\d))", ""),
+    (r"\\[,;:! >]|\\(?:quad|qquad|thinspace|enspace|space)(?![a-zA-Z])|~|(?<!\\)\\ ", " "),
+    (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+    (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
+    (r"\\lvert|\\rvert|\\vert(?![a-zA-Z])", "|"),
+    (r"\\lbrace(?![a-zA-Z])", r"\\{"),
+    (r"\\rbrace(?![a-zA-Z])", r"\\}"),
+    (r"\\lbrack(?![a-zA-Z])", "["),
+    (r"\\rbrack(?![a-zA-Z])", "]"),
+    (r"\\(?:langle|rangle)(?![a-zA-Z])", lambda m: "(" if m[0] == r"\langle" else ")"),
+    (r"\\(?:displaylines|boxed|fbox|ensuremath|underline)\s*(?=\{)", ""),
+]
+_SYMBOLS = [
+    (r"\*\*", "^"),
+    (r"\\(?:leqslant|le)(?![a-zA-Z])|<=|=<", r"\\leq "),
+    (r"\\(?:geqslant|ge)(?![a-zA-Z])|>=", r"\\geq "),
+    (r"\\ne(?![a-zA-Z])|!=|\\not\s*=", r"\\neq "),
+    (r"\\lt(?![a-zA-Z])", "<"),
+    (r"\\gt(?![a-zA-Z])", ">"),
+    (r"\+\s*/\s*-|\+-", r"\\pm "),
+    (r"\\(?:dots|cdots|dotsc|dotsb)(?![a-zA-Z])|\.\.\.", r"\\ldots "),
+    (r"\\(?:varnothing)(?![a-zA-Z])|\\\{\s*\\\}", r"\\emptyset "),
+    (r"\\(?:backslash)(?![a-zA-Z])", r"\\setminus "),
+    (r"\\R(?![a-zA-Z])", r"\\mathbb{R}"),
+    (r"\\(?:simeq|thickapprox)(?![a-zA-Z])", r"\\approx "),
+    (r"\\(?:cdot|times|ast)(?![a-zA-Z])", "*"),
+    (r"\\(?:div)(?![a-zA-Z])", "/"),
+    (r"\\(?:lor|vee)(?![a-zA-Z])", ","),
+    (r"\\(?:mid)(?![a-zA-Z])", "|"),
+    (r"\\infin(?![a-zA-Z])", r"\\infty "),
+    (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree(?![a-zA-Z])|°", "°"),
+    (r"\\%|%|\b(?:percent(?:age)?|pct)\b", "%"),
+    (r"\\mathbb\s*([A-Z])", r"\\mathbb{\1}"),
+    (r"\\imath(?![a-zA-Z])", "i"),
+    (r"(?<=\d)\.(?!\d|\\(?:overline|bar|dot))", ""),
+]
+_PLAIN = [
+    (r"(?<![\\a-zA-Z\"])(sqrt|cbrt)\s*(?=\()", lambda m: "\\sqrt" + ("[3]" if m[1] == "cbrt" else "")),
+    (
+        r"(?<![\\a-zA-Z\"])((?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp|max|min|gcd)(?![a-zA-Z])",
+        r"\\\1 ",
+    ),
+    (r"(?<![\\a-zA-Z\"])(pi|infty|theta|alpha|beta)(?![a-zA-Z])", r"\\\1 "),
+    (r"(?<![\\a-zA-Z\"])(?:infinity|inf|oo)(?![a-zA-Z])", r"\\infty "),
+    (r"\\(?:arg)?(?:operatorname)\s*\{\s*([a-zA-Z]+)\s*\}", r"\\\1 "),
+]
+_TEXT_MACRO = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mbox|hbox|emph|bold|boldsymbol|pmb|bm|math(?:rm|bf|it|sf))\s*"
+    r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_MATH_MACRO = ("\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\bold", "\\boldsymbol", "\\pmb", "\\bm")
+_CONSTANTS = ("e", "i", "d")
+_VALUE_BEFORE = re.compile(r"[\d})\"]\s*$")  # what stands in a text macro after a number is a unit
+_TEXT_WORD = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]{2,}(?![a-zA-Z\"])")
+_TEXT_LETTER = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]+(?![a-zA-Z\"])")
+_KEPT_WORD = re.compile(r"\\[a-zA-Z]+|(?<![a-zA-Z])[a-zA-Z]{4,}(?![a-zA-Z])")
+_AND = re.compile(r"[,;]?\s*(?<![\\a-zA-Z])(?:and|or)(?![a-zA-Z])\s*|\s*&\s*(?=\\)|;", re.IGNORECASE)
+_INEQUALITY = re.compile(r"[<>]|\\leq|\\geq|\\neq")
+_PURE_WORDS = re.compile(r"[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*")
+_GROUPED_FACTOR = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?=\s*(?:\\(?:pi|sqrt)|[a-zA-Z*^]))")
+_GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d ]*\d)")
+
+
+@lru_cache(maxsize=4096)
+def normalize(raw: str) -> str:
+    """The normal form of one answer. The caller has asked the guards first: depth and length are bounded."""
+    text = raw.translate(_TRANSLATION)
+    text = _undouble(text)
+    text = _rows(text)
+    text = _substitute(_LAYOUT, text).strip()
+    text = _words(_text_macros(text))
+    text = _substitute(_PLAIN, text)
+    text = _substitute(_SYMBOLS, text)
+    text = _separators(text)
+    text = _arguments(text)
+    text = _numbers(text)
+    return _squeeze(text).strip(" .,")
+
+
+@lru_cache(maxsize=8192)
+def key(normal: str) -> str:
+    """What two equal answers have in common: the normal form without quotes, words in lower case, spare
+    spaces, zeros before a number and the signs of multiplication that could be left out."""
+    text = re.sub(r'"([^"]*)"', lambda m: m[1] if len(m[1]) == 1 else m[1].lower(), normal)
+    text = re.sub(r"(?<![\d.,])0+(?=\d)", "", text)
+    text = re.sub(r"\*(?=[a-zA-Z({]|\\(?!frac))", "", text)
+    return re.sub(r"(?<!\d) | (?!\d)", "", text)
+
+
+def _substitute(rules: list[tuple[str, Any]], text: str) -> str:
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def _undouble(text: str) -> str:
+    r"""Backslashes doubled by a JSON or Python escape too many. `\\` that ends the row of a matrix stays."""
+    if re.search(r"(?<!\\)\\\\begin", text):
+        return text.replace("\\\\", "\\")
+    return text if r"\begin" in text else re.sub(r"\\\\(?=[a-zA-Z{}%$])", lambda _: "\\", text)
+
+
+ROW = "\ue000"  # ends a row of a matrix, in the normal form
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{\s*[a-zA-Z]+\*?\s*\}")
+
+
+def _rows(text: str) -> str:
+    r"""`\\` between the rows of a matrix becomes ROW, elsewhere a comma."""
+    text = re.sub(r"\\begin\s*\{array\}\s*\{[clr| ]*\}", r"\\begin{array}", text)
+    text = _ENVIRONMENT.sub(lambda m: m[0].replace(" ", "").replace("array", "matrix"), text)
+    if r"\begin{" in text:
+        return re.sub(r"\\\\(?:\[[^\]]*\])?", ROW, text)
+    return re.sub(r"\\\\\s*$", "", text).replace("\\\\", ", ")
+
+
+def _text_macros(text: str) -> str:
+    r"""`\text{units}` → `"units"`; single letters and mathematics set upright lose the macro alone."""
+
+    def unwrap(match: re.Match[str]) -> str:
+        content = match[1].strip()
+        if content in _CONSTANTS or (
+            match[0].startswith(_MATH_MACRO) and not _VALUE_BEFORE.search(text[: match.start()])
+        ):
+            return content if len(content) == 1 else " " + _TEXT_WORD.sub(_quote, content) + " "
+        letters = _TEXT_LETTER if _VALUE_BEFORE.search(text[: match.start()]) else _TEXT_WORD
+        return " " + letters.sub(_quote, content) + " "
+
+    for _ in range(3):
+        text, count = _TEXT_MACRO.subn(unwrap, text)
+        if not count:
+            break
+    return re.sub(r'(?<=[a-zA-Z])"\s+"(?=[a-zA-Z])', " ", text)
+
+
+def _quote(match: re.Match[str]) -> str:
+    word = match[0].strip()
+    return word if word.lower() in ("and", "or", "percent", "pct") else f'"{word}"'
+
+
+def _words(text: str) -> str:
+    """Quote the words that stand outside a text macro: long runs of letters, units after a number, text
+    answers."""
+    stripped = text.strip(" .")
+    if _PURE_WORDS.fullmatch(stripped) and not (
+        stripped.islower() and len(stripped) < 4 and stripped not in ("no", "yes", "odd")
+    ):
+        return stripped if stripped in ("infinity", "infty") else '"' + re.sub(r"\s+", " ", stripped) + '"'
+    text = units.AFTER_NUMBER.sub(lambda m: m[1] + f'"{m[2]}"', text)
+    text = re.sub(r'"\s*([/*])\s*([A-Za-z]{1,3})(?![a-zA-Z"])', r'"\1"\2"', text)
+    return re.sub(
+        r'"[^"]*"|\\(?:begin|end)\{[a-zA-Z]+\*?\}|' + _KEPT_WORD.pattern,
+        lambda m: m[0] if m[0][0] in '\\"' or m[0] in units.PLAIN_COMMANDS else f'"{m[0]}"',
+        text,
+    )
+
+
+def _separators(text: str) -> str:
+    text = text.replace('"and"', "and").replace('"or"', "or")
+    if _INEQUALITY.search(text):
+        text = re.sub(r",?\s*(?<![\\a-zA-Z])and(?![a-zA-Z])", r"\\land ", text)
+    return _AND.sub(", ", text)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# arguments
+
+
+_TAKES = {"frac": 2, "binom": 2, "sqrt": 1}
+_COMMAND = re.compile(r"\\(frac|binom|sqrt)(?![a-zA-Z])|[\^_]")
+_TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\S", re.DOTALL)
+_SCRIPT = re.compile(r"[-+]?\d+|[-+]?\\[a-zA-Z]+|[-+]?\S")
+_CLOSING = {"{": "}", "(": ")", "[": "]"}
+
+
+def group_end(text: str, start: int) -> int:
+    """The offset after the bracket that closes the one at `start`; -1 where it stays open."""
+    opening, closing = text[start], _CLOSING[text[start]]
+    depth = 0
+    for i in range(start, len(text)):
+        if i and text[i - 1] == "\\" and opening == "{":
+            continue
+        depth += (text[i] == opening) - (text[i] == closing)
+        if depth == 0:
+            return i + 1
+    return -1
+
+
+def _arguments(text: str) -> str:
+    r"""Braces round every argument: `\frac12`, `\frac{14}3`, `\sqrt2`, `sqrt(2)`, `x^2`, `x^(n+1)`, `a_1`."""
+    out, i = [], 0
+    while match := _COMMAND.search(text, i):
+        out.append(text[i : match.start()])
+        name, i = match[1] or match[0], match.end()
+        out.append(match[0])
+        if name == "sqrt" and (root := re.match(r"\s*\[([^\[\]]*)\]", text[i:])):
+            out.append(f"[{root[1].strip()}]")
+            i += root.end()
+        for _ in range(_TAKES.get(name, 1)):
+            argument, i = _argument(text, i, name)
+            out.append(argument)
+    return "".join(out) + text[i:]
+
+
+def _argument(text: str, i: int, name: str) -> tuple[str, int]:
+    while i < len(text) and text[i] == " ":
+        i += 1
+    if i >= len(text):
+        return "", i
+    rounded = text[i] == "(" and name in ("sqrt", "^", "_")
+    if text[i] == "{" or rounded:
+        end = group_end(text, i)
+        return ("{" + _arguments(text[i + 1 : end - 1]).strip() + "}", end) if end > 0 else ("", i)
+    token = (_SCRIPT if name in "^_" else _TOKEN).match(text, i)
+    if token is None or token[0] in ("}", ")", "^", "_", ",") or token[0] == "\\frac":
+        return "", i
+    return "{" + token[0] + "}", token.end()
+
+
+# ------------------------------------------------------------------------------------------------------------
+# numbers and spaces
+
+
+def _numbers(text: str) -> str:
+    r"""Mixed numbers become `1\frac{1}{2}`, `.5` becomes `0.5`, digits in groups (`1 000`, `1,000\pi`) are
+    joined."""
+    text = re.sub(r"(?<![\d.])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])", r"\1\\frac{\2}{\3}", text)
+    text = _GROUPED.sub(lambda m: m[1].replace(" ", ""), text)
+    if text[:1] not in ("(", "[", "\\"):
+        text = _GROUPED_FACTOR.sub(lambda m: m[1].replace(",", ""), text)
+    text = re.sub(r"(?<![\d])\.(?=\d)", "0.", text)
+    return re.sub(r"(?<=[(,=\[{])\s*\+(?=[\d\\])|^\+(?=[\d\\])", "", text)
+
+
+def _squeeze(text: str) -> str:
+    """Drop the spaces that keep nothing apart. After a comma one stays: `1,000` is a number, `1, 000` is
+    not."""
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r'"[^"]*"', lambda m: m[0].replace(" ", "\0"), text)
+    text = re.sub(r"(?<=\d) (?=\d)|(?<=,) |(\\[a-zA-Z]+) (?=[a-zA-Z])", r"\1" "\0", text)
+    return text.replace(" ", "").replace("\0", " ")

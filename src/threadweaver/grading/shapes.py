@@ -1,0 +1,241 @@
+r"""What kind of thing an answer is: a value, a list, a set, a tuple or interval, a matrix, a union, each with
+its name.
+
+`read` turns a normal form into a `Shape`; nothing is computed. Order counts in tuples and matrices, not in
+sets and bare lists; `3\pm x` is the list of both; `0<x\leq 1`, `x\in(0,1]` and `(0,1]` are one interval.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from threadweaver.grading.normalize import ROW, key
+
+MAX_ITEMS = 200
+
+
+@dataclass(frozen=True)
+class Shape:
+    r"""`kind` is atom, list, set, tuple, matrix or union; `text` the normal form without the name.
+
+    `brackets` are a tuple's (`()`, `[)`, …) or the matrix environment; `columns` is the width of a matrix.
+    `name` is what stands left of `=` or `\in`, "" where nothing does.
+    """
+
+    kind: str
+    text: str
+    items: tuple[Shape, ...] = ()
+    brackets: str = ""
+    columns: int = 0
+    name: str = ""
+
+
+_PIECE = re.compile(r'"[^"]*"|\\begin\{[a-z]+\*?\}|\\end\{[a-z]+\*?\}|\\[a-zA-Z]+|\\[{}]|.', re.DOTALL)
+_OPEN = ("(", "[", "{", "\\{")
+_CLOSE = (")", "]", "}", "\\}")
+_MATRIX = re.compile(r"\\begin\{([a-z]+)\*?\}(.*)\\end\{\1\*?\}", re.DOTALL)
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_SIGNS = {"<": "<", ">": ">", r"\leq": "<=", r"\geq": ">="}
+_VARIABLE = re.compile(r"[a-zA-Z](?:_\{[^{}]*\})?|\\(?:theta|alpha|beta|lambda|phi|mu|omega|gamma)")
+_LETTER = re.compile(
+    r"\\(?!infty|pi|frac|sqrt)[a-zA-Z]+|(?<![\\a-zA-Z])[a-df-zA-Z](?![a-zA-Z])|(?<![\\a-zA-Z])[a-zA-Z]{2,}"
+)
+
+
+@lru_cache(maxsize=4096)
+def read(normal: str) -> Shape:
+    """The shape of a normal form, whose depth the guards have bounded."""
+    parts = _parts(normal)
+    return _list(parts, normal) if len(parts) > 1 else _single(parts[0] if parts else "")
+
+
+def as_list(normal: str) -> Shape:
+    """The other reading of `1,234`: two numbers, where `read` sees one with its thousands set off."""
+    return _list([part.strip() for part in normal.split(",")], normal)
+
+
+def split(text: str, *separators: str) -> list[str]:
+    """Cut at separators that stand outside all brackets, environments and quotes."""
+    parts, start, depth = [], 0, 0
+    for piece in _PIECE.finditer(text):
+        token = piece[0]
+        if token in _OPEN or token.startswith("\\begin{"):
+            depth += 1
+        elif token in _CLOSE or token.startswith("\\end{"):
+            depth = max(depth - 1, 0)
+        elif depth == 0 and token in separators:
+            parts.append(text[start : piece.start()])
+            start = piece.end()
+    return [*parts, text[start:]]
+
+
+def _parts(normal: str) -> list[str]:
+    """The items of a bare list. Commas between groups of three digits are part of a number where others stand
+    apart."""
+    if _THOUSANDS.fullmatch(normal) or normal[:1] == "]" or (normal[-1:] == "[" and normal[:1] in "[]"):
+        return [normal]
+    spaced = [part.replace("\x01", ", ") for part in split(normal.replace(", ", "\x01"), "\x01")]
+    grouped = [part for part in spaced if "," in part]
+    if len(spaced) > 1 and grouped and all(_THOUSANDS.fullmatch(part) for part in grouped):
+        return spaced
+    return [stripped for part in split(normal, ",") if (stripped := part.strip())]
+
+
+def _list(parts: list[str], normal: str) -> Shape:
+    items = _flat(read(part) for part in parts)
+    names = {item.name for item in items}
+    first = items[0].name
+    if first and (names == {first} or not any(item.name for item in items[1:])):
+        return Shape("list", normal, tuple(replace(item, name="") for item in items), name=first)
+    return Shape("list", normal, tuple(items))
+
+
+def _single(text: str) -> Shape:
+    name, value = _named(text)
+    if name:
+        return _with_name(name, value, text)
+    if len(pieces := split(text, r"\cup")) > 1:
+        return Shape("union", text, tuple(read(piece) for piece in pieces))
+    for reader in (_inequality, _escaped_set, _bracketed, _matrix, _both_signs):
+        if (shape := reader(text)) is not None:
+            return shape
+    return Shape("atom", text)
+
+
+def _with_name(name: str, value: str, text: str) -> Shape:
+    """`(x,y)=(1,2)` is the list of `x=1` and `y=2`."""
+    shape = read(value)
+    names = name[1:-1].split(",")
+    if name[0] == "(" and shape.kind == "tuple" and len(names) == len(shape.items):
+        items = (replace(item, name=key(n.strip())) for n, item in zip(names, shape.items, strict=True))
+        return Shape("list", value, tuple(items))
+    return Shape("atom", text) if shape.name else replace(shape, name=name)
+
+
+def _both_signs(text: str) -> Shape | None:
+    if not re.search(r"\\[pm]{2}(?![a-z])", text) or r"\land" in text:
+        return None
+    upper = re.sub(r"\\pm ?", "+", re.sub(r"\\mp ?", "-", text))
+    lower = re.sub(r"\\pm ?", "-", re.sub(r"\\mp ?", "+", text))
+    return Shape("list", text, tuple(Shape("atom", sign.removeprefix("+")) for sign in (upper, lower)))
+
+
+def _escaped_set(text: str) -> Shape | None:
+    r"""`\{1,2\}`, but not the set-builder `\{x|x>1\}`."""
+    if (
+        not (text.startswith("\\{") and text.endswith("\\}"))
+        or "|" in text
+        or _first_closing(text) != len(text)
+    ):
+        return None
+    return _set(_parts(text[2:-2]), text)
+
+
+def _named(text: str) -> tuple[str, str]:
+    r"""`x=5` → (`x`, `5`); of a chain `x=1+4=5` the first and the last; an exact value goes before its
+    estimate."""
+    about = split(text, r"\approx")
+    if len(about) > 1:
+        text = (
+            about[0] if "=" in about[0] or not _LETTER.search(about[0]) else "=".join((about[0], about[-1]))
+        )
+    sides = split(text, "=")
+    if len(sides) == 1:
+        sides = split(text, r"\in")
+    if (
+        len(sides) < 2
+        or not all(side.strip() for side in sides)
+        or split(text, *_SIGNS, r"\neq", r"\equiv")[1:]
+    ):
+        return "", text
+    first, last = sides[0].strip(), sides[-1].strip()
+    if _LETTER.search(first):
+        return key(first), last
+    return (key(last), first) if _VARIABLE.fullmatch(last) else ("", last)
+
+
+def _inequality(text: str) -> Shape | None:
+    r"""`a<x\leq b`, `x>a` and `a<x` as intervals with a name, where one variable stands alone and the bounds
+    have none."""
+    signs = [_SIGNS[piece[0]] for piece in _PIECE.finditer(text) if piece[0] in _SIGNS]
+    sides = [side.strip() for side in split(text, *_SIGNS)]
+    if len(signs) not in (1, 2) or len(sides) != len(signs) + 1 or len({sign[0] for sign in signs}) > 1:
+        return None
+    if signs[0][0] == ">":
+        sides, signs = sides[::-1], signs[::-1]
+    strict = [len(sign) == 1 for sign in signs]
+    if len(sides) == 2:
+        at_left = bool(_VARIABLE.fullmatch(sides[0]))
+        sides, strict = (
+            ([r"-\infty", *sides], [True, *strict]) if at_left else ([*sides, r"\infty"], [*strict, True])
+        )
+    low, variable, high = sides
+    if (
+        not _VARIABLE.fullmatch(variable)
+        or not low
+        or not high
+        or _LETTER.search(low)
+        or _LETTER.search(high)
+    ):
+        return None
+    brackets = ("(" if strict[0] else "[") + (")" if strict[1] else "]")
+    return Shape(
+        "tuple",
+        f"{brackets[0]}{low},{high}{brackets[1]}",
+        (read(low), read(high)),
+        brackets,
+        name=key(variable),
+    )
+
+
+def _bracketed(text: str) -> Shape | None:
+    """`(a,b)`, `[a,b)`, the French `]a,b[`, and brackets that only group: `(a)`, `{a}`, the list `{a,b}`."""
+    if len(text) < 3 or text[0] not in "([{]" or text[-1] not in ")]}[":
+        return None
+    if text[0] == "]" or text[-1] == "[":
+        text = text[0].replace("]", "(") + text[1:-1] + text[-1].replace("[", ")")
+    brackets = text[0] + text[-1]
+    parts = [part.strip() for part in split(text[1:-1], ",")]
+    if _first_closing(text) != len(text) or not all(parts) or ("{" in brackets) != ("}" in brackets):
+        return None
+    if len(parts) == 1:
+        return read(parts[0]) if brackets in ("()", "{}") else None
+    if brackets == "{}":
+        return _list(parts, text)
+    return Shape("tuple", text, tuple(read(part) for part in parts), brackets)
+
+
+def _set(parts: list[str], text: str) -> Shape:
+    items = _flat(read(part) for part in parts)
+    return Shape("set", text, tuple({key(f"{item.name}={item.text}"): item for item in items}.values()))
+
+
+def _flat(shapes: Iterable[Shape]) -> list[Shape]:
+    r"""Lists within a list, as `\pm 1` is one, give their items to it."""
+    nested = [shape.items if shape.kind == "list" and not shape.name else (shape,) for shape in shapes]
+    return [item for items in nested for item in items]
+
+
+def _first_closing(text: str) -> int:
+    """The offset after the bracket that closes the first one, whatever its form: `[0,1)` closes too."""
+    depth = 0
+    for piece in _PIECE.finditer(text):
+        depth += (piece[0] in _OPEN) - (piece[0] in _CLOSE)
+        if depth == 0:
+            return piece.end()
+    return -1
+
+
+def _matrix(text: str) -> Shape | None:
+    match = _MATRIX.fullmatch(text)
+    if match is None or match[1] not in ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "vmatrix"):
+        return None
+    rows = [split(row, "&") for row in match[2].strip(ROW).split(ROW)]
+    if len({len(row) for row in rows}) != 1:
+        return None
+    cells = tuple(read(cell.strip()) for row in rows for cell in row)
+    brackets = "||" if match[1] == "vmatrix" else "matrix"
+    return Shape("matrix", text, cells, brackets=brackets, columns=len(rows[0]))

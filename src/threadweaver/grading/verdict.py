@@ -1,0 +1,115 @@
+"""An answer against one reference: the steps in order, the cheap ones first.
+
+`in_parent` does what text and rational numbers can do and says what is left to ask; `by_algebra` and
+`by_rewards` answer that, in a process that can be killed; `conclude` puts the findings together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from threadweaver.grading import compare, guards, rewards
+from threadweaver.grading.normalize import key, normalize
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`how` names the step that settled it: exact, rules, algebra, math-verify, rewards, no answer, guard: …,
+    time-out, …
+
+    `rl` is what a reinforcement-learning reward would say, None where that was not found out. "undecided" is
+    not "wrong": nobody knows, and a data set should neither keep nor count such an answer as a mistake.
+    """
+
+    verdict: Literal["correct", "wrong", "undecided"]
+    how: str
+    rl: bool | None
+
+    @property
+    def correct(self) -> bool:
+        return self.verdict == "correct"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of a pair so far; `how` is "" while nothing has settled it.
+
+    `alike`: the two are written with the same letters and digits, so that a reward that drops what it does
+    not know has dropped nothing that tells them apart.
+    """
+
+    how: str = ""
+    correct: bool | None = None
+    rl: bool | None = None
+    alike: bool = False
+
+    @property
+    def asks_algebra(self) -> bool:
+        return not self.how
+
+    @property
+    def asks_rewards(self) -> bool:
+        return self.rl is None and not self.how.startswith("guard")
+
+
+def in_parent(answer: str, reference: str) -> Finding:
+    """What text and rational numbers settle. Takes milliseconds whatever the texts are."""
+    if answer.strip() == reference.strip():
+        return Finding("exact", True, True)
+    refused = guards.refusal(answer) or guards.refusal(reference)
+    if refused:
+        same_text = "".join(answer.split()) == "".join(reference.split())
+        return Finding("exact", True, True) if same_text else Finding(f"guard: {refused}")
+    mine, theirs = normalize(answer), normalize(reference)
+    rl = rewards.without_algebra(answer, reference)
+    if key(mine) == key(theirs):
+        return Finding("exact", True, rl)
+    correct = compare.same(mine, theirs)
+    return Finding("" if correct is None else "rules", correct, rl, _characters(mine) == _characters(theirs))
+
+
+def _characters(normal: str) -> list[str]:
+    return sorted(filter(str.isalnum, key(normal)))
+
+
+def by_algebra(answer: str, reference: str) -> Finding:
+    """What sympy and math-verify settle. May hang or run out of memory: for a process that can be killed."""
+    from threadweaver.grading import algebra
+
+    mine, theirs = normalize(answer), normalize(reference)
+    try:
+        correct = compare.same(mine, theirs, algebra.leaf)
+        if correct is None:
+            whole = algebra.whole(mine, theirs)
+            return Finding("" if whole is None else "math-verify" if whole else "algebra", whole)
+    except algebra.TooLong:
+        return Finding("guard: too long for algebra")
+    return Finding("algebra", correct)
+
+
+def by_rewards(answer: str, reference: str) -> bool:
+    return rewards.verdict(answer, reference)
+
+
+def conclude(finding: Finding) -> Verdict:
+    """Where nothing settled it, the reward's yes counts, and otherwise the answers are different: no rule
+    joins them."""
+    if finding.correct is not None:
+        return Verdict("correct" if finding.correct else "wrong", finding.how, finding.rl)
+    if finding.how:
+        return Verdict("undecided", finding.how, finding.rl)
+    if finding.rl and finding.alike:
+        return Verdict("correct", "rewards", True)
+    return Verdict("wrong", "no rule calls them equal", finding.rl)
+
+
+def combine(verdicts: list[Verdict]) -> Verdict:
+    """Of one answer against several references, any of which will do."""
+    rewards_say = [verdict.rl for verdict in verdicts]
+    rl = True if True in rewards_say else None if None in rewards_say else False
+    for wanted in ("correct", "undecided", "wrong"):
+        chosen = next((verdict for verdict in verdicts if verdict.verdict == wanted), None)
+        if chosen is not None:
+            return Verdict(chosen.verdict, chosen.how, rl)
+    return Verdict("undecided", "no reference", None)

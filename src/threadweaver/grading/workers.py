@@ -1,0 +1,213 @@
+"""Processes for the algebra that can be killed from outside: limits of time and memory for every pair.
+
+Time is processor time, so that a verdict does not depend on what else the machine does: the kernel ends a
+process that has used up its share, whatever code it is in. Wall time is bounded too, for a process that
+sleeps.
+
+The processes are forked from a server that has sympy and math-verify loaded, so replacing a killed one costs
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from threadweaver.grading.verdict import (
+    Finding,
+    Verdict,
+    by_algebra,
+    by_rewards,
+    combine,
+    conclude,
+    in_parent,
+)
+
+CPU_S = 3.0  # the slowest of 1,023 labelled pairs takes 0.7
+WALL_S_A_CPU_S = 8
+MEMORY_MB = 2048
+TASKS_A_WORKER = 1_000  # then it is replaced: sympy's caches only grow
+_PRELOADED = ["sympy", "math_verify", "latex2sympy2_extended", "pylatexenc.latex2text", "pebble"]
+
+Reference = str | int | float | Sequence[Any]
+Pair = tuple[str, str]
+
+
+class Grader:
+    """Grades many answers on `workers` processes, which start with the first pair that needs algebra.
+
+    `cpu_s` is the processor time of one pair (wall time: WALL_S_A_CPU_S times that), `memory_mb` the address
+    space of one process. Use it as a context manager, or call `close`. Safe to use from several threads.
+    """
+
+    def __init__(self, workers: int | None = None, cpu_s: float = CPU_S, memory_mb: int = MEMORY_MB) -> None:
+        self.workers = workers or os.cpu_count() or 1
+        self.cpu_s = cpu_s
+        self.memory_mb = memory_mb
+        self._pool: Any = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()
+            pool.join()
+
+    def grade(self, answer: str | None, references: Reference) -> Verdict:
+        return self.grade_many([(answer, references)])[0]
+
+    def grade_many(self, pairs: Iterable[tuple[str | None, Reference]]) -> list[Verdict]:
+        """One verdict a pair, in order. Equal pairs are judged once."""
+        asked = [(answer, as_texts(references)) for answer, references in pairs]
+        unique = dict.fromkeys(
+            (answer, r) for answer, texts in asked if answer and answer.strip() for r in texts
+        )
+        settled = self._judge(list(unique))
+        return [_of_one(answer, texts, settled) for answer, texts in asked]
+
+    def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
+        findings = {pair: in_parent(*pair) for pair in pairs}
+        algebra = {
+            pair: self._schedule(by_algebra, pair) for pair, found in findings.items() if found.asks_algebra
+        }
+        rewards = {
+            pair: self._schedule(by_rewards, pair) for pair, found in findings.items() if found.asks_rewards
+        }
+        for pair, future in algebra.items():
+            error = future.exception()
+            found = future.result() if error is None else Finding(_reason(error))
+            findings[pair] = replace(findings[pair], how=found.how, correct=found.correct)
+        for pair, future in rewards.items():
+            if future.exception() is None:
+                findings[pair] = replace(findings[pair], rl=future.result())
+        return {pair: conclude(found) for pair, found in findings.items()}
+
+    def _schedule(self, task: Callable[[str, str], Any], pair: Pair) -> Any:
+        arguments = (task, *pair, self.cpu_s, self.memory_mb)
+        return self._start().schedule(_bounded, args=arguments, timeout=self.cpu_s * WALL_S_A_CPU_S)
+
+    def _start(self) -> Any:
+        with self._lock:
+            if self._pool is None:
+                from pebble import ProcessPool
+
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(_PRELOADED)
+                self._pool = ProcessPool(
+                    max_workers=self.workers,
+                    max_tasks=TASKS_A_WORKER,
+                    initializer=_limit_memory,
+                    initargs=(self.memory_mb,),
+                    context=context,
+                )
+            return self._pool
+
+
+def as_texts(references: Reference) -> tuple[str, ...]:
+    """The accepted answers as strings. A whole float loses its `.0`, which a data frame may have added."""
+    if isinstance(references, str):
+        return (references,)
+    if isinstance(references, Iterable):
+        return tuple(text for reference in references for text in as_texts(reference))
+    whole = isinstance(references, float) and references.is_integer() and abs(references) < 1e15
+    return (str(int(references)) if whole else str(references),)
+
+
+def _of_one(answer: str | None, references: tuple[str, ...], settled: dict[Pair, Verdict]) -> Verdict:
+    if not references:
+        return Verdict("undecided", "no reference", None)
+    if answer is None or not answer.strip():
+        return Verdict("wrong", "no answer", False)
+    return combine([settled[answer, reference] for reference in references])
+
+
+def _reason(error: BaseException) -> str:
+    from pebble import ProcessExpired
+
+    if isinstance(error, TimeoutError):
+        return "time-out"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, ProcessExpired):
+        known = {-signal.SIGPROF: "time-out", OUT_OF_MEMORY: "out of memory"}
+        return known.get(error.exitcode, "worker died")
+    return f"error: {type(error).__name__}"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# in the worker
+
+OUT_OF_MEMORY = 77  # an exit code of our own
+
+
+def _limit_memory(megabytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024**2, megabytes * 1024**2))
+
+
+def _bounded(
+    task: Callable[[str, str], Any], answer: str, reference: str, cpu_s: float, memory_mb: int
+) -> Any:
+    """Run the task with SIGPROF set to end this process after `cpu_s`, and end it where memory ran out.
+
+    The libraries swallow MemoryError and go on as if nothing was found; so a process whose peak came near its
+    limit is not believed.
+    """
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    try:
+        result = task(answer, reference)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    if _peak_mb() > memory_mb / 2:
+        os._exit(OUT_OF_MEMORY)
+    return result
+
+
+def _peak_mb() -> float:
+    """The most address space that this process has had; where the system does not say, the most memory."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return int(status.partition("VmPeak:")[2].split()[0]) / 1024
+
+
+# ------------------------------------------------------------------------------------------------------------
+# one answer at a time
+
+_shared: Grader | None = None
+_shared_lock = threading.Lock()
+
+
+def grade(answer: str | None, references: Reference) -> Verdict:
+    """Is `answer` one of `references`? For one answer; `grade_many` is for a list.
+
+    Needs one process for algebra, which is started by the first call that cannot do without and kept to the
+    end.
+    """
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Grader(workers=1)
+            atexit.register(_shared.close)
+    return _shared.grade(answer, references)
+
+
+def grade_many(pairs: Iterable[tuple[str | None, Reference]], workers: int | None = None) -> list[Verdict]:
+    """One verdict a pair, in order; processes (as many as cores) are started only where algebra is needed."""
+    with Grader(workers) as grader:
+        return grader.grade_many(pairs)
