@@ -2,9 +2,13 @@
 # From collected chains to a training dataset: NUM_SAMPLES=… ./run.sh
 # Everything can be set from the environment (src/env.sh has the defaults); flags go to every stage.
 # Without a key, on the chains that ship: SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh
+# and with a model's recorded answers:    SRC_NAME=sample OFFLINE=1 NUM_SAMPLES=12 ./run.sh
 source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
 export PYTHON
 
+if [ -n "${OFFLINE:-}" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
+  "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
+fi
 "$PYTHON" src/collect_trajectories.py --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" \
   "${common[@]}" --max_samples "$NUM_SAMPLES" ${KEEP_WRONG:+--keep-wrong} "$@"
 ./step1.sh "$@" # steps with line ranges, and which of them are independent

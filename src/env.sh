@@ -14,6 +14,7 @@ case "$SRC_NAME" in
   sample) # ships with the project, tokenizer included
     : "${DATASET_PATH:=data/sample/chains.jsonl}"
     : "${TOKENIZER:=data/sample/tokenizer}"
+    : "${RECORDED:=data/sample/recorded.jsonl}" # a model's answers for the first 12 chains, for OFFLINE=1
     : "${LICENSE:=apache-2.0}" ;;
   *)
     if [ -z "${DATASET_PATH:-}" ] && [ ! -e "$DATASET_BASE/$SRC_NAME" ] && [ -f "$DATASET_BASE/$SRC_NAME.jsonl" ]; then
@@ -21,6 +22,7 @@ case "$SRC_NAME" in
     fi
     : "${DATASET_PATH:=$DATASET_BASE/$SRC_NAME}"
     : "${TOKENIZER:=Qwen/Qwen3-8B}"
+    : "${RECORDED:=}"
     : "${LICENSE:=}" ;;
 esac
 : "${KEEP_WRONG:=}"
@@ -28,6 +30,7 @@ esac
 # ── who annotates ───────────────────────────────────────────────────────────────────────────────────────────────
 : "${ANNOTATOR:=llm}"
 : "${MODEL:=gpt-5}"
+: "${LEDGER:=data/ledger.sqlite}"
 : "${WORKERS:=128}"          # calls in flight at the most, as in the published run
 : "${FILTER_DIFF_THRESHOLD:=200}"
 : "${REPEAT:=8}"
@@ -66,7 +69,7 @@ common+=(--openai_model "$MODEL")
 [ -z "${MAX_COST:-}" ] || common+=(--max-cost "$MAX_COST")     # USD that the ledger's spending never passes
 [ -z "${OFFLINE:-}" ] || common+=(--offline)                   # answers from the ledger alone
 [ -z "${BATCH:-}" ] || common+=(--batch)                       # the Batch API, at half the price
-[ -z "${LEDGER:-}" ] || common+=(--ledger "$LEDGER")
+common+=(--ledger "$LEDGER")
 
 # ── Python: $PYTHON, or the active environment, or .venv (made from the requirements, anew when they change) ────
 make_venv() { # $1: requirements file
