@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import time
 
-import fake_answers
 import pytest
+
+import fake_answers
 from fake_openai import FakeOpenAI
 from project import Project
 
@@ -29,7 +31,7 @@ def run(project: Project, server: FakeOpenAI, *flags: str, **environment: str) -
 
 
 def test_a_model_goes_through_the_same_rooms_and_the_account_tells_its_cost(paid):
-    project, server, result = paid
+    _, server, result = paid
     assert result.returncode == 0, result.stderr
     assert server.stats()["answered_twice"] == 0
     calls = server.stats()["answered"]
@@ -86,7 +88,7 @@ def test_ctrl_c_ends_soon_says_how_to_go_on_and_keeps_what_was_paid(tmp_path):
         )
         until(lambda: server.stats()["answered"] >= COUNT, 60)
         begun = time.monotonic()
-        import os
+
 
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)

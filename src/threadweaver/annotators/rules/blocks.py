@@ -8,6 +8,7 @@ from threadweaver.annotators.rules.chain import Block, Chain
 from threadweaver.annotators.rules.counterparts import counterpart_blocks
 from threadweaver.annotators.rules.methods import method_blocks
 from threadweaver.annotators.rules.series import series_blocks
+from threadweaver.annotators.rules.vetting import vetted
 from threadweaver.dependencies import DEGENERATE_SHARE, looping
 
 
@@ -16,7 +17,8 @@ def find_blocks(problem: str, thinking: str) -> tuple[Chain, list[Block]]:
     chain = Chain.read(problem, thinking)
     if looping(thinking) >= DEGENERATE_SHARE:
         return chain, []
-    return chain, _choose(chain, [*series_blocks(chain), *counterpart_blocks(chain), *method_blocks(chain)])
+    found = [*series_blocks(chain), *counterpart_blocks(chain), *method_blocks(chain)]
+    return chain, _choose(chain, [block for each in found if (block := vetted(chain, each))])
 
 
 def _choose(chain: Chain, candidates: Sequence[Block]) -> list[Block]:

@@ -11,6 +11,9 @@ from threadweaver.annotators.rules.heads import Head
 from threadweaver.annotators.rules.passages import Unit, units
 from threadweaver.dependencies import Context, Leak, Lookup, Passage
 
+BLANKS = str.maketrans("", "", " \t$\\{}*,")
+"""Takes away what tells nothing when formulas are compared by their look."""
+
 
 class Span(NamedTuple):
     """Units first … last of a passage, both included."""
@@ -82,6 +85,10 @@ class Chain:
     @cached_property
     def _lookup(self) -> Lookup:
         return Lookup(self.text)
+
+    def squeezed_to(self, first: int) -> str:
+        """All that stands before the unit `first`, without blanks and the marks of formulas."""
+        return self.text[: self.base + self.units[first].offset].translate(BLANKS)
 
     def context(self, first: int) -> Context:
         """All that stands before the unit `first`, the problem included."""
