@@ -86,7 +86,7 @@ def extracted(pair: Pair, args) -> extract.Extraction:
     sample = pair.sample
     record = Record(
         sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
-        fingerprint(pair.chain), len(pair.chain), len(chain_lines), sample.output,
+        fingerprint(pair.chain), len(pair.chain), len(chain_lines), output=sample.output,
     )
     return extract.extract(
         pair.chain, annotation.parse(pair.annotation, chain_lines), record,

@@ -3,4 +3,4 @@
 REQUIREMENTS=requirements-dev.txt
 source "$(dirname "${BASH_SOURCE[0]}")/../src/env.sh"
 "$PYTHON" -m ruff check src tests
-exec "$PYTHON" -m pytest "$@"
+exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"

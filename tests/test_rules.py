@@ -18,11 +18,11 @@ Since n and n + 1 have no common factor, I can look at the two prime powers 4 an
 
 """
 CASES = """Case 1: n is even. Then n + 1 is odd, so the factor 4 has to come from n alone.
-That means n = 4m for some whole m, and such n run through 4, 8, 12 and so on.
+That means n = 4m for some whole m, and such n run through 4, 8, 12 and so on up to 4 * 15 = 60.
 Among them, 3 divides n or n + 1 for two of every three values, which leaves ten of the fifteen.
 
 Case 2: n is odd. Then n + 1 is even and has to hold the whole factor 4.
-So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 59.
+So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 60 - 1 = 59.
 Again two of every three of these work for the factor 3, which leaves ten of the fifteen.
 
 """
@@ -33,13 +33,13 @@ ENDING = """In total there are 10 + 10 = 20 such integers.
 """
 CHAIN = INTRO + CASES + ENDING
 
-METHODS = """I know the sum of the first n odd numbers, so let me try to find the sum 1 + 3 + 5 + ... + 39 that way.
+METHODS = """Let me use the formula for the sum of the first n odd numbers to find the sum 1 + 3 + 5 + ... + 39.
 
 There are 20 terms, because the k-th odd number is 2k - 1 and 2k - 1 = 39 means k = 20.
 
 The sum of the first k odd numbers is k^2, so the sum is 20^2 = 400.
 
-Alternatively, pair the terms from both ends: 1 + 39 = 40, 3 + 37 = 40, and so on.
+Alternatively, use the method of pairs from the two ends: 1 + 39 = 40, 3 + 37 = 40, and so on.
 
 Every pair has the sum 40 and the terms form 10 pairs, so nothing is left over in the middle of the list, which one sees by writing them down.
 
@@ -111,6 +111,30 @@ DEPENDENT = {
 def test_cases_that_lean_on_one_another_are_no_block(name):
     assert DEPENDENT[name] != CASES
     assert threads_of(PROBLEM, INTRO + DEPENDENT[name] + ENDING) == []
+
+
+BAD_CUTS = {
+    "what follows finishes the last thread": (ENDING, "Wait, for n = 59 I have n + 1 = 60 as well.\n\nSo there are more.\n" + ENDING),
+    "what follows takes the same step for the next object": (ENDING, "Similarly, count the values with remainder 7.\n\n" + ENDING),
+    "a thread opens with the end of the part before": ("Case 1: n is even. Then", "So that gives n even. Then"),
+    "a thread ends with what the next one is to do": ("leaves ten of the fifteen.\n\nCase 2", "leaves ten. Let me think about it.\n\nCase 2"),
+    "a formula is left open": ("which leaves ten of the fifteen.\n\n" + ENDING, "which leaves (ten of\n\n" + ENDING),
+    "a thread works nothing out": ("So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 60 - 1 = 59.", "Such n are found as one would expect them to be found."),
+    "the last thread gathers": ("Again two of every three", "In both cases two of every three"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_CUTS)
+def test_no_block_where_a_cut_is_wrong(name):
+    old, new = BAD_CUTS[name]
+    assert old in CHAIN and len(threads_of(PROBLEM, CHAIN)) == 1
+    assert threads_of(PROBLEM, CHAIN.replace(old, new)) == []
+
+
+def test_a_long_number_of_the_other_case_is_borrowed_even_if_it_is_named_anew():
+    taken = CASES.replace("which leaves ten of", "so 3 * 4055 = 12165, which leaves ten of", 1)
+    taken = taken.replace("Again two of", "With w = 12165 it is clear: two of")
+    assert threads_of(PROBLEM, INTRO + taken + ENDING) == []
 
 
 def test_plan_and_first_step_are_no_threads():
@@ -238,6 +262,7 @@ OUTLINES = {
     "Alternatively, maybe we can use the discriminant of the cubic. It is 49.": "Use the discriminant of the cubic",
     "Let me check the result by substituting it back.": "Check the result by substituting it back",
     "**Tens place:** the digit 4 appears 50 times.": "Treat the tens place on its own",
+    "**Tens place.** There is nothing to it.": "Treat the tens place on its own",
     "If $k=12$, then $k^2 = 144$.": "Work out what follows for k=12",
     "Another way is to count the complement first.": "Count the complement first",
     "Looking at all the factors of the number, we see 7.": "Look at all the factors of the number",

@@ -1,80 +1,24 @@
-"""The viewer's server: what it finds, what it says of a sample, what it refuses; without a browser."""
+"""The viewer's server: what it finds, what it says of a sample, what it keeps; without a browser."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import uvicorn
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from browser.fixture import IMAGE, SCRIPT, Run, add_sample
-from threadweaver import edits, store
-from threadweaver.edits import Replacement
+from threadweaver import store
 from threadweaver.errors import UserError
-from threadweaver.viewer import app, database, guards, mathml, pieces, queries, runs
-from threadweaver.viewer.gauge import Gauge
+from threadweaver.viewer import database, pieces, runs
 from threadweaver.viewer.reviews import Reviews
-
-COMMAND = Path(__file__).parent.parent / "src" / "visualize_trajectories.py"
-
-
-class Server:
-    """The viewer on a free port, in a thread."""
-
-    def __init__(self, root: Path, **options):
-        self.app, self.indexer = app.build(runs.find(root), Gauge(), **options)
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        config = uvicorn.Config(self.app, log_level="critical", access_log=False, ws="none")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
-
-    def __enter__(self) -> Server:
-        self.thread.start()
-        self.wait()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.server.should_exit = True
-        self.thread.join(timeout=10)
-        self.socket.close()
-
-    def wait(self) -> None:
-        for _ in range(400):
-            if self.indexer.status.complete:
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"no index: {self.indexer.status}")
-
-    def ask(self, path: str, method: str = "GET", body=None, headers=()) -> tuple[int, dict, bytes]:
-        """Status, headers and body; the path goes out exactly as it stands."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        sent = dict(headers)
-        if body is not None and "content-type" not in sent:
-            sent["content-type"] = "application/json"
-        with contextlib.closing(connection):
-            connection.request(method, path, body, sent)
-            answer = connection.getresponse()
-            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
-
-    def json(self, path: str, **options):
-        status, _, body = self.ask(path, **options)
-        assert status == 200, (path, status, body[:200])
-        return json.loads(body)
+from viewing import COMMAND, Server
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +30,6 @@ def root(tmp_path_factory) -> Path:
 def server(root):
     with Server(root) as served:
         yield served
-
-
-def text_of(rows) -> str:
-    return "\n".join("".join(map(pieces.source, row[2])) for row in rows)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -301,6 +241,14 @@ def test_the_index_goes_to_a_cache_folder_where_the_data_is_read_only(tmp_path, 
     assert path.parent == tmp_path / "cache" / "threadweaver" and path.name.startswith("run-")
 
 
+def test_an_index_that_is_removed_is_made_again(tmp_path):
+    folder = Run(tmp_path).write()
+    with Server(folder) as served:
+        shutil.rmtree(tmp_path / ".viewer")
+        served.indexer.refresh()
+        assert served.json("/api/list")["count"] == 8
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # review and export
 
@@ -349,109 +297,6 @@ def test_an_export_is_one_page_that_asks_for_nothing(root, tmp_path):
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# hostile requests
-
-SECRET = "outside-the-root"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/....//app.py",
-        "/static/app.py", "/api/sample/..%2f..%2fsecret", "/api/sample/../../secret", "/api/sample/%2e%2e%2fsecret",
-        "/api/sample/..%5csecret", "/api/sample/secret%00", "/api/sample/%ff%fe", "/api/sample/0%0d%0aSet-Cookie:a=b",
-        "/api/sample/" + "9" * 5000, "/api/sample/-1", "/api/sample/0/chat/..%2f..%2fsecret", "/api/sample/0/chat/filter",
-        "/api/neighbours/..%2fsecret?sort=nothing", "/api/list?sort=__class__", "/api/list?total_num_tokens=1",
-        "/api/list?total_num_tokens=nan..inf", "/api/list?offset=" + "9" * 400, "/api/list?offset=x", "/api/list?q=" + "a" * 9000,
-        "/nothing", "//evil.example/", "/api/sample", "/.git/config", "/%00", "/api/export?sort=x",
-    ],
-)  # fmt: skip
-def test_hostile_addresses_get_a_plain_refusal(server, root, path):
-    (root.parent / "secret.txt").write_text(SECRET)
-    status, headers, body = server.ask(path)
-    assert 400 <= status < 500, (path, status)
-    assert SECRET.encode() not in body and b"Traceback" not in body and b"root:" not in body
-    assert headers["content-security-policy"] == guards.POLICY
-    assert server.ask("/")[0] == 200, "the server answers on"
-
-
-@pytest.mark.parametrize("query", ['q="', "q=NEAR(a+b", "q=*", "q=text:", "q=a+AND", "q=%ff%00%22*", "q=(((", "q=-", "outcome=nothing", "limit=-5"])
-def test_odd_queries_are_answered(server, query):
-    assert server.ask(f"/api/list?{query}")[0] == 200
-
-
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8899", "127.0.0.1.evil.example", "", "localhost.", "192.168.0.7", "[::2]"])
-def test_a_foreign_host_is_refused(server, host):
-    status, _, body = server.ask("/api/list", headers={"Host": host})
-    assert status == 403 and b"rows" not in body
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1234", "[::1]:8899", "LOCALHOST"])
-def test_our_own_names_are_accepted(server, host):
-    assert server.ask("/", headers={"Host": host})[0] == 200
-
-
-def test_an_exposed_server_answers_to_addresses_and_its_name_only():
-    guard = guards.Guard(None, "0.0.0.0")
-    assert guard.is_ours("10.1.2.3:8899") and guard.is_ours(socket.gethostname()) and not guard.is_ours("evil.example")
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "status"),
-    [
-        ({"origin": "http://evil.example"}, "{}", 403), ({"content-type": "text/plain"}, "{}", 415),
-        ({"content-type": "application/x-www-form-urlencoded"}, "verdict=accept", 415), ({}, "{", 400), ({}, "[]", 400),
-        ({}, '{"verdict": "delete"}', 400), ({}, '{"verdict": 1}', 400), ({}, "\x00", 400), ({}, "9" * 300_000, 413),
-        ({}, json.dumps({"note": "n" * 20_000}), 400), ({}, "[" * 100_000, 400),
-    ],
-)  # fmt: skip
-def test_writes_that_are_none_of_the_pages_are_refused(server, root, headers, body, status):
-    assert server.ask("/api/review/0", "PUT", body, headers)[0] == status
-    assert not (root / "review.jsonl").exists()
-
-
-def test_nothing_else_can_be_written(server):
-    for method in ("POST", "PUT", "DELETE", "PATCH"):
-        assert server.ask("/api/sample/0", method, "{}")[0] == 405
-    assert server.ask("/api/review/nobody", "PUT", '{"verdict": "accept"}')[0] == 404
-
-
-def test_links_out_of_the_folder_are_not_followed(tmp_path):
-    (tmp_path / "secret.txt").write_text(SECRET)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "0.txt").write_text("a text\n")
-    (tmp_path / "a" / "1.txt").symlink_to(tmp_path / "secret.txt")
-    with Server(tmp_path / "a") as served:
-        assert [row["id"] for row in served.json("/api/list")["rows"]] == ["0"]
-        assert served.ask("/api/sample/1")[0] == 404
-
-
-def test_a_uuid_from_the_data_cannot_leave_its_folder(tmp_path):
-    folder = Run(tmp_path).write()
-    (tmp_path / "x_reasoning.txt").write_text(SECRET)
-    trace = folder / "trace" / "0.json"
-    trace.write_text(trace.read_text().replace("fixture-0", "../x"))
-    with Server(folder) as served:
-        assert SECRET not in json.dumps(served.json("/api/sample/0/stages"))
-
-
-def test_two_hundred_requests_at_once_are_answered(server):
-    paths = ["/api/list?q=prime", "/api/sample/0", "/api/list?answer=right", "/static/app.js", "/api/sample/0/stages", "/nothing"] * 34
-    with ThreadPoolExecutor(200) as pool:
-        statuses = list(pool.map(lambda path: server.ask(path)[0], paths[:200]))
-    assert set(statuses) == {200, 404} and statuses.count(404) == paths[:200].count("/nothing")
-
-
-def test_bytes_that_are_no_text_do_not_hide_a_sample(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "0.txt").write_bytes(b"\xff\xfe broken \x00 text\n")
-    (tmp_path / "a" / "1.txt").write_bytes(b"")
-    with Server(tmp_path / "a") as served:
-        assert served.json("/api/list")["count"] == 2
-        assert "broken" in served.json("/api/sample/0")["text"]
-
-
-# ---------------------------------------------------------------------------------------------------------------
 # the command
 
 
@@ -469,82 +314,3 @@ def test_what_a_user_can_mend_is_one_line(arguments, said):
     done = subprocess.run([sys.executable, str(COMMAND), *arguments], capture_output=True, text=True, timeout=60, cwd=COMMAND.parent.parent)
     assert done.returncode == 2 and done.stdout == ""
     assert said in done.stderr and done.stderr.count("\n") == 1
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# pieces and formulas
-
-TEXTS = st.text(alphabet="ab $\\()[]{}*^_\n1.,<>&é\u2028\r", max_size=80)
-
-
-@given(TEXTS)
-@settings(max_examples=150, deadline=None)
-def test_pieces_keep_every_character(text):
-    assert "".join(map(pieces.source, pieces.split(text))) == text
-    rows = pieces.rows(text, 5)
-    assert text_of(rows) == text
-    assert rows[0][0] == 5 and rows[-1][0] + rows[-1][1] - 1 == 5 + text.count("\n")
-
-
-@given(st.text(alphabet="ab c\n", min_size=12, max_size=60), st.lists(st.tuples(st.integers(0, 50), st.integers(1, 6), st.text("xy\n", max_size=4)), max_size=4))
-@settings(max_examples=150, deadline=None)
-def test_edits_in_place_give_both_texts(text, wanted):
-    items = [Replacement(text[at : at + size], new) for at, size, new in wanted if text[at : at + size]]
-    applied = edits.apply(text.strip() or "a", items)
-    changes = pieces.changes(applied.text, applied.edits)
-    assert "".join(part for kind, part in changes if kind != "del") == applied.text
-    assert "".join(part for kind, part in changes if kind != "ins") == (text.strip() or "a")
-    assert text_of(pieces.result_rows(applied.text, applied.edits, 1)) == applied.text
-
-
-@pytest.mark.parametrize(
-    ("text", "formulas"),
-    [
-        ("costs $5 and $6 more", []), ("$x$ and $y$", ["x", "y"]), (r"\(a\) \[b\] $$c$$", ["a", "b", "c"]),
-        ("$$\na\n$$", ["a"]), (r"so \boxed{\frac{1}{2}}.", [r"\boxed{\frac{1}{2}}"]), (r"a \$5 b \$6", []),
-        (r"\begin{align}a&=b\end{align}", [r"\begin{align}a&=b\end{align}"]), ("$ x $", []),
-    ],
-)  # fmt: skip
-def test_formulas_are_found(text, formulas):
-    assert [piece["m"] for piece in pieces.split(text) if isinstance(piece, dict) and "m" in piece] == formulas
-
-
-def test_formulas_become_mathml_and_nothing_else():
-    assert "<mfrac>" in mathml.render(r"\frac{1}{2}")
-    assert 'form="prefix"' in mathml.render("x = -1") and 'form="prefix"' not in mathml.render("x - 1")
-    for tex in (r"\href{javascript:alert(1)}{x}", r"\text{<script>alert(1)</script>}", r"\style{x}{y}", r"\class{a}{b}", "<script>"):
-        rendered = mathml.render(tex) or ""
-        assert "<script" not in rendered and "href" not in rendered and "style=" not in rendered and "onclick" not in rendered
-
-
-@pytest.mark.parametrize("tex", ["{" * 3000, r"\frac{", "a^b^c", "x" * 5000, r"\begin{array}", "", r"\left(", "&", r"\\", "}" * 50])
-def test_a_formula_that_cannot_be_read_stays_source(tex):
-    rendered = mathml.render(tex)
-    assert rendered is None or rendered.startswith("<math")
-
-
-@given(st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
-def test_any_search_is_an_expression_that_fts5_reads(tmp_path_factory, text):
-    path = tmp_path_factory.getbasetemp() / "words.sqlite"
-    db = database.Database(path)
-    if not path.exists():
-        db.prepare()
-    expression = database.match_expression(text)
-    with db.connect() as connection:
-        if expression:
-            connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (expression,)).fetchall()
-
-
-def test_a_snippet_shows_the_word_in_its_place():
-    assert queries.snippet("one two three", queries.hit_words("TWO")) == ["one ", "two", " three"]
-    assert queries.snippet("a two, then one Two three", queries.hit_words("one two"))[1] == "one Two"
-    assert queries.snippet("one", queries.hit_words("two")) is None and queries.snippet("one", []) is None
-
-
-def test_an_index_that_is_removed_is_made_again(tmp_path):
-    folder = Run(tmp_path).write()
-    with Server(folder) as served:
-        shutil.rmtree(tmp_path / ".viewer")
-        served.indexer.refresh()
-        assert served.json("/api/list")["count"] == 8

@@ -166,7 +166,7 @@ def sanitize(tokenizer: Tokenizer) -> Step:
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
         for chain in chains:
             sample = Sample(chain.row, chain.id, chain.problem, chain.thinking, output=chain.answer)
-            token = dataset.special_token(sample, tokenizer)
+            token = dataset.special_token(sample, chain.thinking, tokenizer)
             yield Loss("special_token", token) if token else chain
 
     return step

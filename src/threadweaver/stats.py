@@ -92,15 +92,15 @@ def histogram(measure: str, values: Sequence[float]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 3.4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(6, 3.4), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    axes = figure.add_axes((0.09, 0.16, 0.88, 0.8))  # automatic layout would draw each figure twice
     axes.hist(values, bins=min(30, max(5, len(set(values)))), color="#4c72b0", edgecolor="white", linewidth=0.5)
     mean = sum(values) / len(values)
-    axes.axvline(mean, color="#c44e52", linewidth=1.5, label=f"mean {mean:,.4g}")
+    axes.axvline(mean, color="#c44e52", linewidth=1.5, label=f"mean {number(mean)}")
     if measure in metrics.PUBLISHED:
         published = metrics.PUBLISHED[measure]
-        axes.axvline(published, color="#8c8c8c", linewidth=1.5, linestyle="--", label=f"published {published:,.4g}")
+        axes.axvline(published, color="#8c8c8c", linewidth=1.5, linestyle="--", label=f"published {number(published)}")
     axes.set_xlabel(LABELS[measure])
     axes.set_ylabel("trajectories")
     axes.spines[["top", "right"]].set_visible(False)

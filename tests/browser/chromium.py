@@ -24,7 +24,8 @@ ARGUMENTS = (
 
 def executable() -> str:
     """Where Chromium is: CHROMIUM, or the first of NAMES on the path."""
-    found = os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
+    named = os.environ.get("CHROMIUM")
+    found = next((path for name in ((named,) if named else NAMES) if (path := shutil.which(name))), None)
     if found is None:
         raise SystemExit("no Chromium: install it (apt-get install chromium) or name it with CHROMIUM=")
     return found

@@ -33,12 +33,13 @@ POLL_SECONDS = 0.1  # between looks at what others do; doubles to 1 s
 @dataclass
 class _Flight:
     """A request under way and how many wait for it. `on_wire`: sent, so it may cost money and is not given
-    up.
+    up; `in_place`: one of the calls in flight.
     """
 
     task: asyncio.Task[Reply]
     askers: int = 0
     on_wire: bool = False
+    in_place: bool = False
 
 
 class Client:
@@ -212,6 +213,7 @@ class Client:
             transport = await self.transport()
             while True:
                 ticket = await self.pacer.acquire(urgent=claimed)
+                flight.in_place = True
                 try:
                     self._raise_fatal()
                     claim = await self._claim(request, again=claimed)
@@ -230,7 +232,7 @@ class Client:
                     self._give_up_at(error, faults, limited)
                     pause = self.backoff(faults + limited - 1, error.retry_after)
                 finally:
-                    self.pacer.release(ticket)
+                    self._leave(flight, ticket)
                 if claim.state == "stored" and claim.record is not None:
                     return reply_of(claim.record, from_ledger=True)
                 if claim.state == "cap":
@@ -275,12 +277,20 @@ class Client:
             raise
         self._heard, self._gave_up_in_row = True, 0
         self.pacer.succeeded(ticket, headers, answer.usage.input + answer.usage.output if answer.usage else 0)
+        # The next call need not wait until this reply is on the disk.
+        self._leave(flight, ticket)
         record = self.record_of(
             request, label, answer, answer.tier or self.settings.service_tier or "default", sent
         )
         stored = await self.ledger.record(record, reservation)
         self.ledger.in_doubt.discard(reservation)
         return reply_of(stored, from_ledger=False)
+
+    def _leave(self, flight: _Flight, ticket: float) -> None:
+        """Gives the place among the calls in flight back, once."""
+        if flight.in_place:
+            flight.in_place = False
+            self.pacer.release(ticket)
 
     def _tell_pacer(self, ticket: float, error: errors.ClientError) -> None:
         if isinstance(error, errors.RateLimited):
@@ -343,11 +353,6 @@ class Client:
         base_url = find_base_url(self.settings.base_url, self.environment)
         key = key_for(base_url, self.settings.key_path, self.environment)
         return Transport(base_url, key, timeout=self.settings.timeout, connections=self.settings.workers)
-
-    @property
-    def made_transport(self) -> Transport:
-        assert self._transport is not None
-        return self._transport
 
     @property
     def batcher(self) -> Batcher:

@@ -13,17 +13,18 @@ import re
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver import store
 
-VERSION = "1"
+VERSION = "2"
 """Of the schema: an index of another version is made anew."""
 
 _SCHEMA = """
+PRAGMA page_size = 8192;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
@@ -32,8 +33,11 @@ CREATE TABLE IF NOT EXISTS collected (id TEXT PRIMARY KEY, uuid TEXT, problem TE
 CREATE TABLE IF NOT EXISTS texts (doc INTEGER PRIMARY KEY, packed BLOB, extra TEXT);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(problem, text, content='');
 """
-_BUFFER = 64 << 20
-"""Bytes of new words gathered before they are written: fewer, larger writes halve the time of the first index."""
+_SETTINGS = {"hashsize": 64 << 20, "automerge": 0, "pgsz": 8100}
+"""Of the words: a commit's worth is gathered before it is written, pieces are merged only when there are many, and they
+fill a page. Together a sixth less CPU for the first index."""
+_CACHE = 64_000
+"""KB of pages that the writer keeps: a commit's worth, so that none is written twice."""
 
 
 def location(root: Path) -> Path:
@@ -91,7 +95,7 @@ class Database:
             connection.executescript(_SCHEMA)
             if connection.execute("SELECT count(*) FROM meta").fetchone()[0] == 0:
                 connection.execute("INSERT INTO meta VALUES ('version', ?)", (VERSION,))
-                connection.execute("INSERT INTO words(words, rank) VALUES ('hashsize', ?)", (_BUFFER,))
+                connection.executemany("INSERT INTO words(words, rank) VALUES (?, ?)", _SETTINGS.items())
             connection.commit()
 
     def remove(self) -> None:
@@ -102,6 +106,13 @@ class Database:
     def connect(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self.path, timeout=30, check_same_thread=False)) as connection:
             connection.execute("PRAGMA synchronous = OFF")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection for many samples."""
+        with self.connect() as connection:
+            connection.execute(f"PRAGMA cache_size = -{_CACHE}")
             yield connection
 
     def meta(self, name: str) -> str | None:
@@ -157,13 +168,16 @@ def match_expression(query: str) -> str:
     return " ".join(terms)
 
 
-def add(connection: sqlite3.Connection, items: Iterable[Item]) -> None:
-    """Write samples and their words."""
+def add(connection: sqlite3.Connection, items: Sequence[Item]) -> None:
+    """Write samples (at most some hundreds) and their words, in one statement: while it runs, other threads run too."""
+    if not items:
+        return
+    words = [value for item in items for value in (item.doc, clean(item.problem), clean(item.text))]
+    places = ", ".join(["(?, ?, ?)"] * len(items))
+    connection.execute(f"INSERT INTO words(rowid, problem, text) VALUES {places}", words)
+    rows = [(item.id, item.signature, item.doc, item.row) for item in items]
+    connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", rows)
     for item in items:
-        words = (item.doc, clean(item.problem), clean(item.text))
-        connection.execute("INSERT INTO words(rowid, problem, text) VALUES (?, ?, ?)", words)
-        row = (item.id, item.signature, item.doc, item.row)
-        connection.execute("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", row)
         if item.extra is not None:
             packed = zlib.compress(item.text.encode("utf-8", "surrogatepass"), 1)
             extra = json.dumps(item.extra)

@@ -24,6 +24,8 @@ from threadweaver.viewer.table import Row, Table
 
 BATCH = 400
 """Samples written between two commits: what a killed server may have to do again."""
+CHUNK, CHUNK_CHARS = 20, 1 << 20
+"""Samples, and about as many characters, that are described and written at a time."""
 WAIT = 2.0
 """Seconds between two looks at the folders; longer where a look itself takes long."""
 FULL_LOOK = 60.0
@@ -56,6 +58,7 @@ class Indexer:
         self._rows: dict[str, Row] = {}
         self._docs: dict[str, int] = {}
         self._signatures: dict[str, str] = {}
+        self._changed = False
         self._stop = threading.Event()
         self._published = 0.0
         self._build_seconds = 0.0
@@ -94,8 +97,11 @@ class Indexer:
     def _load(self) -> None:
         self.db.prepare()
         self._rows, self._docs, self._signatures = {}, {}, {}
-        for id, signature, doc, row in self.db.samples():
-            self._rows[id], self._docs[id], self._signatures[id] = Row.from_json(row), doc, signature
+        samples = self.db.samples()
+        rows = Row.all_from_json([row for _, _, _, row in samples])
+        for (id, signature, doc, _), row in zip(samples, rows, strict=True):
+            self._rows[id], self._docs[id], self._signatures[id] = row, doc, signature
+        self._changed = True
         self._publish(force=True)
 
     def refresh(self) -> None:
@@ -191,24 +197,24 @@ class Indexer:
         """Write samples as they are described: SQLite's part runs beside ours, without the interpreter's lock."""
         self.status.phase, self.status.done, self.status.total = "indexing", 0, total
         next_doc = max(self._docs.values(), default=0) + 1
-        with self.db.connect() as connection:
+        with self.db.writing() as connection:
             next_doc = max(next_doc, (connection.execute("SELECT max(id) FROM words_docsize").fetchone()[0] or 0) + 1)
-            batch: list[Item] = []
-            for id, signature, item in ahead(described, 64):
+            committed = 0
+            for chunk in ahead(chunks(described), 3):
                 if self._stop.is_set():
                     break
-                batch.append(Item(id, signature, next_doc, item.row.to_json(), item.problem, item.text, item.extra))
-                self._rows[id], self._docs[id], self._signatures[id] = item.row, next_doc, signature
-                next_doc += 1
-                if len(batch) >= 20:
-                    database.add(connection, batch)
-                    self.status.done += len(batch)
-                    batch = []
-                    if self.status.done % BATCH == 0:
-                        connection.commit()
-                    self._publish()
-            database.add(connection, batch)
-            self.status.done += len(batch)
+                items = []
+                for id, signature, item in chunk:
+                    items.append(Item(id, signature, next_doc, item.row.to_json(), item.problem, item.text, item.extra))
+                    self._rows[id], self._docs[id], self._signatures[id] = item.row, next_doc, signature
+                    next_doc += 1
+                database.add(connection, items)
+                self.status.done += len(items)
+                self._changed = True
+                if self.status.done - committed >= BATCH:
+                    connection.commit()
+                    committed = self.status.done
+                self._publish()
             connection.commit()
 
     def _remove(self, ids: Iterable[str]) -> None:
@@ -217,6 +223,7 @@ class Indexer:
             connection.executemany("DELETE FROM texts WHERE doc = ?", [(self._docs[id],) for id in ids])
             connection.executemany("DELETE FROM samples WHERE id = ?", [(id,) for id in ids])
             connection.commit()
+        self._changed = self._changed or bool(ids)
         for id in ids:
             del self._rows[id], self._docs[id], self._signatures[id]
 
@@ -232,6 +239,7 @@ class Indexer:
                 self._rows[row.id] = counted
                 connection.execute("UPDATE samples SET row = ? WHERE id = ?", (counted.to_json(), row.id))
                 self.status.done += 1
+                self._changed = True
                 if self.status.done % 50 == 0:
                     connection.commit()
                     self._publish()
@@ -252,9 +260,10 @@ class Indexer:
         return self.db.text(self._docs.get(id, -1)) or ("", {})
 
     def _publish(self, force: bool = False) -> None:
-        """A new picture for the readers, at most once a second and never more than a tenth of the time."""
+        """A new picture for the readers where anything changed: at most once a second and a thirtieth of the time."""
         now = time.monotonic()
-        if force or now - self._published > max(1.0, 10 * self._build_seconds):
+        if self._changed and (force or now - self._published > max(1.0, 30 * self._build_seconds)):
+            self._changed = False
             self.table = Table(list(self._rows.values()), dict(self._docs))
             self.generation += 1
             self._published = time.monotonic()
@@ -270,6 +279,20 @@ def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:
     if found and not (fate and fate.measures):
         parts.append(gauge.name)
     return "|".join(parts)
+
+
+def chunks(described: Iterable[tuple[str, str, Described]]) -> Iterator[list[tuple[str, str, Described]]]:
+    """The same, CHUNK at a time, fewer where texts are long."""
+    chunk: list[tuple[str, str, Described]] = []
+    size = 0
+    for item in described:
+        chunk.append(item)
+        size += len(item[2].text)
+        if len(chunk) >= CHUNK or size >= CHUNK_CHARS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def ahead(items: Iterable, size: int) -> Iterator:

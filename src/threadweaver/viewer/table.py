@@ -10,7 +10,7 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
 from math import ceil, inf
@@ -59,19 +59,22 @@ class Row:
     answer: str
     """right, wrong or unknown."""
     estimated: bool
-    values: tuple[float | None, ...]
+    values: Sequence[float | None]
     shape: str
     """The plan of the text as JSON, see gauge.shape."""
     place: str = ""
     """The stage whose text is shown."""
 
     def to_json(self) -> str:
-        return to_json(asdict(self))
+        return to_json([getattr(self, name) for name in Row.__slots__])
 
-    @classmethod
-    def from_json(cls, text: str) -> Row:
-        data = json.loads(text)
-        return cls(**{**data, "values": tuple(data["values"])})
+    @staticmethod
+    def all_from_json(texts: Sequence[str]) -> list[Row]:
+        """Read in thousands, which is twice as quick as one by one and lets requests in between."""
+        rows = []
+        for at in range(0, len(texts), 1000):
+            rows += [Row(*fields) for fields in json.loads(f"[{','.join(texts[at : at + 1000])}]")]
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

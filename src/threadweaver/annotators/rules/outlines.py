@@ -35,7 +35,7 @@ _INTENT = re.compile(
 )
 _ANOTHER = re.compile(r"\b(?:another|an alternative|a different|a second) (?=[a-z])", re.IGNORECASE)
 _CLAUSE_END = re.compile(
-    r"(?<![A-Z])[.!?](?:\s|$)|[;\n]|:(?=\s*$)|\s\(|,?\s+(?:so|which|then|because|since|therefore|thus"
+    r"(?<![A-Z])[.!?](?:\s|$)|[;\n]|:(?=\s*$)|\s\((?!\d{1,2}\))|,?\s+(?:so|which|then|because|since|therefore|thus"
     r"|hence|but|giving|gives|we (?:see|find|get)"
     r"|i get|we have|right|although|where|just to)\b|[⇒→]|=>|\\implies|\\Rightarrow|—|–\s",
     re.IGNORECASE,
@@ -80,6 +80,8 @@ _DANGLING = re.compile(
     r"|[=≈≡<>+*/-])?[\s,(:;$]*$",
     re.IGNORECASE,
 )
+_FILLER = "for this problem"
+_ORDINAL = re.compile(r"(?:first|second|third|fourth|fifth|sixth|last)\b", re.IGNORECASE)
 _TAG_SHAPED = re.compile(r"</?\w+>")
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
 
@@ -135,23 +137,23 @@ def _by_place(place: str) -> str:
 
 
 def _opening_sentences(thread: str) -> list[str]:
-    lines = [line for line in thread[:1200].split("\n") if line.strip()][:3]
+    lines = [line for line in thread[:1200].split("\n") if line.strip()][:6]
     return [
         piece.strip()
         for line in lines
         for piece in re.split(r"(?<=[.!?])\s+(?=[A-Z$\\])", line.strip())
         if piece.strip()
-    ][:4]
+    ][:7]
 
 
 def _of_head(head: Head, opening: str, known: _Known, place: str) -> str | None:
     """A plan from what the thread opens: its case, its value, its item."""
     if head.kind == "instance":
-        if all(figure in known.numbers for figure in _NUMBER.findall(head.slot)):
+        if all(figure in known.numbers for figure in _NUMBER.findall(head.slot)) and _whole(head.shown):
             return _sized(f"Work out what follows for {_formula(head.shown)}")
         return f"Work out the {place} of the values to be tried"
     if head.kind == "item":
-        name = _known_only(_PREPOSITION.sub("", head.shown.strip(" :")), known)
+        name = _known_only(_PREPOSITION.sub("", _bare(head.shown)), known)
         verb = _GERUNDS.get(name.partition(" ")[0].lower())
         if verb:
             return _sized(f"{verb} {name.partition(' ')[2]} on its own")
@@ -161,11 +163,19 @@ def _of_head(head: Head, opening: str, known: _Known, place: str) -> str | None:
     if head.kind != "label" or not label:
         return None
     subject = _known_only(_clause(text[label.end() :].lstrip(" :.,)—-*")), known)
-    return _sized(
-        f"{_capitalised(label[0])}: {subject}"
-        if subject
-        else f"{_capitalised(label[0])}, worked out on its own"
-    )
+    alone = f"{_capitalised(label[0])}, worked out on its own"
+    told = _sized(f"{_capitalised(label[0])}: {subject}") if subject else None
+    return told if told and not told.endswith(_FILLER) else _sized(alone)
+
+
+def _bare(name: str) -> str:
+    """A heading without emphasis and without the punctuation that closes it."""
+    return re.sub(r"[*_`]{2,}", "", name).strip(" :.,;!?*#")
+
+
+def _whole(shown: str) -> bool:
+    """Whether no bracket of a value was cut off with what stood in it."""
+    return shown.count("{") == shown.count("}") and not shown.endswith("\\")
 
 
 def _formula(shown: str) -> str:
@@ -203,7 +213,8 @@ def _of_sentence(sentence: str, known: _Known) -> str | None:
         text = f"{_GERUNDS[first.lower()]} {rest}"
     elif not intent and not _VERB.match(text):
         lowered = text[0].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
-        text = f"Follow the idea that {lowered}" if _FINITE.search(text) else f"Look into {lowered}"
+        article = "the " if _ORDINAL.match(lowered) else ""
+        text = f"Follow the idea that {lowered}" if _FINITE.search(text) else f"Look into {article}{lowered}"
     return _sized(_ANOTHER.sub("a separate ", text))
 
 
@@ -238,9 +249,9 @@ def _sized(text: str) -> str | None:
         odd = text.count(opening) % 2 if opening == closing else text.count(opening) > text.count(closing)
         if odd:
             text, cut = text[: text.rfind(opening)], True
-    text = (_DANGLING.sub("", text) if cut else text).strip(" ,;:.")
+    text = re.sub(r"[*`]{2,}", "", _DANGLING.sub("", text) if cut else text).strip(" ,;:.*")
     if 2 <= len(text.split()) < MIN_WORDS:
-        text = f"{text} for this problem"
+        text = f"{text} {_FILLER}"
     return _capitalised(text) if len(text.split()) >= MIN_WORDS else None
 
 

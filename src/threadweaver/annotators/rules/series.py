@@ -11,6 +11,7 @@ from threadweaver.annotators.rules.shaping import MIN_INFORMATION, accept
 from threadweaver.annotators.rules.ways import came_to_something
 
 MAX_THREADS = 12
+MAX_MEMBERS = 40  # short ones are put together afterwards
 MAX_GAP_LINES = 120  # between two members: farther apart they are of two series
 MIN_TRIALS = 4  # "Alternatively, group …" so many times in a row is one series of trials
 MAX_TRIAL_UNITS = 2
@@ -140,13 +141,17 @@ def _promising(chain: Chain, threads: Sequence[Span]) -> bool:
 def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span], int]:
     """Threads from the member `start` on, and how many members of the run they took."""
     threads = [Span(run[start], run[start + 1] - 1)]
-    for position in range(start + 1, min(len(run), start + MAX_THREADS)):
+    for position in range(start + 1, min(len(run), start + MAX_MEMBERS)):
         cut = _speaks_of_all(chain, threads[-1])
         if cut is not None:
             threads[-1] = Span(threads[-1].first, cut - 1)
             return threads, position - start
         first = run[position]
-        last = run[position + 1] - 1 if position + 1 < len(run) else last_end(chain, first, threads)
+        last = (
+            run[position + 1] - 1
+            if position + 1 < len(run)
+            else (last_end(chain, first, threads) or _some_end(chain, first, threads))
+        )
         if last is None or (
             chain.chars(Span(first, last)) > MAX_OUTLIER * max(chain.sizes(threads)) and len(threads) > 1
         ):
@@ -156,7 +161,13 @@ def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span]
             threads.append(span)
         if not whole:
             return threads, position - start + (span is not None)
-    return threads, min(len(run), start + MAX_THREADS) - start
+    return threads, min(len(run), start + MAX_MEMBERS) - start
+
+
+def _some_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
+    """Where no natural end shows: after as many units as the longest sister has; a guess to be vetted."""
+    last = start + max(span.last - span.first for span in earlier)
+    return last if last < len(chain.units) - 1 else None
 
 
 def _speaks_of_all(chain: Chain, span: Span) -> int | None:

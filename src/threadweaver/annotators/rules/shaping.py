@@ -18,6 +18,7 @@ MAX_DOUBTS = 9
 """Words of doubt ("wait", "perhaps") in 1,000 characters of a thread; above that nothing is worked out."""
 SMALL_THREAD_CHARS = 160
 MAX_GROUPS = 4
+MAX_THREADS = 12
 
 ANNOUNCES = re.compile(
     r"^.{0,150}:\s*$"
@@ -38,20 +39,27 @@ def accept(chain: Chain, kind: str, threads: Sequence[Span]) -> Block | None:
     if kind != "method":
         kept = _grouped(chain, kept)
     while len(kept) >= 2:
-        sizes = chain.sizes(kept)
         fits = (
-            sum(sizes) - max(sizes) >= MIN_INFORMATION
-            and min(sizes) >= max(MIN_THREAD_CHARS, MIN_BALANCE * max(sizes))
+            has_substance(chain, kept)
             and kept[-1].last < len(chain.units) - 1  # what follows the block must be able to go on
         )
         if (
             fits
+            and len(kept) <= MAX_THREADS
             and not any(_unfit(chain, span) for span in kept)
             and (kept == list(threads[: len(kept)]) or independent(chain, kept))
         ):
             return Block(kind, tuple(kept))
         kept.pop()
     return None
+
+
+def has_substance(chain: Chain, threads: Sequence[Span]) -> bool:
+    """Whether threads are long enough and of like length, so that running them side by side saves something."""
+    sizes = chain.sizes(threads)
+    return sum(sizes) - max(sizes) >= MIN_INFORMATION and min(sizes) >= max(
+        MIN_THREAD_CHARS, MIN_BALANCE * max(sizes)
+    )
 
 
 # The end of a passage that promises more: the rest of it would stand outside the block.

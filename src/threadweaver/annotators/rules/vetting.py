@@ -8,63 +8,70 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from math import prod
 
 from threadweaver.annotators.rules.chain import BLANKS, Block, Chain, Span
-from threadweaver.annotators.rules.independence import FINAL, first_lean, leans
+from threadweaver.annotators.rules.endings import (
+    GATHERS,
+    LIKEWISE,
+    alike,
+    closed,
+    ended,
+    grouped,
+    members,
+    shape,
+)
+from threadweaver.annotators.rules.independence import independent
+from threadweaver.annotators.rules.shaping import has_substance
 
-MIN_STEPS = 2
-"""Relations that a thread must work out and that neither the context nor an earlier thread holds."""
-MIN_WAY_STEPS = 3
-MIN_NEW_SHARE = 0.4  # of a thread's relations
-MIN_NEW_WAY_SHARE = 0.6
-MIN_KEPT = 0.6  # of a last thread's characters, when its closing about the whole goes
-MAX_ADDED = 3  # units by which a last thread is lengthened to its end
-_HELD = 0.4  # evidence from this score on shows that the text works with what a thread brought in
-
-_LEADING = r"^[\s*#>\-•]*(?:(?:so|and|but|now|okay|ok|hmm|well|wait|then|yes)[,.]*\s+){0,3}"
+_LEAST = {
+    "item": (1, 0.25), "label": (2, 0.25), "instance": (2, 0.4), "counterpart": (2, 0.4), "method": (3, 0.6),
+}  # fmt: skip
+"""Relations that a thread must work out anew, and their share in all it has; headings vouch for much."""
+MAX_SHIFT = 12  # units after its first end in which the end of a last thread is looked for
+MAX_STRETCH = 2  # of its longest sibling's characters
 # The end of what came before, not the beginning of something.
 _TAIL = re.compile(
     r"^[\s*#>\-•]*(?:so,?\s+(?:that|this|it|they|these|those|then|the figure|we (?:get|have|now))\b"
-    r"|(?:so,?\s+)?that(?:'s|\s+(?:gives|is|means|leaves|makes|would|seems|was))|which\b|this (?:is|gives|means)\b"
-    r"|thus\b|hence\b|therefore\b|rounding|rounded|same\b|these\b|those\b|it'?s? )",
+    r"|(?:so,?\s+)?that(?:'s|\s+(?:gives|is|means|leaves|makes|would|seems|was))|which\b|this (?:is|gives"
+    r"|means)\b"
+    r"|thus\b|hence\b|therefore\b|then,?\s+(?!for\b)|rounding|rounded|same\b|these\b|those\b|it'?s? )",
     re.IGNORECASE,
 )
-# Right after a block: words that finish the computation of its last thread.
-_FINISHES = re.compile(
-    rf"{_LEADING}(?:so|thus|therefore|hence|which|this (?:gives|means|is|leads|implies)|in this case"
-    r"|that(?:'s|\s+(?:gives|is|means|leaves|makes|would|seems|was|leads|implies|looks|matches|doesn't|can't))"
-    r"|match(?:es|ing)|giving|leading|none of|not\b|it (?:seems|doesn't|is|works|matches)|same\b|dividing|simplify"
-    r"|expand|multiply|cancel|plug|rearrang|subtract|solving|square|compute\b|continuing)",
+_NAMES_WAY = re.compile(
+    r"\b(?:us(?:e|ing)|methods?|approach|formula|theorem|by \w+ing|treat|interpret\w*|figure|draw|model"
+    r"|generating|algebra"
+    r"|geometr\w+|coordinates|induction)\b",
     re.IGNORECASE,
 )
-_TAKES_BACK = re.compile(
-    r"^[\s*#>\-•]*(?:(?:so|and|okay|no|hmm)[,.]*\s+)?(?:wait|hold on|hmm|but|no[,.]|yes[,.]|actually|however|oh)\b",
-    re.IGNORECASE,
-)
-_GATHERS = re.compile(
-    r"\b(?:in total|altogether|overall|in (?:all|both|either|any) (?:of these )?cases?|all (?:the )?cases"
-    r"|(?:now )?(?:we )?(?:now )?have (?:the )?(?:system|two|three|four) |(?:two|three|four) equations|system of"
-    r"|each (?:residue|class|case|of (?:these|them|the))|both (?:of )?(?:these|them|cases|equations|conditions"
-    r"|methods|ways|sums|values|are|give|have)|all (?:of )?(?:these|them|three|four)|none of (?:these|them)"
-    r"|neither|combin(?:e|ing)|put(?:ting)? (?:it|this|these|them|everything|all)|everything|either way"
-    r"|compar(?:e|ing)|in summary|to summari[sz]e|the (?:remaining|third) angle|so far)\b",
+_NAMING_CHARS = 160
+# A way that is another reading of what is given: readings stand beside one another whatever comes after them.
+_READS = re.compile(
+    r"\b(?:maybe|perhaps|if|suppose|possib\w+|assum\w+|consider\w*|mean\w*|interpret\w*"
+    r"|refer\w*)\b.{0,90}\b(?:problem|figure|question"
+    r"|diagram|code|graph|expression|squares?|triangle|angle|points?|sides?|given|term|expansion"
+    r"|polynomial)\b"
+    r"|\b(?:problem|figure|question|diagram|code)\b.{0,60}\b(?:is|means|refers|asks|says|wants|shows"
+    r"|implies|intend\w*)\b",
     re.IGNORECASE,
 )
 # A thread that ends like this promises what stands elsewhere.
 _OPEN_END = re.compile(
     r"[?:,=+*/(\[{-]\s*$|\b(?:and|or|so|then|is|of|to)\s*$"
-    r"|(?:^|[.!?:,]\s+|\n)[^.!?\n]{0,30}\b(?:let me|let's|let us|i'll|i will|i need to|i should|we need (?:to|another)"
-    r"|we want|i want|going to|we (?:should|must|have to) (?:find|check|consider|look)|maybe|perhaps|i wonder"
-    r"|need to (?:check|find|compute|verify|consider))\b[^\n]{0,160}$"
-    r"|\b(?:let's|let me) (?:see|try|check|test|formali[sz]e|consider|compute|find|verify|confirm|think)\b[^.!?\n]*[.!]?\s*$",
+    r"|\b(?:let me|let's|let us|i'll|i will|i need to|i should|we need (?:to|another)|we want|i want"
+    r"|going to|maybe"
+    r"|perhaps|i wonder|need to (?:check|find|compute|verify|consider)|keep in mind"
+    r"|(?:should|must|have to) (?:find|check|consider|look))\b",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\\$(\[])|\n")
 _RECALLS = re.compile(
-    r"\b(?:as (?:i |we |you )?(?:mentioned|said|noted|stated)|(?:mentioned|found|did|computed|calculated|got|had"
-    r"|saw|thought|established|as|than|from) (?:earlier|before|above|previously)|(?:earlier|previous) (?:\w+ )?(?:i|we|result"
+    r"\b(?:as (?:i |we |you )?(?:mentioned|said|noted|stated)|(?:mentioned|found|did|computed|calculated"
+    r"|got|had"
+    r"|saw|thought|established|as|than|from) (?:earlier|before|above|previously)|(?:earlier"
+    r"|previous) (?:\w+ )?(?:i|we|result"
     r"|calculation|computation|method|approach|answer)|to recap|recap\b|same (?:as|result|answer)"
-    r"|already (?:\w+ ){0,2}(?:found|computed|calculated|did|know)|again,? (?:so|which|this|that)|instead of that)\b",
+    r"|already (?:\w+ ){0,2}(?:found|computed|calculated|did|know)|again,? (?:so|which|this|that)"
+    r"|instead of that)\b",
     re.IGNORECASE,
 )
 _RELATION = re.compile(
@@ -73,108 +80,138 @@ _RELATION = re.compile(
 )
 _AROUND = 9  # characters on either side of a sign that tell one relation from another
 _LONG_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
-_DERIVES = re.compile(r"(?:[=≈≡]|\b(?:is|gives?|about|approximately|equals))[\s$\\(*]*$", re.IGNORECASE)
+_DERIVES = re.compile(
+    r"[-+*/×·^÷)}\d]\s*[-+*/×·^÷][^=≈≡\n]{1,40}(?:[=≈≡]|\b(?:is|gives?|about|approximately"
+    r"|equals))[\s$\\(*]*$",
+    re.IGNORECASE,
+)
 _MIN_DIGITS = 4
+_BARE_CHARS = 50  # a last line no longer than this that only names the next object
+_CLOSING_CHARS = 400
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"))
 
 
 def vetted(chain: Chain, block: Block) -> Block | None:
-    """The block, its last thread ended where it should be; None where a strict reader would find a fault."""
-    threads = _ended(chain, list(block.threads))
-    if threads is None or _cuts_series(chain, threads):
-        return None
-    ways = block.kind == "method"
-    texts = [chain.text_of(span) for span in threads]
-    sound = (
-        not any(_TAIL.match(text) for text in texts)
-        and not any(_OPEN_END.search(text[-260:].rstrip()) or not _balanced(text) for text in texts)
-        and not (ways and any(_RECALLS.search(text) for text in texts))
-        and not any(_RECALLS.search(text) for text in texts[1:])
-        and not _borrows_number(chain, threads, texts)
-        and _works(chain, threads, texts, ways)
+    """The block, its last thread ended where it should be; None where a strict reader would find a fault.
+
+    Where only the last thread is at fault, the block may stand without it.
+    """
+    fewest = len(block.threads) if block.kind == "method" else 2
+    for count in range(len(block.threads), fewest - 1, -1):
+        found = _sound(chain, Block(block.kind, block.threads[:count]))
+        if found is not None and has_substance(chain, found.threads):
+            return found
+    return None if block.kind == "method" else _other_end(chain, block)
+
+
+def _other_end(chain: Chain, block: Block) -> Block | None:
+    """The block with its last thread ended elsewhere: where it says what its siblings say at their ends."""
+    *others, last = block.threads
+    most = MAX_STRETCH * max(chain.sizes(others))
+    for end in range(last.first, min(last.last + MAX_SHIFT, len(chain.units) - 2) + 1):
+        threads = [*others, Span(last.first, end)]
+        if end == last.last or chain.chars(threads[-1]) > most:
+            continue
+        if not any(alike(chain.units[end].text, chain.units[span.last].text) for span in others):
+            continue
+        if closed(chain, threads) and has_substance(chain, threads) and independent(chain, threads):
+            found = _sound(chain, Block(block.kind, tuple(threads)))
+            if found is not None and found.threads[-1] == threads[-1]:
+                return found
+    return None
+
+
+def _sound(chain: Chain, block: Block) -> Block | None:
+    readings = block.kind == "method" and all(
+        _READS.search(chain.text_of(span)[:_NAMING_CHARS]) for span in block.threads
     )
-    return Block(block.kind, tuple(threads)) if sound else None
-
-
-def _ended(chain: Chain, threads: list[Span]) -> list[Span] | None:
-    """The last thread without a closing about the whole, and with the lines that finish its own work."""
-    *others, last = threads
-    earlier = any(_GATHERS.search(chain.text_of(span)) for span in others)
-    for index in range(last.first, last.last + 1) if not earlier else ():
-        if _GATHERS.search(chain.units[index].text):
-            kept = index > last.first and chain.chars(Span(last.first, index - 1)) >= MIN_KEPT * chain.chars(last)
-            return [*others, Span(last.first, index - 1)] if kept else None
-    for _ in range(MAX_ADDED):
-        after = last.last + 1
-        if after >= len(chain.units) or not _carries_on(chain, [*others, last], after):
-            break
-        if not _may_join(chain, others, after):
-            return None
-        last = Span(last.first, after)
-    after = last.last + 1
-    if after < len(chain.units) and (
-        _TAKES_BACK.match(chain.units[after].text) or _carries_on(chain, [*others, last], after)
-    ):
+    threads = list(block.threads) if readings else ended(chain, list(block.threads))
+    if threads is None or _cuts_series(chain, threads) or _unlike(chain, threads) or _mixed(chain, threads):
         return None
-    return [*others, last]
+    texts = [chain.text_of(span) for span in threads]
+    ways = block.kind == "method"
+    if LIKEWISE.match(texts[0]) and shape(texts[0]) != shape(texts[1]):
+        return None
+    if readings:
+        return (
+            block if not any(map(_TAIL.match, texts)) and _works(chain, threads, texts, "instance") else None
+        )
+    if ways and not all(_NAMES_WAY.search(text[:_NAMING_CHARS]) for text in texts):
+        return None
+    if not all(map(_is_whole, texts)) or any(map(_RECALLS.search, texts if ways else texts[1:])):
+        return None
+    if _borrows_number(chain, threads, texts) or not _works(chain, threads, texts, block.kind):
+        return None
+    return Block(block.kind, tuple(threads))
 
 
-def _carries_on(chain: Chain, threads: Sequence[Span], index: int) -> bool:
-    """Whether a unit after the block goes on with the last thread alone."""
-    unit = chain.units[index]
-    if FINAL.search(unit.text) or _GATHERS.search(unit.text[:200]):
+def _is_whole(text: str) -> bool:
+    """Whether a thread neither begins with the end of something nor ends with the beginning of something."""
+    last = text[text.rfind("\n", 0, len(text.rstrip())) + 1 :]
+    closing = _SENTENCE.split(text.rstrip()[-_CLOSING_CHARS:])[-1]
+    bare = len(last) < _BARE_CHARS and not _RELATION.search(last) and LIKEWISE.match(last)
+    return not _TAIL.match(text) and not bare and not _OPEN_END.search(closing) and _balanced(text)
+
+
+def _unlike(chain: Chain, threads: Sequence[Span]) -> bool:
+    """Whether values tried one by one are of different kinds, or one of them builds on an earlier one."""
+    heads = [chain.head(span.first) for span in threads]
+    if any(head is None or not head.key.startswith("instance ") for head in heads):
         return False
-    own, others = _held(chain, threads, Span(index, index))
-    if _FINISHES.match(unit.text):
-        return not others or own > others
-    return own >= 0.5 and not others
+    signs = {re.sub(r"[\w\s.,/^{}()$*+-]", "", head.shown) for head in heads}
+    kinds = {head.slot.lstrip("-")[:1].isdigit() for head in heads}
+    if len(kinds) > 1 or (len(signs) > 1 and len({head.slot for head in heads}) > 1):
+        return True
+    name = re.escape(heads[0].key.partition(" ")[2])
+    for position in range(1, len(threads)):
+        text = chain.text_of(threads[position])
+        slots = {head.slot for span in threads[:position] for head in members(chain, span, heads[0].key)}
+        own = {head.slot for head in members(chain, threads[position], heads[0].key)}
+        if any(re.search(rf"(?<!\w){name}\s*=\s*{re.escape(slot)}(?![\d.])", text) for slot in slots - own):
+            return True
+    return False
 
 
-def _held(chain: Chain, threads: Sequence[Span], span: Span) -> tuple[float, float]:
-    """How surely a passage works with what the last thread brought in, and with what another did."""
-    found = [leak for leak in leans(chain, threads, span) if leak.score >= _HELD]
-    own = [leak.score for leak in found if leak.source == len(threads) - 1]
-    others = [leak.score for leak in found if leak.source < len(threads) - 1]
-    return 1 - prod(1 - score for score in own), 1 - prod(1 - score for score in others)
-
-
-def _may_join(chain: Chain, others: Sequence[Span], index: int) -> bool:
-    """Whether a unit after the block may become the end of its last thread."""
-    text = chain.units[index].text
-    if chain.units[index].head is not None or _GATHERS.search(text) or FINAL.search(text):
-        return False
-    return first_lean(leans(chain, others, Span(index, index))) is None
+def _mixed(chain: Chain, threads: Sequence[Span]) -> bool:
+    """Whether cases of different series stand side by side, or many members hold a word about the whole."""
+    keys = {head.key for span in threads if (head := chain.head(span.first)) and head.kind == "label"}
+    if len(keys) > 1:
+        return True
+    return grouped(chain, threads) and any(GATHERS.search(chain.text_of(span)) for span in threads)
 
 
 def _cuts_series(chain: Chain, threads: Sequence[Span]) -> bool:
-    """Whether a member of the threads' own series stands right before the block or right after it."""
+    """Whether members of the series are left outside, of one told value by value or in groups."""
     heads = [chain.head(span.first) for span in threads]
     key = heads[0].key if heads[0] else None
     if key is None or key == "method" or any(head is None or head.key != key for head in heads[1:]):
         return False
-    slots = {chain.head(i).slot for s in threads for i in range(s.first, s.last + 1) if chain.head(i)}
+    in_groups = grouped(chain, threads)
+    if heads[0].kind in ("label", "item") and not in_groups:
+        return False
+    slots = {head.slot for span in threads for head in members(chain, span, key)}
     near = [threads[0].first - 1, threads[-1].last + 1]
-    grouped = any(
-        head is not None and head.key == key
-        for span in threads for head in map(chain.head, range(span.first + 1, span.last + 1))
-    )  # fmt: skip
-    if grouped:
+    if in_groups:
         near += [threads[0].first - 2, threads[-1].last + 2, threads[-1].last + 3]
     return any(
-        0 <= i < len(chain.units) and (head := chain.head(i)) is not None and head.key == key and head.slot not in slots
-        for i in near
+        (head := chain.head(i)) is not None and head.key == key and head.slot not in slots
+        for i in near if i >= 0
     )  # fmt: skip
 
 
 def _balanced(text: str) -> bool:
     """Whether every formula and every bracket of a thread is closed ("1)" and "[0, 1)" are let pass)."""
-    if text.count("$") % 2 or text.count("\\[") != text.count("\\]") or text.count("\\(") != text.count("\\)"):
+    if (
+        text.count("$") % 2
+        or text.count("\\[") != text.count("\\]")
+        or text.count("\\(") != text.count("\\)")
+    ):
         return False
     return all(text.count(opening) <= text.count(closing) for opening, closing in _PAIRS[::2])
 
 
 def _borrows_number(chain: Chain, threads: Sequence[Span], texts: Sequence[str]) -> bool:
-    """Whether a thread takes up a long number that an earlier one came to and that it does not come to itself."""
+    """Whether a thread takes up a long number that an earlier one, and not it, came to."""
     context = chain.context(threads[0].first)
     for position in range(1, len(texts)):
         for match in _LONG_NUMBER.finditer(texts[position]):
@@ -183,18 +220,22 @@ def _borrows_number(chain: Chain, threads: Sequence[Span], texts: Sequence[str])
             if len(name.replace(".", "").strip("0")) < _MIN_DIGITS or context.holds(("number", name), raw):
                 continue
             before = texts[position][: match.start()]
-            if raw not in before and any(raw in text for text in texts[:position]) and not _DERIVES.search(before[-30:]):
+            if (
+                raw not in before
+                and any(raw in text for text in texts[:position])
+                and not _DERIVES.search(before[-70:])
+            ):
                 return True
     return False
 
 
-def _works(chain: Chain, threads: Sequence[Span], texts: Sequence[str], ways: bool) -> bool:
+def _works(chain: Chain, threads: Sequence[Span], texts: Sequence[str], kind: str) -> bool:
     """Whether each thread works something out that stands neither in the context nor in an earlier thread."""
     known = chain.squeezed_to(threads[0].first)
     for text in texts:
         relations = set(_relations(text))
         new = [relation for relation in relations if relation not in known]
-        least, share = (MIN_WAY_STEPS, MIN_NEW_WAY_SHARE) if ways else (MIN_STEPS, MIN_NEW_SHARE)
+        least, share = _LEAST[kind]
         if len(new) < least or len(new) < share * len(relations):
             return False
         known += _squeeze(text)

@@ -1,0 +1,124 @@
+"""The viewer's server under requests and data that mean it no good: refused in plain words, and it answers on."""
+
+from __future__ import annotations
+
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from browser.fixture import Run
+from threadweaver.viewer import guards
+from viewing import Server
+
+SECRET = "outside-the-root"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return Run(tmp_path_factory.mktemp("run")).write()
+
+
+@pytest.fixture(scope="module")
+def server(root):
+    with Server(root) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/....//app.py",
+        "/static/app.py", "/api/sample/..%2f..%2fsecret", "/api/sample/../../secret", "/api/sample/%2e%2e%2fsecret",
+        "/api/sample/..%5csecret", "/api/sample/secret%00", "/api/sample/%ff%fe", "/api/sample/0%0d%0aSet-Cookie:a=b",
+        "/api/sample/" + "9" * 5000, "/api/sample/-1", "/api/sample/0/chat/..%2f..%2fsecret", "/api/sample/0/chat/filter",
+        "/api/neighbours/..%2fsecret?sort=nothing", "/api/list?sort=__class__", "/api/list?total_num_tokens=1",
+        "/api/list?total_num_tokens=nan..inf", "/api/list?offset=" + "9" * 400, "/api/list?offset=x", "/api/list?q=" + "a" * 9000,
+        "/nothing", "//evil.example/", "/api/sample", "/.git/config", "/%00", "/api/export?sort=x",
+    ],
+)  # fmt: skip
+def test_hostile_addresses_get_a_plain_refusal(server, root, path):
+    (root.parent / "secret.txt").write_text(SECRET)
+    status, headers, body = server.ask(path)
+    assert 400 <= status < 500, (path, status)
+    assert SECRET.encode() not in body and b"Traceback" not in body and b"root:" not in body
+    assert headers["content-security-policy"] == guards.POLICY
+    assert server.ask("/")[0] == 200, "the server answers on"
+
+
+@pytest.mark.parametrize("query", ['q="', "q=NEAR(a+b", "q=*", "q=text:", "q=a+AND", "q=%ff%00%22*", "q=(((", "q=-", "outcome=nothing", "limit=-5"])
+def test_odd_queries_are_answered(server, query):
+    assert server.ask(f"/api/list?{query}")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8899", "127.0.0.1.evil.example", "", "localhost.", "192.168.0.7", "[::2]"])
+def test_a_foreign_host_is_refused(server, host):
+    status, _, body = server.ask("/api/list", headers={"Host": host})
+    assert status == 403 and b"rows" not in body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1234", "[::1]:8899", "LOCALHOST"])
+def test_our_own_names_are_accepted(server, host):
+    assert server.ask("/", headers={"Host": host})[0] == 200
+
+
+def test_an_exposed_server_answers_to_addresses_and_its_name_only():
+    guard = guards.Guard(None, "0.0.0.0")
+    assert guard.is_ours("10.1.2.3:8899") and guard.is_ours(socket.gethostname()) and not guard.is_ours("evil.example")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"origin": "http://evil.example"}, "{}", 403), ({"content-type": "text/plain"}, "{}", 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, "verdict=accept", 415), ({}, "{", 400), ({}, "[]", 400),
+        ({}, '{"verdict": "delete"}', 400), ({}, '{"verdict": 1}', 400), ({}, "\x00", 400), ({}, "9" * 300_000, 413),
+        ({}, json.dumps({"note": "n" * 20_000}), 400), ({}, "[" * 100_000, 400),
+    ],
+)  # fmt: skip
+def test_writes_that_are_none_of_the_pages_are_refused(server, root, headers, body, status):
+    assert server.ask("/api/review/0", "PUT", body, headers)[0] == status
+    assert not (root / "review.jsonl").exists()
+
+
+def test_nothing_else_can_be_written(server):
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert server.ask("/api/sample/0", method, "{}")[0] == 405
+    assert server.ask("/api/review/nobody", "PUT", '{"verdict": "accept"}')[0] == 404
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path):
+    (tmp_path / "secret.txt").write_text(SECRET)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.txt").write_text("a text\n")
+    (tmp_path / "a" / "1.txt").symlink_to(tmp_path / "secret.txt")
+    with Server(tmp_path / "a") as served:
+        assert [row["id"] for row in served.json("/api/list")["rows"]] == ["0"]
+        assert served.ask("/api/sample/1")[0] == 404
+
+
+def test_a_uuid_from_the_data_cannot_leave_its_folder(tmp_path):
+    folder = Run(tmp_path).write()
+    (tmp_path / "x_reasoning.txt").write_text(SECRET)
+    trace = folder / "trace" / "0.json"
+    trace.write_text(trace.read_text().replace("fixture-0", "../x"))
+    with Server(folder) as served:
+        assert SECRET not in json.dumps(served.json("/api/sample/0/stages"))
+
+
+def test_two_hundred_requests_at_once_are_answered(server):
+    paths = ["/api/list?q=prime", "/api/sample/0", "/api/list?answer=right", "/static/app.js", "/api/sample/0/stages", "/nothing"] * 34
+    with ThreadPoolExecutor(200) as pool:
+        statuses = list(pool.map(lambda path: server.ask(path)[0], paths[:200]))
+    assert set(statuses) == {200, 404} and statuses.count(404) == paths[:200].count("/nothing")
+
+
+def test_bytes_that_are_no_text_do_not_hide_a_sample(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.txt").write_bytes(b"\xff\xfe broken \x00 text\n")
+    (tmp_path / "a" / "1.txt").write_bytes(b"")
+    with Server(tmp_path / "a") as served:
+        assert served.json("/api/list")["count"] == 2
+        assert "broken" in served.json("/api/sample/0")["text"]

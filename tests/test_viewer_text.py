@@ -1,0 +1,79 @@
+"""The viewer's texts: pieces, edits in place, formulas as MathML, searches and snippets; without a server."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from threadweaver import edits
+from threadweaver.edits import Replacement
+from threadweaver.viewer import database, mathml, pieces, queries
+from viewing import text_of
+
+TEXTS = st.text(alphabet="ab $\\()[]{}*^_\n1.,<>&é\u2028\r", max_size=80)
+
+
+@given(TEXTS)
+@settings(max_examples=150, deadline=None)
+def test_pieces_keep_every_character(text):
+    assert "".join(map(pieces.source, pieces.split(text))) == text
+    rows = pieces.rows(text, 5)
+    assert text_of(rows) == text
+    assert rows[0][0] == 5 and rows[-1][0] + rows[-1][1] - 1 == 5 + text.count("\n")
+
+
+@given(st.text(alphabet="ab c\n", min_size=12, max_size=60), st.lists(st.tuples(st.integers(0, 50), st.integers(1, 6), st.text("xy\n", max_size=4)), max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_edits_in_place_give_both_texts(text, wanted):
+    items = [Replacement(text[at : at + size], new) for at, size, new in wanted if text[at : at + size]]
+    applied = edits.apply(text.strip() or "a", items)
+    changes = pieces.changes(applied.text, applied.edits)
+    assert "".join(part for kind, part in changes if kind != "del") == applied.text
+    assert "".join(part for kind, part in changes if kind != "ins") == (text.strip() or "a")
+    assert text_of(pieces.result_rows(applied.text, applied.edits, 1)) == applied.text
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [
+        ("costs $5 and $6 more", []), ("$x$ and $y$", ["x", "y"]), (r"\(a\) \[b\] $$c$$", ["a", "b", "c"]),
+        ("$$\na\n$$", ["a"]), (r"so \boxed{\frac{1}{2}}.", [r"\boxed{\frac{1}{2}}"]), (r"a \$5 b \$6", []),
+        (r"\begin{align}a&=b\end{align}", [r"\begin{align}a&=b\end{align}"]), ("$ x $", []),
+    ],
+)  # fmt: skip
+def test_formulas_are_found(text, formulas):
+    assert [piece["m"] for piece in pieces.split(text) if isinstance(piece, dict) and "m" in piece] == formulas
+
+
+def test_formulas_become_mathml_and_nothing_else():
+    assert "<mfrac>" in mathml.render(r"\frac{1}{2}")
+    assert 'form="prefix"' in mathml.render("x = -1") and 'form="prefix"' not in mathml.render("x - 1")
+    for tex in (r"\href{javascript:alert(1)}{x}", r"\text{<script>alert(1)</script>}", r"\style{x}{y}", r"\class{a}{b}", "<script>"):
+        rendered = mathml.render(tex) or ""
+        assert "<script" not in rendered and "href" not in rendered and "style=" not in rendered and "onclick" not in rendered
+
+
+@pytest.mark.parametrize("tex", ["{" * 3000, r"\frac{", "a^b^c", "x" * 5000, r"\begin{array}", "", r"\left(", "&", r"\\", "}" * 50])
+def test_a_formula_that_cannot_be_read_stays_source(tex):
+    rendered = mathml.render(tex)
+    assert rendered is None or rendered.startswith("<math")
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_any_search_is_an_expression_that_fts5_reads(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "words.sqlite"
+    db = database.Database(path)
+    if not path.exists():
+        db.prepare()
+    expression = database.match_expression(text)
+    with db.connect() as connection:
+        if expression:
+            connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (expression,)).fetchall()
+
+
+def test_a_snippet_shows_the_word_in_its_place():
+    assert queries.snippet("one two three", queries.hit_words("TWO")) == ["one ", "two", " three"]
+    assert queries.snippet("a two, then one Two three", queries.hit_words("one two"))[1] == "one Two"
+    assert queries.snippet("one", queries.hit_words("two")) is None and queries.snippet("one", []) is None
