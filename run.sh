@@ -9,10 +9,17 @@ export PYTHON
 if [ -n "${OFFLINE:-}" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
   "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
 fi
-if [ ! -e "$DATASET_PATH" ] && [ -f "data/$SRC_NAME.json" ]; then
-  echo "$DATASET_PATH is not there, but data/$SRC_NAME.json is: convert it first with" >&2
-  echo "  $PYTHON src/generated_data_to_training_data_polaris.py --dataset-json data/$SRC_NAME.json --polaris-parquet data/PROBLEMS.parquet --output-dir $DATASET_BASE" >&2
-  exit 2
+if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
+  for outputs in data/*/*.json; do
+    stem="$(basename "$outputs" .json)"
+    if [ "${stem//-/_}_1k" = "$SRC_NAME" ]; then
+      problems="data/${stem%_*}.parquet"
+      [ -f "$problems" ] || problems="$(dirname "$outputs")/problems.parquet"
+      echo "$DATASET_PATH is not there, but its outputs are; convert them first: $PYTHON src/generated_data_to_training_data_polaris.py" \
+        "--dataset-json $outputs --polaris-parquet $problems --tokenizer $TOKENIZER --output-dir $DATASET_BASE" >&2
+      exit 2
+    fi
+  done
 fi
 "$PYTHON" src/collect_trajectories.py --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" \
   "${common[@]}" --max_samples "$NUM_SAMPLES" ${KEEP_WRONG:+--keep-wrong} "$@"
