@@ -228,7 +228,9 @@ def test_many_blocks_of_a_long_chain_take_no_time():
 @st.composite
 def cases(draw) -> tuple[str, str, int, bool]:
     chain = draw(strategies.chains())
-    notes = draw(strategies.annotations(chain.count("\n") + 1))
+    notes = draw(strategies.annotations(chain.count("\n") + 5))
+    if draw(st.integers(0, 5)) == 0:  # two threads of which the second surely uses the first
+        chain, notes = f"{DEFINES}\n{USES}\n{chain}", block("L1-L2", "L3-L4") + notes
     return chain, notes, draw(st.sampled_from((0, 0, 5, 200))), draw(st.booleans())
 
 
@@ -281,5 +283,5 @@ _reached: Counter[str] = Counter()
 
 
 def test_they_did():
-    wanted = {*map(str, Code), "blocks", "several", "white space", "tag_in_passage", "low_information"}
+    wanted = {*map(str, Code), "blocks", "several", "white space", "tag_in_passage", "low_information", "dependent"}
     assert {name for name in wanted if _reached[name] < 3} == set(), _reached
