@@ -6,6 +6,11 @@
 source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
 export PYTHON
 
+if [ -n "${PLAN:-}" ]; then # what it would call and cost; nothing is called or written
+  exec "$PYTHON" src/plan.py "${common[@]}" --dataset_path "$DATASET_PATH" --max_samples "$NUM_SAMPLES" ${KEEP_WRONG:+--keep-wrong} \
+    --step1-prompt "$STEP1_PROMPT" --step3-prompt "$STEP3_PROMPT" --step4-prompt "$STEP4_PROMPT" \
+    ${EFFORT:+--step3-effort "$EFFORT" --step4-effort "$EFFORT"} --filter-diff-threshold "$FILTER_DIFF_THRESHOLD" "$@"
+fi
 if [ -n "${OFFLINE:-}" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
   "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
 fi

@@ -31,6 +31,8 @@ def flags() -> stage.Flags:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
+    if args.plan:
+        return stage.tell_no_calls("collect")
     output = args.output_path.parent if args.output_path.suffix == ".jsonl" else args.output_path
     dataset = corpus.name_of(args.dataset_path)
     candidates = [read(row, dataset) for row in corpus.read_rows(args.dataset_path, args.max_samples)]

@@ -49,6 +49,9 @@ esac
 : "${BASE_NAME:=${SRC_NAME}${INPUT_SUFFIX}_${NUM_SAMPLES}samples}"
 : "${DIR_NAME:=$BASE_NAME}"
 prompt_version() { printf %s "$1" | sed 's/_filter_diff_th_[0-9]*//'; } # the threshold is no prompt's version
+STEP1_PROMPT="prompt/step1-prompt_$STEP1_VERSION.txt"
+STEP3_PROMPT="prompt/step3-prompt_$(prompt_version "$STEP3_VERSION").txt"
+STEP4_PROMPT="prompt/step4-prompt_$(prompt_version "$STEP4_VERSION").txt"
 COLLECTED="data/$DIR_NAME"
 STEP1="data/${BASE_NAME}_step1_$STEP1_VERSION"
 STEP2="data/${BASE_NAME}_step2_$STEP2_VERSION"

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver import annotation, extract, lineage, stage, store
-from threadweaver.edits import Record, fingerprint
 from threadweaver.errors import UserError
 
 
@@ -47,6 +46,8 @@ class Pair:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
+    if args.plan:
+        return stage.tell_no_calls("step 2")
     pairs = list(read_pairs(args.trajectory, args.annotations))
     if args.dry_run:
         for pair in pairs:
@@ -82,14 +83,8 @@ def mark(pair: Pair, args) -> stage.Result:
 
 
 def extracted(pair: Pair, args) -> extract.Extraction:
-    chain_lines = annotation.lines(pair.chain)
-    sample = pair.sample
-    record = Record(
-        sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
-        fingerprint(pair.chain), len(pair.chain), len(chain_lines), output=sample.output,
-    )
     return extract.extract(
-        pair.chain, annotation.parse(pair.annotation, chain_lines), record,
+        pair.chain, annotation.parse(pair.annotation, annotation.lines(pair.chain)), lineage.new_record(pair.sample),
         threshold=args.filter_diff_threshold, merge_dependent=not args.no_merge_dependent,
     )
 

@@ -61,6 +61,8 @@ def flags() -> stage.Flags:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
+    if args.plan:
+        return stage.tell_no_calls("step 5")
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
     source = args.input or args.dataset

@@ -13,7 +13,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from threadweaver import annotators, lineage, markup, outline, stage, store
+from threadweaver import annotators, lineage, markup, outline, planning, stage, store
 
 
 def flags() -> stage.Flags:
@@ -33,6 +33,8 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     paths = store.list_samples(args.input, args.glob)[: args.max_samples]
     annotator = annotators.build(args, "outlines")
+    if args.plan:
+        return planning.tell_stage("step 4", annotator, (outlined(lineage.read(path), annotator, args.ctx_lines) for path in paths))
     settings = {
         "stage": "outlines", "input": os.path.relpath(args.input, args.output), "ctx_lines": args.ctx_lines,
         **annotator.settings(),
@@ -43,7 +45,8 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 4", around=annotator,
+            lineage.tasks(paths), work, folder, total=len(paths), title="step 4", around=annotator,
+            workers=annotators.samples_at_once(args, len(paths)),
             partial=args.max_samples is not None or args.glob != "*.txt",
         )
     stage.tell("step 4 (outlines)", report, args.output)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from threadweaver import annotators, stage, store
+from threadweaver import annotators, planning, stage, store
 
 
 def flags() -> stage.Flags:
@@ -32,6 +32,8 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     samples = read_samples(args.input)[args.start_idx : args.end_idx]
     annotator = annotators.build(args, "steps")
+    if args.plan:
+        return planning.tell_stage("step 1", annotator, map(annotator.steps, samples))
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
     settings = {"stage": "steps", "input": os.path.relpath(args.input, args.output), **annotator.settings()}
 
@@ -44,7 +46,8 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            map(to_task, samples), work, folder, total=len(samples), workers=args.workers, title="step 1", around=annotator,
+            map(to_task, samples), work, folder, total=len(samples), title="step 1", around=annotator,
+            workers=annotators.samples_at_once(args, len(samples)),
             partial=bool(args.start_idx) or args.end_idx is not None,
         )
     stage.tell("step 1 (steps)", report, args.output)

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 
-from threadweaver import annotators, dependencies, lineage, markup, rewrite, stage, store
-from threadweaver.edits import Record
+from threadweaver import annotators, dependencies, lineage, markup, planning, rewrite, stage, store
 
 
 def flags() -> stage.Flags:
@@ -42,6 +40,8 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     paths = store.list_samples(args.input, args.glob)
     annotator = annotators.build(args, "edits")
+    if args.plan:
+        return planning.tell_stage("step 3", annotator, (rewritten(lineage.read(path), annotator, args) for path in paths))
     settings = {
         "stage": "rewrite", "input": os.path.relpath(args.input, args.output), "rewrite": args.rewrite,
         "max_leak": args.max_leak,
@@ -53,7 +53,8 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            lineage.tasks(paths), work, folder, total=len(paths), workers=args.workers, title="step 3", around=annotator,
+            lineage.tasks(paths), work, folder, total=len(paths), title="step 3", around=annotator,
+            workers=annotators.samples_at_once(args, len(paths)),
             partial=args.glob != "*.txt",
         )
     stage.tell("step 3 (rewriting)", report, args.output)
@@ -77,28 +78,11 @@ async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, arg
         "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
         "leaks_before": len(rewrite.leaks(trajectory, record.problem, args.max_leak)),
     }
-    text, record = without_leaks(text, record, args.max_leak)
+    text, record = rewrite.without_leaks(text, record, args.max_leak)
     facts["leaks_after"] = len(rewrite.leaks(markup.parse(text), record.problem, args.max_leak))
     facts["blocks"] = len(record.blocks)
     reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
     return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
-
-
-def without_leaks(text: str, record: Record, threshold: float) -> tuple[str, Record]:
-    """The trajectory with the blocks put back in sequence of which a thread still holds mathematics of a sibling.
-
-    Wording that points at a sibling is noted and left: the annotator saw it, and may have known better.
-    """
-    trajectory = markup.parse(text)
-    found = rewrite.leaks(trajectory, record.problem, threshold)
-    why = {
-        leak["block"]: f"thread {leak['target']} uses {leak['what']} of thread {leak['source']}"
-        for leak in reversed(found)
-        if leak["evidence"] in dependencies.SUBSTANCE
-    }
-    if why and record.sha256:  # without a lineage nothing can be put back
-        text, record = rewrite.make_sequential(trajectory, record, why)
-    return text, replace(record, notes=(*record.notes, *found))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ def flags() -> stage.Flags:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
+    if args.plan:
+        return stage.tell_no_calls("save")
     samples = {str(sample.index): sample for sample in store.read_collected(args.input)}
     trajectories = read_trajectories(args, samples)
     saver = Saver(args, samples, trajectories)

@@ -657,44 +657,6 @@ async def test_flex_is_passed_on_and_priced(settings):
     assert reply.cost == pytest.approx((reply.usage.input * 1.25 + reply.usage.output * 10) / 2e6)
 
 
-# plans
-
-
-def wordy(messages, params) -> str:
-    """An answer a third as long as the question, give or take."""
-    words = messages[-1]["content"].split()
-    return " ".join(words[: len(words) // 3 + len(words) % 5])
-
-
-async def test_a_plan_from_the_first_half_agrees_with_the_second(settings):
-    texts = [f"{n} " + "word " * (50 + 37 * n % 400) for n in range(60)]
-    with FakeOpenAI(answer=wordy) as server:
-        settings = replace(settings, base_url=server.url)
-        await ask_all(settings, texts[:30])
-        async with Client(settings) as client:
-            plans = [await client.plan(ask(settings, text), label="step1") for text in texts]
-            sent = client.total().sent
-        assert sent == 0 and server.stats()["received"] == 30
-        _, second = await ask_all(settings, texts)
-    total = sum((plan.estimate for plan in plans), tw.Estimate())
-    assert (total.paid, total.calls) == (30, 30) and all(
-        (plan.reply is None) is (n >= 30) for n, plan in enumerate(plans)
-    )
-    assert total.cost == pytest.approx(second.total().cost, rel=0.15)
-    assert "measured on 30 replies of step1" in total.line()
-
-
-async def test_a_plan_without_a_ledger_says_what_it_assumes(settings):
-    async with Client(settings) as client:
-        planned = await client.plan(ask(settings, "x" * 3300), label="step1")
-    assert (
-        planned.estimate.usage.input == pytest.approx(1000, rel=0.02) and "assumed" in planned.estimate.line()
-    )
-    async with Client(replace(settings, batch=Batching())) as client:
-        half = await client.plan(ask(settings, "x" * 3300), label="step1")
-    assert half.estimate.cost == pytest.approx(planned.estimate.cost / 2)
-
-
 # offline
 
 

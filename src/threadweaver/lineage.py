@@ -58,13 +58,21 @@ def files(id: str, text: str, record: Record | None) -> dict[str, str]:
     return written
 
 
+def new_record(sample: store.Sample) -> Record:
+    """The record of a chain that nothing has been done to yet."""
+    chain = sample.thinking
+    return Record(
+        sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
+        edits.fingerprint(chain), len(chain), chain.count("\n") + 1, output=sample.output,
+    )
+
+
 def bare_record(trajectory_blocks: tuple, id: str) -> Record:
     """A record for a trajectory without a trace, so that later edits can at least be told (its chain is unknown)."""
     blocks = tuple(
         edits.BlockRecord(0, 0, tuple(edits.ThreadRecord(0, 0) for _ in block.threads)) for block in trajectory_blocks
     )
     return Record(int(id) if id.isdecimal() else 0, id, "", "", None, "", 0, 0, blocks)
-
 
 
 def is_of(record: Record, chain: str) -> bool:

@@ -111,6 +111,23 @@ def make_sequential(
     return trajectory.replace_blocks(texts), replace(record, blocks=tuple(kept), unused=tuple(unused))
 
 
+def without_leaks(text: str, record: Record, threshold: float) -> tuple[str, Record]:
+    """The trajectory with the blocks put back in sequence of which a thread still holds mathematics of a sibling.
+
+    Wording that points at a sibling is noted and left: the annotator saw it, and may have known better.
+    """
+    trajectory = markup.parse(text)
+    found = leaks(trajectory, record.problem, threshold)
+    why = {
+        leak["block"]: f"thread {leak['target']} uses {leak['what']} of thread {leak['source']}"
+        for leak in reversed(found)
+        if leak["evidence"] in dependencies.SUBSTANCE
+    }
+    if why and record.sha256:  # without a lineage nothing can be put back
+        text, record = make_sequential(trajectory, record, why)
+    return text, replace(record, notes=(*record.notes, *found))
+
+
 def edited_characters(record: Record) -> int:
     """Characters taken out and put in by the edits of all threads."""
     return sum(

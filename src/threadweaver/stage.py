@@ -10,8 +10,8 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,13 @@ from threadweaver.store import LOSSES, OUTCOMES, Entry, StageFolder, sample_key
 
 DEFAULT_MAX_FAILED = "0.1"
 """Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is no accident."""
+
+
+STATUS_SECONDS = 1.0
+"""Between looks at what `around` says of itself, shown behind the bar."""
+
+CAP_REACHED = "cap_reached"
+"""The reason of a sample that `--max-cost` left undone: however few these are, the next stage waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +84,14 @@ def run(
 ) -> Report:
     """Work on every task that is not done yet and close the folder's account.
 
-    An async `work` has up to `workers` samples under way at once, inside `around`; a plain one runs one after the
-    other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure. `partial`
+    An async `work` has up to `workers` samples under way at once, inside `around` (whose `status()`, if it has one, is
+    shown behind the bar); a plain one runs one after the other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure. `partial`
     says that `tasks` are only some of the samples: those that the folder holds beside them stay.
     """
     begun = time.monotonic()
     entries: list[Entry] = []
     fresh = 0
-    with _progress(total, title) as bar:
+    with progress(total, title) as bar:
 
         def pending() -> Iterator[Task]:
             for task in tasks:
@@ -102,7 +109,7 @@ def run(
             bar.update()
 
         if inspect.iscoroutinefunction(work):
-            asyncio.run(_run_async(pending(), work, done, workers, around))
+            asyncio.run(_run_async(pending(), work, done, workers, around, bar))
         else:
             for task in pending():
                 done(task, _guarded(work, task))
@@ -117,6 +124,7 @@ async def _run_async(
     done: Callable[[Task, Result], None],
     workers: int,
     around: AbstractAsyncContextManager | None,
+    bar,
 ) -> None:
     async def worker() -> None:
         for task in tasks:  # one iterator, shared: each takes the next sample
@@ -128,14 +136,30 @@ async def _run_async(
                 result = _crash(error)
             done(task, result)
 
+    async def tell_status() -> None:
+        while True:
+            bar.set_postfix_str(around.status())
+            await asyncio.sleep(STATUS_SECONDS)
+
     try:
-        async with around or nullcontext(), asyncio.TaskGroup() as group:
+        told = hasattr(around, "status") and not bar.disable
+        async with around or nullcontext(), _in_background(tell_status(), told), asyncio.TaskGroup() as group:
             for _ in range(max(1, workers)):
                 group.create_task(worker())
     except* UserError as stopped:
         raise _first(stopped) from None
     except* OSError as stopped:
         raise _first(stopped) from None
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine, wanted: bool):
+    """Goes on with `work` until the block ends, if that is wanted."""
+    task = asyncio.create_task(work) if wanted else None
+    try:
+        yield
+    finally:
+        task.cancel() if task else work.close()
 
 
 def _guarded(work: Work, task: Task) -> Result:
@@ -164,7 +188,8 @@ def _first(group: BaseExceptionGroup) -> BaseException:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _progress(total: int, title: str):
+def progress(total: int, title: str):
+    """A bar on stderr for what takes longer than two seconds; none when piped."""
     from tqdm import tqdm
 
     return tqdm(total=total, desc=title, unit=" samples", delay=2, disable=None, leave=False, file=sys.stderr)
@@ -190,9 +215,23 @@ def tell(title: str, report: Report, folder: Path) -> None:
         print(f"  {outcome}: {reason} {count} ({shown})")
 
 
+def tell_no_calls(title: str) -> int:
+    """What `--plan` says of a stage that calls no model."""
+    print(f"plan of {title}: no model is called")
+    return 0
+
+
 def exit_code(report: Report, max_failed: str) -> int:
-    """0, or 1 when more samples failed than allowed (each is named on stderr)."""
+    """0, or 1 when more samples failed than allowed, or when the cap left some undone (told in one line on stderr)."""
     failed = report.failed
+    if stopped := [entry.id for entry in failed if entry.reason == CAP_REACHED]:
+        print(
+            f"--max-cost is reached: {len(stopped)} of {len(report.entries)} samples are not done for it "
+            f"({', '.join(stopped[:20])}{', …' if len(stopped) > 20 else ''}); what is paid is kept: give a higher one and run "
+            "the same command again to do only these",
+            file=sys.stderr,
+        )
+        return 1
     if len(failed) <= allowed_failures(max_failed, len(report.entries)):
         return 0
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
@@ -272,6 +311,9 @@ class Flags(argparse.ArgumentParser):
             "--max-failed", default=max_failed, metavar="N", type=_failures, help=f"failed samples allowed, a count or a fraction ({max_failed})"
         )
 
+        self.add_argument(
+            "--plan", action="store_true", help="say what the stage would call and cost; nothing is called or written"
+        )
         known = set(self._option_string_actions)
         for name, options in _SHARED.items():
             if name not in known:

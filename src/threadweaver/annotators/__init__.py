@@ -18,6 +18,8 @@ from threadweaver.store import Sample
 T = TypeVar("T")
 NAMES = ("rules", "llm")
 DEFAULT = "llm"
+LABELS = {"steps": "step1", "edits": "step3", "outlines": "step4"}
+"""Question -> what the ledger files its calls under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
 
     parser.add_argument("--annotator", choices=NAMES, default=DEFAULT, help=f"who answers: a language model, or rules ({DEFAULT})")
     llm.add_flags(parser, question)
+
+
+def samples_at_once(args: argparse.Namespace, total: int) -> int:
+    """How many samples are under way together: as many as calls may be, and in batch mode all, so that a wave holds the
+    next turn of every conversation."""
+    return max(1, total) if args.batch and args.annotator == "llm" else args.workers
 
 
 def build(args: argparse.Namespace, question: str) -> Annotator:

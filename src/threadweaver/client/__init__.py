@@ -10,6 +10,7 @@ it late: importing this package loads no SDK.
 """
 
 from threadweaver.client.core import Client
+from threadweaver.client.dry import Drawn, DryClient
 from threadweaver.client.errors import (
     Authentication,
     BadRequest,
@@ -42,6 +43,8 @@ __all__ = [
     "ClientSettings",
     "ContentFilter",
     "ContextTooLong",
+    "Drawn",
+    "DryClient",
     "Estimate",
     "GaveUp",
     "Message",

@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 from threadweaver.client import errors
 from threadweaver.client.batch_files import Want, Wave, line_of, read_row, split
 from threadweaver.client.requests import PATHS, Reply, Request, reply_of
@@ -160,7 +162,7 @@ class Batcher:
         if sent:
             self.waves += 1
             self._pause, self._next_look = FIRST_LOOK, time.monotonic() + FIRST_LOOK
-            print(f"batch {self.line()}, {sent} sent", file=sys.stderr, flush=True)
+            tqdm.write(f"batch {self.line()}, {sent} sent", file=sys.stderr)
 
     def _enqueued(self) -> int:
         return sum(entry.tokens for entry in self._running.values())

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from threadweaver.client import errors, prices
 from threadweaver.client.keys import find_base_url, key_for, scrub
 from threadweaver.client.pacing import Pacer
-from threadweaver.client.plan import Estimate, Planned, Planner
 from threadweaver.client.records import record_of
 from threadweaver.client.replies import Answer
 from threadweaver.client.requests import Reply, Request, reply_of
@@ -72,7 +71,6 @@ class Client:
         self._heard = False  # any reply of the server in this run
         self._transport: Transport | None = None
         self._making = asyncio.Lock()
-        self._planner: Planner | None = None
         self._batcher: Batcher | None = None
 
     async def __aenter__(self) -> Client:
@@ -133,18 +131,6 @@ class Client:
         self.tallies.of(label).add(reply)
         return reply
 
-    async def plan(self, request: Request, *, label: str = "") -> Planned:
-        """What `ask` would do, without doing it: the paid reply, or an estimate of what the call
-        would cost.
-        """
-        found = self._choose(request, await self.ledger.find(request.at(0).key))
-        if isinstance(found, Record):
-            return Planned(reply_of(found, from_ledger=True), Estimate(paid=1))
-        if self._planner is None:
-            tier = "batch" if self.settings.batch else self.settings.service_tier or "default"
-            self._planner = Planner(await self.ledger.statistics(self.settings.model), self.price, tier)
-        return Planned(None, self._planner.estimate(found, stage_of(label)))
-
     def judge(self, key: str, verdict: str, why: str = "", *, label: str = "") -> None:
         """Records what became of a reply: "accepted", "repaired" (a repair turn mended it) or "rejected" with
         a code.
@@ -171,7 +157,7 @@ class Client:
 
     async def _answer(self, flight: _Flight, request: Request, label: str) -> Reply:
         records = await self.ledger.find(request.at(0).key)
-        found = self._choose(request, records)
+        found = self.choose(request, records)
         if isinstance(found, Record):
             return reply_of(found, from_ledger=True)
         if self.settings.offline:
@@ -185,7 +171,7 @@ class Client:
                 return reply
         return await self._obtain(flight, found, label)
 
-    def _choose(self, request: Request, records: list[Record]) -> Record | Request:
+    def choose(self, request: Request, records: list[Record]) -> Record | Request:
         """The last attempt that was not rejected; else, with `retry_failed`, a new one; else the
         rejection.
         """
@@ -377,6 +363,12 @@ class Client:
     def total(self, prefix: str = "") -> Tally:
         """Of a stage ("step1"), a sample ("step1/17") or everything."""
         return self.tallies.sum(prefix)
+
+    def status(self, prefix: str = "") -> str:
+        """A few words on how it goes: calls under way or the wave, and what this run has paid."""
+        tally = self.total(prefix)
+        under_way = self._batcher.line() if self._batcher else f"{self.pacer.in_flight} calls in flight"
+        return f"{under_way}, ${tally.cost:.2f}" if tally.cost else under_way
 
     async def money_line(self) -> str:
         """What the ledger has cost so far, and what may come on top of that."""

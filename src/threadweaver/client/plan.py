@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from threadweaver.client.prices import Price
 from threadweaver.client.requests import Reply, Request, Usage
@@ -61,18 +61,6 @@ class Estimate:
             self.basis,
         )
 
-    def line(self) -> str:
-        """One line for people."""
-        cost = "no price known" if self.cost is None else f"${self.cost:.2f}"
-        text = f"{self.calls} calls to make, {self.paid} paid already"
-        if self.calls:
-            text += (
-                f", {self.usage.input:,} tokens in ({self.usage.cached:,} cached), {self.usage.output:,} out"
-                f", {cost}"
-                f" ({'; '.join(sorted(self.basis))})"
-            )
-        return text
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -97,23 +85,58 @@ class Planner:
         turn = request.turn
         same_stage = [ratio for ratio in self.ratios if ratio.stage == stage and ratio.model == request.model]
         same_turn = [ratio for ratio in same_stage if ratio.turn == turn]
-        for ratios, basis in ((same_turn, f"{stage}, turn {turn}"), (same_stage, stage)):
-            if found := self._measured(request, ratios, basis):
+        # one sentence for all turns of a stage: the turns are many, and tell the reader nothing
+        basis = f"measured on {sum(ratio.calls for ratio in same_stage)} replies of {stage}"
+        for ratios, how in ((same_turn, "turn by turn"), (same_stage, "all turns alike")):
+            if found := self._measured(request, ratios, f"{basis}, {how}"):
                 return found
         return self._assumed(request)
+
+    def repairs(self, stage: str, turns: int, conversations: int) -> Estimate:
+        """The repair turns that so many conversations of `turns` turns will need, by the share seen so far."""
+        ratios = [ratio for ratio in self.ratios if ratio.stage == stage]
+        ended = sum(ratio.calls for ratio in ratios if ratio.turn == turns)
+        repairs = [ratio for ratio in ratios if ratio.turn > turns]
+        if not ended or not repairs or not conversations:
+            return Estimate()
+
+        def expected(name: str) -> int:
+            return round(sum(getattr(ratio, name) for ratio in repairs) * conversations / ended)
+
+        usage = Usage(*(expected(name) for name in ("input", "cached", "output", "reasoning")))
+        basis = f"{sum(ratio.calls for ratio in repairs)} repairs in {ended} conversations of {stage}"
+        return replace(self._priced(usage, expected("reply_bytes"), basis), calls=expected("calls"))
+
+    def following(self, stage: str, first: str, first_bytes: int) -> Estimate | None:
+        """What a stage will cost for conversations of a stage before it whose first turns have so many bytes in
+        all; None where the ledger does not hold both.
+        """
+        sizes = [ratio.request_bytes for ratio in self.ratios if ratio.stage == first and ratio.turn == 1]
+        ratios = [ratio for ratio in self.ratios if ratio.stage == stage]
+        if not sum(sizes) or not ratios:
+            return None
+        factor = first_bytes / sum(sizes)
+        sums = (sum(getattr(ratio, name) for ratio in ratios) for name in ("input", "cached", "output", "reasoning"))
+        calls = sum(ratio.calls for ratio in ratios)
+        whole = self._priced(Usage(*sums), 0, f"measured on {calls} replies of {stage}, by the size of the chains")
+        return replace(whole, calls=calls).times(factor)
+
+    def at_this_tier(self, usage: Usage) -> float | None:
+        """What a paid reply would cost now, in USD: it may have been paid at another tier."""
+        nano = self.price.cost(usage, self.tier) if self.price else None
+        return None if nano is None else nano / 1e9
 
     def _measured(self, request: Request, ratios: Iterable[Ratio], basis: str) -> Estimate | None:
         ratios = list(ratios)
         size = sum(ratio.request_bytes for ratio in ratios)
         if not size:
             return None
-        calls = sum(ratio.calls for ratio in ratios)
 
         def expected(name: str) -> int:
             return round(sum(getattr(ratio, name) for ratio in ratios) / size * request.bytes)
 
         usage = Usage(*(expected(name) for name in ("input", "cached", "output", "reasoning")))
-        return self._priced(usage, expected("reply_bytes"), f"measured on {calls} replies of {basis}")
+        return self._priced(usage, expected("reply_bytes"), basis)
 
     def _assumed(self, request: Request) -> Estimate:
         tokens = round(request.bytes / BYTES_A_TOKEN)

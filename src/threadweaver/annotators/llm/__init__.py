@@ -8,10 +8,10 @@ from pathlib import Path
 
 from threadweaver import outline, prompts, rewrite
 from threadweaver.annotation import lines, number_lines
-from threadweaver.annotators import Answer
+from threadweaver.annotators import LABELS, Answer
 from threadweaver.annotators.llm import judging
 from threadweaver.annotators.llm.conversation import Conversation
-from threadweaver.client import Client, add_client_flags, settings_from
+from threadweaver.client import Client, Drawn, DryClient, add_client_flags, settings_from
 from threadweaver.edits import Replacement
 from threadweaver.prompts import Prompt
 from threadweaver.store import Sample
@@ -26,7 +26,6 @@ PLACEHOLDERS = {
     "edits": ("problem", "context", "siblings", "thread"),
     "outlines": ("problem", "context", "threads", "count"),
 }
-LABELS = {"steps": "step1", "edits": "step3", "outlines": "step4"}
 EFFORT = {"steps": "medium", "edits": "low", "outlines": "low"}
 """As in the published run."""
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -56,9 +55,11 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
 
 
 def build(args: argparse.Namespace, question: str) -> LlmAnnotator:
-    """The annotator of these flags; raises UserError for a prompt or a setting that cannot be used."""
+    """The annotator of these flags; raises UserError for a prompt or a setting that cannot be used. With `--plan`
+    it calls nothing and counts what it would have called."""
     prompt = prompts.load(prompts.resolve(args.prompt), PLACEHOLDERS[question])
-    return LlmAnnotator(Client(settings_from(args)), prompt, question, args.effort, args.verbosity)
+    client = (DryClient if args.plan else Client)(settings_from(args))
+    return LlmAnnotator(client, prompt, question, args.effort, args.verbosity)
 
 
 class LlmAnnotator:
@@ -82,6 +83,14 @@ class LlmAnnotator:
         finally:
             if (usage := self.client.total(self.label)).asked:
                 print(f"{self.label}: {usage.line()}")
+
+    def status(self) -> str:
+        """For the progress bar: what has been paid in this run, and the waves of a batch."""
+        return self.client.status(self.label)
+
+    async def drain(self) -> Drawn:
+        """With `--plan`: what was counted since the last time."""
+        return await self.client.drain(self.label, len(self.prompt.turns))
 
     def settings(self) -> dict:
         return {

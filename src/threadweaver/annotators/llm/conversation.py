@@ -114,6 +114,8 @@ class Conversation(Generic[T]):
         return reply
 
     def _judge(self, reply: Reply, judge: Judge, before: str) -> Judgement:
+        if reply.status == "planned":  # only counted: the answer has no value and no fault
+            return Judgement(None)
         if reply.status != "ok":
             fault = judging.status_fault(reply.status, self.client.settings.output_limit)
             return Judgement(None, (fault,))
