@@ -70,6 +70,7 @@ class BatchDesk:
             "created": len(self.batches),
             "rows": [len(batch.rows) for batch in self.batches.values()],
             "status": [batch.status for batch in self.batches.values()],
+            "failed_rows": [batch.failed for batch in self.batches.values()],
             "most_enqueued_tokens": self.server.counts["most_enqueued_tokens"],
         }
 

@@ -277,7 +277,7 @@ _SHARED = {
     "--extra-body": {}, "--ledger": {}, "--key-path": {}, "--retry-failed": {"action": "store_true"}, "--max-cost": {},
     "--offline": {"action": "store_true"}, "--service-tier": {}, "--effort": {}, "--verbosity": {}, "--prompt": {},
     "--output-limit": {}, "--timeout": {}, "--batch": {"action": "store_true"}, "--batch-deadline": {}, "--batch-tokens": {},
-    "--batch-poll": {},
+    "--batch-poll": {}, "--batch-quiet": {},
 }
 """Flags that run.sh may pass to all commands, with what argparse has to know of them."""
 

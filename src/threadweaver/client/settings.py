@@ -174,11 +174,18 @@ def _add_batch(add: Callable[..., None]) -> None:
         metavar="S",
         help="seconds between looks at a batch (default: %(default)g)",
     )
+    add(
+        "batch-quiet",
+        type=float,
+        default=Batching.quiet,
+        metavar="S",
+        help="seconds without a new request after which a wave is sent (default: %(default)g)",
+    )
 
 
 def settings_from(args: argparse.Namespace) -> ClientSettings:
     """Settings of parsed flags. Raises UserError for values that cannot be."""
-    for name in ("workers", "output_limit", "timeout", "batch_tokens", "batch_poll"):
+    for name in ("workers", "output_limit", "timeout", "batch_tokens", "batch_poll", "batch_quiet"):
         if not getattr(args, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0")
     for name in ("max_cost", "in_cost_per_million", "out_cost_per_million", "batch_deadline"):
@@ -189,7 +196,9 @@ def settings_from(args: argparse.Namespace) -> ClientSettings:
         raise UserError("--offline sends nothing, so --batch means nothing with it: leave one out")
     deadline = None if args.batch_deadline is None else args.batch_deadline * 3600
     batch = (
-        Batching(enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll)
+        Batching(
+            enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll, quiet=args.batch_quiet
+        )
         if args.batch
         else None
     )

@@ -1,0 +1,201 @@
+"""Does a run survive anything, and is nothing paid twice? The sample through a server that fails, killed again and again.
+
+    python tests/bench/chaos.py --runs 20            # ordinary calls
+    python tests/bench/chaos.py --batch --kills 10   # the Batch API: one batch expires, one fails by half, the key changes
+
+A clean run first; then runs of which a share of calls goes wrong, each killed (SIGKILL to all its processes) at random
+moments and started again until it is done. For each: is the dataset byte for byte that of the clean run; was a request
+answered twice that was not on its way at a kill; did the bill pass --max-cost. Exit 1 where it was not so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+import fake_answers  # noqa: E402
+from fake_faults import TRANSPORT  # noqa: E402
+from fake_openai import FakeOpenAI  # noqa: E402
+from project import Project  # noqa: E402
+from threadweaver.client import Usage, price_of  # noqa: E402
+from threadweaver.store import digest  # noqa: E402
+
+MODES = (*TRANSPORT, "slow", "truncated", "empty", "refused", "code_fence", "extra_prose")
+"""All that a client has to get over; replies that say something else than they should are another matter."""
+CAP = 10.0  # USD at first, and by how much it is raised when it is reached
+LOST_SECONDS = 1.0  # a reply sent so long before a kill may not have been stored
+MODEL = "gpt-5"
+KEYS = ("sk-chaos-first-0123456789", "sk-chaos-second-0123456789")
+
+
+@dataclass
+class Trial:
+    """What became of one run."""
+
+    seconds: float = 0.0
+    starts: int = 0
+    kills: int = 0
+    raised: int = 0
+    calls: int = 0
+    faults: int = 0
+    twice: int = 0
+    unexplained: int = 0
+    billed: float = 0.0
+    cap: float = CAP
+    over_cap: bool = False
+    same: bool = False
+    digest: str = ""
+    batches: list[str] = field(default_factory=list)
+    failed_rows: int = 0
+
+    @property
+    def sound(self) -> bool:
+        return self.same and not self.over_cap and not self.unexplained
+
+    def line(self) -> str:
+        ended = ", ".join(f"{count} {how}" for how, count in sorted(Counter(self.batches).items()))
+        marks = [f"{len(self.batches)} batches ({ended}; {self.failed_rows} rows failed)"] if self.batches else []
+        return ", ".join([
+            f"{'sound' if self.sound else 'NOT SOUND'}: {self.seconds:.0f} s", f"{self.starts} starts", f"{self.kills} kills",
+            f"{self.calls} answered", f"{self.faults} faults", f"{self.twice} twice ({self.unexplained} not in flight at a kill)",
+            f"${self.billed:.2f} billed of ${self.cap:g}", f"{'same' if self.same else 'OTHER'} bytes ({self.digest})", *marks,
+        ])
+
+
+class Chaos:
+    """One project after another against one server, so that its answers are made once."""
+
+    script = "run.sh"
+
+    def __init__(self, server: FakeOpenAI, count: int, batch: bool, scratch: Path):
+        self.server, self.count, self.batch, self.scratch = server, count, batch, scratch
+        self.clean: dict[str, bytes] = {}
+        self.usual = 0.0  # seconds of a clean run
+
+    def trial(self, name: str, *, fault_rate: float, seed: int, kills: int) -> Trial:
+        """A run in a project of its own, from the first start until it is done."""
+        project = self.prepare(self.scratch / name)
+        self.reset(fault_rate, seed)
+        trial, dice, lost = Trial(), random.Random(f"chaos {seed}"), set()
+        begun = time.monotonic()
+        while True:
+            trial.starts += 1
+            patience = dice.uniform(0.3, 0.8 * self.usual) if trial.kills < kills else None
+            ended = self.start(project, trial, patience)
+            trial.billed = self.bill()
+            trial.over_cap |= trial.billed > trial.cap
+            if ended is None:
+                trial.kills += 1
+                lost |= self.server.may_be_lost(LOST_SECONDS)
+                self.change_key(trial.kills == kills // 2)
+            elif ended.returncode == 0:
+                break
+            elif "--max-cost is reached" in ended.stderr:
+                trial.cap += CAP
+                trial.raised += 1
+            elif trial.starts > kills + 40:
+                print(ended.stderr[-2000:], file=sys.stderr)
+                break
+        trial.seconds = time.monotonic() - begun
+        again = {request: count for request, count in self.server.paid.items() if count > 1}
+        trial.twice = sum(count - 1 for count in again.values())
+        trial.unexplained = sum(count - 1 for request, count in again.items() if request not in lost)
+        trial.calls = self.server.counts["answered"]
+        trial.faults = sum(count for name, count in self.server.counts.items() if name.startswith("fault "))
+        batches = self.server.desk.stats()
+        trial.batches, trial.failed_rows = batches["status"], sum(batches["failed_rows"])
+        made = self.made(project)
+        trial.digest = digest(repr(sorted(made.items())))
+        self.clean = self.clean or made
+        trial.same = made == self.clean and bool(made)
+        self.usual = self.usual or trial.seconds
+        return trial
+
+    def prepare(self, root: Path) -> Project:
+        return Project(root)
+
+    def made(self, project: Project) -> dict[str, bytes]:
+        """What has to be the same, however it came about."""
+        return project.files("dataset")
+
+    def start(self, project: Project, trial: Trial, patience: float | None) -> subprocess.CompletedProcess[str] | None:
+        """Starts the run; None when it was killed after so many seconds."""
+        flags = ["--retry-failed", "--max-failed", "0", "--timeout", "10", "--max-cost", str(trial.cap)]
+        if self.batch:
+            flags += ["--batch-poll", "0.3", "--batch-quiet", "0.3"]
+        environment = project.environment(
+            SRC_NAME="sample", ANNOTATOR="llm", MODEL=MODEL, NUM_SAMPLES=str(self.count), OPENAI_BASE_URL=self.server.url,
+            OPENAI_API_KEY=self.server.keys[0], BATCH="1" if self.batch else "",
+        )
+        process = subprocess.Popen(
+            ["bash", self.script, *flags], cwd=project.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )
+        try:
+            _, errors = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return None
+        return subprocess.CompletedProcess("run.sh", process.returncode, "", errors)
+
+    def reset(self, fault_rate: float, seed: int) -> None:
+        server = self.server
+        server.fault_rate, server.seed, server.modes, server.keys = fault_rate, seed, MODES, KEYS[:1]
+        server.slow_seconds, server.latency = 1.0, 0.2
+        for counter in (server.counts, server.seen, server.paid, server.tokens, server.on_the_way, server.prefixes):
+            counter.clear()
+        desk = server.desk
+        desk.batches.clear()
+        desk.files.clear()
+        desk.delay, desk.expire, desk.half_fail = 1.0, (1,) if fault_rate else (), (3,) if fault_rate else ()
+
+    def change_key(self, now: bool) -> None:
+        if self.batch and now:
+            self.server.keys = KEYS[1:]
+
+    def bill(self) -> float:
+        """USD that a provider would have billed for all replies it made."""
+        tokens = self.server.tokens
+        usage = Usage(tokens["input"], tokens["cached"], tokens["output"], tokens["reasoning"])
+        return price_of(MODEL).cost(usage, "batch" if self.batch else "default") / 1e9
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=24, help="sample chains")
+    parser.add_argument("--runs", type=int, default=None, help="runs after the clean one (20; with --batch 1)")
+    parser.add_argument("--kills", type=int, default=None, help="kills a run (a random 1 to 5; with --batch 10)")
+    parser.add_argument("--fault-rate", type=float, default=0.2)
+    parser.add_argument("--batch", action="store_true", help="through the Batch API")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    runs = args.runs or (1 if args.batch else 20)
+    sound = 0
+    with tempfile.TemporaryDirectory() as scratch, FakeOpenAI(answer=fake_answers.answer, keys=KEYS[:1]) as server:
+        chaos = Chaos(server, args.count, args.batch, Path(scratch))
+        print(f"clean: {chaos.trial('clean', fault_rate=0.0, seed=args.seed, kills=0).line()}", flush=True)
+        for number in range(1, runs + 1):
+            seed = args.seed + number
+            kills = args.kills or (10 if args.batch else random.Random(seed).randint(1, 5))
+            trial = chaos.trial(f"run{number}", fault_rate=args.fault_rate, seed=seed, kills=kills)
+            sound += trial.sound
+            print(f"{number:>3} {trial.line()}", flush=True)
+    print(f"{sound} of {runs} runs sound")
+    return 0 if sound == runs else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
