@@ -101,7 +101,7 @@ class FakeOpenAI:
         self.prefixes: set[bytes] = set()
         self.lock = threading.Lock()  # replies of a plugged-in answer are made in threads
         self.in_flight = 0
-        self.on_the_way: dict[str, float] = {}  # request -> when its reply was made, or infinity: not yet
+        self.on_the_way: dict[str, float] = {}  # request -> when its reply was sent, or infinity: not yet
         self.began: float | None = None
         self.texts: dict[str, str] = {}
         rate = self.requests_per_second
@@ -135,19 +135,17 @@ class FakeOpenAI:
     def bill(self, request_hash: str, usage: Mapping[str, int]) -> None:
         """Notes a reply that was made, and so is paid for, whether or not it arrives."""
         with self.lock:
-            self.on_the_way[request_hash] = time.monotonic()
             self.counts["answered"] += 1
             self.paid[request_hash] += 1
             for name, n in usage.items():
                 self.tokens[name] += n
 
-    def may_be_lost(self, seconds: float) -> set[str]:
-        """Requests whose replies are being made, or were made within so many seconds: whoever is killed now may never
-        have stored them.
+    def ages(self) -> dict[str, float]:
+        """How many seconds ago each reply was sent; below 0: it is still being made. Whoever is killed now may not
+        have stored the latest.
         """
-        since = time.monotonic() - seconds
-        with self.lock:
-            return {request for request, made in self.on_the_way.items() if made >= since}
+        now = time.monotonic()
+        return {request: max(-1.0, now - sent) for request, sent in list(self.on_the_way.items())}
 
     # answering
 
@@ -283,6 +281,14 @@ class FakeOpenAI:
         if mode in fake_faults.TRANSPORT:
             return await fake_faults.break_transport(self, mode, request)
         self.on_the_way[request_hash] = float("inf")
+        try:
+            return await self.reply(api, body, request_hash, mode)
+        finally:
+            self.on_the_way[request_hash] = time.monotonic()
+
+    async def reply(
+        self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None
+    ) -> web.StreamResponse:
         if self.latency or mode == "slow":
             await asyncio.sleep(self.latency + (self.slow_seconds if mode == "slow" else 0.0))
         if self.answer is echo:
