@@ -45,7 +45,9 @@ def test_killed_runs_end_in_the_same_bytes_and_pay_nothing_twice(tmp_path, batch
 
 
 class Forgetful(OneStep):
-    """As if a kill had cost the run its ledger."""
+    """As if a kill, well after the last reply, had cost the run its ledger."""
+
+    lost_seconds = 0.0
 
     def start(self, project, trial, patience):
         if trial.starts == 2:

@@ -83,6 +83,7 @@ class Chaos:
     """One project after another against one server, so that its answers are made once."""
 
     script = "run.sh"
+    lost_seconds = LOST_SECONDS
 
     def __init__(self, server: FakeOpenAI, count: int, batch: bool, scratch: Path):
         self.server, self.count, self.batch, self.scratch = server, count, batch, scratch
@@ -118,7 +119,7 @@ class Chaos:
         again = {request: count for request, count in self.server.paid.items() if count > 1}
         trial.twice = sum(count - 1 for count in again.values())
         trial.ages = sorted(round(ages.get(request, float("inf")), 2) for request in again)
-        trial.unexplained = sum(age > LOST_SECONDS for age in trial.ages)
+        trial.unexplained = sum(age > self.lost_seconds for age in trial.ages)
         trial.calls = self.server.counts["answered"]
         trial.faults = sum(count for name, count in self.server.counts.items() if name.startswith("fault "))
         batches = self.server.desk.stats()
