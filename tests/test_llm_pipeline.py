@@ -122,3 +122,33 @@ def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
     folder = project.root / "data/sample_12samples_step5_v1_v1_v1"
     texts = [path.read_text() for path in folder.glob("*.txt")]
     assert len(texts) == 12 and all(text.count("<Parallel>") >= 1 for text in texts)
+
+
+def test_reaching_the_cap_names_what_is_left_and_a_higher_one_goes_on(tmp_path):
+    project = Project(tmp_path)
+    with FakeOpenAI(answer=fake_answers.answer) as server:
+        # a call of step 1 may cost 0.33 dollars at worst: it fits at first, and no more once a few are paid
+        capped = run(project, server, MAX_COST="0.36")
+        assert capped.returncode == 1
+        assert capped.stderr.count("\n") == 1 and "--max-cost is reached" in capped.stderr and "not done for it" in capped.stderr
+        paid = server.stats()["answered"]
+        assert 0 < paid < 6 * COUNT and not (project.root / STAGES[2]).exists()
+        done = run(project, server, MAX_COST="5")
+        assert done.returncode == 0, done.stderr
+        assert server.stats()["answered_twice"] == 0
+
+
+def test_batches_and_flex_go_through_the_whole_run_at_half_the_price(tmp_path):
+    costs = {}
+    with FakeOpenAI(answer=fake_answers.answer) as server:
+        for name, environment, flags in (
+            ("batch", {"BATCH": "1"}, ("--batch-quiet", "0.2", "--batch-poll", "0.2")), ("flex", {}, ("--service-tier", "flex")),
+        ):  # fmt: skip
+            project = Project(tmp_path / name)
+            server.prefixes.clear()
+            done = run(project, server, *flags, **environment)
+            assert done.returncode == 0, done.stderr
+            costs[name] = [line for line in done.stdout.split("\n") if line.startswith("step1:")]
+            assert ("batch wave 6" in done.stderr) is (name == "batch")
+    [batch], [flex] = costs.values()
+    assert batch.rpartition("$")[2] == flex.rpartition("$")[2]

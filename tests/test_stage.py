@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,30 @@ def test_the_annotator_is_entered_once_inside_the_loop_and_left_when_a_sample_en
     with pytest.raises(UserError):
         run(tmp_path, failing_at(1, error=UserError("x"))["async"], around=Around())
     assert seen == [("in", True), ("out", True)]
+
+
+def test_what_the_annotator_says_of_itself_stands_behind_the_bar(tmp_path, monkeypatch):
+    class Bar:
+        disable, shown = False, ()
+
+        def set_postfix_str(self, text):
+            self.shown += (text,)
+
+        def update(self):
+            pass
+
+    bar = Bar()
+    monkeypatch.setattr(stage, "progress", lambda *_: nullcontext(bar))
+    around = nullcontext()
+    around.status = lambda: "wave 2: 1 batches running"
+    monkeypatch.setattr(stage, "STATUS_SECONDS", 0.01)
+
+    async def slow(task: Task) -> Result:
+        await asyncio.sleep(0.03)
+        return good(task)
+
+    run(tmp_path, slow, around=around)
+    assert len(bar.shown) > 1 and set(bar.shown) == {"wave 2: 1 batches running"}
 
 
 def test_a_fault_in_the_input_ends_the_run_whoever_finds_it(tmp_path):
