@@ -95,6 +95,7 @@ class FakeOpenAI:
         self.counts: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.paid: Counter[str] = Counter()
+        self.damaged: Counter[str] = Counter()  # replies that may have to be asked for anew
         self.tokens: Counter[str] = Counter()
         self.by_second: Counter[tuple[int, int]] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -171,6 +172,8 @@ class FakeOpenAI:
             "reasoning": made.reasoning,
         }
         self.bill(request_hash, usage)
+        if mode in fake_faults.REPLIES:
+            self.damaged[request_hash] += 1
         return fake_faults.envelope(
             api, str(body.get("model", "")), made, usage, f"r{self.counts['answered']}"
         )

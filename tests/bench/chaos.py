@@ -116,8 +116,9 @@ class Chaos:
                 print(ended.stderr[-2000:], file=sys.stderr)
                 break
         trial.seconds = time.monotonic() - begun
-        again = {request: count for request, count in self.server.paid.items() if count > 1}
-        trial.twice = sum(count - 1 for count in again.values())
+        # A reply that was damaged, and its repair too, is asked for anew (--retry-failed).
+        again = [request for request, count in self.server.paid.items() if count - self.server.damaged[request] > 1]
+        trial.twice = len(again)
         trial.ages = sorted(round(ages.get(request, float("inf")), 2) for request in again)
         trial.unexplained = sum(age > self.lost_seconds for age in trial.ages)
         trial.calls = self.server.counts["answered"]
@@ -163,7 +164,7 @@ class Chaos:
         server = self.server
         server.fault_rate, server.seed, server.modes, server.keys = fault_rate, seed, MODES, KEYS[:1]
         server.slow_seconds, server.latency = 1.0, 0.2
-        for counter in (server.counts, server.seen, server.paid, server.tokens, server.on_the_way, server.prefixes):
+        for counter in (server.counts, server.seen, server.paid, server.damaged, server.tokens, server.on_the_way, server.prefixes):
             counter.clear()
         desk = server.desk
         desk.batches.clear()
