@@ -104,8 +104,11 @@ def number_lines(text: str) -> str:
 _DASH = r"\s*(?:-|–|—|\.\.+|…|to|through)\s*"
 _RANGE = re.compile(rf"\bL(?:ines?)?\.?\s*(\d{{1,9}})(?:{_DASH}(?:L(?:ines?)?\.?\s*)?(\d{{1,9}}))?", re.I)
 _BRACKETED = re.compile(r"[(\[]\s*+(?:range\s*+:\s*+)?(?=L)([^()\[\]]*)[)\]]", re.I)
+_BARE = re.compile(rf"\brange\s*+:\s*+(\d{{1,9}})(?:{_DASH}(\d{{1,9}}))?", re.I)
 _STEP = re.compile(r"^[\s>*\-•]*+S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
 _TAG_LINE = re.compile(r"^[\s>*\-•]*(</?(?:parallel|thread)>)(.*)$", re.I)
+# a further tag on the line counts right behind the one before it or behind its note; inside a note it is prose
+_NEXT_TAG = re.compile(r"(?:(?<=[)\]])|^)\s*(?=</?(?:parallel|thread)>)", re.I)
 _CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
 _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 
@@ -126,8 +129,8 @@ def read_range(text: str) -> Range | None:
     """The first range in a line of annotation; swapped bounds are put right, a single line is a range of one."""
     bracketed = [match.group(1) for match in _BRACKETED.finditer(text)]
     # the range stands last on the line: a description may quote lines of its own
-    for piece in [*reversed(bracketed), text]:
-        if match := _RANGE.search(piece):
+    for pattern, piece in [*((_RANGE, part) for part in reversed(bracketed)), (_RANGE, text), (_BARE, text)]:
+        if match := pattern.search(piece):
             first = int(match.group(1))
             last = int(match.group(2) or first)
             return Range(min(first, last), max(first, last))
@@ -151,8 +154,11 @@ class _Reader:
     def feed(self, line: str) -> None:
         if match := _TAG_LINE.match(line):
             tag, rest = match.group(1).lower(), match.group(2)
+            further = _NEXT_TAG.search(rest)
             {"<parallel>": self._open_block, "<thread>": self._open_thread,
-             "</thread>": self._close_thread, "</parallel>": self._close_block}[tag](rest)
+             "</thread>": self._close_thread, "</parallel>": self._close_block}[tag](rest[: further.start()] if further else rest)
+            if further:
+                self.feed(rest[further.end() :])
         elif match := _STEP.match(line):
             step = Step(match.group(1), _description(match.group(2)), read_range(match.group(2)))
             self.steps.append(step)
