@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from threadweaver import annotators, lineage, markup, outline, planning, stage, store
+from threadweaver import annotators, edits, lineage, markup, outline, planning, rewrite, stage, store
+from threadweaver.annotators.llm.judging import REJECTED
 
 
 def flags() -> stage.Flags:
@@ -23,6 +27,11 @@ def flags() -> stage.Flags:
     parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
     parser.add_argument("--ctx_lines", type=int, help="lines of context before a block that are shown (all)")
     parser.add_argument("--max_samples", type=int, help="only the first so many samples")
+    parser.add_argument(
+        "--keep-telling", action="store_true",
+        help="keep also a block of which an outline, asked for once more, still gives away what its thread works out (without "
+        "this flag the block goes back in sequence: nobody could have written that outline before the thread); both are counted",
+    )
     parser.obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "outlines")
     parser.add_common()
@@ -34,14 +43,14 @@ def main(argv: list[str] | None) -> int:
     paths = store.list_samples(args.input, args.glob)[: args.max_samples]
     annotator = annotators.build(args, "outlines")
     if args.plan:
-        return planning.tell_stage("step 4", annotator, (outlined(lineage.read(path), annotator, args.ctx_lines) for path in paths))
+        return planning.tell_stage("step 4", annotator, (outlined(lineage.read(path), annotator, args) for path in paths))
     settings = {
         "stage": "outlines", "input": os.path.relpath(args.input, args.output), "ctx_lines": args.ctx_lines,
-        **annotator.settings(),
+        "keep_telling": args.keep_telling, **annotator.settings(),
     }
 
     async def work(task: stage.Task) -> stage.Result:
-        return await outlined(task.payload, annotator, args.ctx_lines)
+        return await outlined(task.payload, annotator, args)
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
@@ -53,21 +62,73 @@ def main(argv: list[str] | None) -> int:
     return stage.exit_code(report, args.max_failed)
 
 
-async def outlined(sample: lineage.Traced, annotator: annotators.Annotator, context_lines: int | None) -> stage.Result:
-    """All blocks of a sample are asked about at once; a reply that was not accepted fails the sample."""
+async def outlined(sample: lineage.Traced, annotator: annotators.Annotator, args) -> stage.Result:
+    """All blocks of a sample are asked about at once. A block without fit outlines goes back in sequence; a call
+    without a reply fails the sample, so that it is asked again."""
     trajectory = markup.parse(sample.text)
-    asked = outline.questions(trajectory, sample.problem, context_lines)
+    asked = outline.questions(trajectory, sample.problem, args.ctx_lines)
     if not asked:
         return stage.Result("unchanged", "no_block", lineage.files(sample.id, sample.text, sample.record))
     answers = await asyncio.gather(*(annotator.outlines(question) for question in asked))
     facts = annotators.add_up(answers)
+    if lost := next((answer for answer in answers if answer.value is None and answer.reason not in REJECTED), None):
+        return stage.Result("failed", lost.reason, facts=facts)
+    found = faults_of(asked, answers)
+    back = {number: faults[0] for number, faults in found.items() if goes_back(faults, sample.record, args.keep_telling)}
+    facts["outline_faults"] = dict(Counter(fault.code for number in found if number not in back for fault in found[number]))
+    facts["unused"] = [fault.code for fault in back.values()]
+    facts["blocks"] = len(asked) - len(back)
+    unfit = next((number for number, faults in found.items() if faults[0].code not in outline.TOLD and number not in back), None)
+    if unfit:
+        facts["error"] = f"block {unfit}: {found[unfit][0]}"
+        return stage.Result("failed", "poor_outlines", facts=facts)
+    text, record = written(trajectory, sample.record, [answer.value for answer in answers], found, back)
+    outcome = ("ok", None) if facts["blocks"] else ("unchanged", "no_block")
+    return stage.Result(*outcome, lineage.files(sample.id, text, record), facts)
+
+
+Faults = dict[int, list[outline.Fault]]
+
+
+def faults_of(asked: Sequence[outline.Question], answers: Sequence[annotators.Answer]) -> Faults:
+    """Number of the block (from 1) -> what is wrong with its outlines, the worst first."""
+    found = {}
     for question, answer in zip(asked, answers, strict=True):
         if answer.value is None:
-            return stage.Result("failed", answer.reason, facts=facts)
-        if fault := outline.fault(answer.value, len(question.threads)):
-            return stage.Result("failed", "poor_outlines", facts={**facts, "error": f"block {question.block + 1}: {fault}"})
-    text = outline.insert(trajectory, [answer.value for answer in answers])
-    return stage.Result("ok", None, lineage.files(sample.id, text, sample.record), facts)
+            faults = [outline.Fault(answer.reason, None, str(answer.facts.get("error", "no reply was accepted")))]
+        else:
+            faults = sorted(outline.faults(answer.value, question), key=lambda fault: fault.code != "gives_result")
+        if faults:
+            found[question.block + 1] = faults
+    return found
+
+
+def goes_back(faults: Sequence[outline.Fault], record: edits.Record | None, keep_telling: bool) -> bool:
+    """Whether a block goes back in sequence: nothing announces its threads, or an outline tells what comes of one.
+
+    Words that lean on a sibling are noted and left, as in step 3. Without a lineage nothing can be put back.
+    """
+    kept = ("leans_on_sibling", "gives_result") if keep_telling else ("leans_on_sibling",)
+    return bool(record and record.sha256) and any(fault.code not in kept for fault in faults)
+
+
+def written(
+    trajectory: markup.Trajectory, record: edits.Record | None, outlines: Sequence[Sequence[str] | None], found: Faults,
+    back: dict[int, outline.Fault],
+) -> tuple[str, edits.Record | None]:
+    """The trajectory with the outlines of the blocks that stay, and its lineage with what was found."""
+    if record:
+        notes = [
+            {"kind": "outline", "block": number, "outline": fault.number, "code": fault.code, "detail": str(fault)}
+            for number, faults in found.items() for fault in faults
+        ]  # fmt: skip
+        record = replace(record, notes=(*record.notes, *notes))
+    if record and back:
+        why = {number: (fault.code, str(fault)) for number, fault in back.items()}
+        text, record = rewrite.make_sequential(trajectory, record, why)
+        trajectory = markup.parse(text)
+    kept = [texts for number, texts in enumerate(outlines, 1) if number not in back]
+    return outline.insert(trajectory, kept), record
 
 
 if __name__ == "__main__":

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from threadweaver import annotators, dependencies, lineage, markup, planning, rewrite, stage, store
+from threadweaver import annotators, dependencies, edits, lineage, markup, planning, rewrite, stage, store
+from threadweaver.annotators.llm.judging import REJECTED
 
 
 def flags() -> stage.Flags:
@@ -62,15 +65,17 @@ def main(argv: list[str] | None) -> int:
 
 
 async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, args) -> stage.Result:
-    """All threads of a sample are asked about at once; a reply that was not accepted fails the sample."""
+    """All threads of a sample are asked about at once. A thread whose reply cannot be used stays as it is, or, where
+    it seems to lean on a sibling, takes its block back in sequence; a call without a reply fails the sample."""
     trajectory = markup.parse(sample.text)
     record = sample.record or lineage.bare_record(trajectory.blocks, sample.id)
     asked = rewrite.questions(trajectory, record.problem, only_suspected=args.rewrite == "suspected")
     answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
     facts = annotators.add_up(answers)
-    if refused := next((answer for answer in answers if answer.value is None), None):
-        return stage.Result("failed", refused.reason, facts=facts)
-    pairs = [(question, answer.value) for question, answer in zip(asked, answers, strict=True)]
+    if lost := next((answer for answer in answers if answer.value is None and answer.reason not in REJECTED), None):
+        return stage.Result("failed", lost.reason, facts=facts)
+    pairs = [(question, answer.value or []) for question, answer in zip(asked, answers, strict=True)]
+    refused = {(q.block, q.thread): a.reason for q, a in zip(asked, answers, strict=True) if a.value is None}
     text, record = rewrite.apply_answers(trajectory, record, pairs)
     facts |= {
         "edits": sum(len(thread.edits) for block in record.blocks for thread in block.threads),
@@ -78,11 +83,24 @@ async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, arg
         "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
         "leaks_before": len(rewrite.leaks(trajectory, record.problem, args.max_leak)),
     }
+    text, record = without_refused(text, record, trajectory, refused)
+    facts["not_rewritten"] = len(refused)
     text, record = rewrite.without_leaks(text, record, args.max_leak)
     facts["leaks_after"] = len(rewrite.leaks(markup.parse(text), record.problem, args.max_leak))
     facts["blocks"] = len(record.blocks)
     reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
     return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
+
+
+def without_refused(
+    text: str, record: edits.Record, before: markup.Trajectory, refused: Mapping[tuple[int, int], str]
+) -> tuple[str, edits.Record]:
+    """The trajectory without the blocks of which a thread seems to lean on a sibling and could not be rewritten."""
+    notes = [{"kind": "not_rewritten", "block": b + 1, "thread": t + 1, "code": code} for (b, t), code in refused.items()]
+    record = replace(record, notes=(*record.notes, *notes))
+    suspected = {(q.block, q.thread) for q in rewrite.questions(before, record.problem, only_suspected=True)} if refused else set()
+    back = {b + 1: (code, f"thread {t + 1} leans on a sibling and was not rewritten") for (b, t), code in refused.items() if (b, t) in suspected}
+    return rewrite.make_sequential(markup.parse(text), record, back) if back and record.sha256 else (text, record)
 
 
 if __name__ == "__main__":

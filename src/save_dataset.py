@@ -2,7 +2,9 @@
 
 Reads   collected.jsonl (--input), the accepted trajectories (--trajectory-glob) with their traces
 Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parquet, with --val-size also
-        <output>/val_<m>/val.parquet; a card (README.md) in each; beside the collected folder <…>_report.html and .json
+        <output>/val_<m>/val.parquet; with --units <output>/units_<u>/train.parquet (of rows held out val_units_<v>/val.parquet):
+        the training rows as pairs <context, continuation>, one for each request of fork-join generation;
+        a card (README.md) in each; beside the collected folder <…>_report.html and .json
 Calls   nothing
 Exits   0; 2 something to mend, said in one line
 Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input data/sample_24samples/collected.jsonl --trajectory-glob 'data/sample_24samples_step5_v1_v1_v1/*.txt' --output dataset/sample_24samples_v111
@@ -18,7 +20,7 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-from threadweaver import account, chat, dataset, lineage, metrics, stage, stats, store, tokens
+from threadweaver import account, chat, dataset, lineage, markup, metrics, stage, stats, store, tokens
 from threadweaver import report as report_page
 from threadweaver.errors import UserError
 
@@ -43,6 +45,11 @@ def flags() -> stage.Flags:
     parser.add_argument("--val-size", type=int, default=0, help="rows held out; no problem stands on both sides (0)")
     parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated so many times (8)")
     parser.add_argument("--seed", type=int, default=0, help="of --sample-size and --val-size (0)")
+    parser.add_argument(
+        "--units", action="store_true",
+        help="also save the rows as pairs <context, continuation>: columns uuid, unit, kind (outlines, thread or end), block, thread, "
+        "context, continuation, num_context_tokens, num_continuation_tokens (each tag one token)",
+    )  # fmt: skip
     parser.add_argument("--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer")
     parser.add_argument("--review", type=Path, metavar="FILE", help="the viewer's review.jsonl: rows rejected there are left out")
     parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
@@ -55,6 +62,8 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
         return stage.tell_no_calls("save")
+    if args.units and not args.build_chat:
+        raise UserError("--units are made of the chat columns: leave --no-build-chat out")
     samples = {str(sample.index): sample for sample in store.read_collected(args.input)}
     trajectories = read_trajectories(args, samples)
     saver = Saver(args, samples, trajectories)
@@ -123,6 +132,11 @@ class Saver:
     def tokenizer(self) -> tokens.Tokenizer | None:
         return tokens.load(self.args.tokenizer) if self.args.build_chat else None
 
+    @cached_property
+    def tagged(self) -> tokens.Tokenizer:
+        """The tokenizer as trainers set it up, with the tags as single tokens."""
+        return self.tokenizer.with_tags(markup.TAGS)
+
     def settings(self) -> dict:
         args = self.args
         names = ("template", "instruction", "max_tokens", "sample_size", "val_size", "repeat", "seed", "license", "source")
@@ -131,7 +145,7 @@ class Saver:
             "tokenizer": tokens.short_name(args.tokenizer), "build_chat": args.build_chat,
             "review": store.digest(store.to_json(self.review)) if self.review else None,
             "matched_only": args.trajectory_matched_only, "sanitize": not args.no_sanitize,
-            **{name: getattr(args, name) for name in names},
+            **{name: getattr(args, name) for name in names}, **({"units": True} if args.units else {}),
         }
 
     def tasks(self):
@@ -177,6 +191,10 @@ class Saver:
         name = self.args.output.name
         for old in self.args.output.glob("*/*.parquet"):
             old.unlink()
+        for prefix, part, split in (("units", train, "train"), ("val_units", validation, "val")):
+            if part and self.args.units:
+                pairs = (pair for row in part for pair in dataset.unit_rows(row, self.tagged))
+                dataset.write_units(self.args.output, prefix, pairs, f"{name}, {split}, units", {"rows": len(part)}, split=split)
         for folder, part, split, repeat in (
             (f"sample_{len(train)}", train, "train", 1),
             (f"sample_{len(train)}_{self.args.repeat}x", train, "train", self.args.repeat),
@@ -188,7 +206,8 @@ class Saver:
                 dataset.write(self.args.output / folder, part, card, split=split, repeat=repeat)
 
     def files(self, rows: int) -> bool:
-        return any(self.args.output.glob("sample_*/train.parquet"))
+        written = ("sample_*/train.parquet", *(["units_*/train.parquet"] if self.args.units else []))
+        return all(any(self.args.output.glob(name)) for name in written)
 
     def facts(self, rows: list[dataset.Row], repeat: int, run: account.Account) -> dict:
         counts = {account.STAGES[item.stage]: len(item.passed) for item in run.stages}
@@ -214,6 +233,8 @@ def tell(run: account.Account, saver: Saver, report: stage.Report) -> None:
     shown = next(iter(sorted(saver.args.output.glob("sample_*/train.parquet"))), None)
     if shown:
         print(f"\nLoad it:  datasets.load_dataset(\"parquet\", data_files=\"{account.relative(shown)}\")")
+    for pairs in sorted(saver.args.output.glob("units_*/train.parquet")):
+        print(f"The same as pairs <context, continuation>:  {account.relative(pairs)}")
     viewed = account.relative(filtered.folder) if filtered else output
     print(f"Look at it:  python src/visualize_trajectories.py --root {viewed} --port 8899")
 

@@ -84,6 +84,7 @@ class FakeOpenAI:
     quota: int | None = None
     reply_bytes: int = 0
     slow_seconds: float = 1.0
+    unharmed: Callable[[Sequence[Mapping[str, str]]], bool] | None = None  # conversations whose replies stay whole
     retry_after: float = 0.2
     context_tokens: int = 10_000_000
     scripts: list[str] = field(default_factory=list)
@@ -279,6 +280,8 @@ class FakeOpenAI:
         if over := self.over_limit(tokens):
             return over
         mode = self.draw(request_hash)
+        if mode in fake_faults.REPLIES and self.unharmed and self.unharmed(conversation(api, body)):
+            mode = None
         if mode:
             self.counts[f"fault {mode}"] += 1
         if mode in fake_faults.TRANSPORT:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import project
-from threadweaver import chat, dataset, markup, store
+from threadweaver import chat, dataset, markup, store, tokens
 from threadweaver.dataset import Row, build_row, parquet_bytes, split_validation
 from threadweaver.edits import Record, fingerprint
 from threadweaver.errors import UserError
@@ -255,3 +255,95 @@ def test_a_trajectory_without_a_sample_or_the_other_way_round_is_said(save):
     store.write_atomic(Path("step5/77.txt"), REASONING + "\n")
     with pytest.raises(UserError, match=r"77\.txt has no collected sample"):
         save("stranger")
+
+
+# ---- units
+
+
+def contents(name: str) -> dict[str, bytes]:
+    return {str(path.relative_to(f"dataset/{name}")): path.read_bytes() for path in Path("dataset", name).rglob("*") if path.is_file()}
+
+
+def test_units_are_saved_beside_the_rows_and_change_nothing_of_them(save, capsys):
+    assert save("plain") == 0 and save("paired", "--units") == 0
+    plain, paired = contents("plain"), contents("paired")
+    assert set(paired) - set(plain) - {".lock"} == {"units_20/train.parquet", "units_20/README.md"}  # 5 rows of 2 threads
+    rows = [name for name in plain if name.endswith(".parquet")] + ["account.jsonl"]
+    assert len(rows) == 3 and all(plain[name] == paired[name] for name in rows)
+    assert save("paired", "--units") == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert contents("paired") == paired
+    assert save("paired", "--units", "--overwrite") == 0
+    assert contents("paired") == paired
+
+
+def test_a_units_folder_that_was_removed_is_written_again(save):
+    assert save("again", "--units") == 0
+    before = contents("again")
+    Path("dataset/again/units_20/train.parquet").unlink()
+    assert save("again", "--units") == 0
+    assert contents("again") == before
+
+
+def test_the_columns_of_units_are_none_that_trainers_seize(save, tokenizer):
+    assert save("pairs", "--units") == 0
+    table = tables("pairs")["units_20"]
+    assert table.column_names == [
+        "uuid", "unit", "kind", "block", "thread", "context", "continuation", "num_context_tokens", "num_continuation_tokens",
+    ]  # fmt: skip
+    assert not SEIZED & set(table.column_names)
+    rows = table.to_pylist()
+    assert [(row["uuid"], row["unit"], row["kind"], row["block"], row["thread"]) for row in rows[:5]] == [
+        ("set-0", 0, "outlines", 1, 0), ("set-0", 1, "thread", 1, 1), ("set-0", 2, "thread", 1, 2), ("set-0", 3, "end", 0, 0),
+        ("set-1", 0, "outlines", 1, 0),
+    ]  # fmt: skip
+    assert rows[3]["continuation"] == "</Parallel>\nSo it is 5.\n</think>\n\\boxed{5}<|im_end|>"
+    assert tables("pairs")["sample_5"]["qwen_text"][0].as_py() == rows[3]["context"] + rows[3]["continuation"] + "\n"
+    for row in rows:
+        lengths = tokenizer.count(row["context"]), tokenizer.count(row["continuation"])
+        assert lengths == (row["num_context_tokens"], row["num_continuation_tokens"])
+
+
+def test_units_of_the_rows_held_out_are_saved_apart(save):
+    assert save("held", "--units", "--val-size", "2", "--seed", "4") == 0
+    parts = tables("held")
+    [train], [validation] = ([name for name in parts if name.startswith(kind)] for kind in ("units_", "val_units_"))
+    assert train == f"units_{parts[train].num_rows}" and validation == f"val_units_{parts[validation].num_rows}"
+    assert parts[train].num_rows + parts[validation].num_rows == 20
+    assert not set(parts[train]["uuid"].to_pylist()) & set(parts[validation]["uuid"].to_pylist())
+
+
+def test_a_trajectory_that_inference_would_not_build_stops_the_units(save):
+    store.write_atomic(Path("step5/3.txt"), REASONING.replace("</Thread><Thread>", "</Thread>\n<Thread>") + "\n")
+    with pytest.raises(UserError, match=r"no units can be made of set-3 \(not_canonical at character \d+: .*stage 5") as caught:
+        save("bent", "--units")
+    assert "\n" not in str(caught.value)
+    assert save("kept") == 0
+    assert tables("kept")["sample_5"].num_rows == 5
+
+
+def test_units_need_the_chat_columns(save):
+    with pytest.raises(UserError, match="leave --no-build-chat out"):
+        save("bare", "--units", "--no-build-chat")
+
+
+def test_a_template_that_renders_the_question_otherwise_for_generating_is_refused(tokenizer):
+    from copy import deepcopy
+
+    hf = deepcopy(tokenizer.hf)
+    hf.chat_template = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}{% if add_generation_prompt %}go:{% endif %}"
+    found = row(tokens.Tokenizer("odd", hf))
+    with pytest.raises(UserError, match="chat template of odd"):
+        dataset.unit_rows(found, tokens.Tokenizer("odd", hf))
+
+
+def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
+    import pyarrow.parquet
+
+    monkeypatch.setattr(dataset, "ROWS_A_GROUP", 3)
+    rows = [{"uuid": f"set-{n}", "unit": n, "kind": "end", "block": 0, "thread": 0, "context": "c" * n, "continuation": "x",
+             "num_context_tokens": n, "num_continuation_tokens": 1} for n in range(8)]  # fmt: skip
+    data, count = dataset.unit_parquet_bytes(iter(rows))
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+    assert (count, file.num_row_groups, file.read().to_pylist()) == (8, 3, rows)
+    assert dataset.unit_parquet_bytes(iter(rows))[0] == data

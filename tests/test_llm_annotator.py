@@ -216,37 +216,30 @@ def block(*threads: str) -> outline.Question:
 
 
 @pytest.mark.parametrize(
-    "poor",
-    ["1: Case 1\n2: Try the odd case", "1: same thing\n2: Same thing.", "1: a <b>\n2: c d", "1: ...\n2: c d"],
-)
-def test_outlines_that_announce_nothing_fail(poor):
-    judgement = judging.judge_outlines(block("x", "y"), poor, "")
-    assert judgement.value is None and judgement.faults[0].code == "poor_outlines"
-
-
-OPENED = "Case k = 4. " + "We go through the factors one after the other and look at each. " * 4
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
+    ("poor", "code", "told"),
     [
-        ("Find that the sum is 137", ["137"]),
-        ("Show x = 7", ["7"]),
-        ("Try the 7 smallest", []),
-        ("Treat k = 4 with n = 12", []),
-        ("Use 999 points", []),
-        ("Reach 1,024 in the end", ["1,024"]),
-        (r"Use $q  = \dfrac{2}{3} p$ throughout", [r"q  = \dfrac{2}{3} p"]),
-        ("Factor $r + s$ and hold it against $n = 12$", []),
+        ("1: Case 1\n2: Try the odd case", "placeholder", "Outline 1 says nothing ('Case 1')"),
+        ("1: same $p=2$\n2: Same p = 2.", "repeats_sibling", "Outline 2 repeats outline 1"),
+        ("1: a <b>\n2: c d", "holds_tag", "Outline 1 holds a tag"),
+        ("1: ...\n2: c d", "placeholder", "Outline 1 says nothing"),
+        ("1:\n2: c d", "empty", "Outline 1 says nothing"),
+        ("1: count them", "count", "Outline 2 of 2 is missing"),
+        ("I would rather not.", "unreadable_outlines", "no numbered line"),
     ],
 )
-def test_a_number_that_only_the_thread_derives_is_a_result_told(text, told):
-    thread = OPENED + "So x = 7, and 12 of them give 137, or 1024; $r+s$ and $q=\\frac{2}{3}\\,p$."
-    assert judging.results_told(text, thread, "n = 12") == told
-    judgement = judging.judge_outlines(block(thread, "other"), f"1: {text}\n2: Work on the rest of it", "")
-    assert judgement.value and (
-        [fault.code for fault in judgement.faults] == (["gives_result"] if told else [])
-    )
+def test_outlines_that_announce_nothing_fail_with_their_code(poor, code, told):
+    judgement = judging.judge_outlines(block("x", "y"), poor, "")
+    assert judgement.value is None and judgement.faults[0].code == code in judging.REJECTED
+    assert told in judgement.faults[0].sentence
+
+
+def test_an_outline_that_tells_a_result_is_asked_for_again_and_then_left_to_the_stage():
+    thread = "Case k = 4. " + "We go through the factors one by one. " * 8 + "So the sum is 137."
+    judgement = judging.judge_outlines(block(thread, "other"), "1: Find that the sum is 137\n2: Work on the rest", "")
+    assert judgement.value == ["Find that the sum is 137", "Work on the rest"]
+    [fault] = judgement.faults
+    assert fault.code == "gives_result" and fault.sentence.startswith("Outline 1 tells ") and "137" in fault.sentence
+    assert fault.sentence.endswith(", which only its thread works out: announce what is done, not what comes of it.")
 
 
 def test_an_outline_that_leans_on_a_sibling_is_told():
@@ -254,6 +247,10 @@ def test_an_outline_that_leans_on_a_sibling_is_told():
         block("x", "y"), "1: Solve for a\n2: Use the result of the first case", ""
     )
     assert judgement.value and judgement.faults[0].code == "leans_on_sibling"
+
+
+def test_every_fault_of_outlines_has_its_advice():
+    assert set(judging._OUTLINE_ADVICE) == set(outline.CODES)
 
 
 # ------------------------------------------------------------------------------------------------------------

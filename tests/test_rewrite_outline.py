@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import time
 
 import pytest
 
-from threadweaver import markup, outline, rewrite
+from bench.damage import load
+from project import ROOT
+from threadweaver import annotators, lineage, markup, outline, rewrite, stage
 from threadweaver.edits import BlockRecord, Record, Replacement, Skipped, ThreadRecord, fingerprint, restore
 
 BLOCK = markup.write_block(["first thread", "second thread, as above", "third thread"])
@@ -89,7 +93,8 @@ GOOD = ["Count the pairs directly", "Use the complement: all minus those without
 @pytest.mark.parametrize(
     ("outlines", "says"),
     [(GOOD, None), (["Case p = 2", "Case p = 3"], None), (["n ≡ 0 (mod 3)", "n ≡ 1 (mod 3)"], None), (GOOD[:1], "1 outlines for 2"),
-     ([*GOOD, GOOD[0]], "3 outlines for 2"), ([], "0 outlines"), ([GOOD[0], GOOD[0].upper() + "."], "repeats"), ([GOOD[0], ""], "says nothing"),
+     ([*GOOD, GOOD[0]], "3 outlines for 2"), ([], "0 outlines"), ([GOOD[0], GOOD[0].upper() + "."], "outline 2 repeats outline 1"),
+     (["Case $p=2$", "case p = 2."], "repeats"), (["Show x ≤ 3", "Show x ≥ 3"], None), (["Add 1.5", "Add 15"], None), ([GOOD[0], ""], "says nothing"),
      ([GOOD[0], " \n"], "says nothing"), ([GOOD[0], "Let <n> be odd"], "holds a tag"), ([GOOD[0], "x" * 601], "601 characters")],
 )  # fmt: skip
 def test_faults_of_outlines(outlines, says):
@@ -116,3 +121,169 @@ def test_no_outline_takes_long_to_judge(text):
     begun = time.perf_counter()
     outline.is_placeholder(text)
     assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize("piece", ["{", "\\frac{", "\\sqrt(", "1,", "_{", "\\(", "$", " ", "=", "9", "1/", "x=", "\\pmod{", "1,000"])
+def test_no_thread_takes_long_to_be_held_against_its_outline(piece):
+    hostile = piece * (20_000 // len(piece))
+    begun = time.perf_counter()
+    outline.faults([hostile[:500] + " a", "Count"], outline.Question(0, hostile, hostile, (hostile, hostile)))
+    assert time.perf_counter() - begun < 30  # quadratic time would be minutes
+
+
+# what an outline gives away
+
+OPENED = "Case k = 4. " + "We go through the factors one after the other and look at each. " * 4
+THREAD = OPENED + (
+    r"So x = 7, and 12 of them give 137, or 1024; $r+s$ and $q=\frac{2}{3}\,p$. The chance is $\frac{3}{8}$, the root "
+    r"\sqrt{29}. Then f(3) = 19 and the area $= 3x^2+2x+1$. Hence $N \equiv 3 \pmod 7$ and q ≥ 4. We have 5 ways."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Find that the sum is 137", ["137"]), ("Reach 1,024 in the end", ["1024"]), ("Reach 1{,}024", ["1024"]),
+        ("Show x = 7", ["x = 7"]), (r"Show \(x=7\)", ["x=7"]), ("Count until one gets 5", ["5"]), ("Find f(3) = 19", ["f(3) = 19"]),
+        (r"Use $q  = \dfrac{2}{3} p$ throughout", [r"q  = \dfrac{2}{3} p"]), (r"Find the chance $\tfrac38$", ["3/8"]),
+        ("Find the chance 3/8", ["3/8"]), ("Find the chance 6/16", ["6/16"]), ("Find the chance 0.375", ["0.375"]),
+        ("Measure the root √29", ["√29"]), (r"Expand to $3x^{2} + 2x + 1$", ["3x^2 + 2x + 1"]), ("Expand to 3x²+2x+1", ["3x^2+2x+1"]),
+        (r"Show that $N\equiv 3\pmod{7}$", [r"N\equiv 3\pmod{7}"]), ("Try the second factor, which fails", ["which fails"]),
+        # plans
+        ("Try the 7 smallest", []), ("Treat k = 4 with n = 12", []), ("Use 999 points", []), ("Find f(3)", []), ("Test whether it works", []),
+        ("Factor $r + s$ and hold it against $n = 12$", []), (r"Use $q \ge 4$ to bound the factors", []), ("Expand the square", []),
+    ],
+)  # fmt: skip
+def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(text, told):
+    """A notation that is not read would let a result pass; a case or a known number that is taken for one would cost a block."""
+    found = outline.results_told(text, THREAD, "n = 12")
+    assert len(found) == len(told) and all(piece in found[0] for piece in told)
+    if told != ["which fails"]:
+        assert outline.results_told(text, THREAD, f"n = 12. {THREAD}") == [], "what stood before the block is no result"
+
+
+def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> outline.Question:
+    return outline.Question(0, "", context, threads)
+
+
+def test_the_form_that_the_readme_shows_has_no_fault():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme[readme.index("### A trajectory") :].split("```")[1].strip("\n")
+    trajectory = markup.parse(shown)
+    [asked] = outline.questions(trajectory, "")
+    assert outline.faults([item.body for item in trajectory.blocks[0].outlines], asked) == []
+
+
+def test_faults_are_typed_and_the_unfit_ones_come_alone():
+    telling = question("With r = 0 " + "we go on " * 30 + "so n = 64.", "With r = 1 " + "we go on " * 30 + "so n = 65.")
+    codes = lambda *outlines: [(fault.code, fault.number) for fault in outline.faults(outlines, telling)]  # noqa: E731
+    assert codes("Find n = 64", "Find n = 65") == [("gives_result", 1), ("gives_result", 2)]
+    assert codes("Find n = 64", "") == [("empty", 2)]
+    assert codes("Find n = 64") == [("count", None)]
+    assert codes("Case r = 0", "As in outline 1, for r = 1") == [("leans_on_sibling", 2)]
+
+
+def test_mathematics_of_a_sibling_that_its_own_thread_does_not_hold_is_a_lean():
+    asked = question("Let $Q_7 = 4913$ be the count.", "The other count is even.", context="Two counts.")
+    assert outline.faults(["Count the first kind", "Use $Q_7$ for the second kind"], asked) == [
+        outline.Fault("leans_on_sibling", 2, "uses Q_7, which only thread 1 introduces")
+    ]
+    assert outline.faults(["Count the first kind", "Count the second kind"], asked) == []
+
+
+def test_what_is_not_shown_is_still_known():
+    """With few lines of context shown, a number further up is no result."""
+    text = f"The total is 4913.\nSo much for that.\n{markup.write_block([OPENED + 'again 4913', OPENED + 'and more'])}"
+    [asked] = outline.questions(markup.parse(text), "", 1)
+    assert asked.context == "So much for that.\n"
+    assert outline.faults(["Hold it against 4913", "Go on"], asked) == []
+
+
+# stage 4: what becomes of outlines that are not as they should be
+
+LONG = "we go on for a while and look at what there is, step by step. " * 5
+CHAIN = f"Two cases.\nCase r = 0. {LONG}So n = 64.\nCase r = 1. {LONG}So n = 65.\nThird.\nLet it be. {LONG}\nOr not. {LONG}\nDone."
+
+
+def extracted() -> lineage.Traced:
+    """A chain with two blocks, as stage 3 leaves it."""
+    parts = CHAIN.split("\n")
+    blocks = [BlockRecord(2, 3, (ThreadRecord(2, 2, "", "\n"), ThreadRecord(3, 3))), BlockRecord(5, 6, (ThreadRecord(5, 5, "", " \n"), ThreadRecord(6, 6, "", " ")))]
+    text = "\n".join([parts[0], markup.write_block(parts[1:3]), parts[3], markup.write_block([part.strip() for part in parts[4:6]]), parts[6]])
+    return lineage.Traced("0", text, Record(0, "set-0", "Find n.", "", None, fingerprint(CHAIN), len(CHAIN), 7, tuple(blocks)))
+
+
+class Scripted:
+    """An annotator that gives these answers, block by block."""
+
+    def __init__(self, *answers):
+        self.answers = answers
+
+    async def outlines(self, question: outline.Question) -> annotators.Answer:
+        answer = self.answers[question.block]
+        return answer if isinstance(answer, annotators.Answer) else annotators.Answer(answer)
+
+
+PLANS = ["Take the case r = 0", "Take the case r = 1"]
+OTHERS = ["Let it be", "Let it not be"]
+TELLING = ["Take the case r = 0 and find n = 64", "Take the case r = 1"]
+
+
+def outlined(*answers, sample: lineage.Traced | None = None, keep_telling: bool = False) -> stage.Result:
+    args = argparse.Namespace(ctx_lines=None, keep_telling=keep_telling)
+    return asyncio.run(load("generate-outline_v1").outlined(sample or extracted(), Scripted(*answers), args))
+
+
+def whole(result: stage.Result) -> tuple[markup.Trajectory, Record]:
+    """The trajectory and its record, from which the chain comes back."""
+    trajectory, record = markup.parse(result.files["0.txt"][:-1]), Record.from_json(result.files["trace/0.json"])
+    assert restore(trajectory, record) == CHAIN
+    return trajectory, record
+
+
+def test_sound_outlines_are_written_and_nothing_is_counted():
+    result = outlined(PLANS, OTHERS)
+    trajectory, record = whole(result)
+    assert [[item.body for item in block.outlines] for block in trajectory.blocks] == [PLANS, OTHERS]
+    assert (result.outcome, result.facts["outline_faults"], record.notes, record.unused) == ("ok", {}, (), ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(TELLING, "gives_result"), (["Take r = 0", ""], "empty"), (["Case 1", "Take r = 1"], "placeholder"), (["Take it", "take it."], "repeats_sibling"),
+     (PLANS[:1], "count"), (annotators.Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}), "unreadable_outlines"),
+     (annotators.Answer(None, "truncated"), "truncated")],
+)  # fmt: skip
+def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(answer, code):
+    result = outlined(answer, OTHERS)
+    trajectory, record = whole(result)
+    assert [[item.body for item in block.outlines] for block in trajectory.blocks] == [OTHERS]
+    assert [(item.number, item.code) for item in record.unused] == [(1, code)] and record.notes[0]["code"] == code
+    assert (result.facts["blocks"], result.facts["unused"], result.facts["outline_faults"]) == (1, [code], {})
+
+
+def test_words_that_lean_on_a_sibling_stay_and_are_counted():
+    result = outlined(PLANS, ["Let it be", "Do as in outline 1, the other way"])
+    trajectory, record = whole(result)
+    assert len(trajectory.blocks) == 2 and result.facts["outline_faults"] == {"leans_on_sibling": 1} and record.unused == ()
+
+
+def test_results_given_away_can_be_kept_and_are_counted():
+    result = outlined(TELLING, OTHERS, keep_telling=True)
+    assert len(whole(result)[0].blocks) == 2 and result.facts["outline_faults"] == {"gives_result": 1}
+
+
+def test_a_call_without_a_reply_fails_the_sample_so_that_it_is_asked_again():
+    result = outlined(annotators.Answer(None, "server_fault"), OTHERS)
+    assert (result.outcome, result.reason, dict(result.files)) == ("failed", "server_fault", {})
+
+
+def test_without_a_lineage_a_telling_block_stays_and_one_without_outlines_fails():
+    bare = lineage.Traced("0", extracted().text, None)
+    assert outlined(TELLING, OTHERS, sample=bare).facts["outline_faults"] == {"gives_result": 1}
+    assert outlined(PLANS[:1], OTHERS, sample=bare).reason == "poor_outlines"
+
+
+def test_a_sample_that_loses_its_last_block_is_told_so():
+    result = outlined(TELLING, ["", ""])
+    assert (result.outcome, result.reason) == ("unchanged", "no_block") and whole(result)[0].text == CHAIN

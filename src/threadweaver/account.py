@@ -124,7 +124,7 @@ def funnel(account: Account, *, colour: bool = False) -> str:
 
 def totals(account: Account) -> dict[str, object]:
     """Blocks, edits, calls and cost over the whole run."""
-    parallel, rewriting = account.stage("parallel"), account.stage("rewrite")
+    parallel, rewriting, outlines = (account.stage(name) for name in ("parallel", "rewrite", "outlines"))
     result: dict[str, object] = {}
     if parallel:
         result["blocks"] = _sum(parallel.entries, "blocks")
@@ -135,6 +135,13 @@ def totals(account: Account) -> dict[str, object]:
         result["edits"] = _sum(rewriting.entries, "edits")
         result["edited_characters"] = _sum(rewriting.entries, "edited_characters")
         result["leaks_before"], result["leaks_after"] = (_sum(rewriting.entries, f"leaks_{when}") for when in ("before", "after"))
+    if outlines:
+        found = Counter()
+        for entry in outlines.entries:
+            found.update(entry.facts.get("outline_faults", {}))
+        result["outline_faults"] = dict(found.most_common())
+        back = Counter(code for entry in outlines.entries for code in entry.facts.get("unused", ()))
+        result["outlines_put_back"] = dict(back.most_common())
     return result
 
 
@@ -182,6 +189,9 @@ def tell(account: Account, *, colour: bool = False) -> str:
             f"  {total['edits']} edits, {total['edited_characters']} edited characters; "
             f"leaks between siblings: {total['leaks_before']} before, {total['leaks_after']} after"
         )
+    for label, name in (("faults of outlines that stay", "outline_faults"), ("blocks put back for their outlines", "outlines_put_back")):
+        if total.get(name):
+            lines.append(f"  {label}: " + ", ".join(f"{code} {count}" for code, count in total[name].items()))
     if spending(account):
         lines.append(_spending_line(account))
     return "\n".join(lines)

@@ -1,9 +1,9 @@
 """Parallel generation over a completions API: the fork-join loop.
 
 Decode to `</Outlines>`; read the outlines of the block; decode every thread of it at once, each behind the
-shared context, a newline, `<Thread>`, a newline and `k:`; join the threads behind that context; decode on.
-Contexts are the token ids that were sent and that came back, so that they are the tokens of training and the
-server's prefix cache serves them.
+shared context; join the threads behind that context; decode on. What the loop writes itself, and so every context,
+is defined in `units`, from where the pairs that training sees have it too. Contexts are the token ids that were sent
+and that came back, so that they are the tokens of training and the server's prefix cache serves them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from threadweaver import markup
 from threadweaver.completions import Completion, decode
 from threadweaver.errors import UserError
 from threadweaver.tokens import Tokenizer
+from threadweaver.units import Contexts
 
 _PARALLEL, _PARALLEL_END, _OUTLINES, _OUTLINES_END, _OUTLINE, _OUTLINE_END, _THREAD, _THREAD_END, *_ = (
     markup.TAGS
@@ -81,7 +82,7 @@ async def sequential(
 ) -> Rollout:
     """Decode a chain in one request."""
     loop = _Loop(tuple(prompt), complete, tokenizer, limits, seed)
-    piece = await loop.ask((), None, seed)
+    piece = await loop.ask(loop.context, None, seed)
     loop.ids += piece.ids
     return loop.rollout(_ENDS[piece.finish])
 
@@ -101,7 +102,7 @@ async def branching(
         if reason:
             return loop.rollout(reason)
         if no_conclusion:
-            loop.ids += tokenizer.ids(_PARALLEL_END)
+            loop.ids = loop.contexts.closed(loop.ids)
 
 
 def require_tags(tokenizer: Tokenizer) -> None:
@@ -139,10 +140,16 @@ class _Loop:
     outlines: int = 0
     begun: float = field(default_factory=time.perf_counter)
 
-    async def ask(self, behind: Sequence[int], stop: str | None, seed: int) -> Completion:
-        """Decode on from the prompt, the trajectory so far and `behind`, to the end of the context at
-        most."""
-        context = [*self.prompt, *self.ids, *behind]
+    @property
+    def contexts(self) -> Contexts[list[int]]:
+        return Contexts(self.tokenizer.ids)
+
+    @property
+    def context(self) -> list[int]:
+        return [*self.prompt, *self.ids]
+
+    async def ask(self, context: Sequence[int], stop: str | None, seed: int) -> Completion:
+        """Decode on from `context`, until there is no more room for it."""
         room = self.limits.context - len(context)
         if room <= 0:
             return Completion((), "length")
@@ -157,7 +164,7 @@ class _Loop:
     async def decode_to_block(self) -> str | None:
         """Decode to the end of the next outline list and read it; the reason when the trajectory ends
         here."""
-        piece = await self.ask((), _OUTLINES_END, derive(self.seed, self.blocks, 0))
+        piece = await self.ask(self.context, _OUTLINES_END, derive(self.seed, self.blocks, 0))
         ids, closed, late = cut_after(piece.ids, _OUTLINES_END, self.tokenizer)
         self.ids += ids
         self.late_stops += late
@@ -181,27 +188,25 @@ class _Loop:
                 tasks = [group.create_task(self._thread(k)) for k in numbers]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None  # one thread that fails ends its siblings
-        results = [task.result() for task in tasks]
-        self.ids += self.tokenizer.ids("\n")
-        for ids, _ in results:
-            self.ids += ids
+        completions, reasons = zip(*(task.result() for task in tasks), strict=True)
         self.threads += self.outlines
-        lengths = [len(ids) - 2 for ids, _ in results]  # the tags wait for no one
+        openings = [len(self.contexts.opening(k)) for k in numbers]
+        lengths = [a + len(b) - 2 for a, b in zip(openings, completions, strict=True)]  # the tags wait for no one
         self.saved += sum(lengths) - max(lengths)
-        if reason := next((reason for _, reason in results if reason), None):
+        if reason := next((reason for reason in reasons if reason), None):
+            self.ids = self.contexts.threads(self.ids, completions)
             return reason
-        self.ids += self.tokenizer.ids("\n")
+        self.ids = self.contexts.joined(self.ids, completions)
         return None
 
     async def _thread(self, k: int) -> tuple[list[int], str | None]:
-        """The token ids of thread k from `<Thread>` to `</Thread>`, and why it did not close."""
-        opening = self.tokenizer.ids(f"{_THREAD}\n{k}:")
-        before = self.tokenizer.ids("\n")
-        piece = await self.ask([*before, *opening], _THREAD_END, derive(self.seed, self.blocks, k))
+        """The token ids of thread k behind `k:`, to `</Thread>`, and why it did not close."""
+        context = self.contexts.thread(self.context, k)
+        piece = await self.ask(context, _THREAD_END, derive(self.seed, self.blocks, k))
         ids, closed, late = cut_after(piece.ids, _THREAD_END, self.tokenizer)
         self.late_stops += late
         reason = None if closed else CONTEXT_FULL if piece.finish == "length" else UNCLOSED_THREAD
-        return [*opening, *ids], reason
+        return ids, reason
 
     def rollout(self, reason: str) -> Rollout:
         return Rollout(

@@ -97,14 +97,14 @@ def apply_answers(
 
 
 def make_sequential(
-    trajectory: markup.Trajectory, record: Record, leaking: Mapping[int, str]
+    trajectory: markup.Trajectory, record: Record, back: Mapping[int, tuple[str, str]]
 ) -> tuple[str, Record]:
-    """The trajectory with these blocks (number from 1 -> why) put back as the chain had them, and its record."""
+    """The trajectory with these blocks (number from 1 -> code and detail) put back as the chain had them, and its record."""
     texts, kept, unused = [], [], list(record.unused)
     for number, (block, note) in enumerate(zip(trajectory.blocks, record.blocks, strict=True), 1):
-        if number in leaking:
+        if number in back:
             texts.append(edits.restore_block(block, note))
-            unused.append(edits.Unused(number, note.first, note.last, "leak", leaking[number]))
+            unused.append(edits.Unused(number, note.first, note.last, *back[number]))
         else:
             texts.append(markup.canonical(block))
             kept.append(note)
@@ -119,7 +119,7 @@ def without_leaks(text: str, record: Record, threshold: float) -> tuple[str, Rec
     trajectory = markup.parse(text)
     found = leaks(trajectory, record.problem, threshold)
     why = {
-        leak["block"]: f"thread {leak['target']} uses {leak['what']} of thread {leak['source']}"
+        leak["block"]: ("leak", f"thread {leak['target']} uses {leak['what']} of thread {leak['source']}")
         for leak in reversed(found)
         if leak["evidence"] in dependencies.SUBSTANCE
     }

@@ -278,6 +278,7 @@ _SHARED = {
     "--offline": {"action": "store_true"}, "--service-tier": {}, "--effort": {}, "--verbosity": {}, "--prompt": {},
     "--output-limit": {}, "--timeout": {}, "--batch": {"action": "store_true"}, "--batch-deadline": {}, "--batch-tokens": {},
     "--batch-poll": {}, "--batch-quiet": {},
+    "--units": {"action": "store_true"},
 }
 """Flags that run.sh may pass to all commands, with what argparse has to know of them."""
 

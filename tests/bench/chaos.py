@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,7 @@ import fake_answers  # noqa: E402
 from fake_faults import TRANSPORT  # noqa: E402
 from fake_openai import FakeOpenAI  # noqa: E402
 from project import Project  # noqa: E402
+from threadweaver.annotators.llm.judging import REPAIR_OPENING  # noqa: E402
 from threadweaver.client import Usage, price_of  # noqa: E402
 from threadweaver.store import digest  # noqa: E402
 
@@ -38,6 +40,11 @@ CAP = 10.0  # USD at first, and by how much it is raised when it is reached
 LOST_SECONDS = 2.0  # a reply sent so long before a kill may not have been stored: 0.8 s were seen on a crowded machine
 MODEL = "gpt-5"
 KEYS = ("sk-chaos-first-0123456789", "sk-chaos-second-0123456789")
+
+
+def is_repair(messages: Sequence[Mapping[str, str]]) -> bool:
+    """What is damaged twice is left out of the data for good: that is damage.py's to measure, and other bytes."""
+    return messages[-1]["content"].startswith(REPAIR_OPENING)
 
 
 @dataclass
@@ -163,7 +170,7 @@ class Chaos:
     def reset(self, fault_rate: float, seed: int) -> None:
         server = self.server
         server.fault_rate, server.seed, server.modes, server.keys = fault_rate, seed, MODES, KEYS[:1]
-        server.slow_seconds, server.latency = 1.0, 0.2
+        server.slow_seconds, server.latency, server.unharmed = 1.0, 0.2, is_repair
         for counter in (server.counts, server.seen, server.paid, server.damaged, server.tokens, server.on_the_way, server.prefixes):
             counter.clear()
         desk = server.desk

@@ -23,6 +23,10 @@ CUT_REPLY_SHOWN = 1000
 """Characters of a truncated reply that the repair turn repeats: 32,000 tokens of it would help nobody."""
 
 
+TURN_LEFT_OUT = "(This turn is left out.)"
+"""What stands in the conversation for a reply that stayed empty or cut off: six turns are not thrown away for one."""
+
+
 class NotAccepted(Exception):
     """A turn whose reply was not accepted, nor its repair."""
 
@@ -39,6 +43,7 @@ class Conversation(Generic[T]):
         self.client, self.params, self.label, self.where = client, params, label, where
         self.history: list[tuple[str, str]] = []
         self.transcript: list[str] = []
+        self.left_out: list[str] = []
         self.calls = self.repairs = self.accepted_first = 0
         self.usage = Usage()
         self.cost: float | None = 0.0
@@ -47,14 +52,24 @@ class Conversation(Generic[T]):
         """All turns; the last reply is judged by `judge`, the ones before only have to say something."""
         try:
             for text in turns[:-1]:
-                await self._turn(text, judging.judge_text)
+                await self._way(text)
             judgement = await self._turn(turns[-1], judge)
         except NotAccepted as error:
             return self._answer(None, error.code, str(error))
         except SampleError as error:
             return self._answer(None, error.code, str(error))
-        codes = [fault.code for fault in judgement.faults]
+        codes = [*self.left_out, *(fault.code for fault in judgement.faults)]
         return self._answer(judgement.value, problems=codes)
+
+    async def _way(self, text: str) -> None:
+        """A turn before the last, which only prepares it: one of them may stay without a reply."""
+        try:
+            await self._turn(text, judging.judge_text)
+        except NotAccepted as error:
+            if self.left_out:
+                raise
+            self.left_out.append(f"turn_left_out_{error.code}")
+            self.history.append(("assistant", TURN_LEFT_OUT))
 
     async def _turn(self, text: str, judge: Judge) -> Judgement:
         """Ask, judge, and ask once more if need be; the accepted reply is put into the history. Raises

@@ -37,6 +37,13 @@ class Judgement(Generic[T]):
     faults: tuple[Fault, ...] = ()
 
 
+REJECTED = frozenset(
+    {"truncated", "empty", "refused", "unreadable_annotation", "unreadable_edits", "unreadable_outlines", *outline.UNFIT}
+)
+"""Why an answer has no value although a reply came and was asked for once more; any other reason is a call without
+a reply."""
+
+
 def status_fault(status: str, limit: int) -> Fault:
     """What is wrong with a reply that is truncated, empty or refused."""
     return Fault(
@@ -198,6 +205,10 @@ _FENCE = re.compile(r"^\s*```\w*\s*$")
 class UnreadableOutlines(ValueError):
     """A reply without the numbered lines 1 … n; its text says what is missing."""
 
+    def __init__(self, message: str, code: str = "count"):
+        super().__init__(message)
+        self.code = code
+
 
 def parse_outlines(text: str, count: int) -> list[str]:
     """The outlines of a reply: lines `1: …`, `2: …`, perhaps in a fence, with prose around them or as a
@@ -247,7 +258,7 @@ def _check_numbers(numbers: Sequence[int], count: int) -> None:
         return
     form = f'Write one line for each of the {count} threads, numbered "1: " to "{count}: ", in order.'
     if not numbers:
-        raise UnreadableOutlines(f"It holds no numbered line. {form}")
+        raise UnreadableOutlines(f"It holds no numbered line. {form}", "unreadable_outlines")
     if repeated := [number for number in wanted if numbers.count(number) > 1]:
         raise UnreadableOutlines(f"Outline {repeated[0]} stands {numbers.count(repeated[0])} times. {form}")
     if missing := [str(number) for number in wanted if number not in numbers]:
@@ -260,88 +271,26 @@ def _check_numbers(numbers: Sequence[int], count: int) -> None:
 
 
 def judge_outlines(question: outline.Question, text: str, before: str) -> Judgement[list[str]]:
-    """Outlines fit for the block. One that seems to tell too much is asked for again, after that used and noted."""
+    """Outlines fit for the block. One that tells too much is asked for again, and after that left to the stage."""
     try:
         outlines = parse_outlines(text, len(question.threads))
     except UnreadableOutlines as error:
-        return Judgement(None, (Fault("poor_outlines", f"{error} {_begins(text)}"),))
-    if fault := outline.fault(outlines, len(question.threads)):
-        return Judgement(None, (Fault("poor_outlines", _sentence(fault)),))
-    faults = [
-        Fault(
-            "gives_result",
-            f"Outline {number} tells {' and '.join(told)}, which only its thread works out: announce what is done, "
-            "not what comes of it.",
-        )
-        for number, (item, thread) in enumerate(zip(outlines, question.threads, strict=True), 1)
-        if (told := results_told(item, thread, f"{question.problem}\n{question.context}"))
-    ]
-    faults += [
-        Fault(
-            "leans_on_sibling",
-            f'Outline {number} leans on a sibling ("{match.group()}"): it must be understood alone.',
-        )
-        for number, item in enumerate(outlines, 1)
-        if (match := _LEANS.search(item))
-    ]
-    return Judgement(outlines, tuple(faults))
+        return Judgement(None, (Fault(error.code, f"{error} {_begins(text)}"),))
+    found = outline.faults(outlines, question)
+    faults = tuple(Fault(fault.code, _sentence(f"{fault}: {_OUTLINE_ADVICE[fault.code]}")) for fault in found)
+    return Judgement(None if any(fault.code in outline.UNFIT for fault in found) else outlines, faults)
 
 
-_LEANS = re.compile(
-    r"\b(?:thread|outline)s?\s+#?\d+|\b(?:previous|preceding|earlier|other|first|above) (?:threads?|outlines?)\b"
-    r"|\b(?:result|value|answer|finding|conclusion)s? (?:of|from) (?:the )?(?:previous|preceding|first|other) \w+",
-    re.I,
-)
-_NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?(?![\w])")
-_STATED = re.compile(
-    r"(?:=|\bequals|\bis|\bare|\bto be|\bgets?|\bgiv(?:es|ing)|\byield(?:s|ing)|\bobtain(?:s|ing)?|\bfind(?:s|ing)?)"
-    r"\s*(?:\\boxed\{)?[-−$]*\s*$",
-    re.I,
-)
-_FORMULA = re.compile(r"\$\$?([^$]+)\$|\\\((.+?)\\\)", re.S)
-_RELATION = re.compile(r"=|<|>|\\(?:leq?|geq?|equiv|approx|mid|in)\b")
-_SPACING = re.compile(r"\s+|\\[,;:! ]|\\(?:left|right)\b")
-OPENING = 200
-"""Characters at a thread's beginning that tell which case it takes on: a number there is its assumption, no
-result."""
-
-
-def results_told(text: str, thread: str, known: str) -> list[str]:
-    """What an outline says although its thread derives it: formulas and numbers that stand in the thread
-    and neither in the problem, the context nor the thread's opening. A single digit counts only where it is
-    stated as a value (`= 7`, `gives 7`).
-    """
-    known = f"{known}\n{thread[:OPENING]}"
-    return list(dict.fromkeys([*_formulas_told(text, thread, known), *_numbers_told(text, thread, known)]))
-
-
-def _formulas_told(text: str, thread: str, known: str) -> list[str]:
-    derived, held = _bare(thread), _bare(known)
-    formulas = [next(filter(None, match.groups())) for match in _FORMULA.finditer(text)]
-    return [
-        formula
-        for formula in formulas
-        if _RELATION.search(formula) and (bare := _bare(formula)) in derived and bare not in held
-    ]
-
-
-def _bare(text: str) -> str:
-    return _SPACING.sub("", text).replace(r"\dfrac", r"\frac")
-
-
-def _numbers_told(text: str, thread: str, known: str) -> list[str]:
-    held = {_plain(match.group()) for match in _NUMBER.finditer(known)}
-    derived = {_plain(match.group()) for match in _NUMBER.finditer(thread)} - held
-    return [
-        match.group()
-        for match in _NUMBER.finditer(text)
-        if _plain(match.group()) in derived
-        and (len(match.group()) > 1 or _STATED.search(text[max(0, match.start() - 30) : match.start()]))
-    ]
-
-
-def _plain(number: str) -> str:
-    return number.replace(",", "")
+_OUTLINE_ADVICE = {
+    "count": "write one for each thread",
+    "empty": "say what the thread sets out to do",
+    "placeholder": "say what the thread sets out to do",
+    "holds_tag": "write it without anything in angle brackets",
+    "too_long": "one sentence of ten to thirty words will do",
+    "repeats_sibling": "say what tells the one thread from the other",
+    "gives_result": "announce what is done, not what comes of it",
+    "leans_on_sibling": "it must be understood alone",
+}
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,119 @@
+"""What is wrong with the outlines of a block, whoever wrote them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from threadweaver import dependencies, markup
+from threadweaver.outline.notation import squeezed
+from threadweaver.outline.questions import Question
+from threadweaver.outline.told import Reading, results_told
+
+MAX_CHARS = 600
+"""An outline is a plan, not the thread: the published mean is about 60 tokens a block of 2.6."""
+
+UNFIT = ("count", "empty", "placeholder", "holds_tag", "too_long", "repeats_sibling")
+"""With one of these the outlines cannot announce the threads of a block."""
+TOLD = ("gives_result", "leans_on_sibling")
+"""These announce the threads, but say what nobody can know before them."""
+CODES = (*UNFIT, *TOLD)
+
+_PLACEHOLDER = re.compile(
+    r"\W*+(?:(?:outline|thread|step|part|case|approach|plan|path|branch)?\W*+(?:\d+|[a-z])?|n/?a|none|null|todo|tbd|text|"
+    r"description|placeholder|lorem ipsum.*)\W*+|\W*?(?:<.*>|\[.*\])\W*+",
+    re.I,
+)
+_LEANS = re.compile(
+    r"\b(?:thread|outline)s?\s+#?\d+|\b(?:previous|preceding|earlier|other|first|above) (?:threads?|outlines?)\b"
+    r"|\b(?:result|value|answer|finding|conclusion)s? (?:of|from) (?:the )?(?:previous|preceding|first|other) \w+",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the outlines of a block: a code of `CODES`, the outline's number (None: all of them), and
+    what it is in words that go on after the number."""
+
+    code: str
+    number: int | None
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail if self.number is None else f"outline {self.number} {self.detail}"
+
+
+def faults(outlines: Sequence[str], question: Question) -> list[Fault]:
+    """Everything wrong with the outlines of this block: `UNFIT` ones, or, where there are none, those of `TOLD`.
+
+    Mathematics is compared in one notation, numbers by their value. Linear in the text.
+    """
+    return list(unfit(outlines, len(question.threads))) or [
+        *_results(outlines, question), *_leanings(outlines, question)
+    ]  # fmt: skip
+
+
+def fault(outlines: Sequence[str], threads: int) -> str | None:
+    """What makes these outlines unfit for a block of so many threads, in words; None when nothing does."""
+    first = next(unfit(outlines, threads), None)
+    return None if first is None else str(first)
+
+
+def unfit(outlines: Sequence[str], threads: int) -> Iterator[Fault]:
+    if len(outlines) != threads:
+        yield Fault("count", None, f"{len(outlines)} outlines for {threads} threads")
+        return
+    seen: dict[str, int] = {}
+    for number, text in enumerate(outlines, 1):
+        stripped = text.strip()
+        if not stripped:
+            yield Fault("empty", number, "says nothing (it is empty)")
+        elif is_placeholder(text):
+            yield Fault("placeholder", number, f"says nothing ({stripped[:40]!r})")
+        elif markup.TAG_SHAPED.search(text):
+            yield Fault("holds_tag", number, "holds a tag")
+        elif len(stripped) > MAX_CHARS:
+            yield Fault("too_long", number, f"has {len(stripped)} characters, {MAX_CHARS} are allowed")
+        elif (earlier := seen.setdefault(_sameness(stripped), number)) != number:
+            yield Fault("repeats_sibling", number, f"repeats outline {earlier}")
+
+
+def _sameness(text: str) -> str:
+    """Two outlines with the same say the same."""
+    return squeezed(text).lower().strip(".,;:'\"*`")
+
+
+def is_placeholder(text: str) -> bool:
+    return not text.strip() or _PLACEHOLDER.fullmatch(text.strip()) is not None
+
+
+def _results(outlines: Sequence[str], question: Question) -> Iterator[Fault]:
+    known = Reading(question.known)
+    for number, (text, thread) in enumerate(zip(outlines, question.threads, strict=True), 1):
+        if told := results_told(text, thread, known):
+            yield Fault("gives_result", number, f"tells {' and '.join(told)}, which only its thread works out")
+
+
+def _leanings(outlines: Sequence[str], question: Question) -> Iterator[Fault]:
+    """Words for a sibling, and mathematics that a sibling introduces and the outline's own thread does not hold.
+
+    Phrases that point back ("the remaining", "this expression") mostly point at the outline's own words.
+    """
+    context = dependencies.Context(question.known)
+    threads = [dependencies.Passage.read(thread) for thread in question.threads]
+    for number, text in enumerate(outlines, 1):
+        siblings = [passage for at, passage in enumerate(threads, 1) if at != number]
+        own = threads[number - 1].places
+        found = dependencies.leaks_of(context, [*siblings, dependencies.Passage.read(text)], [len(siblings)])
+        leak = next((leak for leak in found if _is_mathematics(leak) and (leak.kind, leak.what) not in own), None)
+        if match := _LEANS.search(text):
+            yield Fault("leans_on_sibling", number, f'leans on a sibling ("{match[0]}")')
+        elif leak:
+            sibling = leak.source + 1 + (leak.source + 1 >= number)
+            yield Fault("leans_on_sibling", number, f"uses {leak.what}, which only thread {sibling} introduces")
+
+
+def _is_mathematics(leak: dependencies.Leak) -> bool:
+    return leak.certain and leak.kind in dependencies.SUBSTANCE

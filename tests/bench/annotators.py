@@ -1,0 +1,236 @@
+"""Annotators side by side on the same chains: what each makes of them, and how far they agree.
+
+    python tests/bench/annotators.py [--annotator rules recorded NAME:BASE_URL:MODEL …] [--chains FILE --count 12] [--json FILE]
+
+Reads   chains (the sample's), and for `recorded` data/sample/recorded.jsonl
+Writes  the table on stdout, with --json everything as JSON; the runs into a temporary folder (--keep FOLDER: there)
+Calls   the commands of steps 0 to 5, once for each annotator; a named one asks its endpoint and may cost money
+Exits   1 when an annotator has no trajectory accepted
+Any other flag goes to the commands that ask the annotators (--effort low, --use-chat-completions, --max-cost 5).
+
+Yield: trajectories accepted of chains read. Blocks, ratio (mean over trajectories), speedup, threads a block and tokens a
+thread (over all blocks, all threads): of these. Leaks: between siblings, as step 3
+counts them before and after the rewriting. Agreement is taken of the line ranges of step 4, over the chains that both
+annotators finished (chains without a block included), in lines that are not blank:
+  lines     share of the lines inside a block of both, of those inside a block of either
+  kappa     Cohen's kappa of inside / outside over all lines
+  together  of the neighbouring lines that lie inside blocks of both: share on which they agree whether a cut is between them
+  blocks    F1 of the blocks' first and last lines, matched one to one within --tolerance lines
+  cuts      the same of the lines at which a thread ends and the next begins
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations, pairwise
+from pathlib import Path
+from statistics import fmean
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from bench.damage import command  # noqa: E402
+from threadweaver import lineage, metrics, store  # noqa: E402
+from threadweaver.edits import Record  # noqa: E402
+from threadweaver.metrics import Measures  # noqa: E402
+
+SAMPLE = ROOT / "data" / "sample"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one annotator's run."""
+
+    read: int
+    accepted: int
+    yield_: float
+    blocks: int
+    blocks_a_trajectory: float
+    threads_a_block: float
+    tokens_a_thread: float
+    parallel_ratio: float
+    speedup: float
+    leaks_before: int
+    leaks_after: int
+    edits: int
+    calls: int
+    cost_usd: float | None
+    """None where a price is not known."""
+
+
+def flags_of(spec: str, folder: Path) -> list[str]:
+    """What the commands are told of this annotator."""
+    ledger = ["--ledger", str(folder / "ledger.sqlite")]
+    if spec == "rules":
+        return ["--annotator", "rules"]
+    if spec == "recorded":
+        command("ledger", "import", SAMPLE / "recorded.jsonl", *ledger)
+        return ["--offline", *ledger]
+    _, _, place = spec.partition(":")
+    url, _, model = place.partition("|") if "|" in place else place.rpartition(":")
+    return [*(["--base-url", url] if url else []), "--openai_model", model, *ledger]
+
+
+def run(spec: str, folder: Path, chains: Path, tokenizer: str, more: Sequence[str]) -> Figures:
+    """Steps 1 to 5 into `folder`."""
+    folder.mkdir(parents=True)
+    who = [*flags_of(spec, folder), *more, "--max-failed", "100%"]
+    at = {step: folder / f"s{step}" for step in range(1, 6)}
+    command("gpt", "--input", chains, "--output", at[1], *who)
+    command("extract_v1", "-t", chains, "-a", at[1], "-o", at[2], "--max-failed", "100%")
+    command("rewrite-context_v1", "--input", at[2], "--output", at[3], *who)
+    command("generate-outline_v1", "--input", at[3], "--output", at[4], *who)
+    command(
+        "filter-format-correct-and-obtain-stats", "--tokenizer", tokenizer, "--skip_conclusion_check",
+        "--input", at[4], "--output", at[5], "--max-failed", "100%",
+    )  # fmt: skip
+    return figures(len(store.read_collected(chains / "collected.jsonl")), at)
+
+
+def figures(read: int, at: Mapping[int, Path]) -> Figures:
+    accounts = {step: [entry.facts for entry in store.read_account(folder)] for step, folder in at.items()}
+    rows = [Measures(**facts["measures"]) for facts in accounts[5] if "measures" in facts]
+    asked = [facts for step in (1, 3, 4) for facts in accounts[step] if facts.get("calls")]
+    blocks = sum(row.parallel_count for row in rows)
+    threads = sum(row.avg_threads_per_parallel_block * row.parallel_count for row in rows)
+    lengths = sum(row.avg_thread_length * row.avg_threads_per_parallel_block * row.parallel_count for row in rows)
+    priced = all("cost_usd" in facts for facts in asked)
+    return Figures(
+        read, len(rows), len(rows) / read if read else 0.0, blocks, blocks / len(rows) if rows else 0.0,
+        threads / blocks if blocks else 0.0, lengths / threads if threads else 0.0,
+        fmean(row.parallel_ratio for row in rows) if rows else 0.0, metrics.speedup(rows),
+        *(sum(facts.get(name, 0) for facts in accounts[3]) for name in ("leaks_before", "leaks_after", "edits")),
+        sum(facts["calls"] for facts in asked), sum(facts["cost_usd"] for facts in asked) if priced else None,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# agreement
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A chain as an annotator marked it, its blank lines left out: which of the lines (from 0) are inside a block, the
+    blocks as (first, last), and the lines after which a thread ends inside a block."""
+
+    count: int
+    inside: frozenset[int]
+    blocks: tuple[tuple[int, int], ...]
+    cuts: tuple[int, ...]
+
+    @classmethod
+    def read(cls, chain: str, record: Record) -> Marks:
+        filled = [number for number, line in enumerate(chain.split("\n"), 1) if line.strip()]
+        place = {number: at for at, number in enumerate(filled)}
+        spans = [[place[n] for n in range(block.first, block.last + 1) if n in place] for block in record.blocks]
+        cuts = [
+            max(place[n] for n in range(thread.first, thread.last + 1) if n in place)
+            for block in record.blocks for thread in block.threads[:-1]
+        ]  # fmt: skip
+        inside = frozenset(at for span in spans for at in span)
+        return cls(len(filled), inside, tuple((span[0], span[-1]) for span in spans), tuple(cuts))
+
+
+def agreement(pairs: Sequence[tuple[Marks, Marks]], tolerance: int) -> dict[str, float | None]:
+    """What the docstring of this file says, over chains that both marked; None where there is nothing to agree on."""
+    lines = sum(one.count for one, _ in pairs)
+    both = sum(len(one.inside & two.inside) for one, two in pairs)
+    either = sum(len(one.inside | two.inside) for one, two in pairs)
+    ins = [sum(len(marks[k].inside) for marks in pairs) for k in (0, 1)]
+    same = (lines - either + both) / lines if lines else 0.0
+    chance = (ins[0] * ins[1] + (lines - ins[0]) * (lines - ins[1])) / lines**2 if lines else 1.0
+    steps = [
+        (at in one.cuts) == (at in two.cuts)
+        for one, two in pairs for at, after in pairwise(sorted(one.inside & two.inside)) if after == at + 1
+    ]  # fmt: skip
+    edges = [tuple([edge for block in marks.blocks for edge in block] for marks in pair) for pair in pairs]
+    return {
+        "chains": len(pairs), "lines": both / either if either else None,
+        "kappa": (same - chance) / (1 - chance) if chance < 1 else None, "together": fmean(steps) if steps else None,
+        "blocks": f1(edges, tolerance), "cuts": f1([(one.cuts, two.cuts) for one, two in pairs], tolerance),
+    }  # fmt: skip
+
+
+def f1(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], tolerance: int) -> float | None:
+    """2 · matched / all, of positions matched one to one in order; None where neither has any."""
+    total = sum(len(one) + len(two) for one, two in pairs)
+    return 2 * sum(matched(sorted(one), sorted(two), tolerance) for one, two in pairs) / total if total else None
+
+
+def matched(one: Sequence[int], two: Sequence[int], tolerance: int) -> int:
+    count = i = k = 0
+    while i < len(one) and k < len(two):
+        if abs(one[i] - two[k]) <= tolerance:
+            count, i, k = count + 1, i + 1, k + 1
+        elif one[i] < two[k]:
+            i += 1
+        else:
+            k += 1
+    return count
+
+
+def marks_of(folder: Path, chains: Path) -> dict[str, Marks]:
+    found = {}
+    for path in store.list_samples(folder / "s4"):
+        sample = lineage.read(path)
+        found[sample.id] = Marks.read(store.read_sample(chains / path.name), sample.record)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def tell(made: Mapping[str, Figures], agreed: Sequence[Mapping]) -> None:
+    width = max(12, *(len(name) + 2 for name in made))
+    print(f"{'':22}" + "".join(f"{name:>{width}}" for name in made))
+    for name in Figures.__dataclass_fields__:
+        values = [getattr(row, name) for row in made.values()]
+        print(f"{name.strip('_').replace('_', ' '):22}" + "".join(f"{number(value):>{width}}" for value in values))
+    for row in agreed:
+        values = "  ".join(f"{name} {number(row[name])}" for name in ("lines", "kappa", "together", "blocks", "cuts"))
+        print(f"{row['one']} and {row['two']} on {row['chains']} chains: {values}")
+
+
+def number(value: float | int | None) -> str:
+    return "–" if value is None else str(value) if isinstance(value, int) else f"{value:.2f}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--annotator", nargs="+", default=["rules", "recorded"], metavar="WHO",
+        help="rules, recorded, or NAME:BASE_URL:MODEL (a model name with a colon: NAME:BASE_URL|MODEL; no URL: the default one)",
+    )
+    parser.add_argument("--chains", type=Path, default=SAMPLE / "chains.jsonl")
+    parser.add_argument("--count", type=int, default=12, help="chains read (12: those with recorded answers)")
+    parser.add_argument("--tokenizer", default=str(SAMPLE / "tokenizer"))
+    parser.add_argument("--tolerance", type=int, default=1, help="lines between boundaries that count as one (1)")
+    parser.add_argument("--json", type=Path, help="write figures and agreement there")
+    parser.add_argument("--keep", type=Path, help="folder in which the runs stay")
+    args, more = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = args.keep or Path(scratch)
+        chains = root / "chains"
+        command("collect_trajectories", "--dataset_path", args.chains, "--output_path", chains, "--max_samples", args.count)
+        names = {spec.partition(":")[0]: spec for spec in args.annotator}
+        made = {name: run(spec, root / name, chains, args.tokenizer, more) for name, spec in names.items()}
+        marked = {name: marks_of(root / name, chains) for name in names}
+    agreed = [
+        {"one": a, "two": b, "tolerance": args.tolerance}
+        | agreement([(marked[a][id], marked[b][id]) for id in sorted(marked[a].keys() & marked[b].keys())], args.tolerance)
+        for a, b in combinations(names, 2)
+    ]
+    tell(made, agreed)
+    if args.json:
+        told = {"annotators": {name: asdict(row) for name, row in made.items()}, "agreement": agreed}
+        args.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(row.accepted for row in made.values()) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

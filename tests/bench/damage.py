@@ -1,0 +1,174 @@
+"""What a tenth of damaged replies costs: blocks, parallel ratio and yield of a run beside those of the undamaged run.
+
+    python tests/bench/damage.py [--copies 20] [--share 0.1] [--again 0.3] [--limit 0.05] [--way NAME …]
+
+Reads   data/sample: chains and a model's recorded answers to them (an own --chains file: answered by the rules)
+Writes  nothing (a temporary folder)
+Calls   the commands of steps 1 to 5 in this process, against a local server over HTTP
+Exits   1 when a way of damage moves one of the three by more than --limit, or text is lost anywhere
+
+The chains are taken --copies times, told apart by their problem, so that shares mean something. Of the replies that a way
+can damage, --share are damaged, drawn by seed within each turn; of these, --again are damaged once more in the repair turn.
+Damage to an annotated outline is done to the last one, in every block of it; an earlier turn can only be prose, cut or empty.
+
+The table: replies damaged; used as they are (read, or mended without a question); repaired by one more question; damaged
+twice; then blocks, mean parallel ratio and yield of the accepted trajectories, and samples with text lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from fake_damage import STEP_OF, WAYS, Damaging, plan_of, read_recorded  # noqa: E402
+from threadweaver import edits, lineage, markup, store  # noqa: E402
+
+SAMPLE = ROOT / "data" / "sample"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one run: chains read, trajectories accepted, their blocks, the mean of their parallel ratios, samples of any
+    stage whose text does not give the chain back."""
+
+    read: int
+    accepted: int
+    blocks: int
+    ratio: float
+    lost: int
+
+    def differences(self, plain: Outcome) -> tuple[float, float, float]:
+        """Of blocks, parallel ratio and yield, as shares of the undamaged run's."""
+        return (
+            self.blocks / plain.blocks - 1, self.ratio / plain.ratio - 1,
+            (self.accepted / self.read) / (plain.accepted / plain.read) - 1,
+        )  # fmt: skip
+
+
+def load(name: str) -> ModuleType:
+    """A command of the pipeline as a module."""
+    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), ROOT / "src" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def command(name: str, *flags: object) -> None:
+    """A command of the pipeline, run in this process; what it prints is left out, and so are the plots of step 5, which
+    would take longer than all else."""
+    with contextlib.redirect_stdout(io.StringIO()), mock.patch("threadweaver.stats.histogram", return_value=b""):
+        code = load(name).main([str(flag) for flag in flags])
+    if code:
+        raise SystemExit(f"{name} ended with {code}")
+
+
+def run(folder: Path, before: Path, url: str, first_step: int, workers: int = 64) -> Outcome:
+    """Steps `first_step` to 5 into `folder`; what comes before is read from the folder `before` of another run."""
+    model = ["--base-url", url, "--ledger", folder / "ledger.sqlite", "--workers", workers, "--max-failed", "100%"]
+    at = lambda step: (folder if step >= first_step else before) / f"s{step}"  # noqa: E731
+    folder.mkdir(exist_ok=True)
+    chains = before / "s0"
+    steps = {
+        1: ("gpt", "--input", chains, "--output", at(1), *model),
+        2: ("extract_v1", "-t", chains, "-a", at(1), "-o", at(2), "--max-failed", "100%"),
+        3: ("rewrite-context_v1", "--input", at(2), "--output", at(3), *model),
+        4: ("generate-outline_v1", "--input", at(3), "--output", at(4), *model),
+        5: ("filter-format-correct-and-obtain-stats", "--tokenizer", SAMPLE / "tokenizer", "--skip_conclusion_check",
+            "--input", at(4), "--output", at(5), "--max-failed", "100%"),
+    }  # fmt: skip
+    for step, words in steps.items():
+        if step >= first_step:
+            command(*words)
+    measures = [entry.facts["measures"] for entry in store.read_account(at(5)) if entry.outcome == "ok"]
+    return Outcome(
+        len(store.read_collected(chains / "collected.jsonl")), len(measures), sum(row["parallel_count"] for row in measures),
+        sum(row["parallel_ratio"] for row in measures) / max(1, len(measures)), text_lost([at(step) for step in (2, 3, 4, 5)]),
+    )  # fmt: skip
+
+
+def text_lost(folders: Sequence[Path]) -> int:
+    """Samples in these folders of stages from which the chain does not come back, character for character."""
+    lost = 0
+    for path in (path for folder in folders for path in sorted(folder.glob("[0-9]*.txt"))):
+        sample = lineage.read(path)
+        try:
+            edits.restore(markup.parse(sample.text), sample.record)
+        except (edits.ConservationError, markup.MarkupError):
+            lost += 1
+    return lost
+
+
+def copied(source: Path, count: int, copies: int) -> Iterator[str]:
+    """The first `count` chains, `copies` times; dots tell the copies apart and mean nothing to any rule."""
+    rows = [json.loads(line) for line in store.read_text(source).split("\n")[:count] if line]
+    for copy in range(copies):
+        for row in rows:
+            mark = f" (Copy{'.' * (copy + 1)})"
+            named = {"uuid": f"copies-{copy * len(rows) + rows.index(row)}", "problem": row["problem"] + mark}
+            yield json.dumps({**row, **named}, ensure_ascii=False)
+
+
+def compare(
+    folder: Path, ways: Sequence[str], chains: Path, count: int, copies: int, share: float, again: float
+) -> Iterator[tuple[str, Outcome, Mapping[str, int]]]:
+    """The undamaged run, named "", and then one run a way, with the server's counts."""
+    source = folder / "chains.jsonl"
+    source.write_text("\n".join(copied(chains, count, copies)) + "\n", encoding="utf-8")
+    recorded = read_recorded(SAMPLE / "recorded.jsonl")
+    plain = folder / "plain"
+    command("collect_trajectories", "--dataset_path", source, "--output_path", plain / "s0", "--max_samples", count * copies)
+    with Damaging(recorded=recorded) as server:
+        yield "", run(plain, plain, server.url, 1), server.counts
+        log = server.log
+    for way in ways:
+        group, damage = WAYS[way]
+        with Damaging(recorded=recorded, damage=damage, plan=plan_of(log, way, share, again)) as server:
+            yield way, run(folder / way, plain, server.url, STEP_OF[group]), server.counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chains", type=Path, default=SAMPLE / "chains.jsonl")
+    parser.add_argument("--count", type=int, default=12, help="chains taken (12: those with recorded answers)")
+    parser.add_argument("--copies", type=int, default=20)
+    parser.add_argument("--share", type=float, default=0.1, help="of the replies that are damaged (0.1)")
+    parser.add_argument("--again", type=float, default=0.3, help="of these, damaged in the repair turn too (0.3)")
+    parser.add_argument("--limit", type=float, default=0.05, help="difference allowed to the undamaged run (0.05)")
+    parser.add_argument("--way", nargs="*", choices=WAYS, default=list(WAYS), help="ways of damage (all)")
+    args = parser.parse_args()
+    bad, plain = [], None
+    print(f"{'way':22}{'damaged':>8}{'as it is':>9}{'repaired':>9}{'twice':>6}{'blocks':>7}{'ratio':>8}{'yield':>8}{'lost':>6}   difference in percent")
+    with tempfile.TemporaryDirectory() as scratch:
+        for way, found, counts in compare(
+            Path(scratch), args.way, args.chains, args.count, args.copies, args.share, args.again
+        ):
+            plain = plain or found
+            moved = found.differences(plain)
+            print(
+                f"{way or 'undamaged':22}{counts['damaged']:8}{counts['damaged'] - counts['repairs']:9}"
+                f"{counts['repairs'] - counts['damaged again']:9}{counts['damaged again']:6}{found.blocks:7}"
+                f"{found.ratio:8.3f}{found.accepted / found.read:8.3f}{found.lost:6}   "
+                + "  ".join(f"{100 * difference:+5.1f}" for difference in moved), flush=True,
+            )  # fmt: skip
+            if found.lost or max(map(abs, moved)) > args.limit + 1e-9:
+                bad.append(way)
+    print(f"beyond {args.limit:.0%} or with text lost: {', '.join(bad)}" if bad else f"all within {args.limit:.0%}, no text lost")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

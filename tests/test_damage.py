@@ -1,0 +1,109 @@
+"""Damaged replies: what one more question mends costs nothing, what is mended without one costs little, no text is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import fake_answers as answers
+from bench.damage import SAMPLE, compare
+from fake_damage import WAYS, Asked, dice_of, read_recorded
+from threadweaver import annotation, edits, outline, store
+from threadweaver.annotators.llm import judging
+
+COUNT = 2
+RECORDED = read_recorded(SAMPLE / "recorded.jsonl")
+CHAINS = [json.loads(line) for line in store.read_text(SAMPLE / "chains.jsonl").split("\n")[:12]]
+CODES = ("gap", "overlap", "out_of_file", "out_of_order", "nested", "single_thread", "missing_range", "unbalanced_tag")
+
+
+def replies(kind: str, turn: int) -> list[tuple[str, str]]:
+    """(first message, reply) of this kind and turn, as recorded."""
+    asked = [(Asked.read([{"content": first}] * (2 * at - 1)), reply) for (first, at), reply in RECORDED.items()]
+    return [(item.first, reply) for item, reply in asked if (item.kind, item.turn) == (kind, turn)]
+
+
+@pytest.mark.parametrize("way", CODES)
+def test_a_damaged_outline_has_the_problem_of_its_name_in_every_block(way):
+    """Otherwise a measurement under this name would measure something else. (A lone tag may belong to no block.)"""
+    for first, reply in replies("steps", 6):
+        chain = next(row["thinking"] for row in CHAINS if row["problem"] in first)
+        damaged = WAYS[way][1](reply, first, dice_of(first))
+        found = annotation.parse(damaged, annotation.lines(chain))
+        blocks = {problem.block for problem in found.problems if problem.code == way}
+        expected = {block.number for block in annotation.parse(reply, annotation.lines(chain)).blocks}
+        assert blocks and (blocks >= expected or way == "unbalanced_tag")
+
+
+@pytest.mark.parametrize("way", [way for way, (group, damage) in WAYS.items() if group == "outlines" and callable(damage)])
+def test_a_damaged_list_of_outlines_is_judged_faulty(way):
+    damaged = 0
+    for first, reply in replies("outlines", 1):
+        text = WAYS[way][1](reply, first, dice_of(first))
+        if text is not None:
+            damaged += 1
+            assert judging.judge_outlines(question_of(first), text, "").faults
+        assert not judging.judge_outlines(question_of(first), reply, "").faults, "the recorded reply stays accepted"
+    assert damaged >= 8
+
+
+def question_of(first: str) -> outline.Question:
+    threads = tuple(answers.threads_in(answers.section(first, "threads")))
+    return outline.Question(0, answers.problem_of(first), answers.context_of(first, "context"), threads)
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [("edits_src_absent", "not_found"), ("edits_src_ambiguous", "ambiguous"), ("edits_tag_in_dest", "tag_in_dest"),
+     ("edits_control", "control_character"), ("edits_half_deleted", "shrinks_thread"), ("edits_raw_latex", None),
+     ("edits_fenced", None), ("edits_unparsable", "unreadable")],
+)  # fmt: skip
+def test_damaged_replacements_are_told_by_their_code_or_read_all_the_same(way, code):
+    damaged = 0
+    for first, reply in replies("edits", 1):
+        text = WAYS[way][1](reply, first, dice_of(first))
+        passage = answers.section(first, "thread_under_review")
+        if text is None:
+            continue
+        damaged += 1
+        try:
+            found = edits.apply(passage, edits.parse_reply(text, passage))
+        except edits.UnreadableReply:
+            assert code == "unreadable"
+        else:
+            assert [item.code for item in found.skipped] == ([code] if code else [])
+            assert code or len(found.edits) >= len(edits.parse_reply(reply, passage))
+    assert damaged >= 8
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory) -> Path:
+    """Two chains of which the final answer needs no algebra, whose processes take a second to start."""
+    path = tmp_path_factory.mktemp("chains") / "chains.jsonl"
+    rows = [row for row in CHAINS if str(row["solution"]).isdecimal()][:COUNT]
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_replies_that_are_repaired_cost_nothing(chains, tmp_path):
+    runs = list(compare(tmp_path, ["overlap", "edits_unparsable"], chains, COUNT, 1, share=0.5, again=0.0))
+    plain = runs[0][1]
+    assert plain.accepted == plain.read == COUNT and plain.blocks > COUNT
+    for way, found, counts in runs[1:]:
+        assert counts["damaged"] == counts["repairs"] > 0 and counts["damaged again"] == 0, way
+        assert found == plain, way
+
+
+def test_damage_that_the_repair_repeats_is_mended_or_costs_its_own_block_and_never_text(chains, tmp_path):
+    """Every reply is damaged, and its repair too."""
+    mended = ["nested", "edits_src_absent"]
+    runs = compare(tmp_path, [*mended, "single_thread", "outlines_give_result"], chains, COUNT, 1, share=1.0, again=1.0)
+    outcomes = {way: (found, counts) for way, found, counts in runs}
+    plain = outcomes[""][0]
+    assert all(found.lost == 0 for found, _ in outcomes.values())
+    assert all(outcomes[way][0] == plain for way in mended)
+    assert outcomes["single_thread"][0].blocks == 0
+    found, counts = outcomes["outlines_give_result"]
+    assert found.blocks == plain.blocks - counts["damaged"] < plain.blocks
