@@ -23,7 +23,7 @@ def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
     parser.add_argument("--output_path", type=Path, required=True, help="the folder to write, or its collected.jsonl")
-    parser.add_argument("--max_samples", type=int, default=1000, help="rows to read, from the first on (1000)")
+    parser.add_argument("--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)")
     parser.add_argument("--keep-wrong", action="store_true", help="collect chains marked wrong too")
     parser.add_common(max_failed="0")
     return parser

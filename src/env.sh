@@ -64,6 +64,10 @@ lineage_digits="v$(prompt_version "$STEP4_VERSION" | sed 's/[v_]//g')"   # v1_v1
 dataset_suffix="${SUFFIX:-$lineage_digits}"
 DATASET="dataset/${BASE_NAME}_${dataset_suffix#_}"
 
+for switch in PLAN OFFLINE BATCH KEEP_WRONG; do # 0 means no
+  [ "${!switch:-}" != 0 ] || unset "$switch"
+done
+
 # ── flags that every stage takes ────────────────────────────────────────────────────────────────────────────────
 common=(--annotator "$ANNOTATOR" --workers "$WORKERS" --tokenizer "$TOKENIZER")
 [ -z "$MAX_FAILED" ] || common+=(--max-failed "$MAX_FAILED")

@@ -21,7 +21,7 @@ from threadweaver.store import Sample
 def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
-    parser.add_argument("--max_samples", type=int, default=1000, help="rows to read, from the first on (1000)")
+    parser.add_argument("--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)")
     parser.add_argument("--keep-wrong", action="store_true", help="chains marked wrong too")
     for question, name in llm.PROMPTS.items():
         step = annotators.LABELS[question]

@@ -49,7 +49,7 @@ ROOMS = {
     "account": "store errors",
     "report": "account stats store metrics errors",
     "annotators": f"client prompts ledger stage store errors {TEXT}",
-    "planning": f"annotators client lineage stage store {TEXT}",
+    "planning": f"annotators client ledger lineage stage store {TEXT}",
     "completions": "client tokens errors",
     "forkjoin": "completions client server markup tokens units errors",
     "generated": "store errors",

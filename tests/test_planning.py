@@ -70,7 +70,9 @@ async def test_repairs_are_planned_in_the_share_they_had(settings):
             for n in range(8):
                 await client.ask(talk(f"question {n}", 1), label="step3")
             for n in range(2):
-                await client.ask(talk(f"question {n}", 2), label="step3")
+                await client.ask(talk(f"question {n}", 2), label="step3+repair/9")
+            for n in range(8):  # of another prompt, with turns of its own
+                await client.ask(talk(f"another {n}", 2), label="step3 v2/9")
     async with DryClient(settings) as client:
         for n in range(8, 20):
             await client.ask(talk(f"question {n}", 1), label="step3")
@@ -101,6 +103,7 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
     with FakeOpenAI(answer=fake_answers.answer) as server:
         fresh = run(project, server, 4, PLAN="1")
         assert fresh.returncode == 0, fresh.stderr
+        assert run(project, server, 4, PLAN="1", BATCH="0", OFFLINE="0").stdout == fresh.stdout
         assert calls_of(fresh.stdout)["step 1"] == (24, 0) and "as published" in fresh.stdout
         assert not server.stats()["received"] and [path.name for path in (project.root / "data").iterdir()] == ["sample"]
         assert run(project, server, 2).returncode == 0
@@ -109,7 +112,8 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
         half = run(project, server, 4, PLAN="1", MAX_COST="3")
         assert written(project) == before and server.stats()["received"] == paid
         assert calls_of(half.stdout)["step 1"] == (12, 12) and "extrapolated from 2 samples" in half.stdout
-        assert "of --max-cost 3" in half.stdout
+        assert "of --max-cost 3" in half.stdout and "are left" not in half.stdout
+        assert "are left, and the plan needs $" in run(project, server, 4, PLAN="1", MAX_COST="0.001").stdout
         assert run(project, server, 4).returncode == 0
         whole = run(project, server, 4, PLAN="1")
         assert calls_of(whole.stdout)["together"] == (0, server.stats()["answered"])

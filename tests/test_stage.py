@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import errno
 import json
@@ -217,6 +218,26 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
 # ---- flags
 
 
+@pytest.mark.parametrize("reason, says", [
+    ("cap_reached", "--max-cost is reached: 1 of 20 samples are not done for it (3; it would cost $1)"),
+    ("not_in_ledger", "import a ledger that holds them"), ("timed_out", "run again to do only these"),
+])  # fmt: skip
+def test_what_failed_says_the_way_on(capsys, reason, says):
+    """The cap ends a stage however few samples it left undone: the next one would do without them in silence."""
+    entries = [store.Entry(str(n), "ok") for n in range(20)]
+    entries[3] = store.Entry("3", "failed", reason, facts={"error": "it would cost $1"})
+    report = stage.Report(tuple(entries), 20, 0.0)
+    assert stage.exit_code(report, "0" if reason != "cap_reached" else "0.1") == 1
+    told = capsys.readouterr().err
+    assert says in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
+def test_a_count_is_at_least_1(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        stage.positive(text)
+
+
 def parser() -> stage.Flags:
     flags = stage.Flags("A command.")
     flags.add_argument("--max_samples", type=int)
@@ -305,12 +326,13 @@ def started(*argv: str) -> subprocess.Popen:
     return subprocess.Popen([*argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_an_interrupt_is_exit_130_and_the_next_run_goes_on(tmp_path):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_exit_130_and_the_next_run_goes_on(tmp_path, sign):
     process = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0.1")
     deadline = time.monotonic() + 20
     while not list((tmp_path / "out").glob("*.txt")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert out == "" and err.count("\n") == 1 and "what is done is kept" in err

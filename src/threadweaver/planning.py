@@ -14,6 +14,7 @@ from threadweaver import annotation, extract, lineage, markup, outline, rewrite,
 from threadweaver.annotators import LABELS, Annotator, RulesAnnotator
 from threadweaver.client import Drawn, Estimate
 from threadweaver.edits import Record
+from threadweaver.ledger import NANO
 from threadweaver.store import Sample
 
 CHARS_A_BLOCK = 5_900
@@ -100,7 +101,7 @@ class Trio:
             return replace(self.drawn[name].whole.times(self.open_bytes / self.known_bytes), basis=frozenset((basis,)))
         annotator = getattr(self, name)
         planner = await annotator.client.planner()
-        if found := planner.following(LABELS[name], LABELS["steps"], self.open_bytes):
+        if found := planner.following(annotator.label, self.steps.label, self.open_bytes):
             return found
         for sample in self.open:
             edits, outlines = assumed_questions(sample)
@@ -144,8 +145,8 @@ async def _tell_run(samples: Sequence[Sample], trio: Trio) -> int:
         rows = [("step 1 (steps)", trio.drawn["steps"].to_pay, Estimate())]
         for title, name in (("step 3 (rewriting)", "edits"), ("step 4 (outlines)", "outlines")):
             rows.append((title, trio.drawn[name].to_pay, await trio.following(name)))
-        money = await trio.steps.client.money_line()
-    together = sum((exact + rest for _, exact, rest in rows), Estimate())
+        together = sum((exact + rest for _, exact, rest in rows), Estimate())
+        money = await _money(trio.steps, together)
     rows.append(("together", replace(together, basis=frozenset()), Estimate()))
     print(f"plan for {len(samples)} samples, of {trio.known} of which the steps are paid for; nothing is called")
     print(table([(title, exact + rest) for title, exact, rest in rows]))
@@ -153,12 +154,26 @@ async def _tell_run(samples: Sequence[Sample], trio: Trio) -> int:
     return 0
 
 
+async def _money(annotator: Annotator, planned: Estimate) -> str:
+    """What is spent, what is on its way, and whether the cap leaves enough."""
+    client = annotator.client
+    line = await client.money_line()
+    if client.cap is not None and planned.cost is not None:
+        spending = await client.ledger.spending()
+        left = (client.cap - spending.spent - spending.reserved) / NANO
+        if planned.cost > left:
+            line += f": ${left:.2f} are left, and the plan needs ${planned.cost:.2f}"
+    if rows := sum(entry.rows for entry in await client.ledger.batches()):
+        line += f"; {rows} requests are in batches under way, and are counted here as still to make"
+    return line
+
+
 def table(rows: Sequence[tuple[str, Estimate]]) -> str:
     """One line a stage, and below it what its figures stand on."""
     lines = [f"  {'':<20}{'calls':>9}{'paid':>9}{'tokens in':>14}{'cached':>14}{'out':>13}{'USD':>10}"]
     for title, estimate in rows:
         usage = estimate.usage
-        cost = "no price" if estimate.cost is None else f"{estimate.cost:.2f}"
+        cost = "no price" if estimate.cost is None else f"{estimate.cost:,.3f}"
         lines.append(
             f"  {title:<20}{estimate.calls:>9,}{estimate.paid:>9,}{usage.input:>14,}{usage.cached:>14,}"
             f"{usage.output:>13,}{cost:>10}"
@@ -174,7 +189,8 @@ def tell_stage(title: str, annotator: Annotator, questions: Iterable[Awaitable])
         async with annotator:
             for question in questions:
                 await question
-            return await annotator.drain(), await annotator.client.money_line()
+            drawn = await annotator.drain()
+            return drawn, await _money(annotator, drawn.to_pay)
 
     if isinstance(annotator, RulesAnnotator):
         return stage.tell_no_calls(title)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import errno
 import inspect
+import signal
 import sys
 import time
 import traceback
@@ -21,6 +22,9 @@ from threadweaver.store import LOSSES, OUTCOMES, Entry, StageFolder, sample_key
 DEFAULT_MAX_FAILED = "0.1"
 """Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is no accident."""
 
+
+NOT_IN_LEDGER = "not_in_ledger"
+"""The reason of a sample that `--offline` could not do: running again would not help."""
 
 STATUS_SECONDS = 1.0
 """Between looks at what `around` says of itself, shown behind the bar."""
@@ -227,20 +231,29 @@ def exit_code(report: Report, max_failed: str) -> int:
     if stopped := [entry.id for entry in failed if entry.reason == CAP_REACHED]:
         print(
             f"--max-cost is reached: {len(stopped)} of {len(report.entries)} samples are not done for it "
-            f"({', '.join(stopped[:20])}{', …' if len(stopped) > 20 else ''}); what is paid is kept: give a higher one and run "
-            "the same command again to do only these",
+            f"({', '.join(stopped[:20])}{', …' if len(stopped) > 20 else ''}; {_why(failed, CAP_REACHED)}); what is paid is kept: "
+            "give a higher one and run the same command again to do only these",
             file=sys.stderr,
         )
         return 1
     if len(failed) <= allowed_failures(max_failed, len(report.entries)):
         return 0
+    way_on = "run again to do only these, or allow more"
+    if all(entry.reason == NOT_IN_LEDGER for entry in failed):
+        way_on = "leave --offline (OFFLINE) out to call the model, import a ledger that holds them, or allow more"
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
     print(
         f"{len(failed)} of {len(report.entries)} samples failed, more than --max-failed {max_failed} allows "
-        f"({examples}): run again to do only these, or allow more",
+        f"({examples}): {way_on}",
         file=sys.stderr,
     )
     return 1
+
+
+def _why(failed: Sequence[Entry], reason: str) -> str:
+    """The error of the first sample that failed for this reason."""
+    error = next(str(entry.facts.get("error") or reason) for entry in failed if entry.reason == reason)
+    return error.strip().rstrip(".")
 
 
 def allowed_failures(max_failed: str, total: int) -> int:
@@ -256,6 +269,13 @@ def allowed_failures(max_failed: str, total: int) -> int:
     if not 0 <= share <= 1 or (share == 1 and not percent):  # 1.0 could be meant either way
         raise UserError(f"--max-failed takes a count or a fraction below 1, not {max_failed!r}")
     return int(share * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
+
+
+def positive(text: str) -> int:
+    """For argparse: a whole number of at least 1."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def _failures(text: str) -> str:
@@ -335,7 +355,11 @@ def _respell(name: str, old: str, new: str) -> str:
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> None:
-    """Run a command's `main` and turn its end into an exit code: 0, 1 (samples failed), 2 (the user's to mend), 130."""
+    """Run a command's `main` and turn its end into an exit code: 0, 1 (samples failed), 2 (the user's to mend), 130.
+
+    SIGTERM, which batch systems and containers send, ends it as Ctrl-C does: calls on the wire are waited for.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         code = main(None)
     except UserError as error:

@@ -31,7 +31,7 @@ from threadweaver.client.plan import Estimate, Planned
 from threadweaver.client.prices import Price, price_of
 from threadweaver.client.requests import Message, Reply, Request, Usage
 from threadweaver.client.settings import Batching, ClientSettings, Retrying, add_client_flags, settings_from
-from threadweaver.client.tally import Tally
+from threadweaver.client.tally import Tally, repair_of
 
 __all__ = [
     "Authentication",
@@ -65,6 +65,7 @@ __all__ = [
     "find_base_url",
     "find_key",
     "price_of",
+    "repair_of",
     "scrub",
     "settings_from",
 ]

@@ -60,6 +60,8 @@ class Batcher:
 
     async def obtain(self, request: Request, label: str) -> Reply | None:
         """The reply by way of a batch; None where it is to be called alone."""
+        if self.settings.deadline == 0:  # whatever a batch would hold is late before it is sent
+            return None
         return await self._wait(Want(request, label, asyncio.get_running_loop().create_future()))
 
     async def attach(self, request: Request, label: str, batch: str) -> Reply | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from threadweaver.client.prices import Price
 from threadweaver.client.requests import Reply, Request, Usage
+from threadweaver.client.tally import repair_of
 from threadweaver.ledger.statistics import Ratio
 
 BYTES_A_TOKEN = 3.3  # measured on real chains (English with LaTeX) with a 150,000-token vocabulary
@@ -94,9 +95,8 @@ class Planner:
 
     def repairs(self, stage: str, turns: int, conversations: int) -> Estimate:
         """The repair turns that so many conversations of `turns` turns will need, by the share seen so far."""
-        ratios = [ratio for ratio in self.ratios if ratio.stage == stage]
-        ended = sum(ratio.calls for ratio in ratios if ratio.turn == turns)
-        repairs = [ratio for ratio in ratios if ratio.turn > turns]
+        repairs = [ratio for ratio in self.ratios if ratio.stage == repair_of(stage)]
+        ended = sum(ratio.calls for ratio in self.ratios if ratio.stage == stage and ratio.turn == turns)
         if not ended or not repairs or not conversations:
             return Estimate()
 
@@ -112,7 +112,7 @@ class Planner:
         all; None where the ledger does not hold both.
         """
         sizes = [ratio.request_bytes for ratio in self.ratios if ratio.stage == first and ratio.turn == 1]
-        ratios = [ratio for ratio in self.ratios if ratio.stage == stage]
+        ratios = [ratio for ratio in self.ratios if ratio.stage in (stage, repair_of(stage))]
         if not sum(sizes) or not ratios:
             return None
         factor = first_bytes / sum(sizes)

@@ -67,6 +67,9 @@ class Tally:
         return ", ".join(parts)
 
 
+REPAIR = "+repair"
+
+
 def _plus(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one + other
 
@@ -81,11 +84,11 @@ class Tallies:
         return self.by_label.setdefault(label, Tally())
 
     def sum(self, prefix: str = "") -> Tally:
-        """Of a stage, a sample (its whole label) or, without a prefix, of everything."""
+        """Of a stage, a sample (its whole label) or, without a prefix, of everything; repairs are of their stage."""
         chosen = (
             tally
             for label, tally in self.by_label.items()
-            if not prefix or label == prefix or label.startswith(f"{prefix}/")
+            if not prefix or f"{label.replace(REPAIR, '', 1)}/".startswith(f"{prefix}/")
         )
         return sum(chosen, Tally())
 
@@ -95,3 +98,9 @@ class Tallies:
 
 def stage_of(label: str) -> str:
     return label.partition("/")[0]
+
+
+def repair_of(label: str) -> str:
+    """The label of a repair turn: told apart, so that a plan can say how many there will be."""
+    stage, slash, sample = label.partition("/")
+    return f"{stage}{REPAIR}{slash}{sample}"

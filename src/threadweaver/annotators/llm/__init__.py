@@ -70,7 +70,9 @@ class LlmAnnotator:
         self, client: Client, prompt: Prompt, question: str, effort: str, verbosity: str | None = None
     ):
         self.client, self.prompt, self.question = client, prompt, question
-        self.label = LABELS[question]
+        # the ledger's statistics are of one prompt: another one has other turns and other replies
+        own = "" if prompt.name == PROMPTS[question] else f" {Path(prompt.name).stem}"
+        self.label = f"{LABELS[question]}{own}"
         self.params = {"effort": effort, "verbosity": verbosity}
 
     async def __aenter__(self) -> LlmAnnotator:

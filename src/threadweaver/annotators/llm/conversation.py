@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from threadweaver.annotators import Answer
 from threadweaver.annotators.llm import judging
 from threadweaver.annotators.llm.judging import Fault, Judgement
-from threadweaver.client import Client, Reply, SampleError, Usage
+from threadweaver.client import Client, Reply, SampleError, Usage, repair_of
 
 T = TypeVar("T")
 Judge = Callable[[str, str], Judgement[T]]
@@ -98,7 +98,7 @@ class Conversation(Generic[T]):
         request = judging.repair_request(judgement.faults)
         shown = first.text if first.status != "truncated" else first.text[:CUT_REPLY_SHOWN]
         messages = [*self.history, ("assistant", shown.strip() or "(no text)"), ("user", request)]
-        second = await self._ask(messages, f"turn {number}, repair", request)
+        second = await self._ask(messages, f"turn {number}, repair", request, repair_of(self.label))
         repaired = self._judge(second, judge, before)
         code = judgement.faults[0].code
         left = repaired.faults[0].code if repaired.faults else ""
@@ -118,9 +118,10 @@ class Conversation(Generic[T]):
         self._settle(second, "accepted", left)
         return second, repaired
 
-    async def _ask(self, messages: Sequence[tuple[str, str]], title: str, asked: str) -> Reply:
+    async def _ask(self, messages: Sequence[tuple[str, str]], title: str, asked: str, label: str = "") -> Reply:
         self.transcript.append(f"=== {title}: question ===\n{asked}\n")
-        reply = await self.client.ask(self.client.settings.request(messages, **self.params), label=self.label)
+        request = self.client.settings.request(messages, **self.params)
+        reply = await self.client.ask(request, label=label or self.label)
         ended = "" if reply.status == "ok" else f" ({reply.status})"
         self.transcript.append(f"=== {title}: answer{ended} ===\n{reply.text}\n")
         self.calls += 1
