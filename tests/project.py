@@ -32,7 +32,8 @@ class Project:
         )
 
     def environment(self, **extra: str) -> dict[str, str]:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "THREADWEAVER_"))}
+        left_out = ("OPENAI_", "THREADWEAVER_", "PYTHONDONTWRITEBYTECODE")  # the last: each start would compile all imports
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
         return {**clean, "PYTHON": sys.executable, "HF_HUB_OFFLINE": "1", "HOME": str(self.root), **extra}
 
     def python(self, script: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
