@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threadweaver import dependencies
-from threadweaver.dependencies import CERTAIN, leaks, looping, pair_scores
+from threadweaver.dependencies import CERTAIN, SUBSTANCE, leaks, looping, pair_scores
 
 PROBLEM = (
     "Find the number of ways to tile a strip of length 9. Let x be the length of the strip, where x > 2."
@@ -90,6 +90,185 @@ def test_independent_passages_are_left_alone(name):
     assert not [leak for leak in found if leak.certain]
 
 
+# What has been set up long before a block: passages that only go back to it do not depend on each other.
+SETUP = (
+    "The circles have radii 6 and 10. We computed the distance as 2513. The two circles are tangent. "
+    "The quadratic $x^2 - 7x + 12$ factors. Equation 6: p = 4. There are three tilings of the border. "
+    "Let a and b be the sides."
+)
+# name: (passage, later passage, kind of evidence). The later passage depends on the earlier one.
+LEANING = {
+    "formula in LaTeX": (
+        "So the area is $\\frac{17a+3}{5}$.",
+        "Another thought. We minimise $\\frac{17a + 3}{5}$ over all sides.",
+        "expression",
+    ),
+    "formula in plain notation": (
+        "The last term is n + 2 - 2m here, and it counts: n + 2 - 2m ≥ 1.",
+        "So, \\( n + 2 - 2m \\geq 1 \\), which simplifies.",
+        "expression",
+    ),
+    "inside of an absolute value": (
+        "The distance is |11r - 12| / 7 = r.",
+        "The sign of 11r - 12 is wanted now.",
+        "expression",
+    ),
+    "number under a root": ("The product equals 3569.", "We still take $\\sqrt{3569}$.", "number"),
+    "number stated without work": ("So cos is about 0.4105.", "We have 0.4105. Interpolate.", "number"),
+    "three digits": ("Adding up gives 623 in all.", "Reduce 623 modulo 7.", "number"),
+    "name given to a fact": (
+        "Call this the balance condition.",
+        "The balance condition rules out the rest.",
+        "label",
+    ),
+    "finding taken as given": (
+        "So the polynomial has no real root.",
+        "Because the polynomial has no real root, it keeps its sign.",
+        "conclusion",
+    ),
+    "known finding": (
+        "Hence the last digit is always even.",
+        "Knowing that the last digit is always even, five candidates are left.",
+        "conclusion",
+    ),
+    "begins in a formula": ("The sum is $3a + 4b$", "$= 3(a + b) + b$, an odd number.", "continuation"),
+    "begins in a sentence": ("We look at the pieces", "and count them one by one.", "continuation"),
+    "ends before its formula": ("Substituting these gives:", "(2^x)^12 · (2^y)^66 = 8.", "continuation"),
+    "answers": ("Is the step right?", "Yes, that's correct because both sides are whole.", "continuation"),
+    "echoes a result": ("In total 76.", "But wait, 76? Let me recount.", "continuation"),
+    "cuts a list": ("The steps were:\n1. Take logs.", "2. Then double it.\n3. Halve it.", "continuation"),
+    "concludes from its quantity": ("The slope is -0.25 there.", "So the sum is (-0.25) + 9.", "continuation"),
+}
+LEANING |= {
+    "sign as a label": (
+        "Let me mark $p + q = 9$ as (★).",
+        "Applying (★) to the outer pair leaves one unknown.",
+        "label",
+    ),
+    "lemma that acts": ("Lemma V. Each row has a gap.", "Lemma V now rules out full rows.", "label"),
+    "name in quotes": (
+        "Tilings without a long edge I will call 'brittle' from now on.",
+        "How many of the brittle ones are there?",
+        "label",
+    ),
+    "row of numbers": (
+        "So the exponents are 3, 7, 8, 12 in the end.",
+        "Adding over 3, 7, 8, 12 we get thirty.",
+        "expression",
+    ),
+    "formula that was only brought in": (
+        "This turns the left side into $7m(m+26)$ at once.",
+        "We need $7m(m + 26) \\ge 0$, a bound from below.",
+        "expression",
+    ),
+    "number with an article": ("So the total comes to 429.", "We divide the total 429 by the groups.", "number"),
+    "same word, other ending": (
+        "In other words, the draws are independent.",
+        "By that independence the chances multiply.",
+        "going back",
+    ),
+    "noun made by a verb": (
+        "Notice that reversing the digits changes nothing.",
+        "The strip is long, and its ends are marked in two colours. By this observation, half of them will do.",
+        "going back",
+    ),
+    "one for a noun": (
+        "One root is negative.",
+        "The negative one makes no sense as a length.",
+        "going back",
+    ),
+    "found, in other words": (
+        "Therefore the leading coefficient must vanish.",
+        "With the top term gone, few roots are left.",
+        "conclusion",
+    ),
+    "brought in by the sibling": (
+        "There is a neat bijection of these.",
+        "We map, and under that bijection nothing is fixed.",
+        "noun",
+    ),
+    "same way": ("Bound it by an integral.", "The other one goes in exactly the same fashion.", "same way"),
+    "bare pronoun": ("So the gap is wide.", "Half of that is what we want.", "continuation"),
+    "result taken over": ("That makes 4 · 4 = 16 in total, so it is 16.", "Therefore there are 16 ways.", "continuation"),
+}
+# The same kinds of wording without anything of the earlier passage behind it.
+FREE = {
+    "formula worked out anew": ("So the area is $9a + 14b$.", "Weigh both: $(3a + 4b) · 3 + 2b = 9a + 14b$."),
+    "formula of the context": ("Then $x^2 - 7x + 12$ is zero.", "Take $x^2 - 7x + 12$ at 5."),
+    "value of a function only": ("It gives $f(9)$ as well.", "Look at $f(9)$ in the table."),
+    "result of a calculation": ("So 54 · 18 = 972 there.", "At the far end, 36 · 27 = 972 too."),
+    "number of the context": ("That is 2513 again.", "Divide 2513 by 7."),
+    "angles": ("The directions are 105 and 165.", "Lines at 105 and 165 degrees meet."),
+    "finding of the context": (
+        "Recall the two circles are tangent.",
+        "Since the two circles are tangent, add the radii.",
+    ),
+    "own finding": (
+        "The sum is odd, we saw.",
+        "Here the sum is odd, as one term is. Since the sum is odd, no pairing exists.",
+    ),
+    "sets out": ("We count them:", "Alternatively, colour the strip."),
+    "another case": ("Case 1 is done. It gives 5.", "Case 2: the width is even. Then 3 are left."),
+    "own list": ("1. Take logs.", "2. Draw a picture."),
+    "limit": ("It falls.", "What about x approaching 3 from above? It grows."),
+    "a noun, not a verb": ("We add.", "Where did the calculation error occur earlier? 4 + 4 = 8."),
+    "thinks again": ("Take squares.", "Let me think again. The strip has length 9."),
+    "explains its letter": ("Let the middle be $m$.", "If the median is $m$, half lie below it."),
+    "a unit": ("The speed is h = 5 in steps.", "Walking at 5 km/h all day will do."),
+}
+
+
+FREE |= {
+    "difference of its own numbers": ("So 420 are left.", "Of 756 in all 336 touch, and 420 do not."),
+    "interval": ("Take [256,512) first.", "Two ranges, [256,512) and [512,1024), follow."),
+    "angle of known points": ("Use angle APB.", "Angle APB in triangle PAB and line BP, from angle PBA."),
+    "cases told apart": (
+        "Case 1: the width is even. Case 2: it is odd.",
+        "By sign: in Case 1 the gap is positive, in Case 2 it is negative.",
+    ),
+    "own letter in a formula": (
+        "So we look at $(1+w)^{13}$ here.",
+        "Let $w$ be a root. We want $5(1+w)^{13}$ for it.",
+    ),
+    "formula from memory": (
+        "Use that $\\cot x = 1/\\tan x$.",
+        "I remember that $\\cot x = 1/\\tan x$ holds in general.",
+    ),
+    "brought in as what it is": ("Call its radius $R$.", "A length near it, which I assume is the radius."),
+    "two things set up": (
+        "Let u be the number of marbles drawn.",
+        "The width is odd. Here let u stand for the number of marbles drawn later.",
+    ),
+    "own row": ("Rows: 1, 2, 3, 4, 5.", "Again 1, 2, 3, 4, 5 are the values."),
+}
+FREE_SETUP = SETUP + " Points A, B and P lie on a circle; 756 and 336 were counted."
+
+
+@pytest.mark.parametrize("name", LEANING)
+def test_each_kind_of_leaning_is_found(name):
+    source, target, kind = LEANING[name]
+    found = [leak for leak in leaks(SETUP, [source, target]) if (leak.source, leak.target) == (0, 1)]
+    assert max((leak.score for leak in found if leak.kind == kind), default=0.0) >= 0.5, found
+    assert pair_scores(found)[0, 1] >= dependencies.DEPENDENT
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_what_only_looks_like_leaning_is_left_alone(name):
+    found = leaks(FREE_SETUP, FREE[name])
+    assert pair_scores(found).get((0, 1), 0.0) < dependencies.DEPENDENT, found
+
+
+def test_going_on_is_laid_to_the_passage_just_before():
+    found = leaks("", ["Count the pieces.", "Something else entirely.", "= 4, as it should be."])
+    going_on = {(leak.source, leak.target) for leak in found if leak.kind == "continuation" and leak.score > 0.5}
+    assert going_on == {(1, 2)}
+
+
+def test_wording_is_no_substance():
+    found = leaks(SETUP, ["In total 76 of them:", "= 76, and so on."])
+    assert {leak.kind for leak in found if leak.certain} - SUBSTANCE == {"continuation"}
+
+
 def test_evidence_says_what_and_where():
     source, target = "Some words. Let k = 3x + 1.", "More words, then k appears."
     leak = next(leak for leak in leaks(PROBLEM, [source, target]) if leak.kind == "symbol")
@@ -136,6 +315,11 @@ def test_weak_evidence_adds_up():
     assert one[0, 1] == pytest.approx(0.4) and two[0, 1] == pytest.approx(0.64)
 
 
+def test_one_phrase_said_three_times_is_not_three_signs():
+    often = [dependencies.Leak(0, 1, "joint result", "both cases", 0, at, 0.34) for at in (50, 150, 250)]
+    assert pair_scores(often)[0, 1] < 0.55 < 1 - (1 - 0.34) ** 3
+
+
 def test_things_spoken_of_as_known_count():
     source = "Drop a perpendicular from the apex and obtain a pyramid with a rhombus below."
     target = "Each pyramid has height 4, the rhombus has side 2, and the apex is above it."
@@ -163,9 +347,7 @@ MATH = st.lists(
             "f(3)",
             "As above,",
             "Case 2:",
-            "$",
-            "\\(",
-            "\n",
+            *("$", "\\(", "\n"),
             "²",
             "so",
             "a",

@@ -168,6 +168,123 @@ def test_values_tried_one_by_one_are_grouped_into_few_threads():
     assert min(sizes) > 0.4 * max(sizes)
 
 
+PLANES = "Find p, q and r from the four distances of the corners."
+REPEATS = """We write p*x + q*y + r*z + s for the signed distance and get one equation for each corner:
+
+1. p*x + q*y + r*z + s = k
+2. p*(x + 10) + q*y + r*z + s = 10
+3. p*x + q*(y + 10) + r*z + s = 11
+4. p*x + q*y + r*(z + 10) + s = 12
+
+Now, subtract equation 1 from equation 2:
+
+[p*(x + 10) + q*y + r*z + s] - [p*x + q*y + r*z + s] = 10 - k
+
+Which gives 10*p = 10 - k => p = (10 - k)/10
+
+Similarly, subtract equation 1 from equation 3:
+
+[p*x + q*(y + 10) + r*z + s] - [p*x + q*y + r*z + s] = 11 - k
+
+Which gives 10*q = 11 - k => q = (11 - k)/10
+
+Similarly, subtract equation 1 from equation 4:
+
+[p*x + q*y + r*(z + 10) + s] - [p*x + q*y + r*z + s] = 12 - k
+
+Which gives 10*r = 12 - k => r = (12 - k)/10
+
+So, now we have expressions for p, q, r in terms of k.
+
+The plane is normalised, so p^2 + q^2 + r^2 = 1 and k can be found.
+"""
+
+
+def test_the_same_computation_for_other_objects_becomes_threads_cut_where_each_begins():
+    [threads] = threads_of(PLANES, REPEATS)
+    assert [text.split("\n")[0] for text in threads] == [
+        "Now, subtract equation 1 from equation 2:",
+        "Similarly, subtract equation 1 from equation 3:",
+        "Similarly, subtract equation 1 from equation 4:",
+    ]
+    assert threads[-1].endswith("r = (12 - k)/10")
+
+
+NEXT = """Next, b = {b}.
+
+The root of {b} rounded up is {low}, so k runs from {low} to {high}, since k stays below {b}.
+
+For k = {high} we have k^2 - k = {value}, and {value} divided by {high} leaves {rest}.
+
+So only k = {high} works, giving 1 beautiful number for b = {b}.
+
+"""
+
+
+def test_a_line_that_names_the_next_object_opens_its_thread():
+    told = "".join(
+        NEXT.format(b=b, low=2 + (b > 4), high=b - 1, value=(b - 1) * (b - 2), rest=0) for b in range(3, 8)
+    )
+    chain = "Let me go through small bases and count the numbers for each of them.\n\n" + told + ENDING
+    [threads] = threads_of("How many numbers are beautiful for small b?", chain)
+    assert len(threads) >= 3
+    for text in threads:
+        assert text.startswith("Next, b = ") and text.count("Next, ") == 1
+        assert text.endswith(f"for {text.split('.')[0][6:]}.")
+
+
+STEPS_ALIKE = {
+    "each step takes up the figure of the one before": "".join(
+        f"1.005^{k} = {1.005 ** (k - 1):.9f} * 1.005, which comes to {1.005**k:.9f} when it is rounded.\n\n"
+        for k in range(3, 13)
+    ),
+    "each step takes up the name of the one before": "".join(
+        f"a{k} = a{k - 1} + log({3 * k + 2}/{3 * k - 1}) = log({3 * k + 2}), and {3 * k + 2} is no power of the base 5 at all.\n\n"
+        for k in range(3, 13)
+    ),
+    "entries of a list too short to be parts": "".join(
+        f"r={k}:{40 - k}<={49 - k} {'yes' if k % 2 else 'no'}\n" for k in range(40)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEPS_ALIKE)
+def test_steps_of_one_computation_are_no_threads_however_alike(name):
+    chain = (
+        "Let me compute these one by one.\n\n"
+        + STEPS_ALIKE[name]
+        + "\nIn total this is the result.\n\nSo it is found.\n"
+    )
+    assert threads_of("Find the value.", chain) == []
+
+
+def test_a_sum_of_a_case_of_its_own_parts_does_not_end_the_case():
+    summed = CASES.replace(
+        "That means n = 4m for some whole m",
+        "There are 7 of one kind and 8 of the other.\n\nAdding them up: 7 + 8 = 15.\n\nThat means n = 4m for some whole m",
+    )
+    [[one, two]] = threads_of(PROBLEM, INTRO + summed + ENDING)
+    assert "Adding them up" in one and one.endswith("ten of the fifteen.") and two.startswith("Case 2")
+
+
+CASES_OF_FIVE = [
+    "Case 1: n = 7k + 1. Then n^2 = 49k^2 + 14k + 1, which leaves 1. So this case works, and it is met by 13 values up to 90.",
+    "Case 2: n = 7k + 2. Then n^2 = 49k^2 + 28k + 4, which leaves 4. So this case fails.",
+    "Case 3: n = 7k + 3. Then n^2 = 49k^2 + 42k + 9, which leaves 2. " + "The remainder 2 is no solution here, as one sees from 2 * 2 = 4 at once. " * 3 + "So this case fails.",
+    "Case 4: n = 7k + 4. Then n^2 = 49k^2 + 56k + 16, and 16 - 14 = 2 is left. So this case fails.",
+    "Case 5: n = 7k + 5. Then n^2 = 49k^2 + 70k + 25, and 25 - 21 = 4 is what it leaves. So this case fails.",
+]  # fmt: skip
+
+
+def test_cases_of_unequal_length_stay_threads_of_their_own():
+    told = "".join(case + "\n\n" for case in CASES_OF_FIVE)
+    [threads] = threads_of(
+        "Which squares leave 1?", "There are a few cases to go through.\n\n" + told + ENDING
+    )
+    assert len(threads) >= 4
+    assert [text[:6] for text in threads] == [f"Case {k}" for k in range(1, len(threads) + 1)]
+
+
 def test_something_shaped_like_a_tag_stays_outside_blocks():
     assert threads_of(PROBLEM, CHAIN.replace("for some whole m", "for some <m>")) == []
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
-from threadweaver.dependencies.quantities import scan_applications, scan_equalities, scan_expressions
+from threadweaver.dependencies.conclusions import holds_all, tokens
+from threadweaver.dependencies.finds import Find, Role
+from threadweaver.dependencies.formulas import squeezed
+from threadweaver.dependencies.labels import scan_labels
+from threadweaver.dependencies.quantities import scan_applications, scan_equalities
 from threadweaver.dependencies.symbols import segments
 
 Key = tuple[str, str]  # kind, name
@@ -28,11 +35,20 @@ def _standing_alone(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z\\])\\?(?:{'|'.join(forms)}){after}")
 
 
+@lru_cache(maxsize=64)
+def _point(letter: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![A-Za-z])[A-Z]{{0,4}}{letter}[A-Z]{{0,4}}(?![A-Za-z])")
+
+
+def _headings(text: str) -> Iterator[Find]:
+    return (find for find in scan_labels(text) if find.role > Role.USE)
+
+
 _SCANNERS = {
+    "label": _headings,
     "value": scan_equalities,
     "relation": scan_equalities,
     "application": scan_applications,
-    "expression": scan_expressions,
 }
 
 
@@ -42,6 +58,7 @@ class Lookup:
     def __init__(self, text: str):
         self.text = text
         self._first: dict[Key, int] = {}
+        self._said: dict[frozenset[str], int] = {}
         self._scanned: dict[str, dict[str, int]] = {}
 
     def first(self, key: Key, raw: str) -> int:
@@ -52,20 +69,63 @@ class Lookup:
                 at = self._first_symbol(name)
             elif kind == "number":
                 at = self._first_number(name, raw)
+            elif kind == "point":
+                found = _point(name).search(self.text)
+                at = found.start() if found else -1
             elif kind == "word":
                 at = self._lower.find(name)
+            elif kind == "expression":
+                at = self._first_formula(name)
             else:
                 at = self._named(kind).get(name, -1)
             self._first[key] = at if at >= 0 else len(self.text)
         return self._first[key]
 
+    def sentence_with(self, words: frozenset[str]) -> int:
+        """Where the first sentence begins that holds all these stems (of four or more, all but one)."""
+        if words not in self._said:
+            self._said[words] = self._find_sentence(words)
+        return self._said[words]
+
+    def _find_sentence(self, words: frozenset[str]) -> int:
+        text, spare = self._lower, len(words) >= 4
+        for rarest in sorted(words, key=lambda word: (-len(word), word))[: 1 + spare]:
+            at = text.find(rarest)
+            for _ in range(_MAX_PLACES):
+                if at < 0:
+                    break
+                start = max((m.end() for m in _SENTENCE_BREAK.finditer(text, max(0, at - 300), at)), default=max(0, at - 300))
+                stop = _SENTENCE_BREAK.search(text, at)
+                end = stop.start() if stop else len(text)
+                if holds_all(tokens(text[start:end]), words):
+                    return start
+                at = text.find(rarest, end)
+        return len(text)
+
     def _named(self, kind: str) -> dict[str, int]:
-        """Values, relations, applications or compound expressions, each name with its first offset."""
+        """Values, relations, applications or headings, each name with its first offset."""
         if kind not in self._scanned:
             self._scanned[kind] = {}
             for find in _SCANNERS[kind](self.text):
                 self._scanned.setdefault(find.kind, {}).setdefault(find.name, find.offset)
         return self._scanned[kind]
+
+    def _first_formula(self, name: str) -> int:
+        """Where the line begins in which a formula stands, whatever its blanks and sizes."""
+        text, squeezed_at, starts = self._squeezed
+        at = text.find(name)
+        return starts[bisect_right(squeezed_at, at) - 1] if at >= 0 else -1
+
+    @cached_property
+    def _squeezed(self) -> tuple[str, list[int], list[int]]:
+        """The text squeezed line by line, where each line begins in it and where in the text."""
+        lines = self.text.split("\n")
+        small = [squeezed(line) for line in lines]
+        return (
+            "\n".join(small),
+            [0, *accumulate(len(line) + 1 for line in small)],
+            [0, *accumulate(len(line) + 1 for line in lines)],
+        )
 
     @cached_property
     def _lower(self) -> str:
@@ -100,8 +160,16 @@ class Lookup:
         """Every number in figures with its first offset."""
         found: dict[str, int] = {}
         for match in _NUMBER.finditer(self.text):
-            found.setdefault(match[0].replace("{,}", "").replace(",", "").replace(" ", ""), match.start())
+            number = match[0].replace("{,}", "").replace(",", "").replace(" ", "")
+            found.setdefault(number, match.start())
+            if "/" in number:
+                for part in number.split("/"):
+                    found.setdefault(part, match.start())
         return found
+
+
+_SENTENCE_BREAK = re.compile(r"[.!?](?=\s)|\n")
+_MAX_PLACES = 60
 
 
 class Context:
@@ -115,5 +183,18 @@ class Context:
         """Whether the name stands there, in whatever notation; `raw` is how the passage writes it."""
         return self._lookup.first(key, raw) < self._end
 
+    def holds_point(self, letter: str) -> bool:
+        """Whether a capital stands there as a point, alone or in the name of a line or an angle."""
+        return self._lookup.first(("point", letter), letter) < self._end
+
     def holds_word(self, stem: str) -> bool:
         return self._lookup.first(("word", stem), stem) < self._end
+
+    def holds_number(self, value: str) -> bool:
+        """Whether the number of a value "x=4" stands there, under whatever name."""
+        number = value.partition("=")[2]
+        return self._lookup.first(("number", number), number) < self._end
+
+    def says(self, words: frozenset[str]) -> bool:
+        """Whether one sentence holds all these stems (of four or more, all but one)."""
+        return self._lookup.sentence_with(words) < self._end

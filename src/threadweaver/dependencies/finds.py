@@ -11,7 +11,7 @@ class Role(IntEnum):
 
     USE = 0  # an operand, a mention
     INTRO = 1  # the left side of an equation, the result of a computation, a heading
-    DEFINE = 2  # introduced by a word: let, denote, where, call
+    DEFINE = 2  # introduced by a word: let, denote, where, call; a number: worked out there
 
 
 class Find(NamedTuple):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from threadweaver.dependencies.finds import Find, Role
-from threadweaver.dependencies.labels import scan_labels
+from threadweaver.dependencies.anaphora import Phrase, phrases
+from threadweaver.dependencies.conclusions import Clause, Sentences, clauses, stem
+from threadweaver.dependencies.finds import Find, Role, lowered
+from threadweaver.dependencies.formulas import scan_formulas
+from threadweaver.dependencies.labels import coined, scan_labels
+from threadweaver.dependencies.openings import Opening, open_end, read_opening
 from threadweaver.dependencies.pointing import Pointer, opening_end, pointers
 from threadweaver.dependencies.quantities import (
     scan_applications,
     scan_equalities,
-    scan_expressions,
     scan_numbers,
 )
 from threadweaver.dependencies.symbols import scan_symbols
@@ -21,7 +25,8 @@ from threadweaver.dependencies.symbols import scan_symbols
 Key = tuple[str, str]  # kind, name
 Places = list[tuple[int, Role]]  # ascending offsets
 
-_SCANNERS = (scan_symbols, scan_numbers, scan_equalities, scan_expressions, scan_applications, scan_labels)
+_WORD = re.compile(r"(?<![a-z\\])[a-z]{4,}")
+_SCANNERS = (scan_symbols, scan_numbers, scan_equalities, scan_formulas, scan_applications, scan_labels)
 
 
 @dataclass
@@ -64,7 +69,6 @@ class Passage:
         return [
             pointer.moved(offset)
             for offset, part in self.parts for pointer in part.found_pointers
-            if not (offset and pointer.first_only)
         ]  # fmt: skip
 
     def _add(self, find: Find) -> None:
@@ -79,6 +83,46 @@ class Passage:
     @cached_property
     def opening_end(self) -> int:
         return opening_end(self.text)
+
+    @cached_property
+    def opening(self) -> Opening:
+        return read_opening(self.text)
+
+    @cached_property
+    def open_end(self) -> list[tuple[str, float]]:
+        return list(open_end(self.text))
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        return Sentences(self.text)
+
+    @cached_property
+    def lower(self) -> str:
+        return lowered(self.text)
+
+    @cached_property
+    def words(self) -> dict[str, int]:
+        """The stems of the longer words, each with its first offset."""
+        found: dict[str, int] = {}
+        if not self.parts:
+            for match in _WORD.finditer(self.lower):
+                found.setdefault(stem(match[0]), match.start())
+        for offset, part in self.parts:
+            for word, at in part.words.items():
+                found.setdefault(word, at + offset)
+        return found
+
+    @cached_property
+    def phrases(self) -> list[Phrase]:
+        return list(phrases(self.text))
+
+    @cached_property
+    def coined(self) -> list[tuple[str, int]]:
+        return list(coined(self.text))
+
+    @cached_property
+    def found_clauses(self) -> list[Clause]:
+        return list(clauses(self.text))
 
     def names(self, start: int, end: int) -> list[Key]:
         """What occurs at start ≤ offset < end, each once."""

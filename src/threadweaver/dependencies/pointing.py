@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from threadweaver.dependencies.finds import lowered
 
 _FOUND = (
-    r"(?:found|f[ie]nd|deriv\w+|comput\w+|calculat\w+|obtain\w*|g[eo]t|gotten|had|have|s[ae]w|seen"
+    r"(?:found|f[ie]nd|deriv(?:e[sd]?|ing)|comput(?:e[sd]?|ing)"
+    r"|calculat(?:e[sd]?|ing)|obtain\w*|g[eo]t|gotten|had|have|s[ae]w|seen"
     r"|show(?:n|ed)|establish\w*"
-    r"|not(?:ed|iced)|mention\w*|determin\w+|prov(?:ed|en)|d[io]d|done|conclud\w+|discover\w*"
+    r"|not(?:ed|iced)|mention\w*|determin(?:e[sd]?|ing)|prov(?:ed|en)|d[io]d|done|conclud\w+|discover\w*"
     r"|identif\w+|work(?:ed)? out"
     r"|set up|solv(?:ed|ing)|list(?:ed)?|count(?:ed)?|verif\w+|observ\w+|assum\w+|defin\w+"
     r"|introduc\w+|thought|figured(?: out)?"
@@ -54,7 +55,7 @@ _AGREES = (
     r"(?:match(?:es|ed|ing)?|agree(?:s|d|ing)?|coincid(?:es?|ed|ing)|align(?:s|ed|ing)?|in (?:agreement"
     r"|line|accord)|consistent"
     r"|confirm(?:s|ed|ing)?|contradict(?:s|ed|ing)?|conflict(?:s|ing)?|corroborat\w+|validat(?:es"
-    r"|ed)|reproduc(?:es|ed)|differ(?:s|ent)?(?: from)?"
+    r"|ed)|reproduc(?:es|ed)|differ(?:s|ent)?(?= from| than)"
     r"|compar(?:e[sd]?|ing)|tall(?:y|ies)|fits?)"
 )
 
@@ -70,17 +71,8 @@ _BACK_WORDS = (
     "former",
 )
 _WHEN_WORDS = (
-    "above",
-    "before",
-    "earlier",
-    "previously",
-    "already",
-    "just now",
-    " ago",
-    "back then",
-    "last time",
-    "up there",
-)
+    "above", "before", "earlier", "previously", "already", "just now", " ago", "back then", "last time", "up there",
+)  # fmt: skip
 _PLACE_WORDS = ("last", "other", "original", "initial", "first", "second", "third", "latter")
 _THESE = ("this", "that", "these", "those", "such", "said", "them", "it", "both")
 
@@ -184,7 +176,7 @@ FAMILIES: tuple[Family, ...] = (
         0.85,
         0.9,
         ("same", "identical", "equal", "matching", "consistent", "compatible", "conflicting", "different"),
-        rf"\b(?:the|an?)\s+{_SAME}\s+(?:\w+\s+)?(?:result|answer|conclusion|value|outcome|total"
+        rf"\b(?:the\s+{_SAME}|an?\s+(?:identical|equal|matching|conflicting))\s+(?:\w+\s+)?(?:result|answer|conclusion|value|outcome|total"
         rf"|number|thing|solution|problem|issue|final\s+\w+)s?\b",
     ),
     _family(
@@ -279,9 +271,15 @@ FAMILIES: tuple[Family, ...] = (
         "the other",
         0.6,
         0.8,
-        ("other", "first", "former", "remaining", "second", "corresponding", "resulting", "rest of"),
-        rf"\b(?:the|that|our|my)\s+(?:other|first|former|remaining|second|corresponding|resulting"
-        rf"|rest of the)\s+{_RESULT}\b",
+        ("other", "former", "remaining", "resulting", "rest of"),
+        rf"\b(?:the|that|our|my)\s+(?:other|former|remaining|resulting|rest of the)\s+{_RESULT}\b",
+    ),
+    _family(
+        "the other",
+        0.35,
+        0.6,
+        ("first", "second", "corresponding"),
+        rf"\b(?:the|that|our|my)\s+(?:first|second|corresponding)\s+{_RESULT}\b",
     ),
     _family(
         "anaphor",
@@ -301,13 +299,21 @@ FAMILIES: tuple[Family, ...] = (
         r"|these|that|those|it|them|both)\b(?!\s+\w+\s*=)",
     ),
     _family(
-        "continuation",
-        0.05,
-        0.55,
-        (),
-        r"^\W*(?:(?:so|therefore|thus|hence|then|consequently|which|now that|this|that|these|those"
-        r"|it|they|moreover|furthermore|continuing|accordingly|for the rest|as a result|it "
-        r"follows)\b)(?!\s+(?:let|is a))",
+        "same way",
+        0.65,
+        0.75,
+        ("same ", "identical"),
+        r"\b(?:in|by|via|with|using|apply(?:ing)?|exactly|follow(?:s|ing)?|use|repeat(?:ing)?)\s+(?:\w+\s+){0,2}(?:same|identical)\s+(?:kind of |sort of )?"
+        r"(?:way|manner|fashion|style|spirit|vein|token|logic|argument|reasoning|procedure|trick|idea|technique|recipe|steps?"
+        r"|strategy|considerations?|tools?|principle|lines)\b(?!\s+(?:as|that|for)\b)",
+    ),
+    _family(
+        "likeness",
+        0.5,
+        0.6,
+        ("repeat", "redo", "once more", "once again", "yet again"),
+        r"\b(?:repeat|redo)(?:ing)?\s+(?:it|this|that|these|those|them|the (?:above|same|whole|entire|process|argument|trick|procedure|step))\b"
+        r"|\b(?:once more|once again|yet again)\b",
     ),
     _family(
         "likeness",
@@ -316,7 +322,8 @@ FAMILIES: tuple[Family, ...] = (
         ("similarly", "likewise", "analogously", "symmetry", "same ", "again", "as well"),
         r"\b(?:similarly|likewise|analogously|by symmetry|in the same (?:way|manner|fashion)|by the "
         r"same (?:token|logic|reasoning|argument)|the same (?:logic|argument|reasoning|process|way"
-        r"|procedure|idea)|again|as well)\b",
+        r"|procedure|idea)|as well)\b|(?<!think )(?<!check )(?<!look )(?<!go )(?<!try )(?<!steps )(?<!problem )"
+        r"(?<!it )(?<!question )\bagain\b",
     ),
 )
 
@@ -330,11 +337,6 @@ class Pointer:
     end: int
     inside: float
     opening: float
-
-    @property
-    def first_only(self) -> bool:
-        """Whether it means something at a passage's very beginning alone."""
-        return self.kind == "continuation"
 
     def moved(self, offset: int) -> Pointer:
         return replace(self, start=self.start + offset, end=self.end + offset) if offset else self

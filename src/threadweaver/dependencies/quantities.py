@@ -1,4 +1,4 @@
-"""Numbers, values (`x = 4`), relations (`z = x/y`), applications (`f(3)`), expressions (`1 + 3x²`)."""
+"""Numbers, values (`x = 4`), relations (`z = x/y`), applications (`f(3)`)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from threadweaver.dependencies.symbols import symbol_name
 _NUMBER = re.compile(
     r"(?=[\\√s\d])(?:\\[dt]?frac\s*\{\s*(?P<fa>-?[^{}\n]{1,24}?)\s*\}\s*\{\s*(?P<fb>[^{}\n]{1,24}?)\s*\}"
     r"|\\sqrt\s*\{\s*(?P<ra>\d+)\s*\}|√\(?(?P<rb>\d+)\)?|\bsqrt\(?(?P<rc>\d+)\)?"
-    r"|(?<![\w.,])(?P<num>\d{1,3}(?:(?:,|\{,\})\d{3})+(?:\.\d+)?|\d{2,}(?:\.\d+)?(?:\s?/\s?\d+)?"
+    r"|(?<![\w.,])(?P<num>\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)(?:\.\d+)?|\d{2,}(?:\.\d+)?(?:\s?/\s?\d+)?"
     r"|\d(?:\.\d+|\s?/\s?\d+)))"
 )
+_INTERVAL = re.compile(r"[\[({]\d{1,3},\d{3}[\])}]")
+_MENTIONED = re.compile(r"\b(?:the|our|this|that|these|those)\s+(?:\w+\s+)?[\s$\\(]*$", re.IGNORECASE)
 _RESULT_BEFORE = re.compile(
     r"(?:=|≈|≡|\\approx|\\equiv|\\boxed\{|\b(?:is|are|was|be|get|gets|got|gives?|giving|yields?|equals?"
     r"|obtain|to|becomes?"
@@ -27,8 +29,10 @@ _RECALLED = re.compile(
     re.IGNORECASE,
 )
 _RECALL_WINDOW = 70
+# Round numbers, powers, angles: they come up by themselves.
 _ROUND = frozenset(
     "100 120 180 200 300 360 365 400 500 600 720 900 101 99 1000 10000 100000 1000000 3.14 1.414 1.732 2.236 "
+    "105 135 150 165 195 210 225 240 255 270 285 300 315 330 345 "
     "3.1416 3.14159 0.5 0.25 0.75 1.5 2.5 144 121 169 196 225 256 512 1024 128 125 216 343 729 243 "
     "625".split()
 )
@@ -49,15 +53,11 @@ _RIGHT = re.compile(
 _SUMMAND_BEFORE = tuple("+-−*/^·×")  # "x + y = 4" says nothing of y alone
 _LEFT_WINDOW = 26
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_ARITHMETIC = re.compile(r"\d\}?\)?\s?(?:[-+*/×·^(]|\\cdot|\\times)[\s({-]*(?:\\[a-z]+\{?)?\d")
 _WORDS = re.compile(r"[A-Za-z]{3,}")
 _OPERATORS = frozenset("+-*/^²³·×−")
 _STRIP = str.maketrans(
     {" ": None, "{": None, "}": None, "²": "^2", "³": "^3", "−": "-", "·": "*", "×": "*", "$": None}
-)
-_GROUP = re.compile(
-    r"\((?P<a>[^()\n$]{5,40})\)"
-    r"|(?<![\w^])(?P<b>\d*[a-zA-Z]?[a-zA-Z](?:_?\d)?(?:\^\{?\d\}?|[²³])?"
-    r"(?:\s*[-+]\s*\d*(?:[a-zA-Z](?:_?\d)?){0,2}(?:\^\{?\d\}?|[²³])?){1,4})(?![\w(])"
 )
 _APPLIED = re.compile(
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]'?(?:_\{?\w{1,2}\}?"
@@ -72,11 +72,13 @@ def distinctness(key: str) -> float:
         return 0.3 if len(key) > 2 else 0.15
     if key in _ROUND:
         return 0.15
+    if "/" in key and not key.replace("/", "").replace("-", "").isdigit():
+        return 0.2
     if "/" in key:
         return 0.75 if len(key) >= 5 else 0.5 if len(key) == 4 else 0.12
     if "." in key:
         return 0.8 if len(key) >= 5 else 0.45 if len(key) == 4 else 0.2
-    return (0.0, 0.0, 0.2, 0.5, 0.75)[len(key)] if len(key) <= 4 else 0.85
+    return (0.0, 0.0, 0.2, 0.62, 0.75)[len(key)] if len(key) <= 4 else 0.85
 
 
 def recalled(text: str, offset: int) -> bool:
@@ -87,16 +89,37 @@ def recalled(text: str, offset: int) -> bool:
 def scan_numbers(text: str) -> Iterator[Find]:
     for match in _NUMBER.finditer(text):
         key = _number_key(match)
-        if distinctness(key) <= 0:
-            continue
         at = match.start()
+        if distinctness(key) <= 0 or ("," in match[0] and _INTERVAL.match(text, max(0, at - 1))):
+            continue
         role = Role.USE
         before = text[max(0, at - 28) : at]
-        if _RESULT_BEFORE.search(before) and (
+        if _worked_out(text, at):
+            role = Role.DEFINE
+        elif _RESULT_BEFORE.search(before) and not _MENTIONED.search(before) and (
             before.rstrip(" $\\(")[-1:] in ("=", "≈", "≡") or not recalled(text, at)
         ):
             role = Role.INTRO
         yield Find("number", key, at, role, match[0])
+        yield from _inside(match, role)
+
+
+def _worked_out(text: str, at: int) -> bool:
+    """Whether a number stands on the right of an equation whose left side is arithmetic."""
+    sign = text.rfind("=", max(0, at - 40), at)
+    return (
+        sign >= 0
+        and not _WORDS.search(_COMMAND.sub("", text[sign + 1 : at]))
+        and _ARITHMETIC.search(text, max(0, sign - 50), sign) is not None
+    )
+
+
+def _inside(match: re.Match[str], role: Role) -> Iterator[Find]:
+    """The numbers of three digits or more under a root or in a fraction, as numbers of their own."""
+    for group in ("fa", "fb", "ra", "rb", "rc"):
+        part = match[group]
+        if part and len(part) >= 3 and part.isdigit():
+            yield Find("number", part, match.start(group), role, part)
 
 
 def _number_key(match: re.Match[str]) -> str:
@@ -134,24 +157,6 @@ def is_compound(expression: str) -> bool:
     if _WORDS.search(_COMMAND.sub("", expression)) or not any(c.isalpha() for c in expression):
         return False
     return bool(_OPERATORS & set(expression)) or "frac" in expression or "sqrt" in expression
-
-
-def scan_expressions(text: str) -> Iterator[Find]:
-    """Compound expressions by their look, blanks and notation of powers aside."""
-    for match in _GROUP.finditer(text):
-        raw = match["a"] or match["b"]
-        if not _OPERATORS & set(raw) or _WORDS.search(raw) or not any(c.isalpha() for c in raw):
-            continue
-        name = raw.translate(_STRIP)
-        if len(name) >= 5:
-            before = text[max(0, match.start() - 3) : match.start()].rstrip(" $")
-            yield Find(
-                "expression",
-                name,
-                match.start(),
-                Role.INTRO if before[-1:] in ("=", "≈", "≡") else Role.USE,
-                raw,
-            )
 
 
 def scan_applications(text: str) -> Iterator[Find]:

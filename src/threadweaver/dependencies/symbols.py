@@ -47,6 +47,8 @@ _BEING = re.compile(
     r"[\s$)]*(?:\([^()\n]{1,12}\))?[\s$\\)]*(?:be|denotes?|represents?|stands for|means|is the|are the|is "
     r"defined|as the)\b"
 )
+_IS_BEFORE = re.compile(r"\b(?:is|are|be|called|named) (?:\\\\\(\s*|\$)?$")
+_ALONE_AFTER = re.compile(r"[$\\)]*(?:[.,;:]|\s+[a-z]{2,}|\s*$)")
 _LIST_GLUE = re.compile(r"^[\s$\\(){},]*(?:and|or)?[\s$\\(){},]*$")
 
 
@@ -89,8 +91,8 @@ def _is_symbol(text: str, match: re.Match[str]) -> bool:
     if raw in ("a", "A"):
         after, before = text[end : end + 3].lstrip(), text[max(0, start - 2) : start].rstrip()
         return after[:1] in _MATH_AFTER or before[-1:] in _MATH_BEFORE
-    if raw == "I":
-        return False
+    if raw == "I" or (raw == "h" and text[start - 1 : start] == "/" and text[start - 2 : start - 1].isalpha()):
+        return False  # the speaker; km/h
     return not (raw in ("e", "g") and text[end : end + 1] == "." and text[start - 1 : start] in " (.")
 
 
@@ -115,6 +117,8 @@ def _role(text: str, start: int, end: int, defining: list[int], last_defined: in
         ):
             return Role.DEFINE
     if _EQUALS_AFTER.match(text, end) and starts_clause(text, start):
+        return Role.INTRO
+    if _IS_BEFORE.search(text, max(0, start - 12), start) and _ALONE_AFTER.match(text, end):
         return Role.INTRO
     return Role.USE
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from threadweaver.annotators.rules.chain import Block, Chain
 from threadweaver.annotators.rules.counterparts import counterpart_blocks
+from threadweaver.annotators.rules.likes import like_blocks
 from threadweaver.annotators.rules.methods import method_blocks
+from threadweaver.annotators.rules.repeats import repeat_blocks
 from threadweaver.annotators.rules.series import series_blocks
 from threadweaver.annotators.rules.vetting import vetted
 from threadweaver.dependencies import DEGENERATE_SHARE, looping
@@ -17,7 +19,13 @@ def find_blocks(problem: str, thinking: str) -> tuple[Chain, list[Block]]:
     chain = Chain.read(problem, thinking)
     if looping(thinking) >= DEGENERATE_SHARE:
         return chain, []
-    found = [*series_blocks(chain), *counterpart_blocks(chain), *method_blocks(chain)]
+    found = [
+        *series_blocks(chain),
+        *counterpart_blocks(chain),
+        *like_blocks(chain),
+        *repeat_blocks(chain),
+        *method_blocks(chain),
+    ]
     return chain, _choose(chain, [block for each in found if (block := vetted(chain, each))])
 
 

@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 from threadweaver.annotators.rules.heads import Head
 from threadweaver.annotators.rules.passages import Unit, units
+from threadweaver.annotators.rules.skeletons import BLANKS, skeleton
 from threadweaver.dependencies import Context, Leak, Lookup, Passage
-
-BLANKS = str.maketrans("", "", " \t$\\{}*,")
-"""Takes away what tells nothing when formulas are compared by their look."""
 
 
 class Span(NamedTuple):
@@ -26,7 +24,7 @@ class Span(NamedTuple):
 class Block:
     """Neighbouring passages that may run side by side; `kind` says what they have in common."""
 
-    kind: str  # label, instance, item, counterpart or method
+    kind: str  # label, instance, item, counterpart, repeat or method
     threads: tuple[Span, ...]
 
 
@@ -38,6 +36,7 @@ class Chain:
     evidence: dict[tuple[Span, ...], list[Leak]] = field(default_factory=dict)
     """Threads and the passage held against them → what shows that it stands on one of them."""
     _read: dict[int, Passage] = field(default_factory=dict)
+    _skeletons: dict[int, tuple[str, str] | None] = field(default_factory=dict)
     _joined: dict[Span, Passage] = field(default_factory=dict)
 
     @classmethod
@@ -46,6 +45,12 @@ class Chain:
 
     def head(self, index: int) -> Head | None:
         return self.units[index].head if index < len(self.units) else None
+
+    def skeleton(self, index: int) -> tuple[str, str] | None:
+        """The opening of a unit without what it is about, and what that is."""
+        if index not in self._skeletons:
+            self._skeletons[index] = skeleton(self.units[index].text)
+        return self._skeletons[index]
 
     def opens_way(self, index: int) -> bool:
         """Whether the unit sets out on another way ("Alternatively, …")."""

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from math import prod
 
-from threadweaver.annotators.rules.chain import BLANKS, Chain, Span
+from threadweaver.annotators.rules.chain import Chain, Span
 from threadweaver.annotators.rules.heads import Head
 from threadweaver.annotators.rules.independence import FINAL, leans
+from threadweaver.annotators.rules.skeletons import BLANKS, NAMES_NEXT
 from threadweaver.dependencies import SUBSTANCE
 
 MIN_KEPT = 0.6  # of a last thread's characters, when its closing about the whole goes
@@ -87,6 +88,9 @@ _CONCLUDES = re.compile(
     re.IGNORECASE,
 )
 _MIN_LIKENESS = 0.5
+_MIRROR_LIKENESS = 0.6
+_OWN_FIGURE = 0.5
+_LONG_FIGURE = re.compile(r"\d{3,}(?:[.,/]\d+)*")
 _TOKEN = re.compile(r"[A-Za-z]{2,}|\\[A-Za-z]+|[=≡≈]")
 _SHAPE_CHARS = 16
 _ALIKE_CHARS = 160
@@ -96,7 +100,7 @@ _CONNECTIVE = re.compile(
 )
 
 
-def ended(chain: Chain, threads: list[Span]) -> list[Span] | None:
+def ended(chain: Chain, threads: list[Span], lengthen: bool) -> list[Span] | None:
     """The last thread without a closing about the whole, and with the lines that finish its own work."""
     *others, last = threads
     earlier = any(GATHERS.search(chain.text_of(span)) for span in others)
@@ -109,7 +113,7 @@ def ended(chain: Chain, threads: list[Span]) -> list[Span] | None:
             if not kept:
                 return None
             break
-    most = last.last + MAX_ADDED
+    most = last.last + (MAX_ADDED if lengthen else 0)
     while not closed(chain, [*others, last]):
         after = last.last + 1
         if after > most or after + 1 >= len(chain.units) or _goes_on(chain, [*others, last]):
@@ -130,15 +134,23 @@ def closed(chain: Chain, threads: Sequence[Span]) -> bool:
         return False
     own, foreign = _held(chain, threads, Span(after, after))
     opening = chain.units[after].text[:220]
+    named = _own_figure(chain, threads, opening)
+    own = max(own, _OWN_FIGURE) if named else own
+    if (own <= foreign or len(threads) > 2) and _mirrored(chain, threads) and not _SAME.match(opening):
+        return True
     if FINAL.search(opening) or _SUMS_UP.match(opening):
         return True
     together = bool(_TAKES_TOGETHER.search(opening) or _LISTS_BOTH.search(opening))
-    if _SAME.match(opening):
+    if named and own > foreign and not together:
         return False
+    if _SAME.match(opening):
+        return chain.opens_way(last.first)  # a way that has come to its result is compared with another
     if _FINISHES.match(opening) and not together and not (foreign and foreign >= own):
         follows = after + 1 < len(chain.units) and FINAL.search(chain.units[after + 1].text)
         return bool(follows)
-    if (own >= 0.5 and not together and not foreign) or _DEPENDS.match(opening):
+    if (own >= 0.5 and not together and not foreign) or (
+        _DEPENDS.match(opening) and not foreign and not together
+    ):
         return False
     return (
         (own > 0 and foreign > 0)
@@ -147,10 +159,26 @@ def closed(chain: Chain, threads: Sequence[Span]) -> bool:
     )
 
 
-def alike(one: str, other: str) -> bool:
+def _own_figure(chain: Chain, threads: Sequence[Span], text: str) -> bool:
+    """Whether a text holds a figure that stands in the last thread alone."""
+    before = chain.text[: chain.offsets(threads[-1])[0]]
+    own = set(_LONG_FIGURE.findall(chain.text_of(threads[-1])))
+    return any(figure in own and figure not in before for figure in _LONG_FIGURE.findall(text))
+
+
+def _mirrored(chain: Chain, threads: Sequence[Span]) -> bool:
+    """Whether all threads end with the same words, after as many paragraphs."""
+    ends = [chain.units[span.last].text for span in threads]
+    lengths = {span.last - span.first for span in threads}
+    return len(lengths) == 1 and all(
+        alike(ends[-1], end, _MIRROR_LIKENESS) and shape(ends[-1]) == shape(end) for end in ends[:-1]
+    )
+
+
+def alike(one: str, other: str, least: float = _MIN_LIKENESS) -> bool:
     """Whether two closing paragraphs say the same of different things."""
     first, second = set(_TOKEN.findall(one[-_ALIKE_CHARS:])), set(_TOKEN.findall(other[-_ALIKE_CHARS:]))
-    return len(first & second) >= _MIN_LIKENESS * max(len(first | second), 3)
+    return len(first & second) >= least * max(len(first | second), 3)
 
 
 def _goes_on(chain: Chain, threads: Sequence[Span]) -> bool:
@@ -179,7 +207,13 @@ def _only_turns(chain: Chain, threads: Sequence[Span]) -> bool:
     if any(head is None or head.kind == "method" for head in heads):
         return False
     name, text = heads[0].key.split()[-1], chain.units[after].text
-    again = re.search(rf"(?<!\w){re.escape(name)}\s*=", text) if heads[0].kind == "instance" else None
+    again = (
+        re.search(rf"(?<!\w){re.escape(name)}\s*=\s*(?P<value>[\w.]*)", text)
+        if heads[0].kind == "instance"
+        else None
+    )
+    if again and again["value"].isdigit() and again["value"] not in {head.slot for head in heads}:
+        again = None  # the next value of the series
     end = chain.units[threads[-1].last].text
     own, foreign = _held(chain, threads, Span(after, after))
     return not again and (not own or foreign > 0) and any(
@@ -230,12 +264,28 @@ def _may_join(chain: Chain, others: Sequence[Span], index: int) -> bool:
 
 def _next_member(chain: Chain, threads: Sequence[Span]) -> bool:
     """Whether the next case of the series follows the block: then the last thread ends as the others do."""
+    if _opens_alike(chain, threads):
+        return True
     heads = [chain.head(span.first) for span in threads]
     own, after = heads[-1], chain.head(threads[-1].last + 1)
     if own is None or after is None or own.kind not in ("label", "item") or after.key != own.key:
         return False
     whole = not grouped(chain, threads) and all(head is not None and head.key == own.key for head in heads)
     return whole and after.slot not in {head.slot for head in heads}
+
+
+def _opens_alike(chain: Chain, threads: Sequence[Span]) -> bool:
+    """Whether the text goes on with another passage that opens as the last thread does, and nothing within it."""
+    last, after = threads[-1], chain.skeleton(threads[-1].last + 1)
+    own, texts = chain.skeleton(last.first), [chain.units[i].text for i in (last.first, last.last + 1)]
+    if all(map(NAMES_NEXT.match, texts)) and shape(texts[0]) == shape(texts[1]):
+        return True
+    if own is None or after is None or own[0] != after[0] or own[1] == after[1]:
+        return False
+    return all(
+        (inner := chain.skeleton(index)) is None or inner[0] != own[0]
+        for span in threads for index in range(span.first + 1, span.last + 1)
+    )  # fmt: skip
 
 
 def grouped(chain: Chain, threads: Sequence[Span]) -> bool:

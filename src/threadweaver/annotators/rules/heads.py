@@ -129,7 +129,7 @@ _PAIRED = (
     ("units", "tens", "hundreds", "thousands"),
     ("sin", "cos", "tan"),
 )
-_PAIRED_GROUP = {word: f"<{group[0]}>" for group in _PAIRED for word in group}
+PAIRED_GROUP = {word: f"<{group[0]}>" for group in _PAIRED for word in group}
 
 _METHOD = re.compile(
     rf"^{_MARKUP}(?:(?:okay|ok|so|now|but|hmm|well|and|or|wait|actually|maybe|perhaps|just to be thorough"
@@ -234,7 +234,7 @@ def _named(opening: str) -> Head | None:
     if "1" not in shape and len(words) > 1:
         # Sections of a solution are bold too; members of a series have like names.
         shape += " " + " ".join(
-            _PAIRED_GROUP.get(w.lower(), "#" if len(w) <= 2 or any(c.isdigit() for c in w) else w.lower())
+            PAIRED_GROUP.get(w.lower(), "#" if len(w) <= 2 or any(c.isdigit() for c in w) else w.lower())
             for w in words
         )
     return Head("item", f"bold {shape}{colon}", name.lower(), name)
@@ -246,7 +246,7 @@ def _colon(opening: str) -> Head | None:
         return None
     words = match["name"].lower().split()
     signature = " ".join(
-        _PAIRED_GROUP.get(
+        PAIRED_GROUP.get(
             word, "#" if any(c.isdigit() for c in word) or (len(word) == 1 and word not in "ai") else word
         )
         for word in words

@@ -25,6 +25,10 @@ _TRACE = 0.15  # a piece of evidence below this tells nothing about where a pass
 _COMPARISON_CHARS = 170  # a unit no longer than this that looks back does nothing else
 _COMPARISON_START = 60  # nor does one that looks back in its first words
 _KEPT_SHARE = 0.6
+_OPENING_WORD = 8  # offset up to which "Similarly" opens a passage
+_FRACTION = re.compile(r"-?(\d+)/(\d+)")
+_JOINED_CHARS = 80
+_OPERAND = re.compile(r"\d+(?:[.,/]\d+)*")
 
 
 def leans(chain: Chain, threads: Sequence[Span], span: Span) -> list[Leak]:
@@ -32,8 +36,29 @@ def leans(chain: Chain, threads: Sequence[Span], span: Span) -> list[Leak]:
     key = (*threads, span)
     if key not in chain.evidence:
         passages = [chain.passage(thread) for thread in key]
-        chain.evidence[key] = leaks_of(chain.context(threads[0].first), passages, [len(threads)])
+        found = leaks_of(chain.context(threads[0].first), passages, [len(threads)])
+        text = chain.text_of(span)
+        known = chain.text[: chain.offsets(threads[0])[0]]
+        chain.evidence[key] = [leak for leak in found if not _harmless(text, known, leak)]
     return chain.evidence[key]
+
+
+def _harmless(text: str, known: str, leak: Leak) -> bool:
+    """Whether a find is no evidence here: the word that opens a counterpart, a sum of the passage's own parts,
+    a fraction that the text before the block holds in another notation."""
+    if leak.kind == "number" and (parts := _FRACTION.fullmatch(leak.what)):
+        return re.search(rf"(?<!\d){parts[1]}[^\d\n]{{1,9}}{parts[2]}(?!\d)", known) is not None
+    if leak.kind == "likeness":
+        return leak.used_at <= _OPENING_WORD
+    return leak.kind == "joint result" and joins_own(text, leak.used_at)
+
+
+def joins_own(text: str, at: int) -> bool:
+    """Whether "Adding them up: 1/4 + 3/16 = …" takes together what the passage itself has worked out."""
+    operands = _OPERAND.findall(text[at : at + _JOINED_CHARS].partition("=")[0])
+    return len(operands) > 1 and all(
+        re.search(rf"(?<![\w./]){re.escape(operand)}(?![\w/])", text[:at]) for operand in operands
+    )
 
 
 def first_lean(found: Sequence[Leak], bearable: float = BEARABLE) -> int | None:

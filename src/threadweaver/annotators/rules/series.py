@@ -6,7 +6,14 @@ import re
 from collections.abc import Sequence
 
 from threadweaver.annotators.rules.chain import Block, Chain, Span
-from threadweaver.annotators.rules.independence import FINAL, first_lean, independent_part, leans, works_on
+from threadweaver.annotators.rules.independence import (
+    FINAL,
+    first_lean,
+    independent_part,
+    joins_own,
+    leans,
+    works_on,
+)
 from threadweaver.annotators.rules.shaping import MIN_INFORMATION, accept
 from threadweaver.annotators.rules.ways import came_to_something
 
@@ -52,6 +59,9 @@ _JOINT_WORDS = re.compile(
 )
 _NUMERIC = re.compile(r"-?\d{1,9}(?:\.\d+)?")
 _JOINT_CHARS = 160  # of a paragraph, in which such words make it one about all members
+_HEADING_CHARS = 80
+_WHOLE_MEMBER = 1.5  # times its longest sister, up to which a case is taken whole
+_LEAST_OF_SISTER = 0.3
 _SECTION = re.compile(r"^\s*(?:---|#{1,4}\s)")
 _CLOSES = re.compile(
     r"^[\s*]*(?:so|thus|therefore|hence|which|this (?:gives|means|is)|that (?:gives|means|is)|not|no|yes"
@@ -72,7 +82,7 @@ _ENDS_SERIES = re.compile(
 
 def series_blocks(chain: Chain) -> list[Block]:
     """The blocks of every series of the chain; they may overlap."""
-    return [block for kind, run in _runs(chain) for block in _grow(chain, kind, run)]
+    return [block for kind, run in _runs(chain) for block in grown(chain, kind, run)]
 
 
 def _runs(chain: Chain) -> list[tuple[str, list[int]]]:
@@ -118,7 +128,7 @@ def _turns_back(slots: Sequence[str], slot: str) -> bool:
     return len(numbers) == 3 and (numbers[1] > numbers[0]) != (numbers[2] > numbers[1])
 
 
-def _grow(chain: Chain, kind: str, run: Sequence[int]) -> list[Block]:
+def grown(chain: Chain, kind: str, run: Sequence[int]) -> list[Block]:
     """Blocks out of one series: as many members in a row as are independent of one another."""
     blocks: list[Block] = []
     start = 0
@@ -177,6 +187,7 @@ def _speaks_of_all(chain: Chain, span: Span) -> int | None:
             index
             for index in range(span.first + 1, span.last + 1)
             if _ENDS_SERIES.match(chain.units[index].text)
+            and not joins_own(chain.text_of(span), chain.units[index].offset - chain.units[span.first].offset)
         ),
         None,
     )
@@ -185,6 +196,10 @@ def _speaks_of_all(chain: Chain, span: Span) -> int | None:
 def _trimmed(chain: Chain, threads: list[Span]) -> list[Span]:
     """The last thread ends where its own matter does, even when the series went on after it."""
     last = threads[-1]
+    own, after = chain.head(last.first), chain.head(last.last + 1)
+    next_case = own and after and own.kind == "label" and own.key == after.key and own.slot != after.slot
+    if next_case and chain.chars(last) <= _WHOLE_MEMBER * max(chain.sizes(threads[:-1])):
+        return threads  # up to the next case all is its own
     end = last_end(chain, last.first, threads[:-1])
     if end is not None and last.first <= end < last.last:
         return [*threads[:-1], Span(last.first, end)]
@@ -214,7 +229,7 @@ def _concludes_one(chain: Chain, threads: Sequence[Span], index: int) -> bool:
 
 def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
     """The unit that ends a series' last passage: before what joins, or after as much as its sisters have."""
-    longest = max(chain.sizes(earlier))
+    longest, shortest = max(chain.sizes(earlier)), min(chain.sizes(earlier))
     most_units = max(span.last - span.first + 1 for span in earlier)
     familiar = {
         _first_words(chain.units[index].text)
@@ -222,12 +237,16 @@ def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
         for index in range(span.first + 1, span.last + 1)
     }
     closing, own = None, chain.head(start)
+    headed = own is not None or chain.units[start].text.rstrip().endswith(":")
     for index in range(start + 1, len(chain.units)):
         unit = chain.units[index]
         other_member = unit.head and own and unit.head.key == own.key and unit.head.slot != own.slot
         if other_member or chain.opens_way(index) or FINAL.search(unit.text) or _SECTION.match(unit.text):
             return index - 1
         new_turn = _first_words(unit.text) not in familiar or DOUBTS.match(unit.text)
+        begun = chain.chars(Span(start, index - 1))
+        if headed and begun <= _HEADING_CHARS and begun < _LEAST_OF_SISTER * shortest:
+            continue  # as yet there is no more than its heading
         if new_turn and (index - start >= most_units or _joins(unit.text)):
             # A doubt right after a paragraph that came to nothing: the passage goes on beyond it.
             broken = DOUBTS.match(unit.text) and not came_to_something(chain.units[index - 1].text)

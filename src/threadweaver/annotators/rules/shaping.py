@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 from threadweaver.annotators.rules.chain import Block, Chain, Span
 from threadweaver.annotators.rules.independence import FINAL, independent
+from threadweaver.annotators.rules.skeletons import NAMES_NEXT
 from threadweaver.markup import TAG_SHAPED
 
 MIN_INFORMATION = 200
 """Characters of all threads minus the longest: the extractor drops blocks with less."""
 MIN_THREAD_CHARS = 90
+MIN_CASE_CHARS = 75
+"""The same where three or more stand side by side."""
 MIN_BALANCE = 0.18
 """Of the longest thread's characters, for each thread."""
 MAX_DOUBTS = 9
 """Words of doubt ("wait", "perhaps") in 1,000 characters of a thread; above that nothing is worked out."""
+MIN_MEMBER_CHARS = 45
+"""Of members put together in threads: shorter ones are a list that has no parts."""
 SMALL_THREAD_CHARS = 160
 MAX_GROUPS = 4
 MAX_THREADS = 12
@@ -37,10 +43,10 @@ def accept(chain: Chain, kind: str, threads: Sequence[Span]) -> Block | None:
     """A block of these threads if they have substance and balance, less members at the end if need be."""
     kept = _rounded_off(chain, _with_announcements(chain, threads))
     if kind != "method":
-        kept = _grouped(chain, kept)
+        kept = _grouped(chain, kind, kept)
     while len(kept) >= 2:
         fits = (
-            has_substance(chain, kept)
+            has_substance(chain, kept, MIN_CASE_CHARS if len(kept) > 2 else MIN_THREAD_CHARS)
             and kept[-1].last < len(chain.units) - 1  # what follows the block must be able to go on
         )
         if (
@@ -54,16 +60,17 @@ def accept(chain: Chain, kind: str, threads: Sequence[Span]) -> Block | None:
     return None
 
 
-def has_substance(chain: Chain, threads: Sequence[Span]) -> bool:
+def has_substance(chain: Chain, threads: Sequence[Span], least: int = MIN_THREAD_CHARS) -> bool:
     """Whether threads are long enough and of like length, so that running them side by side saves something."""
     sizes = chain.sizes(threads)
-    return sum(sizes) - max(sizes) >= MIN_INFORMATION and min(sizes) >= max(
-        MIN_THREAD_CHARS, MIN_BALANCE * max(sizes)
-    )
+    return sum(sizes) - max(sizes) >= MIN_INFORMATION and min(sizes) >= max(least, MIN_BALANCE * max(sizes))
 
 
 # The end of a passage that promises more: the rest of it would stand outside the block.
-_HANGS = re.compile(r"(?:[:?]|\b(?:wait|hold on|hmm|let'?s|let me)\b[^.!?]{0,60}[.!?]*)\s*$", re.IGNORECASE)
+_HANGS = re.compile(
+    r"(?:[:?]|\b(?:wait|hold on|hmm|let'?s(?! (?:call|denote|name|label))|let me)\b[^.!?]{0,60}[.!?]*)\s*$",
+    re.IGNORECASE,
+)
 _LEADS_ON = re.compile(r":\s*$")
 _CONCLUDES = re.compile(
     r"^[\s*]*(?:so|thus|therefore|hence|ok|okay|i think|i'm|everything|all)\b", re.IGNORECASE
@@ -100,14 +107,19 @@ def _unfit(chain: Chain, span: Span) -> bool:
 
 def _with_announcements(chain: Chain, threads: Sequence[Span]) -> list[Span]:
     """A closing line of one thread that only announces the next ("Now for the second:") goes to the next."""
-    moved = list(threads)
+    moved, named = list(threads), 0
     for position in range(1, len(moved)):
         before, here = moved[position - 1], moved[position]
         text, head, own = chain.units[before.last].text, chain.head(before.last), chain.head(here.first)
         opens = head is not None and (own is None or head.key != own.key) and _only_opens(head.kind, text)
-        if before.last > before.first and (opens or ANNOUNCES.match(text)):
+        names = NAMES_NEXT.match(text) is not None
+        if before.last > before.first and (opens or names or ANNOUNCES.match(text)):
             moved[position - 1] = Span(before.first, before.last - 1)
             moved[position] = Span(before.last, here.last)
+            named += names
+    first = moved[0].first
+    if named and first and NAMES_NEXT.match(chain.units[first - 1].text):
+        moved[0] = Span(first - 1, moved[0].last)
     return moved
 
 
@@ -119,20 +131,26 @@ def _only_opens(kind: str, text: str) -> bool:
     return not bare.endswith(".") or (kind == "label" and ". " not in bare)
 
 
-def _grouped(chain: Chain, threads: Sequence[Span]) -> list[Span]:
+def _grouped(chain: Chain, kind: str, threads: Sequence[Span]) -> list[Span]:
     """Many short members of a series become a few threads of several members each, of balanced length."""
     sizes = chain.sizes(threads)
+    total = sum(sizes)
     if len(threads) < 4 or min(sizes) >= SMALL_THREAD_CHARS:
         return list(threads)
-    total = sum(sizes)
+    # Short ones among long ones stay as they are, and so do those that the text itself calls cases.
+    natural = (
+        kind in ("label", "item") or len(threads) <= MAX_GROUPS or total >= SMALL_THREAD_CHARS * len(threads)
+    )
+    if natural and len(threads) <= MAX_THREADS and has_substance(chain, threads, MIN_CASE_CHARS):
+        return list(threads)
     count = max(2, min(MAX_GROUPS, total // (2 * SMALL_THREAD_CHARS), len(threads) // 2))
-    groups: list[Span] = []
-    filled, first = 0, 0
-    for position, size in enumerate(sizes):
-        filled += size
-        if len(groups) < count - 1 and filled >= total * (len(groups) + 1) / count - size / 3:
-            groups.append(Span(threads[first].first, threads[position].last))
-            first = position + 1
-    if first < len(threads):
-        groups.append(Span(threads[first].first, threads[-1].last))
-    return groups
+    if total < MIN_MEMBER_CHARS * len(threads):
+        return []
+    filled = list(accumulate(sizes))
+    shares = (total * group / count for group in range(1, count))
+    lasts = sorted({min(range(len(threads) - 1), key=lambda at: abs(filled[at] - share)) for share in shares})
+    firsts = [0, *(last + 1 for last in lasts)]
+    return [
+        Span(threads[first].first, threads[last].last)
+        for first, last in zip(firsts, [*lasts, len(threads) - 1], strict=True)
+    ]

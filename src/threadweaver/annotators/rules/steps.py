@@ -20,6 +20,7 @@ _REASONS = {
     "item": "separate items, each worked out by itself",
     "method": "different ways to the same end",
     "counterpart": "the same work for different objects",
+    "repeat": "the same computation for different objects",
 }
 _CHECKS = {
     "label": "uses only its own case",
@@ -27,6 +28,7 @@ _CHECKS = {
     "item": "uses only its own item",
     "method": "starts afresh from what stands before the block",
     "counterpart": "works on its own object alone",
+    "repeat": "computes with its own object alone",
 }
 
 

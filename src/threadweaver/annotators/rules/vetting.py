@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from threadweaver.annotators.rules.chain import BLANKS, Block, Chain, Span
+from threadweaver.annotators.rules.chain import Block, Chain, Span
 from threadweaver.annotators.rules.endings import (
     GATHERS,
     LIKEWISE,
@@ -21,10 +22,13 @@ from threadweaver.annotators.rules.endings import (
     shape,
 )
 from threadweaver.annotators.rules.independence import independent
-from threadweaver.annotators.rules.shaping import has_substance
+from threadweaver.annotators.rules.repeats import given_figures
+from threadweaver.annotators.rules.shaping import MIN_CASE_CHARS, MIN_THREAD_CHARS, has_substance
+from threadweaver.annotators.rules.skeletons import BLANKS
+from threadweaver.annotators.rules.ways import closing_sentence
 
 _LEAST = {
-    "item": (1, 0.25), "label": (2, 0.25), "instance": (2, 0.4), "counterpart": (2, 0.4), "method": (3, 0.6),
+    "item": (1, 0.25), "label": (2, 0.25), "instance": (2, 0.4), "counterpart": (2, 0.4), "repeat": (1, 0.25), "method": (3, 0.6),
 }  # fmt: skip
 """Relations that a thread must work out anew, and their share in all it has; headings vouch for much."""
 MAX_SHIFT = 12  # units after its first end in which the end of a last thread is looked for
@@ -57,7 +61,7 @@ _READS = re.compile(
 # A thread that ends like this promises what stands elsewhere.
 _OPEN_END = re.compile(
     r"[?:,=+*/(\[{-]\s*$|\b(?:and|or|so|then|is|of|to)\s*$"
-    r"|\b(?:let me|let's|let us|i'll|i will|i need to|i should|we need (?:to|another)|we want|i want"
+    r"|\b(?:let me|let's(?! (?:call|denote|name|label))|let us|i'll|i will|i need to|i should|we need (?:to|another)|we want|i want"
     r"|going to|maybe"
     r"|perhaps|i wonder|need to (?:check|find|compute|verify|consider)|keep in mind"
     r"|(?:should|must|have to) (?:find|check|consider|look))\b",
@@ -86,6 +90,10 @@ _DERIVES = re.compile(
     re.IGNORECASE,
 )
 _MIN_DIGITS = 4
+_RECALLED_CHARS = 9  # of a formula, blanks apart, that tell it
+_FIGURE = re.compile(r"\d+(?:[.,/]\d+)*")
+_LONG_WAY = 500  # characters in which a way is told even if it is not named
+_RESULT_CHARS = 40
 _BARE_CHARS = 50  # a last line no longer than this that only names the next object
 _CLOSING_CHARS = 400
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"))
@@ -99,9 +107,11 @@ def vetted(chain: Chain, block: Block) -> Block | None:
     fewest = len(block.threads) if block.kind == "method" else 2
     for count in range(len(block.threads), fewest - 1, -1):
         found = _sound(chain, Block(block.kind, block.threads[:count]))
-        if found is not None and has_substance(chain, found.threads):
+        if found is not None and has_substance(
+            chain, found.threads, MIN_CASE_CHARS if len(found.threads) > 2 else MIN_THREAD_CHARS
+        ):
             return found
-    return None if block.kind == "method" else _other_end(chain, block)
+    return None if block.kind in ("method", "repeat") else _other_end(chain, block)
 
 
 def _other_end(chain: Chain, block: Block) -> Block | None:
@@ -125,8 +135,14 @@ def _sound(chain: Chain, block: Block) -> Block | None:
     readings = block.kind == "method" and all(
         _READS.search(chain.text_of(span)[:_NAMING_CHARS]) for span in block.threads
     )
-    threads = list(block.threads) if readings else ended(chain, list(block.threads))
-    if threads is None or _cuts_series(chain, threads) or _unlike(chain, threads) or _mixed(chain, threads):
+    threads = list(block.threads) if readings else ended(chain, list(block.threads), block.kind != "repeat")
+    if (
+        threads is None
+        or _crosses_cases(chain, block.kind, threads)
+        or _cuts_series(chain, threads)
+        or _unlike(chain, threads)
+        or _mixed(chain, threads)
+    ):
         return None
     texts = [chain.text_of(span) for span in threads]
     ways = block.kind == "method"
@@ -136,13 +152,42 @@ def _sound(chain: Chain, block: Block) -> Block | None:
         return (
             block if not any(map(_TAIL.match, texts)) and _works(chain, threads, texts, "instance") else None
         )
-    if ways and not all(_NAMES_WAY.search(text[:_NAMING_CHARS]) for text in texts):
+    named = all(_NAMES_WAY.search(text[:_NAMING_CHARS]) for text in texts)
+    if ways and not named and not _same_result(chain, threads, texts):
         return None
-    if not all(map(_is_whole, texts)) or any(map(_RECALLS.search, texts if ways else texts[1:])):
+    if not all(map(_is_whole, texts)) or any(_recalls(chain, threads, text) for text in texts[1:]):
+        return None
+    if not ways and any(hands_figure(one, two) for one, two in pairwise(texts)):
         return None
     if _borrows_number(chain, threads, texts) or not _works(chain, threads, texts, block.kind):
         return None
     return Block(block.kind, tuple(threads))
+
+
+def _same_result(chain: Chain, threads: Sequence[Span], texts: Sequence[str]) -> bool:
+    """Whether every thread sets out anew and all come, at length, to one figure."""
+    results = {(_FIGURE.findall(closing_sentence(text)) or [""])[-1] for text in texts}
+    return (
+        all(chain.opens_way(span.first) for span in threads)
+        and len(results) == 1 and len(results.pop()) > 1
+        and min(chain.sizes(threads)) >= _LONG_WAY
+    )  # fmt: skip
+
+
+def _recalls(chain: Chain, threads: Sequence[Span], text: str) -> bool:
+    """Whether a thread brings up what was found before, unless the formula it brings up stands in the context."""
+    known = chain.squeezed_to(threads[0].first)
+    for match in _RECALLS.finditer(text):
+        formula = _squeeze(re.sub(r"^[\s:.;]+", "", text[match.end() : match.end() + 60].lstrip(", ")))
+        if "=" not in formula or formula[:_RECALLED_CHARS] not in known:
+            return True
+    return False
+
+
+def hands_figure(first: str, second: str) -> bool:
+    """Whether a passage sets out from the figure that the one before it came to: steps of one computation."""
+    results = _FIGURE.findall(first[-_RESULT_CHARS:])[-1:]
+    return bool(results) and len(results[0]) > 2 and results[0] in given_figures(second)
 
 
 def _is_whole(text: str) -> bool:
@@ -151,6 +196,14 @@ def _is_whole(text: str) -> bool:
     closing = _SENTENCE.split(text.rstrip()[-_CLOSING_CHARS:])[-1]
     bare = len(last) < _BARE_CHARS and not _RELATION.search(last) and LIKEWISE.match(last)
     return not _TAIL.match(text) and not bare and not _OPEN_END.search(closing) and _balanced(text)
+
+
+def _crosses_cases(chain: Chain, kind: str, threads: Sequence[Span]) -> bool:
+    """Whether a case of the text begins in the middle of a thread that is told by its likeness to others."""
+    return kind in ("counterpart", "repeat") and any(
+        (head := chain.head(index)) is not None and head.kind == "label" and not head.key.startswith("ordinal")
+        for span in threads for index in range(span.first + 2, span.last + 1)
+    )  # fmt: skip
 
 
 def _unlike(chain: Chain, threads: Sequence[Span]) -> bool:

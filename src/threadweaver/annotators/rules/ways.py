@@ -15,7 +15,7 @@ BREAKS_OFF = re.compile(
 )
 """A sentence that gives a way up."""
 
-_RELATIONS = re.compile(r"[=≈≡≥≤]|\\(?:approx|equiv|implies|geq?|leq?|Rightarrow)\b|⇒|\bis \d|\bequals\b")
+_RELATIONS = re.compile(r"[=≈≡≥≤∈]|\\(?:approx|in|equiv|implies|geq?|leq?|Rightarrow)\b|⇒|\bis \d|\bequals\b")
 _MIN_RELATIONS = 2  # a way with fewer is a plan, not work
 _INTENDS = re.compile(
     r"\b(?:let me|let's|let us|i'll|going to|want to|should i|what if|i wonder|i need to|we need to|we "
