@@ -1,7 +1,8 @@
 """Take paid replies from one ledger to another, as JSONL: whoever has the file rebuilds the run without a key.
 
 Reads   a ledger (export), or a file that an export wrote (import)
-Writes  the file, or the ledger; what the ledger holds already is left as it is
+Writes  the file (anew, or over an earlier export; a pipe is written through), or the ledger; what the ledger
+        holds already is left as it is
 Calls   nothing
 Exits   0; 2 something to mend, said in one line
 Example python src/ledger.py import data/sample/recorded.jsonl --ledger data/ledger.sqlite
@@ -9,12 +10,13 @@ Example python src/ledger.py import data/sample/recorded.jsonl --ledger data/led
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from threadweaver import stage
 from threadweaver.client.settings import DEFAULT_LEDGER
 from threadweaver.errors import UserError
-from threadweaver.ledger import Ledger, transfer
+from threadweaver.ledger import Ledger, target, transfer
 
 
 def flags() -> stage.Flags:
@@ -27,16 +29,25 @@ def flags() -> stage.Flags:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    if args.what == "export" and not args.ledger.is_file():
+    if args.what == "import":
+        return take_in(args.file, args.ledger)
+    if not args.ledger.exists():
         raise UserError(f"the ledger {args.ledger} is not there: name another with --ledger")
-    args.ledger.parent.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(args.ledger)
+    ledger = Ledger(args.ledger, read_only=True)
     try:
-        if args.what == "export":
-            print(f"{transfer.export(ledger, args.file)} replies → {args.file}")
-        else:
-            new, known = transfer.load(ledger, args.file)
-            print(f"{args.ledger}: {new} replies taken in" + (f", {known} were there" if known else ""))
+        count = transfer.export(ledger, args.file)
+    finally:
+        ledger.close()
+    # Where the replies go to a pipe, it may be our own.
+    print(f"{count} replies → {args.file}", file=sys.stderr if target.is_straight(args.file) else sys.stdout)
+    return 0
+
+
+def take_in(file: Path, path: Path) -> int:
+    ledger = Ledger(path)
+    try:
+        new, known = transfer.load(ledger, file)
+        print(f"{path}: {new} replies taken in" + (f", {known} were there" if known else ""))
     finally:
         ledger.close()
     return 0

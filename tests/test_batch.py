@@ -22,10 +22,10 @@ TEXTS = [f"q{n}" for n in range(20)]
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no key file is
     return ClientSettings(
         ledger=tmp_path / "l.sqlite",
-        key_path=str(tmp_path / "no key"),
         batch=BATCH,
         output_limit=200,
         retrying=Retrying(tries=5, first=0.01, longest=0.05),
@@ -51,9 +51,7 @@ async def run(settings: ClientSettings, texts=TEXTS, turns: int = 1) -> tuple[li
 
 async def plain(server: FakeOpenAI, tmp_path: Path, turns: int = 1) -> list[str]:
     """The same conversations by ordinary calls, for comparison."""
-    settings = ClientSettings(
-        base_url=server.url, ledger=tmp_path / "plain.sqlite", key_path="/none", output_limit=200
-    )
+    settings = ClientSettings(base_url=server.url, ledger=tmp_path / "plain.sqlite", output_limit=200)
     return [reply.text for reply in (await run(settings, turns=turns))[0]]
 
 
@@ -177,7 +175,7 @@ import asyncio, sys
 sys.path.insert(0, {src!r})
 from pathlib import Path
 from threadweaver.client import *
-settings = ClientSettings(base_url={url!r}, ledger=Path({ledger!r}), key_path="/none", batch=Batching(quiet=0.1, poll=0.05), output_limit=200)
+settings = ClientSettings(base_url={url!r}, ledger=Path({ledger!r}), batch=Batching(quiet=0.1, poll=0.05), output_limit=200)
 async def main():
     async with Client(settings) as client:
         await asyncio.gather(*(client.ask(settings.request([("user", f"q{{n}} turn 0")]), label="step1") for n in range(20)))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadweaver.errors import UserError
-from threadweaver.ledger import Ledger, LedgerFull, Record, canonical, request_key, transfer
+from threadweaver.ledger import (
+    Ledger,
+    LedgerDamaged,
+    LedgerFull,
+    Record,
+    canonical,
+    entries,
+    request_key,
+    transfer,
+)
 from threadweaver.ledger import thread as ledger_thread
 
 SRC = str(Path(__file__).parents[1] / "src")
@@ -215,6 +225,35 @@ async def test_a_fault_of_one_operation_does_not_reach_the_others(ledger):
     )
     assert isinstance(outcomes[1], ValueError)
     assert {found.key for found in (outcomes[0], outcomes[2])} == {key("x"), key("y")}
+
+
+@pytest.mark.parametrize("fault", [OverflowError, RecursionError, AttributeError, zlib.error, MemoryError])
+async def test_any_error_of_an_operation_reaches_its_asker_and_the_thread_goes_on(ledger, fault):
+    def fail(db):
+        raise fault("mine")
+
+    outcomes = await asyncio.wait_for(
+        asyncio.gather(pay(ledger, "x"), ledger.thread.run(fail), return_exceptions=True), 20
+    )
+    assert type(outcomes[1]) is fault and outcomes[0].key == key("x")
+    with pytest.raises(fault):
+        await asyncio.to_thread(ledger.thread.call, fail)
+    assert await ledger.find(key("x"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_nobody_waits_for_a_thread_that_has_ended(tmp_path):
+    ledger = Ledger(tmp_path / "l.sqlite")
+
+    def end(db):
+        raise SystemExit("not an error that is anybody's")
+
+    waiting = [asyncio.create_task(ledger.thread.run(end)), asyncio.create_task(ledger.find(key("x")))]
+    outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
+    with pytest.raises(RuntimeError, match="ended"):
+        await ledger.find(key("x"))
+    assert all(isinstance(outcome, RuntimeError) and "ended" in str(outcome) for outcome in outcomes)
+    ledger.thread.close()
 
 
 # one request, one call
@@ -481,6 +520,90 @@ async def test_a_ledger_that_cannot_be_written_can_be_read(tmp_path):
     reader.close()
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read_only):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is no file"):
+        Ledger(tmp_path / "pipe", read_only=read_only)
+
+
+async def test_a_reader_sees_what_another_has_written_and_changes_nothing(ledger, tmp_path):
+    await pay(ledger, "x")
+    reader = Ledger(tmp_path / "ledger.sqlite", read_only=True)
+    assert len(await reader.find(key("x"))) == 1
+    await pay(ledger, "y")
+    assert len(await reader.find(key("y"))) == 1
+    with pytest.raises(UserError, match="cannot be written"):
+        await reader.thread.run(lambda db: db.execute("DELETE FROM replies"))
+    await reader.aclose()
+    assert len(await ledger.find(key("x"))) == 1
+
+
+# damaged in the middle
+
+
+async def filled(path: Path, count: int) -> None:
+    ledger = Ledger(path)
+    for number in range(count):
+        await pay_random(ledger, number)
+    ledger.close()
+
+
+async def pay_random(ledger: Ledger, number: int) -> None:
+    claim = await ledger.claim(key(f"x{number}"), 1, None)
+    await ledger.record(record(f"x{number}", reply=os.urandom(2000).hex()), claim.reservation)
+
+
+def overwrite(path: Path, page: int, count: int) -> None:
+    with open(path, "r+b") as file:
+        file.seek(4096 * page)
+        file.write(os.urandom(4096 * count))
+
+
+async def test_a_damaged_ledger_says_so_to_everybody_and_gives_out_what_can_be_read(tmp_path):
+    path = tmp_path / "l.sqlite"
+    await filled(path, 100)
+    overwrite(path, 20, 30)
+    ledger = Ledger(path)
+    finds = (ledger.find(key(f"x{number}")) for number in range(100))
+    outcomes = await asyncio.wait_for(asyncio.gather(*finds, return_exceptions=True), 30)
+    broken = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert broken and all(
+        isinstance(error, LedgerDamaged) and "export FILE" in str(error) and "\n" not in str(error) for error in broken
+    )
+    whole = sum(bool(outcome) for outcome in outcomes if isinstance(outcome, list))
+    with pytest.raises(LedgerDamaged, match=r"replies that can be read are in .*out\.jsonl, at least \d+ cannot"):
+        await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl")
+    ledger.close()
+    assert 0 < whole <= take_in(tmp_path / "out.jsonl")[0] < 100
+    keys = [json.loads(line)["key"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert keys == sorted(set(keys))
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+async def test_wherever_a_ledger_is_damaged_nobody_meets_an_error_of_sqlite(tmp_path, page):
+    path = tmp_path / "l.sqlite"
+    await filled(path, 30)
+    overwrite(path, page, 1)
+    with contextlib.suppress(UserError):
+        ledger = Ledger(path)
+        for act in (ledger.spending, ledger.statistics, ledger.verdicts, lambda: pay_random(ledger, 40)):
+            with contextlib.suppress(UserError):
+                await asyncio.wait_for(act(), 20)
+        ledger.close()
+    with contextlib.suppress(LedgerDamaged):
+        ledger = Ledger(path, read_only=True)
+        assert await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl") >= 30
+    ledger.close()
+
+
+async def test_a_reply_that_is_not_what_was_written_is_damage(ledger):
+    await pay(ledger, "x")
+    await ledger.thread.run(lambda db: db.execute("UPDATE replies SET reply = x'7a00ff'"))
+    with pytest.raises(LedgerDamaged):
+        await ledger.find(key("x"))
+
+
 # elsewhere
 
 
@@ -511,7 +634,7 @@ async def test_export_and_import_give_the_same_bytes(ledger, tmp_path):
         lambda line: "[]",
     ],
 )
-async def test_a_damaged_line_is_named_and_the_rest_stays(ledger, tmp_path, damage):
+async def test_a_damaged_line_is_named_and_nothing_of_the_file_is_taken_in(ledger, tmp_path, damage):
     await pay(ledger, "x0")
     await pay(ledger, "x1")
     path = tmp_path / "out.jsonl"
@@ -521,8 +644,80 @@ async def test_a_damaged_line_is_named_and_the_rest_stays(ledger, tmp_path, dama
     other = Ledger(None)
     with pytest.raises(UserError, match="line 2 of"):
         transfer.load(other, path)
-    assert len(await other.find(key("x0"))) == 1 and not await other.find(key("x1"))
+    assert not await other.find(key("x0")) and not await other.find(key("x1"))
     other.close()
+
+
+NONSENSE = {
+    "a cost beyond SQLite's integers": {"cost_nano_usd": 10**30},
+    "a cost below them": {"cost_nano_usd": -(10**30)},
+    "a negative cost": {"cost_nano_usd": -1},
+    "a cost in words": {"cost_nano_usd": "abc"},
+    "a cost that is true": {"cost_nano_usd": True},
+    "a time that is no number": {"done": float("nan")},
+    "a time without end": {"sent": float("inf")},
+    "a time of 400 digits": {"done": 10**400},
+    "a judgement in words": {"judged": "now", "verdict": "accepted"},
+    "negative tokens": {"tokens": {"input": -1, "cached": 0, "output": 1, "reasoning": 0}},
+    "more cached tokens than there are": {"tokens": {"input": 1, "cached": 2, "output": 1, "reasoning": 0}},
+    "tokens in halves": {"tokens": {"input": 1.5, "cached": 0, "output": 1, "reasoning": 0}},
+    "a turn too many": {"turn": 2**63},
+    "another verdict": {"verdict": "banana"},
+    "a verdict that is a list": {"verdict": ["accepted"]},
+    "another status": {"status": "fine"},
+    "a reason that is no text": {"why": 7},
+    "a stage that no column takes": {"stage": "\ud800"},
+    "an extra that is no object": {"extra": 3},
+    "a message that is no text": {"request": {**request("x"), "messages": [["user", {"sha256": "00"}]]}},
+    "an attempt that is true": {"request": {**request("x"), "attempt": True}},
+}
+
+
+@pytest.mark.parametrize("changes", NONSENSE.values(), ids=NONSENSE)
+def test_an_entry_that_the_ledger_would_not_write_is_refused(tmp_path, changes):
+    good, bad = (entries.as_json(record(text)) for text in ("good", "x"))
+    bad |= changes
+    bad["key"] = request_key(bad["request"])
+    path = tmp_path / "in.jsonl"
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    check_refused(path, 2)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"key":' * 5000, b"1e999", b"9" * 5000])
+def test_a_line_that_is_no_json_of_ours_is_refused(tmp_path, content):
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(content + b"\n")
+    check_refused(path, 1)
+
+
+def test_an_extra_too_deep_for_the_ledger_is_refused(tmp_path):
+    text = json.dumps({**entries.as_json(record("x")), "extra": {"deep": 0}})
+    path = tmp_path / "in.jsonl"
+    for depth in (200, 900, 5000):
+        path.write_text(text.replace('{"deep": 0}', '{"deep":' * depth + "0" + "}" * depth) + "\n")
+        try:
+            assert take_in(path) == (1, 0)
+        except UserError:
+            check_refused(path, 1)
+    check_refused(path, 1)
+
+
+def take_in(path: Path) -> tuple[int, int]:
+    ledger = Ledger(None)
+    try:
+        return transfer.load(ledger, path)
+    finally:
+        ledger.close()
+
+
+def check_refused(path: Path, line: int) -> None:
+    """In one line, and nothing of the file is taken in."""
+    ledger = Ledger(None)
+    with pytest.raises(UserError, match=f"^line {line} of .* is no ledger entry .*nothing of the file") as raised:
+        transfer.load(ledger, path)
+    assert "\n" not in str(raised.value)
+    assert ledger.thread.call(lambda db: db.execute("SELECT count(*) FROM replies").fetchone(), write=False) == (0,)
+    ledger.close()
 
 
 async def test_import_keeps_what_is_there(ledger, tmp_path):

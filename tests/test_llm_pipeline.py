@@ -127,8 +127,8 @@ def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
 def test_reaching_the_cap_names_what_is_left_and_a_higher_one_goes_on(tmp_path):
     project = Project(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer) as server:
-        # a call of step 1 may cost 0.33 dollars at worst: it fits at first, and no more once a few are paid
-        capped = run(project, server, MAX_COST="0.36")
+        # a call of step 1 may cost 0.67 dollars at worst, at twice the price: it fits, and no more once a few are paid
+        capped = run(project, server, MAX_COST="0.7")
         assert capped.returncode == 1
         assert capped.stderr.count("\n") == 1 and "--max-cost is reached" in capped.stderr and "not done for it" in capped.stderr
         paid = server.stats()["answered"]

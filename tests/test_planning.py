@@ -16,8 +16,9 @@ from threadweaver.store import Sample
 
 
 @pytest.fixture
-def settings(tmp_path):
-    return ClientSettings(ledger=tmp_path / "l.sqlite", key_path=str(tmp_path / "no key"), workers=64)
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no key file is
+    return ClientSettings(ledger=tmp_path / "l.sqlite", workers=64)
 
 
 def wordy(messages, params) -> str:
@@ -84,11 +85,6 @@ def run(project: Project, server: FakeOpenAI, count: int, **environment: str):
     return project.sample_run(count=count, ANNOTATOR="llm", OPENAI_BASE_URL=server.url, **environment)
 
 
-def written(project: Project) -> dict[str, bytes]:
-    """All but the ledger, which notes who opens it."""
-    return {name: data for name, data in project.files("data").items() if "ledger.sqlite" not in name}
-
-
 def calls_of(table: str) -> dict[str, tuple[int, int]]:
     """Stage -> (calls, paid) of a printed plan."""
     rows = (line.split() for line in table.split("\n") if line.startswith("  step") or line.startswith("  together"))
@@ -108,9 +104,9 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
         assert not server.stats()["received"] and [path.name for path in (project.root / "data").iterdir()] == ["sample"]
         assert run(project, server, 2).returncode == 0
         paid = server.stats()["answered"]
-        before = written(project)
+        before = project.files("data")
         half = run(project, server, 4, PLAN="1", MAX_COST="3")
-        assert written(project) == before and server.stats()["received"] == paid
+        assert project.files("data") == before and server.stats()["received"] == paid
         assert calls_of(half.stdout)["step 1"] == (12, 12) and "extrapolated from 2 samples" in half.stdout
         assert "of --max-cost 3" in half.stdout and "are left" not in half.stdout
         assert "are left, and the plan needs $" in run(project, server, 4, PLAN="1", MAX_COST="0.001").stdout

@@ -82,7 +82,7 @@ async def run(settings: ClientSettings, calls: int, seconds: float | None = None
 
 
 def settings_for(url: str, ledger: Path, workers: int) -> ClientSettings:
-    return ClientSettings(base_url=url, key_path="/nonexistent", ledger=ledger, workers=workers)
+    return ClientSettings(base_url=url, ledger=ledger, workers=workers)
 
 
 def throughput(folder: Path, workers: int, calls: int) -> None:

@@ -237,7 +237,7 @@ class Client:
                 await self.ledger.release(0, key=request.key, billed=False)
 
     async def _claim(self, request: Request, *, again: bool) -> Claim:
-        # At the default tier's price: a server does not always grant a cheaper one.
+        # At the dearest tier's price: a server does not always grant a cheaper one, and may choose a dearer one.
         return await self.ledger.claim(request.key, self.worst_case(request), self.cap, again=again)
 
     async def _send(
@@ -348,8 +348,8 @@ class Client:
             self._batcher = Batcher(self)
         return self._batcher
 
-    def worst_case(self, request: Request, tier: str = "default") -> int:
-        """Nano-dollars; 0 where no price is known."""
+    def worst_case(self, request: Request, tier: str | None = None) -> int:
+        """Nano-dollars, by default of whatever tier the server may answer in; 0 where no price is known."""
         if self.price is None:
             return 0
         return self.price.worst_case(request, tier)

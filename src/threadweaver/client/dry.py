@@ -36,14 +36,14 @@ class Drawn:
 
 
 class DryClient(Client):
-    """As `Client`, for planning. A made-up reply has the status "planned". The ledger is only read (by way
-    of its log, which a read-only opening would pass over), and need not be there.
+    """As `Client`, for planning. A made-up reply has the status "planned". The ledger is only read, and
+    need not be there.
     """
 
     async def __aenter__(self) -> DryClient:
         path = self.settings.ledger
         there = path is not None and path.exists()
-        self.ledger = await asyncio.to_thread(Ledger.open_for_reading if there else Ledger, path if there else None)
+        self.ledger = await asyncio.to_thread(Ledger, path if there else None, read_only=there)
         self._drawn = Drawn()
         self._planner: Planner | None = None
         return self

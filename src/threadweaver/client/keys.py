@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import stat
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,9 @@ from threadweaver.errors import UserError
 DEFAULT_KEY_PATH = "~/.openai_api_key"
 OPENAI_URL = "https://api.openai.com/v1"
 _KEY_SHAPED = re.compile(r"\b(?:sk|rk|pk|sess)-[A-Za-z0-9_*\-.]{8,}")
+_KEY = re.compile(r"[A-Za-z0-9._~+/:|@!*-]+=*")  # what a bearer token may be, and some marks that servers add
+MOST_BYTES = 65_536  # of a key file: more than any key has
+PIPE_SECONDS = 30.0
 _warned: set[Path] = set()
 
 
@@ -28,15 +33,23 @@ class Key:
 
 
 def find_key(key_path: str | None = None, environment: Mapping[str, str] | None = None) -> Key | None:
-    """The key of the file (default ~/.openai_api_key), else of OPENAI_API_KEY, else None.
+    """The key of the file that is named (`key_path`, else OPENAI_KEY_PATH); where none is named, of
+    ~/.openai_api_key, else of OPENAI_API_KEY, else None.
 
-    Warns once on stderr of a file that others can read. Raises UserError for a file that holds no key.
+    Warns once on stderr of a file that others can read. Raises UserError for a named file that is not there, and
+    for one that holds no key.
     """
     environment = os.environ if environment is None else environment
-    path = Path(key_path or DEFAULT_KEY_PATH).expanduser()
+    named = key_path or environment.get("OPENAI_KEY_PATH")
+    path = Path(os.path.expanduser(named or DEFAULT_KEY_PATH))
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = _read(path, pipe=bool(named))
     except FileNotFoundError:
+        if named:
+            raise UserError(
+                f"the key file {path} is not there: mend --key-path or OPENAI_KEY_PATH, or leave it out to use "
+                f"{DEFAULT_KEY_PATH} or OPENAI_API_KEY"
+            ) from None
         value = environment.get("OPENAI_API_KEY", "").strip()
         return Key(_checked(value, "OPENAI_API_KEY"), "OPENAI_API_KEY") if value else None
     except OSError as error:
@@ -52,16 +65,49 @@ def find_key(key_path: str | None = None, environment: Mapping[str, str] | None 
     return Key(_checked(text.strip(), str(path)), str(path))
 
 
+def _read(path: Path, *, pipe: bool) -> str:
+    """A file; or, where `pipe` allows it, what comes through one (`--key-path <(pass show openai)`)."""
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode) and pipe:
+        return _read_pipe(path).decode("utf-8", "replace")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"the key file {path} is no file: give one with --key-path")
+    with open(path, "rb") as file:
+        return file.read(MOST_BYTES).decode("utf-8", "replace")
+
+
+def _read_pipe(path: Path) -> bytes:
+    """Until its writer closes it; a pipe that nobody writes into is not waited for for ever."""
+    until = time.monotonic() + PIPE_SECONDS
+    read = b""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        wait = select.poll()
+        wait.register(file, select.POLLIN)
+        while len(read) < MOST_BYTES:
+            if not wait.poll(max(0.0, until - time.monotonic()) * 1000):
+                raise UserError(
+                    f"the key file {path} is a pipe, and no key came through it in {PIPE_SECONDS:g} seconds: write "
+                    "into it, or give a file with --key-path"
+                )
+            part = file.read(MOST_BYTES)
+            if not part:
+                break
+            read += part
+    return read
+
+
 def _checked(value: str, source: str) -> str:
-    if not value.isascii() or not value.isprintable() or " " in value:
+    if not _KEY.fullmatch(value):
         raise UserError(
-            f"{source} does not hold one API key: it has white space or characters that no key has"
+            f"{source} does not hold one API key: it has white space or characters that no key has (quotes, braces, "
+            "…): leave the bare key in it and nothing else"
         )
     return value
 
 
 def _warn_if_open(path: Path) -> None:
-    if path not in _warned and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    mode = path.stat().st_mode
+    if path not in _warned and stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         _warned.add(path)
         print(f"warning: others can read the key file {path}: chmod 600 {path}", file=sys.stderr)
 

@@ -16,6 +16,7 @@ from threadweaver.errors import UserError
 
 PRICES = Path(__file__).parent.parent / "prices.json"
 ENVELOPE_TOKENS = 64  # a conversation's own markers; 8 a message come on top. OpenAI needs 3 and 4.
+UNKNOWN_TIER = 2.0  # times the default price where a tier has none: "priority" costs 1.7 to 2 times as much
 KNOWN = ("input", "cached_input", "output")
 
 
@@ -28,32 +29,32 @@ class Price:
     output: float
     factors: Mapping[str, float]
 
-    def factor(self, tier: str) -> float | None:
-        """What multiplies the price in this tier, None where that is not known."""
-        return 1.0 if tier in ("default", "auto") else self.factors.get(tier)
+    def factor(self, tier: str) -> float:
+        """What multiplies the price in this tier; twice the default price where that is not known, so that a cap
+        holds whatever tier a server answers with.
+        """
+        return 1.0 if tier in ("default", "auto") else self.factors.get(tier, UNKNOWN_TIER)
 
-    def cost(self, usage: Usage, tier: str = "default") -> int | None:
-        """Nano-dollars, rounded up; None where the tier has no price."""
-        factor = self.factor(tier)
-        if factor is None:
-            return None
+    def cost(self, usage: Usage, tier: str = "default") -> int:
+        """Nano-dollars, rounded up."""
         per_million = (
             (usage.input - usage.cached) * self.input
             + usage.cached * self.cached_input
             + usage.output * self.output
         )
-        return math.ceil(round(per_million * factor * 1000, 6))
+        return math.ceil(round(per_million * self.factor(tier) * 1000, 6))
 
-    def worst_case(self, request: Request, tier: str = "default") -> int:
+    def worst_case(self, request: Request, tier: str | None = "default") -> int:
         """Nano-dollars; no call costs more: a token a byte, nothing cached, output up to the limit.
 
-        A tier without a known price is reserved for at twice the default price.
+        `tier` None: in whatever tier the server may answer.
         """
         tokens = request.bytes + ENVELOPE_TOKENS + 8 * len(request.messages)
         dollars = (
             tokens * max(self.input, self.cached_input) + request.params["max_output_tokens"] * self.output
         )
-        return math.ceil(dollars * (self.factor(tier) or 2.0) * 1000)
+        dearest = max(1.0, UNKNOWN_TIER, *self.factors.values())
+        return math.ceil(dollars * (dearest if tier is None else self.factor(tier)) * 1000)
 
 
 def load(path: Path = PRICES) -> dict[str, Price]:

@@ -15,10 +15,17 @@ def record_of(
 ) -> Record:
     """What is truncated, empty or refused is rejected by that alone; completions may end in any way."""
     usage = answer.usage or Usage()
+    tier = str(tier)  # a server may say anything
     cost = None
     if price is not None:
-        # A server that does not count may have billed anything up to the worst case.
-        cost = price.cost(usage, tier) if answer.usage else price.worst_case(request)
+        # A server that does not count may have billed anything up to the worst case; a batch is half the price
+        # for sure, of another tier only the server's word is known.
+        tiers = {tier} if tier == "batch" else {tier, "default"}
+        cost = (
+            price.cost(usage, tier)
+            if answer.usage
+            else max(price.worst_case(request, possible) for possible in tiers)
+        )
     rejected = answer.status if answer.status != "ok" and request.api != "completions" else None
     now = time.time()
     return Record(

@@ -16,7 +16,9 @@ from pathlib import Path
 from threadweaver.ledger import batches, calls, money, owners, schema, statistics
 from threadweaver.ledger.batches import BatchEntry, BatchRow
 from threadweaver.ledger.calls import Claim, Ended, Verdict, Wish
+from threadweaver.ledger.entries import VERDICTS
 from threadweaver.ledger.records import Record, Texts, canonical, key_of, request_key
+from threadweaver.ledger.schema import LedgerDamaged
 from threadweaver.ledger.thread import CHANGE, DatabaseThread, Kind, LedgerFull
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "BatchRow",
     "Claim",
     "Ledger",
+    "LedgerDamaged",
     "LedgerFull",
     "Record",
     "Spending",
@@ -34,7 +37,6 @@ __all__ = [
 ]
 
 NANO = 10**9  # nano-dollars in a dollar
-VERDICTS = ("accepted", "repaired", "rejected")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Ledger:
     """
 
     def __init__(self, path: str | Path | None, *, read_only: bool = False) -> None:
-        """`path` None: in memory only. `read_only`: for a copy on a medium that cannot be written."""
+        """`path` None: in memory only. `read_only`: nothing is changed, so the file need not be writable; what
+        others write meanwhile is seen.
+        """
         self.path = str(path) if path is not None else ":memory:"
         self.read_only = read_only
         self.owner = ""
@@ -70,7 +74,11 @@ class Ledger:
         self._claim = Kind(21, calls.claim, before_a_call=True)
         self.thread = DatabaseThread(self.path, read_only, lambda db: owners.beat(db, self.owner))
         if not read_only:
-            self.owner = self.thread.call(owners.register)
+            try:
+                self.owner = self.thread.call(owners.register)
+            except BaseException:
+                self.thread.close()
+                raise
 
     @classmethod
     def open_for_reading(cls, path: str | Path) -> Ledger:

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 
 from threadweaver.ledger import owners
 from threadweaver.ledger.bulk import select_in, write_rows
+from threadweaver.ledger.schema import Unreadable
 
 OPEN, UNCERTAIN, BATCH = "open", "uncertain", "batch"
 
 
 def totals(db: sqlite3.Connection) -> tuple[int, int]:
     """(settled, reserved), over the life of the ledger; imported replies cost nothing here."""
-    return db.execute("SELECT spent, reserved FROM totals").fetchone()
+    row = db.execute("SELECT spent, reserved FROM totals").fetchone()
+    if row is None or not all(isinstance(amount, int) for amount in row):
+        raise Unreadable("its sum of what was spent cannot be read")
+    return row
 
 
 def uncertain(db: sqlite3.Connection) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from threadweaver.ledger.bulk import select_in, write_rows
+from threadweaver.ledger.schema import Unreadable
 
 LONG = 1024  # bytes from which a message is stored once and referred to
 
@@ -136,15 +138,24 @@ class Texts:
 
 
 def load_request(db: sqlite3.Connection, blob: bytes) -> str:
-    """The canonical request again, byte for byte."""
-    request = json.loads(unpack(blob))
-    for message in request["messages"]:
-        if isinstance(message[1], dict):
-            row = db.execute(
-                "SELECT body FROM texts WHERE sha256 = ?", (bytes.fromhex(message[1]["sha256"]),)
-            ).fetchone()
-            message[1] = unpack(row[0])
-    return canonical(request)
+    """The canonical request again, byte for byte. Raises Unreadable."""
+    with _damage_told("a request"):
+        request = json.loads(unpack(blob))
+        for message in request["messages"]:
+            if isinstance(message[1], dict):
+                row = db.execute(
+                    "SELECT body FROM texts WHERE sha256 = ?", (bytes.fromhex(message[1]["sha256"]),)
+                ).fetchone()
+                message[1] = unpack(row[0])
+        return canonical(request)
+
+
+@contextlib.contextmanager
+def _damage_told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (zlib.error, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise Unreadable(f"{what} in it cannot be read") from error
 
 
 def insert(db: sqlite3.Connection, records: Sequence[Record], texts: Texts) -> set[bytes]:
@@ -152,11 +163,10 @@ def insert(db: sqlite3.Connection, records: Sequence[Record], texts: Texts) -> s
     keys = [bytes.fromhex(record.key) for record in records]
     there = {row[0] for row in select_in(db, "SELECT key FROM replies WHERE key", keys)}
     new_texts: dict[bytes, bytes] = {}
-    rows = {
-        key: _row(key, record, *texts.store(record.request, new_texts))
-        for key, record in zip(keys, records, strict=True)
-        if key not in there
-    }
+    rows: dict[bytes, tuple[Any, ...]] = {}
+    for key, record in zip(keys, records, strict=True):
+        if key not in there and key not in rows:
+            rows[key] = _row(key, record, *texts.store(record.request, new_texts))
     texts.insert(db, new_texts)
     write_rows(db, f"INSERT INTO replies ({COLUMNS}, request_bytes, reply_bytes)", list(rows.values()))
     return set(rows)
@@ -196,33 +206,37 @@ def _row(key: bytes, record: Record, request: bytes, size: int) -> tuple[Any, ..
 
 def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = False) -> Record:
     """A row of `COLUMNS`; the request's text is left empty unless it is asked for (replays do not
-    need it).
+    need it). Raises Unreadable.
     """
     key, base, attempt, api, model, stage, turn, request, reply, status, finish, *usage = row
     n_in, cached, n_out, reasoning, cost, tier, sent, done, extra, verdict, why, judged, imported = usage
-    return Record(
-        key.hex(),
-        base.hex(),
-        attempt,
-        api,
-        model,
-        stage,
-        turn,
-        load_request(db, request) if with_request else "",
-        unpack(reply),
-        status,
-        finish,
-        n_in,
-        cached,
-        n_out,
-        reasoning,
-        cost,
-        tier,
-        sent,
-        done,
-        json.loads(extra) if extra else None,
-        verdict,
-        why,
-        judged,
-        bool(imported),
-    )
+    text = load_request(db, request) if with_request else ""
+    with _damage_told("a reply"):
+        if with_request and key_of(text) != key.hex():
+            raise ValueError("its key does not belong to its request")
+        return Record(
+            key.hex(),
+            base.hex(),
+            attempt,
+            api,
+            model,
+            stage,
+            turn,
+            text,
+            unpack(reply),
+            status,
+            finish,
+            n_in,
+            cached,
+            n_out,
+            reasoning,
+            cost,
+            tier,
+            sent,
+            done,
+            json.loads(extra) if extra else None,
+            verdict,
+            why,
+            judged,
+            bool(imported),
+        )

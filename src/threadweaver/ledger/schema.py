@@ -47,9 +47,9 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     synchronous=FULL: a commit is on the disk when it returns, so a reply that was returned survives a
     power cut too; a group commit of ten replies costs 0.6 ms on a plain SSD.
     """
-    if path != ":memory:" and not read_only:
-        _make_folder(Path(path))
-    target = f"file:{_quoted(path)}?mode=ro&immutable=1" if read_only else path
+    if path != ":memory:":
+        _check_place(Path(path), read_only)
+    target = _reading(path) if read_only else path
     try:
         db = sqlite3.connect(target, timeout=30, isolation_level=None, uri=read_only, cached_statements=256)
         try:
@@ -60,6 +60,35 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise UserError(_why(path, error)) from error
     return db
+
+
+def _reading(path: str) -> str:
+    """The address that only reads. A log that others write is read with it, and needs locks beside it; where
+    nothing can be written, and there is no log, SQLite must be told that nobody else writes either.
+    """
+    log = _log(path)
+    if writable(path):
+        mode = "mode=rw"  # query_only: see _prepare
+    elif log.exists() and log.stat().st_size:
+        mode = "mode=ro"
+    else:
+        mode = "mode=ro&immutable=1"
+    return f"file:{_quoted(path)}?{mode}"
+
+
+def _log(path: str) -> Path:
+    """SQLite keeps it beside the file itself, not beside a link to it."""
+    return Path(f"{os.path.realpath(path)}-wal")
+
+
+def _check_place(path: Path, read_only: bool) -> None:
+    if path.exists() and not path.is_file():
+        raise UserError(f"the ledger {path} is no file: give another with --ledger PATH")
+    if read_only:
+        return
+    if not writable(str(path)):
+        raise UserError(read_only_message(str(path)))
+    _make_folder(path)
 
 
 def _make_folder(path: Path) -> None:
@@ -73,7 +102,9 @@ def _make_folder(path: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
-    if not read_only:
+    if read_only:
+        db.execute("PRAGMA query_only=1")
+    else:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA wal_autocheckpoint=2000")
@@ -103,13 +134,74 @@ def _quoted(path: str) -> str:
 
 
 def _why(path: str, error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith("SQLITE_FULL") or name.startswith("SQLITE_IOERR"):
+    name = name_of(error)
+    if no_room(name):
         return full_message(path)
-    if name.startswith("SQLITE_NOTADB") or name.startswith("SQLITE_CORRUPT"):
-        return f"{path} is not a ledger, or it is damaged ({error}): give another path with --ledger"
+    if damage(name):
+        return f"{path} is not a ledger, or it is damaged ({error}): give another path with --ledger, or restore a copy"
+    if name.startswith("SQLITE_READONLY"):
+        return read_only_message(path)
+    log = _log(path)
+    if log.exists() and not writable(path):
+        return (
+            f"the log {log} of the ledger cannot be read from here ({error}): copy both files into a folder that "
+            "can be written and name that copy with --ledger PATH"
+        )
     return (
         f"the ledger {path} cannot be opened ({error}): check it and its permissions, or give --ledger PATH"
+    )
+
+
+class LedgerDamaged(UserError):
+    """The file is a ledger, and parts of it cannot be read."""
+
+
+class Unreadable(Exception):
+    """A row that SQLite gives out and that nobody wrote so."""
+
+
+UNREAD = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA")
+
+
+def name_of(error: Exception) -> str:
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def no_room(name: str) -> bool:
+    """SQLite meets a full disk as an I/O error too; what cannot be read does not wait for room."""
+    return name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and name not in UNREAD
+
+
+def damage(name: str) -> bool:
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name in UNREAD
+
+
+def told(path: str, error: Exception) -> Exception:
+    """The error as its asker gets it: what the user can mend in one line, anything else as it is."""
+    name = name_of(error)
+    if isinstance(error, Unreadable) or damage(name):
+        made: UserError = LedgerDamaged(damaged_message(path, error))
+    elif name.startswith("SQLITE_READONLY"):
+        made = UserError(read_only_message(path))
+    elif name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM")):
+        made = UserError(_why(path, error))
+    else:
+        return error
+    made.__cause__ = error
+    return made
+
+
+def damaged_message(path: str, error: Exception) -> str:
+    return (
+        f"the ledger {path} is damaged ({error}): save what can be read with `python src/ledger.py export FILE "
+        f"--ledger {path}` and import that into a new ledger, or restore a copy"
+    )
+
+
+def read_only_message(path: str) -> str:
+    return (
+        f"the ledger {path} cannot be written: change the permissions of the file and of its folder, or name "
+        "another with --ledger PATH (--offline, --plan and an export only read)"
     )
 
 
@@ -123,5 +215,5 @@ def full_message(path: str) -> str:
 
 def writable(path: str) -> bool:
     """Whether the ledger can be written here; a copy on a read-only medium can still be read."""
-    file = Path(path)
+    file = Path(os.path.realpath(path))
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) if file.exists() else True

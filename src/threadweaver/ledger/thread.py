@@ -87,6 +87,9 @@ class DatabaseThread:
         self.lost = 0
         self._closing: float | None = None
         self._ended = False
+        self._fault: BaseException | None = None  # what ended the thread, if it was not `close`
+        self._db: sqlite3.Connection | None = None
+        self._taken: list[_Job] = []  # jobs under way
         self._told = False
         self._stuck: list[_Job] = []  # writes that wait for room on the disk
         self._opened: Future[None] = Future()
@@ -123,8 +126,10 @@ class DatabaseThread:
 
     def _put(self, job: _Job) -> None:
         if self._closing is not None or self._ended:
-            raise RuntimeError("the ledger is closed")
+            raise self._gone()
         self._jobs.put(job)
+        if self._ended:  # between the look and the put
+            self._fail([])
 
     def close(self) -> None:
         """Waits until all is written. Raises LedgerFull if the disk stayed full for `close_seconds`."""
@@ -139,35 +144,64 @@ class DatabaseThread:
 
     def _run(self) -> None:
         try:
+            if self._open():
+                while self._turn():
+                    pass
+        finally:
+            self._end(sys.exception())
+
+    def _open(self) -> bool:
+        try:
             self._db = schema.connect(self.path, read_only=self.read_only)
             self._reserve_spare()
-        except (UserError, sqlite3.Error, OSError) as error:
+        except (UserError, sqlite3.Error, OSError, ValueError) as error:
             self._opened.set_exception(error)
-            return
+            return False
         self._opened.set_result(None)
+        return True
+
+    def _end(self, fault: BaseException | None) -> None:
+        """However the thread ends, nobody may wait for it for ever: not for what it has taken up either."""
+        self._fault = fault
+        self._ended = True
         try:
-            while self._turn():
-                pass
+            if self._db is not None:
+                self._drop_spare()
+                self._db.close()
         finally:
-            # However the thread ends, nobody may wait for it for ever.
-            self._drop_spare()
-            self._ended = True
-            self._db.close()
-            self._fail_waiting()
+            if not self._opened.done():
+                self._opened.set_exception(self._gone())
+            self._fail(self._taken + self._stuck)
+
+    def _gone(self) -> RuntimeError:
+        error = RuntimeError("the ledger is closed" if self._fault is None else "the ledger's thread has ended")
+        error.__cause__ = self._fault
+        return error
+
+    def _fail(self, jobs: list[_Job]) -> None:
+        """Answers these and all that wait."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (job := self._jobs.get_nowait()) is not None:
+                    jobs.append(job)
+        for job in jobs:
+            job.error = job.error or self._gone()
+        _answer(jobs)
 
     def _turn(self) -> bool:
         """Takes what waits, runs it in one transaction, answers. False: closed and nothing left."""
-        jobs = self._take()
+        jobs = self._taken = self._take()
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self.beat_seconds
             if not self.read_only and not self.full:
                 self._keep_spare()
                 jobs.append(_Job(CHANGE, self.beat, None, Future()))
         if self.full:
-            jobs = self._while_full(jobs)
+            jobs = self._taken = self._while_full(jobs)
         if jobs:
             self._stuck = self._commit(jobs)
             _answer([job for job in jobs if job not in self._stuck])
+        self._taken = []
         return self._closing is None or not self._jobs.empty() or bool(self._stuck)
 
     def _take(self) -> list[_Job]:
@@ -193,15 +227,17 @@ class DatabaseThread:
                 self._transaction(pending)
                 return []
             except sqlite3.Error as error:
-                name = getattr(error, "sqlite_errorname", "")
+                name = schema.name_of(error)
                 if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                     waited_since = self._say_busy(waited_since)
-                elif name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                elif schema.no_room(name):
                     if self._meet_full(pending, error):
                         return [job for job in pending if job.error is None]
                 else:
                     return self._blame(pending, error)
-            except (ValueError, TypeError, LookupError, UserError) as error:
+            except Exception as error:
+                if not pending:  # nobody's operation: the thread's own fault
+                    raise
                 return self._blame(pending, error)
 
     def _transaction(self, jobs: list[_Job]) -> None:
@@ -227,7 +263,7 @@ class DatabaseThread:
         one by one.
         """
         if len(jobs) == 1:
-            jobs[0].error = error
+            jobs[0].error = schema.told(self.path, error)
             return []
         return [stuck for job in jobs for stuck in self._commit([job])]
 
@@ -314,14 +350,6 @@ class DatabaseThread:
             return time.monotonic() + 50
         time.sleep(0.05)
         return since
-
-    def _fail_waiting(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                job = self._jobs.get_nowait()
-                if job is not None:
-                    job.error = RuntimeError("the ledger is closed")
-                    _answer([job])
 
 
 def _answer(jobs: list[_Job]) -> None:

@@ -6,36 +6,41 @@ their keys, so that the same replies give the same bytes.
 
 from __future__ import annotations
 
-import json
-import os
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from threadweaver.errors import UserError
-from threadweaver.ledger import Ledger
-from threadweaver.ledger.records import COLUMNS, Record, Texts, canonical, insert, read, request_key
+from threadweaver.ledger import Ledger, LedgerDamaged, entries, salvage, target
+from threadweaver.ledger.records import COLUMNS, Record, Texts, canonical, insert, read
 
 GROUP = 256
-TOKENS = ("input", "cached", "output", "reasoning")
 
 
 def export(ledger: Ledger, path: Path) -> int:
-    """Writes all replies to `path` (in place only when complete) and returns how many."""
-    part = path.with_name(f".{path.name}.part")
+    """Writes all replies to `path` (in place only when complete) and returns how many.
+
+    Of a damaged ledger it writes what can be read, and then raises LedgerDamaged.
+    """
     count = 0
-    with open(part, "w", encoding="utf-8", newline="") as file:
-        for records in _pages(ledger):
-            file.writelines(canonical(as_json(record)) + "\n" for record in records)
+    damaged: list[str] = []
+    with target.writing(path, ledger.path) as file:
+        for records in _pages(ledger, damaged):
+            file.writelines(f"{canonical(entries.as_json(record))}\n".encode("ascii") for record in records)
             count += len(records)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    if damaged:
+        raise LedgerDamaged(
+            f"the ledger {ledger.path} is damaged: the {count} replies that can be read are in {path}, {damaged[0]}: "
+            "import that file into a new ledger, or restore a copy"
+        )
     return count
 
 
-def _pages(ledger: Ledger) -> Iterator[list[Record]]:
+def _pages(ledger: Ledger, damaged: list[str]) -> Iterator[list[Record]]:
+    """The replies in the order of their keys; `damaged` gets a word on what could not be read."""
     last = b""
     while True:
 
@@ -45,113 +50,76 @@ def _pages(ledger: Ledger) -> Iterator[list[Record]]:
             ).fetchall()
             return [read(db, row, with_request=True) for row in rows]
 
-        records = ledger.thread.call(look, write=False)
+        try:
+            records = ledger.thread.call(look, write=False)
+        except LedgerDamaged:
+            break
         if not records:
             return
         yield records
         last = bytes.fromhex(records[-1].key)
-
-
-def as_json(record: Record) -> dict[str, Any]:
-    return {
-        "key": record.key,
-        "request": json.loads(record.request),
-        "reply": record.reply,
-        "status": record.status,
-        "finish": record.finish,
-        "extra": record.extra,
-        "tokens": {name: getattr(record, name) for name in TOKENS},
-        "cost_nano_usd": record.cost,
-        "tier": record.tier,
-        "stage": record.stage,
-        "turn": record.turn,
-        "sent": record.sent,
-        "done": record.done,
-        "verdict": record.verdict,
-        "why": record.why,
-        "judged": record.judged,
-    }
-
-
-def from_json(entry: Mapping[str, Any]) -> Record:
-    """Raises ValueError where the entry is not one of ours, or its key is not that of its request."""
-    try:
-        request = entry["request"]
-        if request_key(request) != entry["key"]:
-            raise ValueError("its key does not belong to its request")
-        texts = [entry[name] for name in ("reply", "status", "finish", "tier", "stage")]
-        tokens = [entry["tokens"][name] for name in TOKENS]
-        if not all(isinstance(text, str) for text in texts) or not all(
-            isinstance(n, int) for n in (*tokens, entry["turn"])
-        ):
-            raise ValueError("a field has the wrong type")
-        return Record(
-            entry["key"],
-            request_key({**request, "attempt": 0}),
-            request["attempt"],
-            request["api"],
-            request["model"],
-            entry["stage"],
-            entry["turn"],
-            canonical(request),
-            entry["reply"],
-            entry["status"],
-            entry["finish"],
-            *tokens,
-            entry["cost_nano_usd"],
-            entry["tier"],
-            float(entry["sent"]),
-            float(entry["done"]),
-            entry.get("extra"),
-            entry.get("verdict"),
-            entry.get("why"),
-            entry.get("judged"),
-            imported=True,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a field is missing or of the wrong kind ({error!r})") from error
+    found = ledger.thread.call(lambda db: salvage.survey(db, last), write=False)
+    damaged.append(f"at least {found.lost} cannot" if found.lost else "and none was seen that cannot")
+    numbers = [number for _, number in found.keys]
+    for at in range(0, len(numbers), GROUP):
+        part = numbers[at : at + GROUP]
+        yield ledger.thread.call(lambda db, part=part: salvage.records(db, part), write=False)
 
 
 def load(ledger: Ledger, path: Path) -> tuple[int, int]:
     """Takes in the lines of `path`: (new, already there). Nothing that was there is changed, nothing counts
     as spent.
 
-    Raises UserError that names the first line that is no entry; what stands before it is in, so that a
-    mended file can be given again.
+    Raises UserError that names the first line that is no entry; then nothing of the file is taken in.
     """
     new = known = 0
-    group: list[Record] = []
+    with _opened(path) as file:
+        for _ in _records(file, path):
+            pass  # all of it is looked at before any of it is taken in
+        file.seek(0)
+        group: list[Record] = []
 
-    def flush() -> None:
-        nonlocal new, known
-        added = ledger.thread.call(lambda db: len(insert(db, group, Texts())))
-        new, known = new + added, known + len(group) - added
-        group.clear()
+        def flush() -> None:
+            nonlocal new, known
+            added = ledger.thread.call(lambda db: len(insert(db, group, Texts())))
+            new, known = new + added, known + len(group) - added
+            group.clear()
 
-    for number, line in _lines(path):
-        try:
-            group.append(from_json(json.loads(line)))
-        except ValueError as error:
-            if group:
+        for record in _records(file, path):
+            group.append(record)
+            if len(group) >= GROUP:
                 flush()
-            raise UserError(
-                f"line {number} of {path} is no ledger entry ({error}): mend or remove it and import again; "
-                f"the {number - 1} lines before it are in"
-            ) from error
-        if len(group) >= GROUP:
+        if group:
             flush()
-    if group:
-        flush()
     return new, known
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _opened(path: Path) -> IO[bytes]:
+    """The file, or a copy of what can be read only once."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: give a file that a ledger export wrote") from error
+        file = open(path, "rb")  # noqa: SIM115
+        if file.seekable():
+            return file
+        with file:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115
+            shutil.copyfileobj(file, copy)
+        copy.seek(0)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): check the path") from error
+    return copy
+
+
+def _records(file: IO[bytes], path: Path) -> Iterator[Record]:
+    number = 0
+    try:
+        for line in file:
+            number += 1
+            if line.strip():
+                yield entries.parse(line)
+    except ValueError as error:
+        raise UserError(
+            f"line {number} of {path} is no ledger entry ({error}): mend or remove it and import again; "
+            "nothing of the file is taken in"
+        ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check the path") from error
