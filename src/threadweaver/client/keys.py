@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from threadweaver.errors import UserError
 
@@ -123,13 +123,20 @@ def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None
         .rstrip("/")
     )
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _possible_port(parts):
         raise UserError(f"the endpoint {scrub(url)} is not a URL like http://127.0.0.1:8000/v1")
     if parts.username or parts.password:
         raise UserError(
             "the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead"
         )
     return url
+
+
+def _possible_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # above 65535, or no number
+        return False
 
 
 def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] | None = None) -> Key:
