@@ -12,6 +12,15 @@ settings.register_profile("default", deadline=None, derandomize=True, max_exampl
 settings.load_profile("default")
 
 
+LONGEST = ("llm_pipeline", "chaos", "planning", "pipeline", "round_trip", "client", "generate", "ledger_cli", "grading")
+"""Files that start many commands: begun first, or one worker is still at them when the others are done."""
+
+
+def pytest_collection_modifyitems(items) -> None:
+    names = [f"test_{name}" for name in LONGEST]
+    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     """The small tokenizer that ships with the sample."""

@@ -4,4 +4,4 @@ REQUIREMENTS=requirements-dev.txt
 source "$(dirname "${BASH_SOURCE[0]}")/../src/env.sh"
 unset PYTHONDONTWRITEBYTECODE # hundreds of commands are started: each would compile all that it imports
 "$PYTHON" -m ruff check src tests
-exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"
+exec "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
