@@ -43,6 +43,16 @@ class Project:
         settings = {"SRC_NAME": "sample", "ANNOTATOR": "rules", "NUM_SAMPLES": str(count), **environment}
         return self.run("bash", "run.sh", *flags, **settings)
 
+    def annotate(self, *flags: str, count: int, last: int = 4, **environment: str) -> subprocess.CompletedProcess[str]:
+        """The sample run up to the step `last`: measuring and saving take most of a small run's time."""
+        settings = {"SRC_NAME": "sample", "ANNOTATOR": "llm", "NUM_SAMPLES": str(count), **environment}
+        collect = (
+            f"$PYTHON src/collect_trajectories.py --dataset_path data/sample/chains.jsonl --max_samples {count} "
+            f"--output_path data/sample_{count}samples"
+        )
+        steps = [f'./step{number}.sh "$@"' for number in range(1, last + 1)]
+        return self.run("bash", "-ec", "\n".join([collect, *steps]), "bash", *flags, **settings)
+
     def files(self, *folders: str) -> dict[str, bytes]:
         """Content of every file below these folders."""
         paths = (path for folder in folders for path in (self.root / folder).rglob("*"))

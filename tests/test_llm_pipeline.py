@@ -133,12 +133,12 @@ def test_reaching_the_cap_names_what_is_left_and_a_higher_one_goes_on(tmp_path):
         assert capped.stderr.count("\n") == 1 and "--max-cost is reached" in capped.stderr and "not done for it" in capped.stderr
         paid = server.stats()["answered"]
         assert 0 < paid < 6 * COUNT and not (project.root / STAGES[2]).exists()
-        done = run(project, server, MAX_COST="5")
+        done = project.annotate(count=COUNT, last=1, OPENAI_BASE_URL=server.url, MAX_COST="5")
         assert done.returncode == 0, done.stderr
         assert server.stats()["answered_twice"] == 0
 
 
-def test_batches_and_flex_go_through_the_whole_run_at_half_the_price(tmp_path):
+def test_batches_and_flex_go_through_all_steps_at_half_the_price(tmp_path):
     costs = {}
     with FakeOpenAI(answer=fake_answers.answer) as server:
         for name, environment, flags in (
@@ -146,7 +146,7 @@ def test_batches_and_flex_go_through_the_whole_run_at_half_the_price(tmp_path):
         ):  # fmt: skip
             project = Project(tmp_path / name)
             server.prefixes.clear()
-            done = run(project, server, *flags, **environment)
+            done = project.annotate(*flags, count=COUNT, OPENAI_BASE_URL=server.url, **environment)
             assert done.returncode == 0, done.stderr
             costs[name] = [line for line in done.stdout.split("\n") if line.startswith("step1:")]
             assert ("batch wave 6" in done.stderr) is (name == "batch")

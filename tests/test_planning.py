@@ -102,7 +102,7 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
         assert run(project, server, 4, PLAN="1", BATCH="0", OFFLINE="0").stdout == fresh.stdout
         assert calls_of(fresh.stdout)["step 1"] == (24, 0) and "as published" in fresh.stdout
         assert not server.stats()["received"] and [path.name for path in (project.root / "data").iterdir()] == ["sample"]
-        assert run(project, server, 2).returncode == 0
+        assert project.annotate(count=2, OPENAI_BASE_URL=server.url).returncode == 0
         paid = server.stats()["answered"]
         before = project.files("data")
         half = run(project, server, 4, PLAN="1", MAX_COST="3")
@@ -110,7 +110,7 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
         assert calls_of(half.stdout)["step 1"] == (12, 12) and "extrapolated from 2 samples" in half.stdout
         assert "of --max-cost 3" in half.stdout and "are left" not in half.stdout
         assert "are left, and the plan needs $" in run(project, server, 4, PLAN="1", MAX_COST="0.001").stdout
-        assert run(project, server, 4).returncode == 0
+        assert project.annotate(count=4, OPENAI_BASE_URL=server.url).returncode == 0
         whole = run(project, server, 4, PLAN="1")
         assert calls_of(whole.stdout)["together"] == (0, server.stats()["answered"])
 
@@ -118,7 +118,7 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
 def test_a_stage_plans_alone_and_the_others_say_that_they_call_nothing(tmp_path):
     project = Project(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer) as server:
-        assert run(project, server, 3).returncode == 0
+        assert project.annotate(count=3, OPENAI_BASE_URL=server.url).returncode == 0
         environment = {"SRC_NAME": "sample", "NUM_SAMPLES": "3", "OPENAI_BASE_URL": server.url}
         for step in (1, 3, 4):
             planned = project.run("bash", f"step{step}.sh", "--plan", **environment)
