@@ -235,7 +235,7 @@ class DatabaseThread:
                         return [job for job in pending if job.error is None]
                 else:
                     return self._blame(pending, error)
-            except Exception as error:
+            except Exception as error:  # also overflow, recursion, zlib: whoever asked has to hear of it
                 if not pending:  # nobody's operation: the thread's own fault
                     raise
                 return self._blame(pending, error)
