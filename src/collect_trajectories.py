@@ -23,7 +23,9 @@ def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
     parser.add_argument("--output_path", type=Path, required=True, help="the folder to write, or its collected.jsonl")
-    parser.add_argument("--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)")
+    parser.add_argument(
+        "--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)"
+    )
     parser.add_argument("--keep-wrong", action="store_true", help="collect chains marked wrong too")
     parser.add_common(max_failed="0")
     return parser
@@ -39,8 +41,11 @@ def main(argv: list[str] | None) -> int:
     refuse_malformed(args.dataset_path, candidates, args.max_failed)
     repeats = set(repeated(candidates))
     settings = {
-        "stage": "collect", "input": os.path.relpath(args.dataset_path, output), "dataset": dataset,
-        "max_samples": args.max_samples, "keep_wrong": args.keep_wrong,
+        "stage": "collect",
+        "input": os.path.relpath(args.dataset_path, output),
+        "dataset": dataset,
+        "max_samples": args.max_samples,
+        "keep_wrong": args.keep_wrong,
     }
 
     def work(task: stage.Task) -> stage.Result:

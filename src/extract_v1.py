@@ -24,7 +24,9 @@ def flags() -> stage.Flags:
     parser.add_argument("--annotations", "-a", type=Path, required=True, help="folder of annotations, or one file")
     parser.add_argument("--output-dir", "-o", type=Path, required=True, help="folder of the trajectories")
     parser.add_argument(
-        "--filter-diff-threshold", type=int, default=extract.FILTER_DIFF_THRESHOLD,
+        "--filter-diff-threshold",
+        type=int,
+        default=extract.FILTER_DIFF_THRESHOLD,
         help="characters a block's threads must hold beside the longest one (200)",
     )
     parser.add_argument("--no-merge-dependent", action="store_true", help="keep threads apart that surely depend")
@@ -54,9 +56,11 @@ def main(argv: list[str] | None) -> int:
             print(describe(pair, args))
         return 0
     settings = {
-        "stage": "parallel", "input": os.path.relpath(args.annotations, args.output_dir),
+        "stage": "parallel",
+        "input": os.path.relpath(args.annotations, args.output_dir),
         "chains": os.path.relpath(args.trajectory, args.output_dir),
-        "filter_diff_threshold": args.filter_diff_threshold, "merge_dependent": not args.no_merge_dependent,
+        "filter_diff_threshold": args.filter_diff_threshold,
+        "merge_dependent": not args.no_merge_dependent,
     }
 
     def work(task: stage.Task) -> stage.Result:
@@ -74,7 +78,8 @@ def mark(pair: Pair, args) -> stage.Result:
     found = extracted(pair, args)
     blocks, unused = found.record.blocks, found.record.unused
     facts = {
-        "blocks": len(blocks), "threads": sum(len(block.threads) for block in blocks),
+        "blocks": len(blocks),
+        "threads": sum(len(block.threads) for block in blocks),
         "unused": [item.code for item in unused],
         "problems": [note["code"] for note in found.record.notes if note["kind"] == "annotation"],
     }
@@ -84,8 +89,11 @@ def mark(pair: Pair, args) -> stage.Result:
 
 def extracted(pair: Pair, args) -> extract.Extraction:
     return extract.extract(
-        pair.chain, annotation.parse(pair.annotation, annotation.lines(pair.chain)), lineage.new_record(pair.sample),
-        threshold=args.filter_diff_threshold, merge_dependent=not args.no_merge_dependent,
+        pair.chain,
+        annotation.parse(pair.annotation, annotation.lines(pair.chain)),
+        lineage.new_record(pair.sample),
+        threshold=args.filter_diff_threshold,
+        merge_dependent=not args.no_merge_dependent,
     )
 
 
@@ -122,7 +130,9 @@ def annotation_of(id: str, sample: store.Sample | None, folder: Path) -> Path | 
         return exact if exact.is_file() else None
     found = [path for path in (folder / f"{id}_reasoning.txt", *folder.glob(f"*-{id}_reasoning.txt")) if path.is_file()]
     if len(found) > 1:
-        raise UserError(f"{folder} holds several annotations for {id} ({found[0].name}, {found[1].name}): remove the wrong one")
+        raise UserError(
+            f"{folder} holds several annotations for {id} ({found[0].name}, {found[1].name}): remove the wrong one"
+        )
     return found[0] if found else None
 
 

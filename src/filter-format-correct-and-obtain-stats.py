@@ -43,16 +43,25 @@ def flags() -> stage.Flags:
     parser.add_argument("--output", type=Path, required=True, help="folder of the accepted trajectories")
     parser.add_argument("--tokenizer", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
     parser.add_argument("--no_require_think_end", action="store_true", help="take a text whose <think> is not closed")
-    parser.add_argument("--skip_conclusion_check", action="store_true", help="do not ask for a conclusion in each block")
+    parser.add_argument(
+        "--skip_conclusion_check", action="store_true", help="do not ask for a conclusion in each block"
+    )
     parser.add_argument("--keep-sequential", action="store_true", help="accept trajectories without a block too")
     parser.add_argument(
-        "--max-leak", type=float, default=dependencies.CERTAIN, metavar="SCORE",
+        "--max-leak",
+        type=float,
+        default=dependencies.CERTAIN,
+        metavar="SCORE",
         help=f"reject when a thread leans on a sibling with this score or more ({dependencies.CERTAIN}; 1.1 keeps all)",
     )
     parser.add_argument("--summary_name", default="summary.json", help="of the summary (summary.json)")
     parser.add_argument("--sidecar_dirname", default="stats", help="of the folder of summary and plots (stats)")
-    parser.add_argument("--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines")
-    parser.add_argument("--keep_first", type=int, default=20, help="lines kept by --strip_reasoning at the beginning (20)")
+    parser.add_argument(
+        "--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines"
+    )
+    parser.add_argument(
+        "--keep_first", type=int, default=20, help="lines kept by --strip_reasoning at the beginning (20)"
+    )
     parser.add_argument("--keep_last", type=int, default=20, help="and at the end (20)")
     parser.obsolete("--chunk-size", "--executor-type")
     parser.add_common()
@@ -66,11 +75,16 @@ def main(argv: list[str] | None) -> int:
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
     source = args.input or args.dataset
-    rules = verify.Rules(not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak)
+    rules = verify.Rules(
+        not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak
+    )
     judge = Judge(args, rules)
     settings = {
-        "stage": "filter", "input": os.path.relpath(source, args.output), "tokenizer": judge.tokenizer_name,
-        "text_column": args.text_column if args.dataset else None, "split": args.split if args.dataset else None,
+        "stage": "filter",
+        "input": os.path.relpath(source, args.output),
+        "tokenizer": judge.tokenizer_name,
+        "text_column": args.text_column if args.dataset else None,
+        "split": args.split if args.dataset else None,
         "stripped": [args.keep_first, args.keep_last] if args.strip_reasoning else None,
         **asdict(rules),
     }

@@ -28,7 +28,8 @@ def flags() -> stage.Flags:
     parser.add_argument("--ctx_lines", type=int, help="lines of context before a block that are shown (all)")
     parser.add_argument("--max_samples", type=int, help="only the first so many samples")
     parser.add_argument(
-        "--keep-telling", action="store_true",
+        "--keep-telling",
+        action="store_true",
         help="keep also a block of which an outline, asked for once more, still gives away what its thread works out (without "
         "this flag the block goes back in sequence: nobody could have written that outline before the thread); both are counted",
     )
@@ -43,10 +44,15 @@ def main(argv: list[str] | None) -> int:
     paths = store.list_samples(args.input, args.glob)[: args.max_samples]
     annotator = annotators.build(args, "outlines")
     if args.plan:
-        return planning.tell_stage("step 4", annotator, (outlined(lineage.read(path), annotator, args) for path in paths))
+        return planning.tell_stage(
+            "step 4", annotator, (outlined(lineage.read(path), annotator, args) for path in paths)
+        )
     settings = {
-        "stage": "outlines", "input": os.path.relpath(args.input, args.output), "ctx_lines": args.ctx_lines,
-        "keep_telling": args.keep_telling, **annotator.settings(),
+        "stage": "outlines",
+        "input": os.path.relpath(args.input, args.output),
+        "ctx_lines": args.ctx_lines,
+        "keep_telling": args.keep_telling,
+        **annotator.settings(),
     }
 
     async def work(task: stage.Task) -> stage.Result:
@@ -54,7 +60,12 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            lineage.tasks(paths), work, folder, total=len(paths), title="step 4", around=annotator,
+            lineage.tasks(paths),
+            work,
+            folder,
+            total=len(paths),
+            title="step 4",
+            around=annotator,
             workers=annotators.samples_at_once(args, len(paths)),
             partial=args.max_samples is not None or args.glob != "*.txt",
         )
@@ -74,11 +85,17 @@ async def outlined(sample: lineage.Traced, annotator: annotators.Annotator, args
     if lost := next((answer for answer in answers if answer.value is None and answer.reason not in REJECTED), None):
         return stage.Result("failed", lost.reason, facts=facts)
     found = faults_of(asked, answers)
-    back = {number: faults[0] for number, faults in found.items() if goes_back(faults, sample.record, args.keep_telling)}
-    facts["outline_faults"] = dict(Counter(fault.code for number in found if number not in back for fault in found[number]))
+    back = {
+        number: faults[0] for number, faults in found.items() if goes_back(faults, sample.record, args.keep_telling)
+    }
+    facts["outline_faults"] = dict(
+        Counter(fault.code for number in found if number not in back for fault in found[number])
+    )
     facts["unused"] = [fault.code for fault in back.values()]
     facts["blocks"] = len(asked) - len(back)
-    unfit = next((number for number, faults in found.items() if faults[0].code not in outline.TOLD and number not in back), None)
+    unfit = next(
+        (number for number, faults in found.items() if faults[0].code not in outline.TOLD and number not in back), None
+    )
     if unfit:
         facts["error"] = f"block {unfit}: {found[unfit][0]}"
         return stage.Result("failed", "poor_outlines", facts=facts)
@@ -113,7 +130,10 @@ def goes_back(faults: Sequence[outline.Fault], record: edits.Record | None, keep
 
 
 def written(
-    trajectory: markup.Trajectory, record: edits.Record | None, outlines: Sequence[Sequence[str] | None], found: Faults,
+    trajectory: markup.Trajectory,
+    record: edits.Record | None,
+    outlines: Sequence[Sequence[str] | None],
+    found: Faults,
     back: dict[int, outline.Fault],
 ) -> tuple[str, edits.Record | None]:
     """The trajectory with the outlines of the blocks that stay, and its lineage with what was found."""

@@ -123,9 +123,7 @@ def main(argv: list[str] | None) -> int:
         asked = problems[: args.limit]
         missing = journal.missing(len(asked), args.n_samples)
         if journal.dropped:
-            tell(
-                f"{journal.dropped} line(s) of {journal.path} could not be read: their samples are generated again"
-            )
+            tell(f"{journal.dropped} line(s) of {journal.path} could not be read: their samples are generated again")
         job = Job(
             tokenizer, args.seed, first_row, forkjoin.Limits(args.max_context_length),
             args.branching, args.no_conclusion, args.n_workers,
@@ -166,9 +164,7 @@ def serve(args, logs: Path):
     )  # fmt: skip
     server.require_engine(launch)
     replicas = server.plan(launch, server.visible_gpus())
-    with server.serving(
-        replicas, keep=args.no_terminate_on_exit, wait=args.wait_before_health_check
-    ) as servers:
+    with server.serving(replicas, keep=args.no_terminate_on_exit, wait=args.wait_before_health_check) as servers:
         yield endpoints + [Endpoint(f"{one.url}/v1", one.dead) for one in servers]
 
 
@@ -225,9 +221,7 @@ def stem_of(args: argparse.Namespace, name: str) -> Path:
 
 def settings_of(args: argparse.Namespace, tokenizer: tokens.Tokenizer, problems: list) -> dict:
     """All that decides what a sample is; servers, speed and --limit do not."""
-    folder = Path(
-        args.model_name
-    ).expanduser()  # in full: checkpoints of two trainings often bear the same name
+    folder = Path(args.model_name).expanduser()  # in full: checkpoints of two trainings often bear the same name
     return {
         "model": str(folder.resolve()) if folder.is_dir() else args.model_name, "tokenizer": tokens.short_name(tokenizer.name),
         "mode": "branching" if args.branching else "autoregressive", "no_conclusion": args.no_conclusion,

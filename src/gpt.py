@@ -46,7 +46,12 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            map(to_task, samples), work, folder, total=len(samples), title="step 1", around=annotator,
+            map(to_task, samples),
+            work,
+            folder,
+            total=len(samples),
+            title="step 1",
+            around=annotator,
             workers=annotators.samples_at_once(args, len(samples)),
             partial=bool(args.start_idx) or args.end_idx is not None,
         )
@@ -59,7 +64,11 @@ def read_samples(path: Path) -> list[store.Sample]:
     if path.suffix != ".txt":
         return store.read_collected(path)
     beside = path.parent / "collected.jsonl"
-    known = [sample for sample in store.read_collected(beside) if str(sample.index) == path.stem] if beside.is_file() else []
+    known = (
+        [sample for sample in store.read_collected(beside) if str(sample.index) == path.stem]
+        if beside.is_file()
+        else []
+    )
     return known or [store.Sample(0, path.stem, "", store.read_sample(path))]
 
 

@@ -21,11 +21,15 @@ from threadweaver.store import Sample
 def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
-    parser.add_argument("--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)")
+    parser.add_argument(
+        "--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)"
+    )
     parser.add_argument("--keep-wrong", action="store_true", help="chains marked wrong too")
     for question, name in llm.PROMPTS.items():
         step = annotators.LABELS[question]
-        parser.add_argument(f"--{step}-prompt", type=Path, default=prompts.FOLDER / name, metavar="FILE", help=f"prompt/{name}")
+        parser.add_argument(
+            f"--{step}-prompt", type=Path, default=prompts.FOLDER / name, metavar="FILE", help=f"prompt/{name}"
+        )
         parser.add_argument(f"--{step}-effort", choices=llm.EFFORTS, default=llm.EFFORT[question], help="%(default)s")
     parser.add_argument("--filter-diff-threshold", type=int, default=extract.FILTER_DIFF_THRESHOLD, help="as in step 2")
     parser.add_argument("--no-merge-dependent", action="store_true", help="as in step 2")
@@ -55,10 +59,15 @@ def main(argv: list[str] | None) -> int:
 def of_question(args: argparse.Namespace, question: str) -> argparse.Namespace:
     """The flags as the command of that question would have them."""
     own, step = vars(args), annotators.LABELS[question]
-    return argparse.Namespace(**{
-        **own, "plan": True, "prompt": own[f"{step}_prompt"], "effort": args.effort or own[f"{step}_effort"],
-        "output_limit": args.output_limit or llm.OUTPUT_LIMIT[question],
-    })
+    return argparse.Namespace(
+        **{
+            **own,
+            "plan": True,
+            "prompt": own[f"{step}_prompt"],
+            "effort": args.effort or own[f"{step}_effort"],
+            "output_limit": args.output_limit or llm.OUTPUT_LIMIT[question],
+        }
+    )
 
 
 def read_samples(args: argparse.Namespace) -> list[Sample]:

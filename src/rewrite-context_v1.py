@@ -25,11 +25,16 @@ def flags() -> stage.Flags:
     parser.add_argument("--output", type=Path, required=True, help="folder of the rewritten trajectories")
     parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
     parser.add_argument(
-        "--rewrite", choices=("all", "suspected"), default="all",
+        "--rewrite",
+        choices=("all", "suspected"),
+        default="all",
         help="ask about every thread but the first of its block, or about those that seem to lean on a sibling (all)",
     )
     parser.add_argument(
-        "--max-leak", type=float, default=dependencies.CERTAIN, metavar="SCORE",
+        "--max-leak",
+        type=float,
+        default=dependencies.CERTAIN,
+        metavar="SCORE",
         help="put a block back in sequence when, after the rewriting, a thread still uses a sibling's mathematics with this score "
         f"or more ({dependencies.CERTAIN}; 1.1 keeps all)",
     )
@@ -44,9 +49,13 @@ def main(argv: list[str] | None) -> int:
     paths = store.list_samples(args.input, args.glob)
     annotator = annotators.build(args, "edits")
     if args.plan:
-        return planning.tell_stage("step 3", annotator, (rewritten(lineage.read(path), annotator, args) for path in paths))
+        return planning.tell_stage(
+            "step 3", annotator, (rewritten(lineage.read(path), annotator, args) for path in paths)
+        )
     settings = {
-        "stage": "rewrite", "input": os.path.relpath(args.input, args.output), "rewrite": args.rewrite,
+        "stage": "rewrite",
+        "input": os.path.relpath(args.input, args.output),
+        "rewrite": args.rewrite,
         "max_leak": args.max_leak,
         **annotator.settings(),
     }
@@ -56,7 +65,12 @@ def main(argv: list[str] | None) -> int:
 
     with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = stage.run(
-            lineage.tasks(paths), work, folder, total=len(paths), title="step 3", around=annotator,
+            lineage.tasks(paths),
+            work,
+            folder,
+            total=len(paths),
+            title="step 3",
+            around=annotator,
             workers=annotators.samples_at_once(args, len(paths)),
             partial=args.glob != "*.txt",
         )
@@ -96,10 +110,20 @@ def without_refused(
     text: str, record: edits.Record, before: markup.Trajectory, refused: Mapping[tuple[int, int], str]
 ) -> tuple[str, edits.Record]:
     """The trajectory without the blocks of which a thread seems to lean on a sibling and could not be rewritten."""
-    notes = [{"kind": "not_rewritten", "block": b + 1, "thread": t + 1, "code": code} for (b, t), code in refused.items()]
+    notes = [
+        {"kind": "not_rewritten", "block": b + 1, "thread": t + 1, "code": code} for (b, t), code in refused.items()
+    ]
     record = replace(record, notes=(*record.notes, *notes))
-    suspected = {(q.block, q.thread) for q in rewrite.questions(before, record.problem, only_suspected=True)} if refused else set()
-    back = {b + 1: (code, f"thread {t + 1} leans on a sibling and was not rewritten") for (b, t), code in refused.items() if (b, t) in suspected}
+    suspected = (
+        {(q.block, q.thread) for q in rewrite.questions(before, record.problem, only_suspected=True)}
+        if refused
+        else set()
+    )
+    back = {
+        b + 1: (code, f"thread {t + 1} leans on a sibling and was not rewritten")
+        for (b, t), code in refused.items()
+        if (b, t) in suspected
+    }
     return rewrite.make_sequential(markup.parse(text), record, back) if back and record.sha256 else (text, record)
 
 

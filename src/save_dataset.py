@@ -31,14 +31,24 @@ MAX_TOKENS = 40960
 def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     parser.add_argument("--input", type=Path, required=True, help="collected.jsonl or its folder")
-    parser.add_argument("--trajectory-glob", required=True, help="the accepted trajectories, e.g. 'data/…_step5_…/*.txt'")
+    parser.add_argument(
+        "--trajectory-glob", required=True, help="the accepted trajectories, e.g. 'data/…_step5_…/*.txt'"
+    )
     parser.add_argument("--output", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument("--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
-    parser.add_argument("--trajectory-strict", action="store_true", help="stop when a collected sample has no trajectory")
+    parser.add_argument(
+        "--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})"
+    )
+    parser.add_argument(
+        "--trajectory-strict", action="store_true", help="stop when a collected sample has no trajectory"
+    )
     parser.add_argument("--trajectory-matched-only", action="store_true", help="leave out samples without a trajectory")
-    parser.add_argument("--build-chat", action="store_true", default=True, help="add the chat columns (always on; --no-build-chat)")
+    parser.add_argument(
+        "--build-chat", action="store_true", default=True, help="add the chat columns (always on; --no-build-chat)"
+    )
     parser.add_argument("--no-build-chat", dest="build_chat", action="store_false", help="leave the chat columns out")
-    parser.add_argument("--template", choices=("qwen", "deepseek"), default="qwen", help="deepseek adds its columns (qwen)")
+    parser.add_argument(
+        "--template", choices=("qwen", "deepseek"), default="qwen", help="deepseek adds its columns (qwen)"
+    )
     parser.add_argument("--instruction", default=chat.INSTRUCTION, help="put after the question, once")
     parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help=f"training length allowed ({MAX_TOKENS})")
     parser.add_argument("--sample-size", type=int, help="save so many rows, drawn at random (all)")
@@ -50,8 +60,12 @@ def flags() -> stage.Flags:
         help="also save the rows as pairs <context, continuation>: columns uuid, unit, kind (outlines, thread or end), block, thread, "
         "context, continuation, num_context_tokens, num_continuation_tokens (each tag one token)",
     )  # fmt: skip
-    parser.add_argument("--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer")
-    parser.add_argument("--review", type=Path, metavar="FILE", help="the viewer's review.jsonl: rows rejected there are left out")
+    parser.add_argument(
+        "--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer"
+    )
+    parser.add_argument(
+        "--review", type=Path, metavar="FILE", help="the viewer's review.jsonl: rows rejected there are left out"
+    )
     parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
     parser.add_common()
@@ -87,20 +101,30 @@ def report_stem(collected: Path) -> Path:
 
 def read_trajectories(args, samples: dict[str, store.Sample]) -> dict[str, lineage.Traced]:
     """The accepted trajectories by sample number, each held against the chain that it claims to come from."""
-    paths = sorted((Path(name) for name in glob.glob(args.trajectory_glob)), key=lambda path: store.sample_key(path.name))
+    paths = sorted(
+        (Path(name) for name in glob.glob(args.trajectory_glob)), key=lambda path: store.sample_key(path.name)
+    )
     if not paths:
-        raise UserError(f"no trajectory matches {args.trajectory_glob}: nothing was accepted, or name another --trajectory-glob")
+        raise UserError(
+            f"no trajectory matches {args.trajectory_glob}: nothing was accepted, or name another --trajectory-glob"
+        )
     found = {path.stem: lineage.read(path) for path in paths}
     for id, traced in found.items():
         sample = samples.get(id)
         if sample is None:
-            raise UserError(f"the trajectory {id}.txt has no collected sample in {args.input}: they are of different runs")
+            raise UserError(
+                f"the trajectory {id}.txt has no collected sample in {args.input}: they are of different runs"
+            )
         if traced.record and traced.record.uuid != sample.uuid:
-            raise UserError(f"the trajectory {id}.txt is of {traced.record.uuid}, the collected sample is {sample.uuid}")
+            raise UserError(
+                f"the trajectory {id}.txt is of {traced.record.uuid}, the collected sample is {sample.uuid}"
+            )
         if traced.record and not lineage.is_of(traced.record, sample.thinking):
             raise UserError(f"the trajectory {id}.txt was made from another chain than {args.input} holds")
     if args.trajectory_strict and (missing := [id for id in samples if id not in found]):
-        raise UserError(f"{len(missing)} collected samples have no trajectory (first: {missing[0]}); --trajectory-strict")
+        raise UserError(
+            f"{len(missing)} collected samples have no trajectory (first: {missing[0]}); --trajectory-strict"
+        )
     return found
 
 
@@ -139,13 +163,27 @@ class Saver:
 
     def settings(self) -> dict:
         args = self.args
-        names = ("template", "instruction", "max_tokens", "sample_size", "val_size", "repeat", "seed", "license", "source")
+        names = (
+            "template",
+            "instruction",
+            "max_tokens",
+            "sample_size",
+            "val_size",
+            "repeat",
+            "seed",
+            "license",
+            "source",
+        )
         return {
-            "stage": "save", "input": os.path.relpath(self.folder, args.output),
-            "tokenizer": tokens.short_name(args.tokenizer), "build_chat": args.build_chat,
+            "stage": "save",
+            "input": os.path.relpath(self.folder, args.output),
+            "tokenizer": tokens.short_name(args.tokenizer),
+            "build_chat": args.build_chat,
             "review": store.digest(store.to_json(self.review)) if self.review else None,
-            "matched_only": args.trajectory_matched_only, "sanitize": not args.no_sanitize,
-            **{name: getattr(args, name) for name in names}, **({"units": True} if args.units else {}),
+            "matched_only": args.trajectory_matched_only,
+            "sanitize": not args.no_sanitize,
+            **{name: getattr(args, name) for name in names},
+            **({"units": True} if args.units else {}),
         }
 
     def tasks(self):
@@ -162,8 +200,12 @@ class Saver:
     def row(self, id: str) -> dataset.Row:
         reasoning, source = self.reasoning(id)
         return dataset.build_row(
-            self.samples[id], reasoning, source, self.tokenizer,
-            instruction=self.args.instruction, deepseek=self.args.template == "deepseek",
+            self.samples[id],
+            reasoning,
+            source,
+            self.tokenizer,
+            instruction=self.args.instruction,
+            deepseek=self.args.template == "deepseek",
         )
 
     def __call__(self, task: stage.Task) -> stage.Result:
@@ -171,7 +213,11 @@ class Saver:
             return stage.Result("rejected", "review")
         if task.id not in self.drawn:
             return stage.Result("rejected", "not_drawn")
-        if self.tokenizer and not self.args.no_sanitize and (token := dataset.special_token(task.payload, self.reasoning(task.id)[0], self.tokenizer)):
+        if (
+            self.tokenizer
+            and not self.args.no_sanitize
+            and (token := dataset.special_token(task.payload, self.reasoning(task.id)[0], self.tokenizer))
+        ):
             return stage.Result("rejected", "special_token", facts={"detail": token})
         row = self.row(task.id)
         facts = {"training_length": row.training_length}
@@ -194,15 +240,22 @@ class Saver:
         for prefix, part, split in (("units", train, "train"), ("val_units", validation, "val")):
             if part and self.args.units:
                 pairs = (pair for row in part for pair in dataset.unit_rows(row, self.tagged))
-                dataset.write_units(self.args.output, prefix, pairs, f"{name}, {split}, units", {"rows": len(part)}, split=split)
+                dataset.write_units(
+                    self.args.output, prefix, pairs, f"{name}, {split}, units", {"rows": len(part)}, split=split
+                )
         for folder, part, split, repeat in (
             (f"sample_{len(train)}", train, "train", 1),
             (f"sample_{len(train)}_{self.args.repeat}x", train, "train", self.args.repeat),
             (f"val_{len(validation)}", validation, "val", 1),
         ):
             if part and not (split == "train" and folder.endswith("x") and repeat < 2):
-                card = dataset.card(f"{name}, {split}", self.facts(part, repeat, run), [item.settings for item in run.stages],
-                                    self.args.license, self.args.source or self.origin(run))
+                card = dataset.card(
+                    f"{name}, {split}",
+                    self.facts(part, repeat, run),
+                    [item.settings for item in run.stages],
+                    self.args.license,
+                    self.args.source or self.origin(run),
+                )
                 dataset.write(self.args.output / folder, part, card, split=split, repeat=repeat)
 
     def files(self, rows: int) -> bool:
@@ -232,7 +285,7 @@ def tell(run: account.Account, saver: Saver, report: stage.Report) -> None:
     output = account.relative(saver.args.output)
     shown = next(iter(sorted(saver.args.output.glob("sample_*/train.parquet"))), None)
     if shown:
-        print(f"\nLoad it:  datasets.load_dataset(\"parquet\", data_files=\"{account.relative(shown)}\")")
+        print(f'\nLoad it:  datasets.load_dataset("parquet", data_files="{account.relative(shown)}")')
     for pairs in sorted(saver.args.output.glob("units_*/train.parquet")):
         print(f"The same as pairs <context, continuation>:  {account.relative(pairs)}")
     viewed = account.relative(filtered.folder) if filtered else output

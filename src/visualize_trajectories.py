@@ -22,14 +22,18 @@ INDEX_LIMIT = 3600
 
 def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset")
+    parser.add_argument(
+        "--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8899, help="port to listen on (8899); 0 takes a free one")
     parser.add_argument(
         "--let-others-read-and-review", action="store_true",
         help="needed with another --host: everyone who reaches that address can read the data and write reviews",
     )  # fmt: skip
-    parser.add_argument("--tokenizer", help="name or path: count tokens where the folder has no counts (else characters / 4)")
+    parser.add_argument(
+        "--tokenizer", help="name or path: count tokens where the folder has no counts (else characters / 4)"
+    )
     parser.add_argument("--review", type=Path, help="file of the reviews (review.jsonl beside the data)")
     parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and end")
     parser.add_argument("--ids", help="samples to export, as in 0-4,9 (all)")
@@ -86,7 +90,9 @@ def serve(run, gauge, args) -> int:
     try:
         listener.bind((args.host, args.port))
     except OSError as error:
-        raise UserError(f"port {args.port} of {args.host} cannot be had ({error.strerror}): name another --port") from None
+        raise UserError(
+            f"port {args.port} of {args.host} cannot be had ({error.strerror}): name another --port"
+        ) from None
     listener.listen(512)
     shown = f"[{args.host}]" if ":" in args.host else args.host
     print(f"{run.root.name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
@@ -119,7 +125,9 @@ def export(run, gauge, args) -> int:
     if not ids:
         raise UserError("no sample is selected: name others with --ids or --query")
     if len(ids) > about.EXPORT_LIMIT:
-        raise UserError(f"{len(ids)} samples are selected, one page holds {about.EXPORT_LIMIT}: choose with --ids, --query or --limit")
+        raise UserError(
+            f"{len(ids)} samples are selected, one page holds {about.EXPORT_LIMIT}: choose with --ids, --query or --limit"
+        )
     store.write_atomic(args.export, export.page(run, indexer, kept, ids))
     indexer.stop()
     print(f"{len(ids)} samples → {args.export} ({args.export.stat().st_size / 1e6:.1f} MB)")

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, settings
 from project import ROOT
 
 # the machine decides how long an example takes, so no deadline; every run draws the same examples
-settings.register_profile("default", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "default", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("default")
 
 

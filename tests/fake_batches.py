@@ -56,9 +56,7 @@ class BatchDesk:
     max_requests: int = 50_000
     max_bytes: int = 200 * 2**20
     enqueued_tokens: int | None = None
-    orgs: Mapping[str, str] = field(
-        default_factory=dict
-    )  # API key -> who owns what it makes; one for all by default
+    orgs: Mapping[str, str] = field(default_factory=dict)  # API key -> who owns what it makes; one for all by default
 
     def __post_init__(self) -> None:
         self.files: dict[str, tuple[str, bytes]] = {}
@@ -144,9 +142,7 @@ class BatchDesk:
     def invalid(self, batch: Batch) -> dict[str, Any] | None:
         """What the validation of the real service would find, as an entry of `errors.data`."""
         ids = [row["custom_id"] for row in batch.rows]
-        enqueued = sum(
-            b.tokens for b in self.batches.values() if b.status == "in_progress" and b.org == batch.org
-        )
+        enqueued = sum(b.tokens for b in self.batches.values() if b.status == "in_progress" and b.org == batch.org)
         if batch.number in self.reject:
             return {"code": "invalid_request", "message": "rejected", "line": None}
         if not ids or len(ids) > self.max_requests or len(set(ids)) != len(ids):
@@ -202,9 +198,7 @@ class BatchDesk:
                 "error": None,
             }
             if at >= upto:
-                line["error"] = (
-                    EXPIRED if status == "expired" else {"code": "batch_cancelled", "message": "cancelled"}
-                )
+                line["error"] = EXPIRED if status == "expired" else {"code": "batch_cancelled", "message": "cancelled"}
                 bad.append(line)
             elif (
                 sum(count_tokens(turn["content"]) for turn in conversation(APIS[batch.endpoint], row["body"]))
@@ -219,14 +213,10 @@ class BatchDesk:
                 }
                 bad.append({**line, "response": {"status_code": 400, "request_id": "x", "body": error}})
             elif batch.number in self.half_fail and at % 2:
-                error = {
-                    "error": {"message": "The server had an error", "type": "server_error", "code": None}
-                }
+                error = {"error": {"message": "The server had an error", "type": "server_error", "code": None}}
                 bad.append({**line, "response": {"status_code": 500, "request_id": "x", "body": error}})
             else:
-                body = self.server.make_reply(
-                    APIS[batch.endpoint], row["body"], request_key(row["body"]), None
-                )
+                body = self.server.make_reply(APIS[batch.endpoint], row["body"], request_key(row["body"]), None)
                 good.append({**line, "response": {"status_code": 200, "request_id": "x", "body": body}})
         return good, bad
 

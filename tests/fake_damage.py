@@ -126,7 +126,9 @@ def latex(thread: str, dice: random.Random) -> tuple[str, str] | None:
 
 
 def repeated_word(thread: str, dice: random.Random) -> tuple[str, str] | None:
-    words = sorted({word for word in re.findall(r"\b[a-z]{3,}\b", thread) if len(re.findall(rf"\b{word}\b", thread)) > 1})
+    words = sorted(
+        {word for word in re.findall(r"\b[a-z]{3,}\b", thread) if len(re.findall(rf"\b{word}\b", thread)) > 1}
+    )
     return (dice.choice(words), "so") if words else None
 
 
@@ -170,7 +172,10 @@ WAYS: dict[str, tuple[str, Damage | str]] = {
     "edits_src_ambiguous": ("edits", with_edit(repeated_word)),
     "edits_tag_in_dest": ("edits", with_edit(lambda thread, dice: (head_of(thread), f"<Thread>{head_of(thread)}"))),
     "edits_control": ("edits", with_edit(lambda thread, dice: (head_of(thread), f"{head_of(thread)}\x07\x0crac"))),
-    "edits_half_deleted": ("edits", with_edit(lambda thread, dice: (thread[: len(thread) * 7 // 10].rpartition(" ")[0], ""), alone=True)),
+    "edits_half_deleted": (
+        "edits",
+        with_edit(lambda thread, dice: (thread[: len(thread) * 7 // 10].rpartition(" ")[0], ""), alone=True),
+    ),
     "edits_fenced": ("edits", fenced),
     "edits_truncated": ("edits", "truncated"),
     "edits_empty": ("edits", "empty"),

@@ -36,9 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # run by path, too
 from threadweaver import markup, tokens
 
 Model = Callable[[Sequence[int], int | None], Iterator[int]]
-WORDS = (
-    "so we get that the sum of two squares is even and hence n must be odd 12 35 7 let us check case".split()
-)
+WORDS = "so we get that the sum of two squares is even and hence n must be odd 12 35 7 let us check case".split()
 
 
 class Improviser:
@@ -70,9 +68,7 @@ class Improviser:
         done = context.count(self.ids["</Parallel>"])
         if done < self.blocks and rng.random() < 0.8:
             threads = rng.randint(2, 4)
-            outlines = "\n".join(
-                f"<Outline>{k}: {rng.choice(WORDS)}</Outline>" for k in range(1, threads + 1)
-            )
+            outlines = "\n".join(f"<Outline>{k}: {rng.choice(WORDS)}</Outline>" for k in range(1, threads + 1))
             return f"{prose}.\n\n<Parallel>\n<Outlines>\n{outlines}\n</Outlines>"
         return f"{prose}.\n</think>\n\nThe answer is \\boxed{{{rng.randint(1, 3)}}}.{self.tokenizer.hf.eos_token}"
 
@@ -118,9 +114,7 @@ class Script:
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    return next(
-        (at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
-    )
+    return next((at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
 class FakeEngine:
@@ -220,9 +214,7 @@ class FakeEngine:
         if not isinstance(prompt, list):
             return web.json_response({"error": {"message": "token ids, please"}}, status=400)
         if len(prompt) + room > self.context:
-            return web.json_response(
-                {"error": {"message": "exceeds the model's maximum context length"}}, status=400
-            )
+            return web.json_response({"error": {"message": "exceeds the model's maximum context length"}}, status=400)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:

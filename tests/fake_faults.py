@@ -85,9 +85,7 @@ def output_limit(api: str, body: Mapping[str, Any]) -> int | None:
 
 def envelope(api: str, model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
     """The reply in the JSON of the API."""
-    return {"responses": _responses, "chat": _chat, "completions": _completions}[api](
-        model, made, usage, ident
-    )
+    return {"responses": _responses, "chat": _chat, "completions": _completions}[api](model, made, usage, ident)
 
 
 def _responses(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:

@@ -52,9 +52,7 @@ def conversation(api: str, body: Mapping[str, Any]) -> list[dict[str, str]]:
     """The turns of a request of any of the three APIs as role and content."""
     if api == "completions":
         prompt = body.get("prompt", "")
-        return [
-            {"role": "user", "content": prompt if isinstance(prompt, str) else " ".join(map(str, prompt))}
-        ]
+        return [{"role": "user", "content": prompt if isinstance(prompt, str) else " ".join(map(str, prompt))}]
     turns = body["messages"] if api == "chat" else body["input"]
     if isinstance(turns, str):
         turns = [{"role": "user", "content": turns}]
@@ -151,9 +149,7 @@ class FakeOpenAI:
 
     # answering
 
-    def make_reply(
-        self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None
-    ) -> dict[str, Any]:
+    def make_reply(self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None) -> dict[str, Any]:
         """The JSON of a 200, billed."""
         turns = conversation(api, body)
         text = self.texts.get(request_hash)
@@ -175,9 +171,7 @@ class FakeOpenAI:
         self.bill(request_hash, usage)
         if mode in fake_faults.REPLIES:
             self.damaged[request_hash] += 1
-        return fake_faults.envelope(
-            api, str(body.get("model", "")), made, usage, f"r{self.counts['answered']}"
-        )
+        return fake_faults.envelope(api, str(body.get("model", "")), made, usage, f"r{self.counts['answered']}")
 
     def cached_tokens(self, prompt: str) -> int:
         """A prefix cache as providers keep it: from 1,024 tokens on, in steps of 128 (512 bytes here)."""
@@ -204,9 +198,7 @@ class FakeOpenAI:
                 out[f"x-ratelimit-reset-{name}"] = duration((bucket.burst - bucket.level) / bucket.rate)
         return out
 
-    def error(
-        self, status: int, message: str, code: str | None, headers: Mapping[str, str] = {}
-    ) -> web.Response:
+    def error(self, status: int, message: str, code: str | None, headers: Mapping[str, str] = {}) -> web.Response:
         self.count_status(status)
         if status == 429:
             self.counts["refused"] += 1
@@ -228,9 +220,7 @@ class FakeOpenAI:
                     if self.headers
                     else {}
                 )
-                return self.error(
-                    429, "Rate limit reached", "rate_limit_exceeded", {**self.limit_headers(), **extra}
-                )
+                return self.error(429, "Rate limit reached", "rate_limit_exceeded", {**self.limit_headers(), **extra})
         return None
 
     def check_key(self, request: web.Request) -> web.Response | None:
@@ -272,9 +262,7 @@ class FakeOpenAI:
         if self.record:
             self.bodies.append(body)
         if tokens > self.context_tokens:
-            return self.error(
-                400, "This model's maximum context length is exceeded", "context_length_exceeded"
-            )
+            return self.error(400, "This model's maximum context length is exceeded", "context_length_exceeded")
         if self.quota is not None and self.counts["answered"] >= self.quota:
             return self.error(429, "You exceeded your current quota", "insufficient_quota")
         if over := self.over_limit(tokens):
@@ -292,9 +280,7 @@ class FakeOpenAI:
         finally:
             self.on_the_way[request_hash] = time.monotonic()
 
-    async def reply(
-        self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None
-    ) -> web.StreamResponse:
+    async def reply(self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None) -> web.StreamResponse:
         if self.latency or mode == "slow":
             await asyncio.sleep(self.latency + (self.slow_seconds if mode == "slow" else 0.0))
         if self.answer is echo:
@@ -327,9 +313,7 @@ class FakeOpenAI:
 
     async def serve(self, stop: asyncio.Event, ready: Callable[[], None], host: str = "127.0.0.1") -> None:
         # handler_cancellation: a hanging handler ends when its client goes away
-        runner = web.AppRunner(
-            self.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.2
-        )
+        runner = web.AppRunner(self.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         site = web.TCPSite(runner, host, self.port, backlog=4096)
         await site.start()
@@ -377,9 +361,7 @@ def load_answer(spec: str) -> Answer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8100)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before a reply")
@@ -411,9 +393,7 @@ def main() -> None:
         port=args.port,
     )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(
-            server.serve(asyncio.Event(), lambda: print(f"serving on {server.url}", flush=True), args.host)
-        )
+        asyncio.run(server.serve(asyncio.Event(), lambda: print(f"serving on {server.url}", flush=True), args.host))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,11 @@ class Project:
         )
 
     def environment(self, **extra: str) -> dict[str, str]:
-        left_out = ("OPENAI_", "THREADWEAVER_", "PYTHONDONTWRITEBYTECODE")  # the last: each start would compile all imports
+        left_out = (
+            "OPENAI_",
+            "THREADWEAVER_",
+            "PYTHONDONTWRITEBYTECODE",
+        )  # the last: each start would compile all imports
         clean = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
         return {**clean, "PYTHON": sys.executable, "HF_HUB_OFFLINE": "1", "HOME": str(self.root), **extra}
 
@@ -56,4 +60,8 @@ class Project:
     def files(self, *folders: str) -> dict[str, bytes]:
         """Content of every file below these folders."""
         paths = (path for folder in folders for path in (self.root / folder).rglob("*"))
-        return {str(path.relative_to(self.root)): path.read_bytes() for path in paths if path.is_file() and path.name != ".lock"}
+        return {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in paths
+            if path.is_file() and path.name != ".lock"
+        }

@@ -28,13 +28,17 @@ class Scripted:
         self.tokenizer = tokenizer
         self.asked: list[tuple[int, ...]] = []
 
-    async def __call__(self, prompt: Sequence[int], *, max_tokens: int, stop: str | None = None, seed: int = 0) -> Completion:
+    async def __call__(
+        self, prompt: Sequence[int], *, max_tokens: int, stop: str | None = None, seed: int = 0
+    ) -> Completion:
         self.asked.append(tuple(prompt))
         unit = self.known.get(tuple(prompt))
         if unit is None:
             raise Unknown(f"no unit has the context of {len(prompt)} tokens {decode(self.tokenizer, prompt)[-40:]!r}")
         if stop != STOPS[unit.kind] or max_tokens < len(unit.continuation):
-            raise Unknown(f"a unit of kind {unit.kind} is asked for with the stop {stop!r} and room for {max_tokens} tokens")
+            raise Unknown(
+                f"a unit of kind {unit.kind} is asked for with the stop {stop!r} and room for {max_tokens} tokens"
+            )
         await asyncio.sleep(0)  # siblings are under way together
         ids = tuple(unit.continuation)
         if unit.kind != units.END:

@@ -15,7 +15,18 @@ _ODD = (
     "\\frac{1}{2}", '"', "\\", "\0", "🧵", "é", "<Thread", "< Parallel >", "1: ", "L1-L2",
 )  # fmt: skip
 _TAGS = ("<n>", "</parallel>", "<parallel>", "a<b>c", "Thread>")
-_WORDS = ("Let x = 5.", "Alternatively,", "so x is 5", "Case 2:", "Then", "= 7", "the value above", "we count", "and add", "ab")
+_WORDS = (
+    "Let x = 5.",
+    "Alternatively,",
+    "so x is 5",
+    "Case 2:",
+    "Then",
+    "= 7",
+    "the value above",
+    "we count",
+    "and add",
+    "ab",
+)
 
 
 @st.composite
@@ -40,7 +51,13 @@ def _ranges(draw, n_lines: int) -> str:
     """A range as an annotator may note it: mostly readable and inside the chain, not always."""
     first = draw(st.integers(0, n_lines + 3))
     last = first + draw(st.integers(-2, 6))
-    forms = (f"(range: L{first}-L{last})", f"[range: L{first}–L{last}]", f"(L{first} to L{last})", f"(L{first})", f"range: L{first}-{last}")
+    forms = (
+        f"(range: L{first}-L{last})",
+        f"[range: L{first}–L{last}]",
+        f"(L{first} to L{last})",
+        f"(L{first})",
+        f"range: L{first}-{last}",
+    )
     return draw(st.sampled_from((*forms, *forms, "", "(range: unknown)")))
 
 
@@ -52,7 +69,11 @@ def orderly(draw, n_lines: int) -> str:
         out.append("<parallel>[Parallel reason: two ways]")
         for _ in range(draw(st.sampled_from((1, 2, 2, 3, 3, 4)))):
             last = at + draw(st.integers(0, 3))
-            verdict = draw(st.sampled_from(("", ", check passed", ", check passed: yes", ", check passed", ", check failed: uses x")))
+            verdict = draw(
+                st.sampled_from(
+                    ("", ", check passed", ", check passed: yes", ", check passed", ", check failed: uses x")
+                )
+            )
             out += ["<thread>", f"S{at}: a step (L{at}-L{last})", f"</thread> (range: L{at}-L{last}{verdict})"]
             at = last + draw(st.sampled_from((1, 1, 1, 2)))
             if at > n_lines:
@@ -91,7 +112,9 @@ def damaged(draw, n_lines: int) -> str:
             lines[at] = lines[at][: draw(st.integers(0, len(lines[at])))]
         else:
             word = f"L{draw(st.integers(0, n_lines + 2))}" if change == "move" else "unknown"
-            lines[closing - 1 : closing + 1] = [re.sub(r"L\d+", word, line) for line in lines[closing - 1 : closing + 1]]
+            lines[closing - 1 : closing + 1] = [
+                re.sub(r"L\d+", word, line) for line in lines[closing - 1 : closing + 1]
+            ]
     return "\n".join(lines)
 
 
@@ -106,7 +129,10 @@ def replacements(draw, passage: str) -> list[Replacement]:
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, max(0, len(passage) - 1)))
         src = passage[start : start + draw(st.integers(1, 12))]
-        dest = st.one_of(st.sampled_from(("", " ", "\n", "<n>", "</Thread>", "2: ", src + " more", "\u2028")), st.text("ab \\<>\n", max_size=8))
+        dest = st.one_of(
+            st.sampled_from(("", " ", "\n", "<n>", "</Thread>", "2: ", src + " more", "\u2028")),
+            st.text("ab \\<>\n", max_size=8),
+        )
         found.append(Replacement(draw(st.sampled_from((src, src, src, "nowhere", ""))), draw(dest)))
     return found
 

@@ -22,12 +22,23 @@ def make(root: Path, stage: str, previous: str | None, entries: list[Entry]) -> 
 
 def a_run(root: Path, **changes: list[Entry]) -> Path:
     """Ten rows; 1 is wrong, 2 fails in step 1, 3 has no block and is rejected at the end, 4 is not drawn."""
-    losses = {"collect": {1: ("rejected", "wrong")}, "steps": {2: ("failed", "refused")}, "filter": {3: ("rejected", "no_block")}, "save": {4: ("rejected", "not_drawn")}}
+    losses = {
+        "collect": {1: ("rejected", "wrong")},
+        "steps": {2: ("failed", "refused")},
+        "filter": {3: ("rejected", "no_block")},
+        "save": {4: ("rejected", "not_drawn")},
+    }
     ids, previous = list(range(12)), None
     for stage in STAGES:
         lost = losses.get(stage, {})
-        facts = {"parallel": {"blocks": 2, "threads": 5, "unused": ["overlap"]}, "rewrite": {"edits": 1, "edited_characters": 7}}.get(stage, {})
-        entries = [Entry(str(n), *lost.get(n, ("unchanged" if stage == "parallel" and n == 3 else "ok", None)), facts=facts) for n in ids]
+        facts = {
+            "parallel": {"blocks": 2, "threads": 5, "unused": ["overlap"]},
+            "rewrite": {"edits": 1, "edited_characters": 7},
+        }.get(stage, {})
+        entries = [
+            Entry(str(n), *lost.get(n, ("unchanged" if stage == "parallel" and n == 3 else "ok", None)), facts=facts)
+            for n in ids
+        ]
         folder = make(root, stage, previous, changes.get(stage, entries))
         ids, previous = [n for n in ids if n not in lost], stage
     return folder
@@ -56,7 +67,12 @@ def test_totals_of_blocks_and_edits(tmp_path):
 
 @pytest.mark.parametrize(
     ("ids", "says"),
-    [([0, 3, 4, 5, 6, 7, 8, 9, 10], "missing there: 11"), ([*range(3, 12), 0, 99], "from nowhere: 99"), ([*range(3, 12), 0, 1], "from nowhere: 1"), ([], "missing there: 0")],
+    [
+        ([0, 3, 4, 5, 6, 7, 8, 9, 10], "missing there: 11"),
+        ([*range(3, 12), 0, 99], "from nowhere: 99"),
+        ([*range(3, 12), 0, 1], "from nowhere: 1"),
+        ([], "missing there: 0"),
+    ],
 )
 def test_a_stage_that_holds_other_samples_is_named(tmp_path, ids, says):
     run = account.read(a_run(tmp_path, rewrite=[Entry(str(n), "ok") for n in ids]))

@@ -12,7 +12,10 @@ CHAIN = "a\nb\n\nc\nd\ne\n\nf\ng\nh"  # eight lines that are not blank: places 0
 
 def marks(*blocks: list[tuple[int, int]]) -> Marks:
     """A chain with blocks whose threads have these first and last lines."""
-    records = tuple(BlockRecord(threads[0][0], threads[-1][1], tuple(ThreadRecord(*thread) for thread in threads)) for threads in blocks)
+    records = tuple(
+        BlockRecord(threads[0][0], threads[-1][1], tuple(ThreadRecord(*thread) for thread in threads))
+        for threads in blocks
+    )
     return Marks.read(CHAIN, Record(0, "u", "", "", None, "", len(CHAIN), 10, records))
 
 
@@ -22,8 +25,22 @@ def test_blank_lines_count_for_nothing():
 
 def test_the_same_marks_agree_wholly_and_no_block_at_all_says_nothing():
     same = marks([(2, 4), (5, 6)])
-    assert agreement([(same, same)], 0) == {"chains": 1, "lines": 1.0, "kappa": 1.0, "together": 1.0, "blocks": 1.0, "cuts": 1.0}
-    assert agreement([(marks(), marks())], 0) == {"chains": 1, "lines": None, "kappa": None, "together": None, "blocks": None, "cuts": None}
+    assert agreement([(same, same)], 0) == {
+        "chains": 1,
+        "lines": 1.0,
+        "kappa": 1.0,
+        "together": 1.0,
+        "blocks": 1.0,
+        "cuts": 1.0,
+    }
+    assert agreement([(marks(), marks())], 0) == {
+        "chains": 1,
+        "lines": None,
+        "kappa": None,
+        "together": None,
+        "blocks": None,
+        "cuts": None,
+    }
 
 
 def test_figures_of_an_overlap():
@@ -43,7 +60,14 @@ def test_a_cut_that_only_one_makes_is_a_disagreement():
 
 @pytest.mark.parametrize(
     ("one", "two", "tolerance", "value"),
-    [([1, 9], [2, 3], 1, 0.5), ([1, 2], [2, 3], 1, 1.0), ([5], [], 1, 0.0), ([], [], 1, None), ([1, 2, 3], [2], 1, 0.5), ([4, 1], [1, 4], 0, 1.0)],
+    [
+        ([1, 9], [2, 3], 1, 0.5),
+        ([1, 2], [2, 3], 1, 1.0),
+        ([5], [], 1, 0.0),
+        ([], [], 1, None),
+        ([1, 2, 3], [2], 1, 0.5),
+        ([4, 1], [1, 4], 0, 1.0),
+    ],
 )
 def test_positions_are_matched_one_to_one(one, two, tolerance, value):
     assert f1([(one, two)], tolerance) == value

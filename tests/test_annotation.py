@@ -67,7 +67,9 @@ DEVIATIONS = {
     "code fence": f"```text\n{DOCUMENTED}```\n",
     "prose round it": f"Here is the annotation you asked for:\n\n{DOCUMENTED}\nI hope this helps.",
     "CRLF": DOCUMENTED.replace("\n", "\r\n"),
-    "range in square brackets": DOCUMENTED.replace("(range: L16-L22, check passed: uses only L1-L15)", "[range: L16-L22]"),
+    "range in square brackets": DOCUMENTED.replace(
+        "(range: L16-L22, check passed: uses only L1-L15)", "[range: L16-L22]"
+    ),
     "steps without ranges": DOCUMENTED.replace("S4: By algebra (L16-L22)", "S4: By algebra"),
     "no range of the block": DOCUMENTED.replace("</parallel> (range: L16-L34)", "</parallel>"),
     "no range of a thread": DOCUMENTED.replace("(range: L23-L34, check passed: uses only L1-L15)", ""),
@@ -79,7 +81,9 @@ DEVIATIONS = {
     "bare numbers": DOCUMENTED.replace("range: L16-L22", "range: 16-22"),
     "tags on one line": DOCUMENTED.replace("L1-L15)\n<thread>", "L1-L15)<thread>").replace("]\n<thread>", "]<thread>"),
     "the end of a block on its thread's line": DOCUMENTED.replace("L1-L15)\n</parallel>", "L1-L15) </parallel>"),
-    "a tag in a note": DOCUMENTED.replace("check passed: uses only L1-L15", "check passed: unlike <thread> 2, uses L1-L15"),
+    "a tag in a note": DOCUMENTED.replace(
+        "check passed: uses only L1-L15", "check passed: unlike <thread> 2, uses L1-L15"
+    ),
     "lines": DOCUMENTED.replace("range: L16-L22", "range: lines 16-22"),
     "bold steps": DOCUMENTED.replace("S4:", "**S4**:").replace("S5:", "**S5:**"),
     "one mention in prose": DOCUMENTED.replace("By algebra", "By algebra, as said in </parallel> and <thread>"),
@@ -124,7 +128,9 @@ PROBLEMS = {
     "thread outside a block": ("<thread>\n</thread> (L1)\n", ["unbalanced_tag", "unbalanced_tag"]),
     "closed twice": (block("(L1)", "(L2)") + "</parallel>\n", ["unbalanced_tag"]),
     "block in a thread": (
-        "<parallel>\n<thread>\nS1: a (L1-L5)\n" + block("(L1)", "(L2)") + "</thread> (L1-L5)\n<thread>\n</thread> (L6)\n</parallel>\n",
+        "<parallel>\n<thread>\nS1: a (L1-L5)\n"
+        + block("(L1)", "(L2)")
+        + "</thread> (L1-L5)\n<thread>\n</thread> (L6)\n</parallel>\n",
         ["nested"],
     ),
 }
@@ -134,7 +140,9 @@ PROBLEMS = {
 def test_every_problem_has_its_name(name):
     text, expected = PROBLEMS[name]
     found = parse(text, CHAIN)
-    assert [str(problem.code) for problem in found.problems if problem.code != Code.GAP or "gap" in expected] == expected
+    assert [
+        str(problem.code) for problem in found.problems if problem.code != Code.GAP or "gap" in expected
+    ] == expected
 
 
 def test_blank_lines_between_threads_are_no_gap():
@@ -148,7 +156,10 @@ def test_threads_out_of_order_are_put_in_the_order_of_the_text():
 def test_a_block_that_goes_wrong_does_not_take_the_next_one_with_it():
     broken = "<parallel>\n<thread>\nS1: a (L1-L2)\n</parallel>\n"
     found = parse(broken + block("(L5-L6)", "(L7-L8)"), CHAIN)
-    assert [(item.number, len(item.threads), item.has(Code.UNBALANCED_TAG)) for item in found.blocks] == [(1, 0, True), (2, 2, False)]
+    assert [(item.number, len(item.threads), item.has(Code.UNBALANCED_TAG)) for item in found.blocks] == [
+        (1, 0, True),
+        (2, 2, False),
+    ]
 
 
 def test_a_block_that_is_opened_twice_loses_only_the_first():
@@ -189,7 +200,22 @@ def test_only_a_line_feed_ends_a_line():
 
 
 _fragments = st.sampled_from(
-    ("<parallel>", "</parallel>", "<thread>", "</thread>", "S1:", " (L1-L2)", "\n", " check failed", "[", "(", "range:", "L", "9" * 12, " ")
+    (
+        "<parallel>",
+        "</parallel>",
+        "<thread>",
+        "</thread>",
+        "S1:",
+        " (L1-L2)",
+        "\n",
+        " check failed",
+        "[",
+        "(",
+        "range:",
+        "L",
+        "9" * 12,
+        " ",
+    )
 )
 
 

@@ -96,8 +96,7 @@ async def test_files_are_split(settings, limits):
         outcomes, _ = await run(replace(settings, base_url=server.url, batch=replace(BATCH, **limits)))
         stats = server.stats()
     assert (
-        all(isinstance(reply, Reply) for reply in outcomes)
-        and stats["answered"] == sum(stats["batches"]["rows"]) == 20
+        all(isinstance(reply, Reply) for reply in outcomes) and stats["answered"] == sum(stats["batches"]["rows"]) == 20
     )
     assert len(stats["batches"]["rows"]) > 2
 
@@ -141,9 +140,7 @@ async def test_a_refused_batch_ends_the_run_and_costs_nothing(settings):
     with FakeOpenAI(batch={"reject": [0]}) as server:
         settings = replace(settings, base_url=server.url)
         outcomes, _ = await run(settings)
-        assert all(isinstance(error, errors.BatchTrouble) for error in outcomes) and "rejected" in str(
-            outcomes[0]
-        )
+        assert all(isinstance(error, errors.BatchTrouble) for error in outcomes) and "rejected" in str(outcomes[0])
         ledger = Ledger(settings.ledger)
         spending = await ledger.spending()
         assert (spending.spent, spending.reserved) == (0, 0)

@@ -71,11 +71,7 @@ async def test_a_second_run_pays_nothing_and_a_bigger_one_pays_the_rest(settings
         again, _ = await ask_all(settings, [f"q{n}" for n in range(10)])
         more, bigger = await ask_all(settings, [f"q{n}" for n in range(25)])
         stats = server.stats()
-    assert (
-        [reply.text for reply in first]
-        == [reply.text for reply in again]
-        == [reply.text for reply in more[:10]]
-    )
+    assert [reply.text for reply in first] == [reply.text for reply in again] == [reply.text for reply in more[:10]]
     assert not any(reply.from_ledger for reply in first) and all(reply.from_ledger for reply in again)
     assert stats["answered"] == stats["received"] == 25
     assert (client.total().sent, bigger.total().sent, bigger.total().from_ledger) == (10, 15, 10)
@@ -113,8 +109,7 @@ async def test_two_processes_send_a_request_once(settings, tmp_path):
     with FakeOpenAI(latency=0.3) as server:
         program = child_program(server.url, settings.ledger, 12)
         children = [
-            subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
+            subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)
         ]
         outputs = [child.communicate(timeout=30)[0] for child in children]
         stats = server.stats()
@@ -180,8 +175,7 @@ async def test_closing_waits_no_longer_than_it_says_and_counts_what_it_left(sett
             began = time.monotonic()
         assert time.monotonic() - began < 3
         assert all(
-            isinstance(end, asyncio.CancelledError)
-            for end in await asyncio.gather(*tasks, return_exceptions=True)
+            isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*tasks, return_exceptions=True)
         )
     async with Client(settings) as client:
         spending = await client.ledger.spending()
@@ -311,13 +305,9 @@ async def test_a_refused_key_stops_the_run_and_stays_secret(settings, monkeypatc
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with FakeOpenAI(keys=("good",), latency=0.01) as server:
-        outcomes, _ = await ask_all(
-            replace(settings, base_url=server.url, workers=2), [f"q{n}" for n in range(50)]
-        )
+        outcomes, _ = await ask_all(replace(settings, base_url=server.url, workers=2), [f"q{n}" for n in range(50)])
         assert server.stats()["received"] <= 4
-    assert all(
-        isinstance(error, errors.Authentication) and isinstance(error, UserError) for error in outcomes
-    )
+    assert all(isinstance(error, errors.Authentication) and isinstance(error, UserError) for error in outcomes)
     assert "OPENAI_API_KEY" in str(outcomes[0]) and "\n" not in str(outcomes[0])
     seen = [
         *map(repr, outcomes),
@@ -347,9 +337,7 @@ async def test_a_server_that_is_not_there_is_told_in_one_line(settings):
 
 async def test_a_server_that_dies_stops_the_run(settings):
     with FakeOpenAI(scripts=[""] * 3 + ["503"] * 1000) as server:
-        settings = replace(
-            settings, base_url=server.url, workers=4, retrying=replace(QUICK, tries=2, down_after=3)
-        )
+        settings = replace(settings, base_url=server.url, workers=4, retrying=replace(QUICK, tries=2, down_after=3))
         outcomes, _ = await ask_all(settings, [f"q{n}" for n in range(40)])
         assert server.stats()["received"] < 30
     assert isinstance(outcomes[-1], errors.ServerDown)
@@ -393,9 +381,7 @@ async def test_judged_replies(settings):
         assert (retried.attempt, kept.attempt, again.total().sent) == (1, 0, 1)
 
 
-RESPONSE = {
-    "output": [{"type": "reasoning"}, {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}]
-}
+RESPONSE = {"output": [{"type": "reasoning"}, {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}]}
 
 
 @pytest.mark.parametrize(
@@ -484,14 +470,10 @@ def test_what_is_no_reply_is_a_fault_to_retry(api, data):
         replies.read_answer(api, data)
 
 
-@pytest.mark.parametrize(
-    ("code", "kind"), [("server_error", errors.ServerFault), ("invalid_image", errors.BadRequest)]
-)
+@pytest.mark.parametrize(("code", "kind"), [("server_error", errors.ServerFault), ("invalid_image", errors.BadRequest)])
 def test_responses_that_failed(code, kind):
     with pytest.raises(kind):
-        replies.read_answer(
-            "responses", {"status": "failed", "error": {"code": code, "message": "m"}, "output": []}
-        )
+        replies.read_answer("responses", {"status": "failed", "error": {"code": code, "message": "m"}, "output": []})
 
 
 # what is sent
@@ -573,10 +555,7 @@ def test_prices(model, usage, tier, dollars):
 
 def test_prices_from_flags_and_file(tmp_path):
     assert prices.price_of("unheard-of") is None
-    assert (
-        prices.price_of("unheard-of", input_price=2, output_price=3).cost(tw.Usage(1_000_000, 500_000))
-        == 2 * 10**9
-    )
+    assert prices.price_of("unheard-of", input_price=2, output_price=3).cost(tw.Usage(1_000_000, 500_000)) == 2 * 10**9
     assert prices.price_of("gpt-5", input_price=2.5).cached_input == 0.25
     with pytest.raises(UserError, match="both"):
         prices.price_of("unheard-of", input_price=2)
@@ -611,11 +590,7 @@ async def test_totals_by_stage_and_sample(settings):
 async def test_an_unknown_model_is_counted_in_tokens(settings):
     with FakeOpenAI() as server:
         _, client = await ask_all(replace(settings, base_url=server.url, model="own"), ["q"])
-    assert (
-        client.total().cost is None
-        and client.total().paid.output > 0
-        and "no price known" in client.total().line()
-    )
+    assert client.total().cost is None and client.total().paid.output > 0 and "no price known" in client.total().line()
     with pytest.raises(UserError, match="--in_cost_per_million"):
         Client(replace(settings, model="own", max_cost=1.0))
 
@@ -665,9 +640,7 @@ async def test_offline_answers_from_the_ledger_alone(settings, monkeypatch):
     (paid, missing), _ = await ask_all(replace(settings, offline=True), ["paid", "missing"])
     assert paid.from_ledger
     assert (
-        isinstance(missing, errors.NotInLedger)
-        and missing.code == "not_in_ledger"
-        and "step1/missing" in str(missing)
+        isinstance(missing, errors.NotInLedger) and missing.code == "not_in_ledger" and "step1/missing" in str(missing)
     )
 
 
@@ -780,10 +753,7 @@ def test_flags_that_cannot_be(flags):
 def test_importing_the_client_loads_no_sdk():
     code = f"import sys; sys.path.insert(0, {SRC!r}); import threadweaver.client; print([m for m in ('openai', 'aiohttp') if m in sys.modules])"
     assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        == "[]"
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
 
 
@@ -812,9 +782,7 @@ def test_allowances():
 
 async def test_calls_in_flight_grow_to_the_ceiling_and_no_further(settings):
     with FakeOpenAI(latency=0.4) as server:
-        replies_, _ = await ask_all(
-            replace(settings, base_url=server.url, workers=50), [f"q{n}" for n in range(120)]
-        )
+        replies_, _ = await ask_all(replace(settings, base_url=server.url, workers=50), [f"q{n}" for n in range(120)])
         assert server.stats()["peak_in_flight"] == 50
     assert all(reply.status == "ok" for reply in replies_)
 
@@ -862,9 +830,7 @@ async def test_a_cancelled_wait_gives_its_place_back():
 async def test_a_server_with_limits_is_used_well_and_refuses_little(settings):
     with FakeOpenAI(requests_per_second=100, burst=50, latency=0.05) as server:
         began = time.monotonic()
-        replies_, client = await ask_all(
-            replace(settings, base_url=server.url), [f"q{n}" for n in range(500)]
-        )
+        replies_, client = await ask_all(replace(settings, base_url=server.url), [f"q{n}" for n in range(500)])
         seconds = time.monotonic() - began
     assert all(reply.status == "ok" for reply in replies_)
     # 450 beyond the burst take 4.5 s at best; a second for the SDK's import, and the machine may be busy.

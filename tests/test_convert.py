@@ -65,7 +65,9 @@ class Run:
         ])  # fmt: skip
 
     def lines(self, name: str = "some_data_1_json") -> list[dict]:
-        return [json.loads(line) for line in (self.folder / "out" / name / "train.jsonl").read_text().split("\n") if line]
+        return [
+            json.loads(line) for line in (self.folder / "out" / name / "train.jsonl").read_text().split("\n") if line
+        ]
 
     def rows(self, base: str = "some_data_1") -> list[dict]:
         return parquet.read_table(self.folder / "out" / f"{base}_1k" / "train.parquet").to_pylist()
@@ -175,7 +177,9 @@ def test_a_split_alone_keeps_its_name_and_what_is_missing_is_said(tmp_path, caps
 
 def test_a_journal_is_read_whatever_the_order_and_a_half_line_hides_nothing(tmp_path, capsys):
     run = Run(tmp_path, [("p", "1"), ("q", "2")])
-    path = journal(tmp_path / "some-data_1.jsonl", [(1, 0, output(2)), (0, 1, output(1)), (0, 0, output(1)), (0, 0, "again")])
+    path = journal(
+        tmp_path / "some-data_1.jsonl", [(1, 0, output(2)), (0, 1, output(1)), (0, 0, output(1)), (0, 0, "again")]
+    )
     lines = path.read_text().split("\n")
     path.write_text("\n".join([lines[0], lines[1][:30], *lines[1:]]) + '{"message_idx": 1, "sam')
     run(jsons=[path])
@@ -225,7 +229,10 @@ def test_undecided_is_neither_kept_nor_wrong_unless_asked_for(tmp_path):
     run()
     assert run.reasons() == {"0-0": None, "1-0": "undecided"}
     run("--keep-undecided", "--overwrite")
-    assert [(row["correct"], row["correctness"], row["correct_rl"]) for row in run.rows()] == [(True, True, True), (None,) * 3]
+    assert [(row["correct"], row["correctness"], row["correct_rl"]) for row in run.rows()] == [
+        (True, True, True),
+        (None,) * 3,
+    ]
 
 
 def test_of_equal_problems_the_first_that_still_has_a_chain_stays():
@@ -294,7 +301,9 @@ def test_max_tokens_counts_what_a_trainer_holds():
 # benchmarks
 
 
-PUZZLE = "A farmer has seventeen sheep and all but nine of them run away before dinner. How many sheep are left at the end?"
+PUZZLE = (
+    "A farmer has seventeen sheep and all but nine of them run away before dinner. How many sheep are left at the end?"
+)
 STOCK = "The answer can be written as m/n where m and n are relatively prime positive integers. Find m+n."
 
 
@@ -311,7 +320,11 @@ STOCK = "The answer can be written as m/n where m and n are relatively prime pos
     ],
 )
 def test_a_benchmark_problem_is_known_again(problem, hit):
-    texts = [PUZZLE, f"A needle of length one is thrown on a floor with parallel lines at distance two. {STOCK}", "what is 2 + 2"]
+    texts = [
+        PUZZLE,
+        f"A needle of length one is thrown on a floor with parallel lines at distance two. {STOCK}",
+        "what is 2 + 2",
+    ]
     found = overlap.Benchmarks((str(k), text) for k, text in enumerate(texts)).find(conversion.bare(problem, ""))
     assert bool(found) == hit
 
@@ -321,7 +334,9 @@ def test_decontaminate_names_the_benchmark_and_the_instruction_is_no_overlap(tmp
     run = Run(tmp_path, problems, [[output(9)], [output(3)]])
     bench = tmp_path / "bench.parquet"
     texts = [f"{text} {chat.INSTRUCTION}" for text in (PUZZLE, "Add five and six.")]
-    parquet.write_table(pa.table({"prompt": [[{"role": "user", "content": text}] for text in texts]}), bench)  # no answers
+    parquet.write_table(
+        pa.table({"prompt": [[{"role": "user", "content": text}] for text in texts]}), bench
+    )  # no answers
     run("--decontaminate", str(bench))
     entries = {entry.id: entry for entry in store.read_account(tmp_path / "out" / "some_data_1_account")}
     assert (entries["0-0"].reason, entries["0-0"].facts["detail"]) == ("contaminated", "bench.parquet, row 0")
@@ -346,7 +361,10 @@ def test_the_next_stage_reads_the_rows(tmp_path):
     run("--keep-wrong")
     read = corpus.read_rows(tmp_path / "out" / "some_data_1_1k")
     samples = [corpus.to_sample(row, "d") for row in read]
-    assert [(item.problem, item.solution, item.correctness) for item in samples] == [("p", "1", True), ("q", "2", False)]
+    assert [(item.problem, item.solution, item.correctness) for item in samples] == [
+        ("p", "1", True),
+        ("q", "2", False),
+    ]
     assert (samples[0].thinking, samples[0].output) == ("first\n\nsecond", "The answer is \\boxed{1}.")
     columns = set(parquet.read_schema(tmp_path / "out" / "some_data_1_1k" / "train.parquet").names)
     assert not columns & {"prompt", "completion", "messages", "conversations", "input_ids"}
@@ -495,7 +513,9 @@ def test_the_sample_is_converted_and_collected_by_the_commands(tmp_path):
     marked = [row.fields for row in corpus.read_rows(SAMPLE / "chains.jsonl")]
     assert reasons[None] == sum(row["correctness"] for row in marked[:35])
     assert reasons == {None: reasons[None], "wrong": 35 - reasons[None], "not_closed": 1}
-    command_line("collect_trajectories.py", "--dataset_path", str(tmp_path / "sample_1_1k"), "--output_path", str(tmp_path / "c"))
+    command_line(
+        "collect_trajectories.py", "--dataset_path", str(tmp_path / "sample_1_1k"), "--output_path", str(tmp_path / "c")
+    )
     chains = {row["problem"]: row["thinking"] for row in marked}
     collected = store.read_collected(tmp_path / "c")
     assert len(collected) == reasons[None] and all(sample.thinking == chains[sample.problem] for sample in collected)

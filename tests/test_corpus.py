@@ -16,7 +16,14 @@ CHAIN = "\n\n".join(f"Step {n} is about the number {n * n}, which we add to what
 
 
 def row(n: int, **extra) -> dict:
-    return {"problem": f"problem {n}", "thinking": f"{CHAIN}\n\nThis was {n}.", "solution": str(n), "correctness": True, "output": f"It is {n}.", **extra}
+    return {
+        "problem": f"problem {n}",
+        "thinking": f"{CHAIN}\n\nThis was {n}.",
+        "solution": str(n),
+        "correctness": True,
+        "output": f"It is {n}.",
+        **extra,
+    }
 
 
 def processed(n: int) -> dict:
@@ -100,9 +107,7 @@ def test_every_form_gives_the_same_samples_in_the_order_of_the_source(tmp_path, 
     assert [item.index for item in read_rows(path, 2)] == [0, 1]
 
 
-@pytest.mark.parametrize(
-    "text", ["a\r\nb", "\n a \n\n", "a\u2028b\x0c", "x <n> y", "  a"]
-)
+@pytest.mark.parametrize("text", ["a\r\nb", "\n a \n\n", "a\u2028b\x0c", "x <n> y", "  a"])
 @pytest.mark.parametrize("write", [jsonl, parquet])
 def test_chains_are_read_character_for_character(tmp_path, text, write):
     path = write(tmp_path / f"x.{write.__name__}", [row(0, thinking=text)])
@@ -149,7 +154,16 @@ def test_the_reference_answer_is_found_where_polaris_keeps_it():
 
 @pytest.mark.parametrize(
     ("given", "read"),
-    [(True, True), (False, False), (1, True), (0.0, False), ("True", True), ("false", False), (None, None), (float("nan"), None)],
+    [
+        (True, True),
+        (False, False),
+        (1, True),
+        (0.0, False),
+        ("True", True),
+        ("false", False),
+        (None, None),
+        (float("nan"), None),
+    ],
 )
 def test_marks_of_right_and_wrong(given, read):
     assert to_sample(Row(0, "x", row(0, correctness=given)), "x").correctness is read
@@ -249,18 +263,30 @@ def place(tmp_path_factory):
 
 def collect(place, name: str, rows: list, *flags: str):
     jsonl(place.root / f"{name}.jsonl", rows)
-    result = place.python("src/collect_trajectories.py", "--dataset_path", f"{name}.jsonl", "--output_path", f"data/{name}", *flags)
+    result = place.python(
+        "src/collect_trajectories.py", "--dataset_path", f"{name}.jsonl", "--output_path", f"data/{name}", *flags
+    )
     return result, place.root / "data" / name
 
 
 def test_collecting_names_files_by_row_and_accounts_for_every_one(place):
-    rows = [row(0), row(1, correctness=False), row(2, uuid="twice"), row(3, uuid="twice"), row(4, thinking="short"), row(5, uuid=["list"]), row(6)]
+    rows = [
+        row(0),
+        row(1, correctness=False),
+        row(2, uuid="twice"),
+        row(3, uuid="twice"),
+        row(4, thinking="short"),
+        row(5, uuid=["list"]),
+        row(6),
+    ]
     result, folder = collect(place, "mixed", rows)
     assert result.returncode == 0, result.stderr
     assert {path.name for path in folder.glob("*.txt")} == {"0.txt", "2.txt", "5.txt", "6.txt"}
     samples = store.read_collected(folder)
     assert [sample.uuid for sample in samples] == ["mixed-0", "mixed-2", "mixed-5", "mixed-6"]
-    assert [store.read_sample(folder / f"{sample.index}.txt") for sample in samples] == [sample.thinking for sample in samples]
+    assert [store.read_sample(folder / f"{sample.index}.txt") for sample in samples] == [
+        sample.thinking for sample in samples
+    ]
     assert [(entry.id, entry.reason) for entry in store.read_account(folder) if entry.outcome == "rejected"] == [
         ("1", "wrong"), ("3", "repeated_uuid"), ("4", "too_short"),
     ]  # fmt: skip
@@ -270,10 +296,18 @@ def test_a_malformed_row_stops_before_anything_is_written_or_is_left_out_when_al
     rows = [row(0), {"problem": "p"}, row(2)]
     result, folder = collect(place, "broken", rows)
     assert result.returncode == 2 and not folder.exists()
-    assert result.stderr.count("\n") == 1 and "broken.jsonl, line 2: no chain" in result.stderr and "--max-failed 1" in result.stderr
+    assert (
+        result.stderr.count("\n") == 1
+        and "broken.jsonl, line 2: no chain" in result.stderr
+        and "--max-failed 1" in result.stderr
+    )
     result, folder = collect(place, "broken", rows, "--max-failed", "1")
     assert result.returncode == 0, result.stderr
-    assert [(entry.id, entry.outcome) for entry in store.read_account(folder)] == [("0", "ok"), ("1", "failed"), ("2", "ok")]
+    assert [(entry.id, entry.outcome) for entry in store.read_account(folder)] == [
+        ("0", "ok"),
+        ("1", "failed"),
+        ("2", "ok"),
+    ]
     assert [sample.index for sample in store.read_collected(folder)] == [0, 2]
 
 
@@ -284,7 +318,10 @@ def test_collecting_what_was_collected_gives_the_same_samples(place):
     assert again.returncode == 0, again.stderr
     before, after = store.read_collected(folder), store.read_collected(place.root / "data/again")
     assert [sample.thinking for sample in after] == [sample.thinking for sample in before]
-    assert [(sample.uuid, sample.extra.get("source_uuid")) for sample in after] == [("first-0", None), ("first-1", "first-2")]
+    assert [(sample.uuid, sample.extra.get("source_uuid")) for sample in after] == [
+        ("first-0", None),
+        ("first-1", "first-2"),
+    ]
 
 
 def test_no_rows_is_an_error(place):

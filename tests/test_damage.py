@@ -37,7 +37,9 @@ def test_a_damaged_outline_has_the_problem_of_its_name_in_every_block(way):
         assert blocks and (blocks >= expected or way == "unbalanced_tag")
 
 
-@pytest.mark.parametrize("way", [way for way, (group, damage) in WAYS.items() if group == "outlines" and callable(damage)])
+@pytest.mark.parametrize(
+    "way", [way for way, (group, damage) in WAYS.items() if group == "outlines" and callable(damage)]
+)
 def test_a_damaged_list_of_outlines_is_judged_faulty(way):
     damaged = 0
     for first, reply in replies("outlines", 1):

@@ -19,11 +19,21 @@ from threadweaver.errors import UserError
 from threadweaver.store import Sample
 
 SEIZED = {"prompt", "completion", "messages", "conversations", "input_ids"}
-REASONING = f"We begin.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nSo it is 5."
+REASONING = (
+    f"We begin.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nSo it is 5."
+)
 
 
 def sample(n: int = 0, **changes) -> Sample:
-    fields = {"index": n, "uuid": f"set-{n}", "problem": f"What is {n} + 5?", "thinking": "We begin.", "solution": "5", "correctness": True, "output": r"\boxed{5}"}
+    fields = {
+        "index": n,
+        "uuid": f"set-{n}",
+        "problem": f"What is {n} + 5?",
+        "thinking": "We begin.",
+        "solution": "5",
+        "correctness": True,
+        "output": r"\boxed{5}",
+    }
     return Sample(**{**fields, **changes})
 
 
@@ -38,7 +48,9 @@ def bare(question: str, n: int = 0) -> Row:
 # ---- turns
 
 
-@pytest.mark.parametrize("question", ["What is 5?", "What is 5? ", f"What is 5? {chat.INSTRUCTION}", f"What is 5?\n{chat.INSTRUCTION}\n"])
+@pytest.mark.parametrize(
+    "question", ["What is 5?", "What is 5? ", f"What is 5? {chat.INSTRUCTION}", f"What is 5?\n{chat.INSTRUCTION}\n"]
+)
 def test_the_instruction_stands_exactly_once(question):
     turn = chat.user_turn(question)
     assert turn.count(chat.INSTRUCTION) == 1 and turn.startswith("What is 5?")
@@ -61,7 +73,9 @@ def test_a_template_that_drops_the_think_block_is_put_right(tokenizer):
         hf = tokenizer.hf
 
         def chat(self, turns, **options):
-            return tokenizer.chat([{**turn, "content": turn["content"].rpartition("</think>")[2].strip()} for turn in turns], **options)
+            return tokenizer.chat(
+                [{**turn, "content": turn["content"].rpartition("</think>")[2].strip()} for turn in turns], **options
+            )
 
     text = chat.render(Forgetful(), chat.messages("What is 5?", REASONING, "5"))
     assert f"<think>\n{REASONING}\n</think>\n5" in text and text.count("<think>") == 1
@@ -83,7 +97,9 @@ def test_the_columns_of_a_row(tokenizer):
     assert not any(name.startswith(("qwen", "num", "raw")) for name in plain)
 
 
-@pytest.mark.parametrize(("solution", "kept"), [("5", "5"), (5, "5"), (["5", "five"], '["5","five"]'), (2.5, "2.5"), ("", "")])
+@pytest.mark.parametrize(
+    ("solution", "kept"), [("5", "5"), (5, "5"), (["5", "five"], '["5","five"]'), (2.5, "2.5"), ("", "")]
+)
 def test_the_reference_answer_is_a_text(tokenizer, solution, kept):
     assert row(tokenizer, solution=solution).columns["ground_truth"] == kept
 
@@ -107,7 +123,14 @@ def test_a_special_token_in_a_text_is_found(tokenizer, field):
 
 
 def test_a_problem_stands_on_one_side_however_it_is_written():
-    texts = ["What is 2+3?", f"What is 2+3? {chat.INSTRUCTION}", "what  is\n2+3", "What is 2-3?", "What is 23?", "Another one"]
+    texts = [
+        "What is 2+3?",
+        f"What is 2+3? {chat.INSTRUCTION}",
+        "what  is\n2+3",
+        "What is 2-3?",
+        "What is 23?",
+        "Another one",
+    ]
     rows = [bare(text, n) for n, text in enumerate(texts)]
     for seed in range(8):
         train, validation = split_validation(rows, 2, seed)
@@ -120,12 +143,20 @@ def test_two_problems_that_differ_by_a_sign_are_two():
     assert dataset.normalized_problem("2+3") != dataset.normalized_problem("2-3")
 
 
-@given(st.lists(st.sampled_from(["a", "A ", "b", "c", "d?"]), min_size=1, max_size=12), st.integers(0, 14), st.integers(0, 3))
+@given(
+    st.lists(st.sampled_from(["a", "A ", "b", "c", "d?"]), min_size=1, max_size=12),
+    st.integers(0, 14),
+    st.integers(0, 3),
+)
 def test_the_split_loses_no_row_and_shares_no_problem(questions, size, seed):
     rows = [bare(text, n) for n, text in enumerate(questions)]
     train, validation = split_validation(rows, size, seed)
-    problems = [{dataset.normalized_problem(str(item.columns["question"])) for item in part} for part in (train, validation)]
-    assert sorted(str(item.columns["uuid"]) for item in train + validation) == sorted(str(item.columns["uuid"]) for item in rows)
+    problems = [
+        {dataset.normalized_problem(str(item.columns["question"])) for item in part} for part in (train, validation)
+    ]
+    assert sorted(str(item.columns["uuid"]) for item in train + validation) == sorted(
+        str(item.columns["uuid"]) for item in rows
+    )
     assert not problems[0] & problems[1] and train
     assert len(validation) >= size or len(problems[0]) == 1
     assert split_validation(rows, size, seed) == (train, validation)
@@ -146,12 +177,20 @@ def test_a_trainer_loads_the_rows_character_for_character(tokenizer, tmp_path, c
 
     odd = sample(problem="a\r\nb\u2028c\x0c", output="é 🧵\n\n", correctness=correctness)
     rows = [build_row(odd, REASONING, "s", tokenizer, instruction=""), row(tokenizer)]
-    dataset.write(tmp_path / "sample_2_3x", rows, dataset.card("a name: of it", {"rows": 6}, [], None, "somewhere"), repeat=3)
+    dataset.write(
+        tmp_path / "sample_2_3x", rows, dataset.card("a name: of it", {"rows": 6}, [], None, "somewhere"), repeat=3
+    )
     assert {path.name for path in (tmp_path / "sample_2_3x").iterdir()} == {"train.parquet", "README.md"}
-    loaded = load_dataset("parquet", data_files=str(tmp_path / "sample_2_3x/train.parquet"), cache_dir=str(tmp_path / "cache"))["train"]
+    loaded = load_dataset(
+        "parquet", data_files=str(tmp_path / "sample_2_3x/train.parquet"), cache_dir=str(tmp_path / "cache")
+    )["train"]
     assert loaded.num_rows == 6 and loaded["uuid"] == ["set-0"] * 6
     first = loaded[0]
-    assert (first["question"], first["response_content"], first["correctness"]) == (odd.problem, odd.output, correctness)
+    assert (first["question"], first["response_content"], first["correctness"]) == (
+        odd.problem,
+        odd.output,
+        correctness,
+    )
     assert first["response_reasoning"] == REASONING and first["raw_messages"] == rows[0].columns["raw_messages"]
     assert not SEIZED & set(loaded.column_names)
 
@@ -169,7 +208,13 @@ def test_no_row_ever_has_a_column_that_trainers_seize(tokenizer):
 def test_the_card_says_what_it_is_and_from_what():
     import yaml
 
-    card = dataset.card("set: one, train", {"rows": 5, "accepted": 6}, [{"stage": "parallel", "filter_diff_threshold": 200}], "apache-2.0", "chains of ours")
+    card = dataset.card(
+        "set: one, train",
+        {"rows": 5, "accepted": 6},
+        [{"stage": "parallel", "filter_diff_threshold": 200}],
+        "apache-2.0",
+        "chains of ours",
+    )
     front = yaml.safe_load(card.split("---")[1])
     assert front["license"] == "apache-2.0" and front["pretty_name"] == "set: one, train"
     for piece in ("chains of ours", "| rows | 5 |", '"filter_diff_threshold":200', "apache-2.0"):
@@ -261,13 +306,20 @@ def test_a_trajectory_without_a_sample_or_the_other_way_round_is_said(save):
 
 
 def contents(name: str) -> dict[str, bytes]:
-    return {str(path.relative_to(f"dataset/{name}")): path.read_bytes() for path in Path("dataset", name).rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(f"dataset/{name}")): path.read_bytes()
+        for path in Path("dataset", name).rglob("*")
+        if path.is_file()
+    }
 
 
 def test_units_are_saved_beside_the_rows_and_change_nothing_of_them(save, capsys):
     assert save("plain") == 0 and save("paired", "--units") == 0
     plain, paired = contents("plain"), contents("paired")
-    assert set(paired) - set(plain) - {".lock"} == {"units_20/train.parquet", "units_20/README.md"}  # 5 rows of 2 threads
+    assert set(paired) - set(plain) - {".lock"} == {
+        "units_20/train.parquet",
+        "units_20/README.md",
+    }  # 5 rows of 2 threads
     rows = [name for name in plain if name.endswith(".parquet")] + ["account.jsonl"]
     assert len(rows) == 3 and all(plain[name] == paired[name] for name in rows)
     assert save("paired", "--units") == 0
@@ -315,7 +367,9 @@ def test_units_of_the_rows_held_out_are_saved_apart(save):
 
 def test_a_trajectory_that_inference_would_not_build_stops_the_units(save):
     store.write_atomic(Path("step5/3.txt"), REASONING.replace("</Thread><Thread>", "</Thread>\n<Thread>") + "\n")
-    with pytest.raises(UserError, match=r"no units can be made of set-3 \(not_canonical at character \d+: .*stage 5") as caught:
+    with pytest.raises(
+        UserError, match=r"no units can be made of set-3 \(not_canonical at character \d+: .*stage 5"
+    ) as caught:
         save("bent", "--units")
     assert "\n" not in str(caught.value)
     assert save("kept") == 0

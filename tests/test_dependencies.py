@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from threadweaver import dependencies
 from threadweaver.dependencies import CERTAIN, SUBSTANCE, leaks, looping, pair_scores
 
-PROBLEM = (
-    "Find the number of ways to tile a strip of length 9. Let x be the length of the strip, where x > 2."
-)
+PROBLEM = "Find the number of ways to tile a strip of length 9. Let x be the length of the strip, where x > 2."
 
 
 def score(context: str, *passages: str, source: int = 0, target: int = 1) -> float:
@@ -189,7 +187,11 @@ LEANING |= {
     ),
     "same way": ("Bound it by an integral.", "The other one goes in exactly the same fashion.", "same way"),
     "bare pronoun": ("So the gap is wide.", "Half of that is what we want.", "continuation"),
-    "result taken over": ("That makes 4 · 4 = 16 in total, so it is 16.", "Therefore there are 16 ways.", "continuation"),
+    "result taken over": (
+        "That makes 4 · 4 = 16 in total, so it is 16.",
+        "Therefore there are 16 ways.",
+        "continuation",
+    ),
 }
 # The same kinds of wording without anything of the earlier passage behind it.
 FREE = {
@@ -323,9 +325,7 @@ def test_one_phrase_said_three_times_is_not_three_signs():
 def test_things_spoken_of_as_known_count():
     source = "Drop a perpendicular from the apex and obtain a pyramid with a rhombus below."
     target = "Each pyramid has height 4, the rhombus has side 2, and the apex is above it."
-    assert score("", source, target) > score(
-        "The pyramid, the rhombus and the apex are given.", source, target
-    )
+    assert score("", source, target) > score("The pyramid, the rhombus and the apex are given.", source, target)
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=120), max_size=4))

@@ -53,7 +53,9 @@ def test_mathematics_survives_json_in_the_new_text(latex, doubled):
 @pytest.mark.parametrize("doubled", [False, True], ids=["single", "doubled"])
 def test_mathematics_survives_json_in_the_text_sought(latex, doubled):
     typed = latex.replace("\\", "\\\\") if doubled else latex
-    assert parse_reply(reply(f"since {typed} we", "we"), f"and since {latex} we have") == [Replacement(f"since {latex} we", "we")]
+    assert parse_reply(reply(f"since {typed} we", "we"), f"and since {latex} we have") == [
+        Replacement(f"since {latex} we", "we")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_single_and_doubled_backslashes_in_one_reply():
 
 
 def test_proper_json_is_read_as_json():
-    pairs = [("a \"quoted\" word", "two\nlines\tTab"), ("C:\\path", "50 € ü 🧵"), ("\\\\ new row", "/ and \\/")]
+    pairs = [('a "quoted" word', "two\nlines\tTab"), ("C:\\path", "50 € ü 🧵"), ("\\\\ new row", "/ and \\/")]
     text = json.dumps([{"src": src, "dest": dest} for src, dest in pairs])
     assert parse_reply(text, " ".join(src for src, _ in pairs)) == [Replacement(*pair) for pair in pairs]
 
@@ -89,7 +91,9 @@ def test_the_array_is_found_in_whatever_stands_round_it(text):
     assert parse_reply(text, "as above") == ONE
 
 
-@pytest.mark.parametrize("text", ["[]", "[ ]", "```json\n[]\n```", "Nothing to change: []", "Thread 1 covers [0, 1).\n[\n]"])
+@pytest.mark.parametrize(
+    "text", ["[]", "[ ]", "```json\n[]\n```", "Nothing to change: []", "Thread 1 covers [0, 1).\n[\n]"]
+)
 def test_an_empty_array_is_nothing_to_change(text):
     assert parse_reply(text, "passage") == []
 
@@ -211,7 +215,10 @@ def test_several_that_only_together_shrink_the_thread_are_all_left_out():
 
 
 def test_white_space_left_at_the_edges_is_trimmed_and_recorded():
-    applied = apply("So, then it is 5, and we go on with it, as above", [Replacement("So, then", ""), Replacement(", as above", "\n")])
+    applied = apply(
+        "So, then it is 5, and we go on with it, as above",
+        [Replacement("So, then", ""), Replacement(", as above", "\n")],
+    )
     assert applied.text == "it is 5, and we go on with it"
     assert undo(applied.text, applied.edits) == "So, then it is 5, and we go on with it, as above"
 
@@ -223,7 +230,11 @@ def test_undoing_what_was_not_done_is_an_error():
         undo("short", [Edit(20, "a", "b")])
 
 
-@given(strategies.chains(8).filter(str.strip).flatmap(lambda text: st.tuples(st.just(text.strip()), strategies.replacements(text.strip()))))
+@given(
+    strategies.chains(8)
+    .filter(str.strip)
+    .flatmap(lambda text: st.tuples(st.just(text.strip()), strategies.replacements(text.strip())))
+)
 def test_undo_takes_back_all_that_apply_did(case):
     text, pairs = case
     applied = apply(text, pairs)
@@ -249,7 +260,9 @@ def test_a_record_comes_back_from_its_file():
     assert Record.from_json(RECORD.to_json()) == RECORD
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", "3", "{}", '{"blocks": 3}', '{"blocks": ["x"], "unused": [], "notes": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "null", "[]", "3", "{}", '{"blocks": 3}', '{"blocks": ["x"], "unused": [], "notes": []}']
+)
 def test_a_damaged_record_is_an_error_that_lineage_tells_in_one_line(text, tmp_path):
     from threadweaver import lineage
     from threadweaver.errors import UserError
@@ -270,7 +283,17 @@ def test_the_record_tells_people_every_edit_and_every_loss():
 def test_restoring_something_else_is_an_error():
     chain = "a\nb"
     text = markup.write_block(["a", "b"])
-    record = Record(0, "u", "", "", None, edits.fingerprint(chain), 3, 2, (BlockRecord(1, 2, (ThreadRecord(1, 1, "", "\n"), ThreadRecord(2, 2))),))
+    record = Record(
+        0,
+        "u",
+        "",
+        "",
+        None,
+        edits.fingerprint(chain),
+        3,
+        2,
+        (BlockRecord(1, 2, (ThreadRecord(1, 1, "", "\n"), ThreadRecord(2, 2))),),
+    )
     assert edits.restore(markup.parse(text), record) == chain
     for other in ("a\nb", text.replace("a", "c"), f"{text}\n{text}", markup.write_block(["a", "b", "c"]), f"{text} "):
         with pytest.raises(ConservationError):

@@ -102,7 +102,11 @@ UNUSED = {
     "never closed": (block("L1-L5", "L6-L9").replace("</parallel>", ""), {}, ["unbalanced_tag"]),
     "all checks failed": (block("L1-L5", "L6-L9", failed=(2,)), {}, ["check_failed"]),
     "two blocks share a line": (block("L1-L5", "L6-L9") + block("L9-L12", "L13-L16"), {}, ["overlap"]),
-    "too many threads": (block(*(f"L{n}" for n in range(1, 31)), *(f"L{n}" for n in range(31, 52))), {"threshold": 0}, ["out_of_file"]),
+    "too many threads": (
+        block(*(f"L{n}" for n in range(1, 31)), *(f"L{n}" for n in range(31, 52))),
+        {"threshold": 0},
+        ["out_of_file"],
+    ),
 }
 
 
@@ -260,7 +264,9 @@ def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, d
         found = Extraction(text, record)
 
     outlines = [[data.draw(strategies.bodies) for _ in item.threads] for item in trajectory.blocks]
-    if all(outline.fault(texts, len(item.threads)) is None for texts, item in zip(outlines, trajectory.blocks, strict=True)):
+    if all(
+        outline.fault(texts, len(item.threads)) is None for texts, item in zip(outlines, trajectory.blocks, strict=True)
+    ):
         trajectory = held(outline.insert(trajectory, outlines), found.record, chain)
         assert all(len(item.outlines) == len(item.threads) for item in trajectory.blocks)
 
@@ -275,7 +281,9 @@ def test_the_strategies_reach_blocks_and_losses_alike(case):
         _reached[str(problem.code)] += 1
     _reached["blocks"] += bool(found.record.blocks)
     _reached["several"] += len(found.record.blocks) > 1
-    _reached["white space"] += any(thread.before or thread.after.strip("\n") for item in found.record.blocks for thread in item.threads)
+    _reached["white space"] += any(
+        thread.before or thread.after.strip("\n") for item in found.record.blocks for thread in item.threads
+    )
     _reached.update({item.code for item in found.record.unused})
 
 

@@ -58,8 +58,7 @@ def test_three_apis_give_the_answer_of_the_same_function():
         (
             "truncated",
             lambda reply: (
-                reply["status"] == "incomplete"
-                and reply["incomplete_details"]["reason"] == "max_output_tokens"
+                reply["status"] == "incomplete" and reply["incomplete_details"]["reason"] == "max_output_tokens"
             ),
         ),
         ("empty", lambda reply: text_of(reply) == ""),
@@ -132,9 +131,7 @@ def test_keys_quota_and_context():
             == "context_length_exceeded"
         )
         assert post(server.url, "/responses", RESPONSES, key="good")[0] == 200
-        assert (
-            post(server.url, "/responses", RESPONSES, key="good")[1]["error"]["code"] == "insufficient_quota"
-        )
+        assert post(server.url, "/responses", RESPONSES, key="good")[1]["error"]["code"] == "insufficient_quota"
         assert post(server.url, "/responses", b"{", key="good")[0] == 400
 
 
@@ -169,9 +166,7 @@ def test_a_hanging_call_does_not_keep_the_server_from_stopping():
         host, port = url.removeprefix("http://").removesuffix("/v1").split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         body = json.dumps(RESPONSES).encode()
-        writer.write(
-            b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-        )
+        writer.write(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
         await asyncio.sleep(0.1)
         writer.close()
@@ -183,9 +178,7 @@ def test_a_hanging_call_does_not_keep_the_server_from_stopping():
 
 def test_runs_by_hand():
     script = Path(__file__).with_name("fake_openai.py")
-    with subprocess.Popen(
-        [sys.executable, str(script), "--port", "0"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([sys.executable, str(script), "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split()[-1]
         assert post(url, "/chat/completions", CHAT)[0] == 200
         process.terminate()
@@ -200,9 +193,7 @@ def upload(url: str, lines: list[dict]) -> str:
         b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--x\r\nContent-Disposition: form-data; '
         b'name="file"; filename="f.jsonl"\r\n\r\n' + content + b"\r\n--x--\r\n"
     )
-    request = urllib.request.Request(
-        f"{url}/files", body, {"Content-Type": "multipart/form-data; boundary=x"}
-    )
+    request = urllib.request.Request(f"{url}/files", body, {"Content-Type": "multipart/form-data; boundary=x"})
     with urllib.request.urlopen(request) as reply:
         return json.loads(reply.read())["id"]
 
@@ -219,15 +210,12 @@ def get(url: str) -> bytes:
 def test_batches_complete_expire_and_fail_in_part(desk, status, good):
     lines = [{**BATCH_LINE, "custom_id": str(i), "body": {**RESPONSES, "input": f"n {i}"}} for i in range(4)]
     with FakeOpenAI(batch=desk) as server:
-        made = post(
-            server.url, "/batches", {"input_file_id": upload(server.url, lines), "endpoint": "/v1/responses"}
-        )[1]
+        made = post(server.url, "/batches", {"input_file_id": upload(server.url, lines), "endpoint": "/v1/responses"})[
+            1
+        ]
         batch = json.loads(get(f"{server.url}/batches/{made['id']}"))
         assert batch["status"] == status
-        rows = [
-            json.loads(line)
-            for line in get(f"{server.url}/files/{batch['output_file_id']}/content").splitlines()
-        ]
+        rows = [json.loads(line) for line in get(f"{server.url}/files/{batch['output_file_id']}/content").splitlines()]
         assert len(rows) == good and all(row["response"]["status_code"] == 200 for row in rows)
         assert (batch["error_file_id"] is None) is (good == 4)
         assert server.stats()["answered"] == good

@@ -31,9 +31,7 @@ PROMPT = tuple(tokenizer().ids("<|im_start|>user\nHow many?<|im_end|>\n<|im_star
 
 TRAJECTORY = (
     "<think>\nTwo ways to see it.\n\n"
-    + markup.write_block(
-        ["Count $a_1$ by cases: 3.", "Sum the “rest”:\n\n4 + 5 = 9"], ["by cases", "the rest"]
-    )
+    + markup.write_block(["Count $a_1$ by cases: 3.", "Sum the “rest”:\n\n4 + 5 = 9"], ["by cases", "the rest"])
     + "\n\nSo 12. Check:\n"
     + markup.write_block(["x = 1", "1. y\n2. z", "Größe über 7"], ["x", "y and z", "size"], "All agree.")
     + "\nGood.\n</think>\n\nThe answer is \\boxed{12}."
@@ -198,9 +196,7 @@ def test_a_tag_in_pieces_goes_past_the_server_and_is_found_in_the_text(tag):
     assert run_past(engine, tag), "the stand-in stopped at a tag in pieces: it is too lenient"
     rollout = run(engine)
     assert rollout.text == TRAJECTORY
-    assert list(rollout.ids) == tokenizer().ids(TRAJECTORY), (
-        "the tag has to be the one token that it is in training"
-    )
+    assert list(rollout.ids) == tokenizer().ids(TRAJECTORY), "the tag has to be the one token that it is in training"
     assert rollout.late_stops == {"</Outlines>": 2, "</Thread>": 5}[tag]
 
 
@@ -225,9 +221,7 @@ def test_the_cut_keeps_what_stands_before_the_tag(before, behind, whole):
 def test_a_cut_inside_a_token_and_a_character():
     encode = tokenizer().ids
     half = encode("é😀")  # characters of several tokens right before the tag
-    ids, closed, late = forkjoin.cut_after(
-        [*half, *encode("</Thre"), *encode("ad>.")], "</Thread>", tokenizer()
-    )
+    ids, closed, late = forkjoin.cut_after([*half, *encode("</Thre"), *encode("ad>.")], "</Thread>", tokenizer())
     assert (closed, late, decode(tokenizer(), ids)) == (True, True, "é😀</Thread>")
     assert forkjoin.cut_after(encode("no tag"), "</Thread>", tokenizer()) == (encode("no tag"), False, False)
 

@@ -67,9 +67,7 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def engine(**options) -> FakeEngine:
-    return FakeEngine(
-        options.pop("model", None) or Improviser(TOKENIZER), TOKENIZER, **({"name": MODEL} | options)
-    )
+    return FakeEngine(options.pop("model", None) or Improviser(TOKENIZER), TOKENIZER, **({"name": MODEL} | options))
 
 
 def generate(*urls: str, **flags) -> int:
@@ -114,12 +112,9 @@ def test_a_run_of_either_mode(mode, capsys):
     texts = final("few_3", "_run")
     assert [len(samples) for samples in texts] == [3, 3, 3, 3]
     assert (
-        sorted(map(tuple, map(dict.keys, journal("few_3", "_run"))))
-        == [("message_idx", "sample_idx", "result")] * 12
+        sorted(map(tuple, map(dict.keys, journal("few_3", "_run")))) == [("message_idx", "sample_idx", "result")] * 12
     )
-    assert all(
-        texts[row["message_idx"]][row["sample_idx"]] == row["result"] for row in journal("few_3", "_run")
-    )
+    assert all(texts[row["message_idx"]][row["sample_idx"]] == row["result"] for row in journal("few_3", "_run"))
     assert any(markup.parse(text).blocks for samples in texts for text in samples)
     said = capsys.readouterr().out
     assert "pass@1 0." in said and "pass@3 0." in said and "finished 12" in said
@@ -347,9 +342,7 @@ def test_an_empty_reply_is_no_sample(capsys):
     with silent as served:
         assert generate(served.url, limit=1) == 1
     assert "the reply is empty" in capsys.readouterr().err
-    assert len({body["seed"] for body in silent.requests}) == sampler.TRIES, (
-        "the same seed would give the same again"
-    )
+    assert len({body["seed"] for body in silent.requests}) == sampler.TRIES, "the same seed would give the same again"
 
 
 def test_a_hopeless_run_is_given_up(project):
@@ -475,10 +468,7 @@ def test_a_template_with_a_system_prompt_is_refused(project, capsys):
         with pytest.raises(UserError, match=r"system prompt .*You are helpful"):
             generate(served.url, tokenizer=model)
         assert (
-            generate(
-                served.url, tokenizer=model, **{"skip-system-prompt-check": True, "skip-model-check": True}
-            )
-            == 0
+            generate(served.url, tokenizer=model, **{"skip-system-prompt-check": True, "skip-model-check": True}) == 0
         )
 
 
@@ -596,10 +586,7 @@ def engine_python(tmp_path) -> Path:
 def test_the_published_command_starts_a_server_and_ends_it(engine_python, monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     port = free_port()
-    assert (
-        generate(launch_server=True, autoregressive=True, n=1, port=port, **{"engine-python": engine_python})
-        == 0
-    )
+    assert generate(launch_server=True, autoregressive=True, n=1, port=port, **{"engine-python": engine_python}) == 0
     assert len(final("few_1")) == 4
     assert "sglang.launch_server --model-path" in (folder() / "logs" / f"server_{port}.log").read_text()
     with pytest.raises(UserError, match="no server is left"):
@@ -614,9 +601,7 @@ def test_a_server_that_cannot_start_is_told_with_its_log(engine_python, monkeypa
 
 def test_a_server_that_dies_in_the_middle_is_told_with_its_log(engine_python, monkeypatch):
     monkeypatch.setenv("FAKE_ENGINE_FAULT", "dies")
-    with pytest.raises(
-        UserError, match=r"no server is left .*exit code 7; the end of .*RuntimeError: out of memory"
-    ):
+    with pytest.raises(UserError, match=r"no server is left .*exit code 7; the end of .*RuntimeError: out of memory"):
         generate(launch_server=True, port=free_port(), **{"engine-python": engine_python, "n-workers": 1})
     assert len(journal("few_1")) == 2
 

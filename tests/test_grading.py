@@ -169,9 +169,7 @@ def test_any_of_several_references_will_do(grader):
     assert grader.grade("0.5", [["7"], (1, 0.5)]).verdict == "correct"
 
 
-@pytest.mark.parametrize(
-    ("reference", "answer"), [(17, "17"), (17.0, "17"), (0.25, r"\frac14"), (1e-05, "0.00001")]
-)
+@pytest.mark.parametrize(("reference", "answer"), [(17, "17"), (17.0, "17"), (0.25, r"\frac14"), (1e-05, "0.00001")])
 def test_numbers_as_references(grader, reference, answer):
     assert grader.grade(answer, reference).correct
 
@@ -229,9 +227,7 @@ def test_flat_latex_reads_as_pylatexenc_does(latex):
     assert flat.replace(" ", "") == library.replace(" ", "")
 
 
-@pytest.mark.parametrize(
-    "text", ["__import__('os')", "x.__class__", "a.b", "lambda:0", "open(1)", "x[0]", '"x"']
-)
+@pytest.mark.parametrize("text", ["__import__('os')", "x.__class__", "a.b", "lambda:0", "open(1)", "x[0]", '"x"'])
 def test_only_mathematics_reaches_the_evaluating_parser(text):
     assert not rewards._may_be_evaluated(text)
 
@@ -340,9 +336,7 @@ def test_the_import_is_light():
     """No stage waits for sympy before its first line."""
     heavy = "('sympy', 'math_verify', 'pylatexenc', 'pebble', 'latex2sympy2_extended')"
     code = f"import sys, threadweaver.grading; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src", check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src", check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -416,9 +410,7 @@ def test_guards_let_answers_through(text):
     assert guards.refusal(text) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["9^9^9", "9^{9^9}", "2^{9999999}", "(9!)!", "99999!", "1e500", "(" * 99, "7" * 2000]
-)
+@pytest.mark.parametrize("text", ["9^9^9", "9^{9^9}", "2^{9999999}", "(9!)!", "99999!", "1e500", "(" * 99, "7" * 2000])
 def test_guards_refuse(text):
     assert guards.refusal(text)
 
@@ -506,9 +498,7 @@ def test_tuples_keep_order(items, style):
         assert same(left, right) is (list(other) == items)
 
 
-@given(
-    st.fractions(-(10**6), 10**6, max_denominator=10**6), st.fractions(-(10**6), 10**6, max_denominator=10**6)
-)
+@given(st.fractions(-(10**6), 10**6, max_denominator=10**6), st.fractions(-(10**6), 10**6, max_denominator=10**6))
 def test_numbers_are_compared_exactly_and_both_ways(a, b):
     left, right = normalize(spelled(a, 0)), normalize(spelled(b, 1))
     assert same(left, right) is same(right, left) is (a == b)

@@ -193,7 +193,9 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 @pytest.mark.parametrize("path", [*FILES, *COMMANDS], ids=lambda path: path.stem)
 def test_files_and_functions_fit_on_a_screen(path):
     assert len(path.read_text().split("\n")) <= 401
-    assert {node.name: node.end_lineno - node.lineno + 1 for node in functions(path) if node.end_lineno - node.lineno >= 60} == {}
+    assert {
+        node.name: node.end_lineno - node.lineno + 1 for node in functions(path) if node.end_lineno - node.lineno >= 60
+    } == {}
 
 
 def test_everything_is_caught_at_the_worker_boundary_only():
@@ -205,8 +207,12 @@ def test_everything_is_caught_at_the_worker_boundary_only():
     catching = set()
     for path in [*FILES, *COMMANDS]:
         for node in ast.walk(ast.parse(path.read_text())):
-            broad = isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+            broad = isinstance(node, ast.ExceptHandler) and (
+                node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+            )
             last = node.body[-1] if broad else None
-            if broad and not (isinstance(last, ast.Raise) and last.exc is None):  # a raise on some way only still catches
+            if broad and not (
+                isinstance(last, ast.Raise) and last.exc is None
+            ):  # a raise on some way only still catches
                 catching.add(path.name)
     assert catching - may == set()

@@ -39,7 +39,19 @@ def test_a_named_file_comes_before_the_environment(home):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"key": "sk-1"}', "{sk-1}", '"sk-1"', "'sk-1'", "OPENAI_API_KEY=sk-1", "$KEY", "sk-1\tsk-2", "sk-1\x00", "=", "<sk-1>"]
+    "content",
+    [
+        '{"key": "sk-1"}',
+        "{sk-1}",
+        '"sk-1"',
+        "'sk-1'",
+        "OPENAI_API_KEY=sk-1",
+        "$KEY",
+        "sk-1\tsk-2",
+        "sk-1\x00",
+        "=",
+        "<sk-1>",
+    ],
 )
 def test_what_no_key_looks_like_is_refused_and_not_shown(home, content):
     (home / "key").write_text(content)

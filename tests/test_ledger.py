@@ -52,9 +52,7 @@ def key(text: str, attempt: int = 0) -> str:
     return request_key(request(text, attempt))
 
 
-def record(
-    text: str, *, cost: int | None = 5, attempt: int = 0, reply: str = "reply", **more: object
-) -> Record:
+def record(text: str, *, cost: int | None = 5, attempt: int = 0, reply: str = "reply", **more: object) -> Record:
     values = dict(
         key=key(text, attempt),
         base=key(text),
@@ -157,9 +155,7 @@ async def test_long_messages_are_stored_once(ledger, tmp_path):
     assert count == 1
     transfer.export(ledger, tmp_path / "out.jsonl")
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["request"]["messages"][1][1] for line in lines) == sorted(
-        f"x{n}" for n in range(50)
-    )
+    assert sorted(json.loads(line)["request"]["messages"][1][1] for line in lines) == sorted(f"x{n}" for n in range(50))
     assert all(json.loads(line)["request"]["messages"][0][1] == LONG for line in lines)
 
 
@@ -220,9 +216,7 @@ async def test_a_fault_of_one_operation_does_not_reach_the_others(ledger):
     def fail(db):
         raise ValueError("mine")
 
-    outcomes = await asyncio.gather(
-        pay(ledger, "x"), ledger.thread.run(fail), pay(ledger, "y"), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(pay(ledger, "x"), ledger.thread.run(fail), pay(ledger, "y"), return_exceptions=True)
     assert isinstance(outcomes[1], ValueError)
     assert {found.key for found in (outcomes[0], outcomes[2])} == {key("x"), key("y")}
 
@@ -323,9 +317,7 @@ async def test_the_cap_is_never_passed(ledger):
     assert (await ledger.claim(key("z"), 30, 130)).state == "mine"
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["paid", "billed", "free", "open"])), max_size=30)
-)
+@given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["paid", "billed", "free", "open"])), max_size=30))
 def test_spent_and_reserved_add_up_and_stay_under_the_cap(calls):
     async def play() -> None:
         ledger = Ledger(None)
@@ -380,9 +372,7 @@ def make_room(ledger: Ledger) -> None:
 
 async def test_a_full_disk_stops_calls_keeps_replies_and_goes_on(small, capsys, monkeypatch):
     paid: list[str] = []
-    monkeypatch.setattr(
-        ledger_thread, "SPARE_BYTES", 2**60
-    )  # as long as the disk is full it cannot be had again
+    monkeypatch.setattr(ledger_thread, "SPARE_BYTES", 2**60)  # as long as the disk is full it cannot be had again
     with pytest.raises(LedgerFull, match="make space"):
         for number in range(1000):
             claim = await small.claim(key(f"x{number}"), 0, None)

@@ -55,7 +55,9 @@ def replies_in(path: Path) -> int:
 # ---- what an export may be written onto
 
 
-@pytest.mark.parametrize("name", ["l.sqlite", "l.sqlite-wal", "l.sqlite-shm", "l.sqlite.spare", "hard", "soft", "./x/../l.sqlite"])
+@pytest.mark.parametrize(
+    "name", ["l.sqlite", "l.sqlite-wal", "l.sqlite-shm", "l.sqlite.spare", "hard", "soft", "./x/../l.sqlite"]
+)
 @pytest.mark.parametrize("ledger", ["l.sqlite", "soft"])
 def test_the_ledger_is_never_written_over_by_its_export(folder, name, ledger):
     (folder / "x").mkdir()

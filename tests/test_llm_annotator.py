@@ -181,9 +181,7 @@ def test_a_line_of_blanks_takes_no_time():
 
 @given(
     st.lists(
-        st.text(st.characters(exclude_characters="\n\r<>*", exclude_categories=["Cs"]), min_size=1).filter(
-            str.strip
-        ),
+        st.text(st.characters(exclude_characters="\n\r<>*", exclude_categories=["Cs"]), min_size=1).filter(str.strip),
         min_size=1,
         max_size=9,
     )
@@ -243,9 +241,7 @@ def test_an_outline_that_tells_a_result_is_asked_for_again_and_then_left_to_the_
 
 
 def test_an_outline_that_leans_on_a_sibling_is_told():
-    judgement = judging.judge_outlines(
-        block("x", "y"), "1: Solve for a\n2: Use the result of the first case", ""
-    )
+    judgement = judging.judge_outlines(block("x", "y"), "1: Solve for a\n2: Use the result of the first case", "")
     assert judgement.value and judgement.faults[0].code == "leans_on_sibling"
 
 
@@ -408,10 +404,7 @@ def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_a_request(
         assert answer.value == rules.annotate_steps(sample.problem, sample.thinking)
         assert answer.facts["calls"] == answer.facts["accepted_first"] == 6
     bodies = server.bodies[-18:]
-    assert (
-        sorted(len(body["input"]) for body in bodies)
-        == [1] * 3 + [3] * 3 + [5] * 3 + [7] * 3 + [9] * 3 + [11] * 3
-    )
+    assert sorted(len(body["input"]) for body in bodies) == [1] * 3 + [3] * 3 + [5] * 3 + [7] * 3 + [9] * 3 + [11] * 3
     for body in bodies:
         assert sum(turn["content"].count("<chain>\nL1: ") for turn in body["input"]) == 1
         assert body["reasoning"] == {"effort": "low"} and body["max_output_tokens"] > 0
@@ -424,9 +417,7 @@ def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, t
     received = server.stats()["received"]
     again = asyncio.run(ask_all(annotator("steps", server.url, ledger), samples))
     assert server.stats()["received"] == received
-    assert [(a.value, dict(a.facts), a.chat) for a in again] == [
-        (a.value, dict(a.facts), a.chat) for a in first
-    ]
+    assert [(a.value, dict(a.facts), a.chat) for a in again] == [(a.value, dict(a.facts), a.chat) for a in first]
 
 
 def test_a_conversation_that_failed_in_turn_6_goes_on_there(server, tmp_path):
@@ -436,9 +427,7 @@ def test_a_conversation_that_failed_in_turn_6_goes_on_there(server, tmp_path):
     assert answer.value is None and answer.reason == "truncated" and answer.facts["calls"] == 7
     received = server.stats()["received"]
     [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), [sample]))
-    assert answer.reason == "truncated" and server.stats()["received"] == received, (
-        "rejected: not asked again"
-    )
+    assert answer.reason == "truncated" and server.stats()["received"] == received, "rejected: not asked again"
     [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, retry_failed=True), [sample]))
     assert answer.value == rules.annotate_steps(sample.problem, sample.thinking)
     assert server.stats()["received"] == received + 1, "turn 6 alone"
@@ -446,14 +435,15 @@ def test_a_conversation_that_failed_in_turn_6_goes_on_there(server, tmp_path):
 
 def trajectory_questions() -> tuple[list[rewrite.Question], list[outline.Question]]:
     threads = (
-        r"Case $p=2$. Then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime."
-        + " Nothing comes of it." * 8,
+        r"Case $p=2$. Then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime." + " Nothing comes of it." * 8,
         r"Similarly, case $p=3$. Then $\beta \neq \nu$ and $q = 71$ works." + " We keep the pair." * 8,
         r"Now $p=5$. Here $\theta = 12$ and $q$ would be even." + " No." * 30,
     )
     problem, context = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
     asked = [
-        rewrite.Question(0, at, problem, context, {k: text for k, text in enumerate(threads, 1) if k != at + 1}, threads[at])
+        rewrite.Question(
+            0, at, problem, context, {k: text for k, text in enumerate(threads, 1) if k != at + 1}, threads[at]
+        )
         for at in (1, 2)
     ]
     return asked, [outline.Question(0, problem, context, threads)]
@@ -467,9 +457,7 @@ def test_edits_and_outlines_over_http_are_those_of_the_rules(server):
     ]
     [answer] = asyncio.run(ask_all(annotator("outlines", server.url), outlines))
     [question] = outlines
-    assert answer.value == rules.propose_outlines(
-        question.problem, question.context.strip(), question.threads
-    )
+    assert answer.value == rules.propose_outlines(question.problem, question.context.strip(), question.threads)
 
 
 def test_siblings_are_shown_in_full_with_their_numbers(server):
@@ -529,10 +517,6 @@ def test_a_prompt_at_fault_stops_before_a_client_is_made(tmp_path):
 
 
 def test_the_flags_load_no_sdk():
-    code = (
-        "import sys; from threadweaver.annotators import llm; print({'openai', 'aiohttp'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "src", capture_output=True, text=True, check=True
-    )
+    code = "import sys; from threadweaver.annotators import llm; print({'openai', 'aiohttp'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "src", capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

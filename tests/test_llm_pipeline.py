@@ -15,7 +15,10 @@ from fake_openai import FakeOpenAI
 from project import Project
 
 COUNT = 4
-STAGES = [f"data/sample_{COUNT}samples{step}" for step in ("", "_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")]
+STAGES = [
+    f"data/sample_{COUNT}samples{step}"
+    for step in ("", "_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,9 @@ def test_an_edited_prompt_is_refused_until_overwrite_and_pays_its_stage_alone(pa
         sent = server.stats()["received"]
         done = run(project, server, "--overwrite")
         assert done.returncode == 0, done.stderr
-        blocks = sum(text.count(b"<Parallel>") for name, text in project.files(STAGES[3]).items() if "/trace/" not in name)
+        blocks = sum(
+            text.count(b"<Parallel>") for name, text in project.files(STAGES[3]).items() if "/trace/" not in name
+        )
         assert server.stats()["received"] - sent == blocks > 0
     finally:
         prompt.write_text(original)
@@ -82,12 +87,16 @@ def test_ctrl_c_ends_soon_says_how_to_go_on_and_keeps_what_was_paid(tmp_path):
             SRC_NAME="sample", ANNOTATOR="llm", NUM_SAMPLES=str(COUNT), OPENAI_BASE_URL=server.url
         )
         process = subprocess.Popen(
-            ["bash", "run.sh"], cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
+            ["bash", "run.sh"],
+            cwd=project.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         until(lambda: server.stats()["answered"] >= COUNT, 60)
         begun = time.monotonic()
-
 
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)
@@ -130,7 +139,11 @@ def test_reaching_the_cap_names_what_is_left_and_a_higher_one_goes_on(tmp_path):
         # a call of step 1 may cost 0.67 dollars at worst, at twice the price: it fits, and no more once a few are paid
         capped = run(project, server, MAX_COST="0.7")
         assert capped.returncode == 1
-        assert capped.stderr.count("\n") == 1 and "--max-cost is reached" in capped.stderr and "not done for it" in capped.stderr
+        assert (
+            capped.stderr.count("\n") == 1
+            and "--max-cost is reached" in capped.stderr
+            and "not done for it" in capped.stderr
+        )
         paid = server.stats()["answered"]
         assert 0 < paid < 6 * COUNT and not (project.root / STAGES[2]).exists()
         done = project.annotate(count=COUNT, last=1, OPENAI_BASE_URL=server.url, MAX_COST="5")

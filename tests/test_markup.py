@@ -52,7 +52,9 @@ def test_offsets_name_the_very_characters():
     assert [type(part) for part in trajectory.parts] == [Text, Block, Text, Block]
     assert "".join(text[part.start : part.end] for part in trajectory.parts) == text
     assert text[second.start : second.end] == BARE
-    assert text[slice(*first.outlines_span)].startswith("<Outlines>") and text[slice(*first.outlines_span)].endswith("</Outlines>")
+    assert text[slice(*first.outlines_span)].startswith("<Outlines>") and text[slice(*first.outlines_span)].endswith(
+        "</Outlines>"
+    )
     thread = first.threads[1]
     assert text[thread.start : thread.end] == "<Thread>\n2: Y\n</Thread>"
     assert text[thread.inner_start : thread.inner_end] == "\n2: Y\n"
@@ -66,7 +68,9 @@ def test_replacing_blocks_leaves_what_stands_around_them():
     assert trajectory.replace_blocks(["ONE", "TWO"]) == "\r\n a <n>\nONE\nb\fTWO"
 
 
-@pytest.mark.parametrize("text", ["", "no block", "a <n> b </parallel> <thread> <Thread <Thread > Parallel>", "<think>x</think>"])
+@pytest.mark.parametrize(
+    "text", ["", "no block", "a <n> b </parallel> <thread> <Thread <Thread > Parallel>", "<think>x</think>"]
+)
 def test_prose_with_things_shaped_like_tags_is_text(text):
     assert parse(text).blocks == ()
     assert parse(text).parts == ((Text(0, len(text)),) if text else ())
@@ -144,7 +148,12 @@ def test_the_writer_refuses_what_the_reader_would(code, arguments):
 
 @pytest.mark.parametrize(
     ("text", "tag"),
-    [("a <n> b", None), ("x <Thread> y", "<Thread>"), ("a </think> <Outline>", "</think>"), ("<thread> Conclusion", None)],
+    [
+        ("a <n> b", None),
+        ("x <Thread> y", "<Thread>"),
+        ("a </think> <Outline>", "</think>"),
+        ("<thread> Conclusion", None),
+    ],
 )
 def test_reserved_tags(text, tag):
     assert markup.reserved_tag(text) == tag
@@ -177,7 +186,9 @@ def test_what_is_written_is_read_back(threads, outlines, conclusion, before):
     assert trajectory.replace_blocks([written, written]) == trajectory.text
 
 
-_soup = st.lists(st.one_of(st.sampled_from(markup.TAGS), st.sampled_from(("1: x", "2: y", "\n", " ", "text"))), max_size=24)
+_soup = st.lists(
+    st.one_of(st.sampled_from(markup.TAGS), st.sampled_from(("1: x", "2: y", "\n", " ", "text"))), max_size=24
+)
 
 
 @given(_soup.map("".join))
@@ -189,7 +200,9 @@ def test_any_text_is_read_or_refused_with_a_code(text):
     else:
         assert "".join(text[part.start : part.end] for part in trajectory.parts) == text
         again = trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks])
-        assert [len(block.threads) for block in parse(again).blocks] == [len(block.threads) for block in trajectory.blocks]
+        assert [len(block.threads) for block in parse(again).blocks] == [
+            len(block.threads) for block in trajectory.blocks
+        ]
 
 
 def test_a_long_trajectory_is_read_in_no_time():

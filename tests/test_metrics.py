@@ -31,7 +31,9 @@ def test_every_measure_of_a_trajectory_counted_by_hand():
     assert len(BLOCK) == block == 173
     found = measure(markup.parse(TEXT), every_character(TEXT))
     total = 6 + block + 4
-    tags = len("<Parallel></Parallel><Outlines></Outlines><Conclusion></Conclusion>") + 2 * len("<Outline></Outline><Thread></Thread>")
+    tags = len("<Parallel></Parallel><Outlines></Outlines><Conclusion></Conclusion>") + 2 * len(
+        "<Outline></Outline><Thread></Thread>"
+    )
     assert dataclasses.asdict(found) == {
         "total_num_tokens": total,
         "num_tokens_in_the_longest_thread": total - 7,
@@ -66,7 +68,12 @@ def test_characters_of_several_tokens_count_with_all_of_them():
 def test_without_a_block_nothing_is_parallel(text):
     found = measure(markup.parse(text), every_character(text))
     assert found.num_tokens_in_the_longest_thread == found.total_num_tokens == found.training_length == len(text)
-    assert (found.acceleration_ratio, found.parallel_ratio, found.parallel_count, found.avg_thread_length) == (0, 0, 0, 0)
+    assert (found.acceleration_ratio, found.parallel_ratio, found.parallel_count, found.avg_thread_length) == (
+        0,
+        0,
+        0,
+        0,
+    )
 
 
 def test_three_threads_count_the_longest_wherever_it_stands():
@@ -85,11 +92,19 @@ def test_training_counts_every_thread_but_the_first_twice():
 
 
 @given(
-    st.lists(st.tuples(strategies.chains(4), st.lists(st.sampled_from(("a", "bbb", "c c c", "\\frac{1}{2}")), min_size=2, max_size=4)), max_size=4),
+    st.lists(
+        st.tuples(
+            strategies.chains(4),
+            st.lists(st.sampled_from(("a", "bbb", "c c c", "\\frac{1}{2}")), min_size=2, max_size=4),
+        ),
+        max_size=4,
+    ),
     st.sets(st.integers(0, 400)),
 )
 def test_the_sums_meet_however_the_text_is_cut_into_tokens(parts, cuts):
-    text = "".join(f"{before}\n{markup.write_block(threads)}\n" for before, threads in parts if not markup.reserved_tag(before))
+    text = "".join(
+        f"{before}\n{markup.write_block(threads)}\n" for before, threads in parts if not markup.reserved_tag(before)
+    )
     trajectory = markup.parse(text)
     starts = sorted(cut for cut in {0, *cuts} if cut < len(text))
     found = measure(trajectory, starts)
@@ -98,11 +113,18 @@ def test_the_sums_meet_however_the_text_is_cut_into_tokens(parts, cuts):
     assert found.num_tokens_in_the_longest_thread <= found.total_num_tokens
     assert 0 <= found.acceleration_ratio <= found.parallel_ratio <= 1
     assert found.parallel_ratio * (found.total_num_tokens or 1) == pytest.approx(inside)
-    assert found.acceleration_ratio == pytest.approx(1 - found.num_tokens_in_the_longest_thread / (found.total_num_tokens or 1)) or not text
+    assert (
+        found.acceleration_ratio
+        == pytest.approx(1 - found.num_tokens_in_the_longest_thread / (found.total_num_tokens or 1))
+        or not text
+    )
 
 
 def test_the_speedup_of_a_dataset_is_mean_total_by_mean_longest():
-    slow, fast = (measure(markup.parse(text), every_character(text)) for text in ("x" * 100, markup.write_block(["y" * 30, "z" * 30])))
+    slow, fast = (
+        measure(markup.parse(text), every_character(text))
+        for text in ("x" * 100, markup.write_block(["y" * 30, "z" * 30]))
+    )
     total, longest = 100 + fast.total_num_tokens, 100 + fast.num_tokens_in_the_longest_thread
     assert metrics.speedup([slow, fast]) == pytest.approx(total / longest)
     assert metrics.speedup([]) == 1.0
@@ -116,7 +138,9 @@ def test_the_summary_of_several_trajectories():
 
 
 def test_with_the_tokenizer_of_the_sample_a_tag_is_one_token(tokenizer):
-    text = f"We begin.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nSo it is 5."
+    text = (
+        f"We begin.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nSo it is 5."
+    )
     starts = tokenizer.starts(text)
     found = measure(markup.parse(text), starts)
     assert [sum(start <= at < end for at in starts) for start, end in markup.tag_spans(text)] == [1] * 12
@@ -135,12 +159,23 @@ def test_stage_5_tokenizes_each_text_once(tokenizer, tmp_path, monkeypatch):
             counted.append(text)
             return tokenizer.starts(text)
 
-    texts = [f"Chain {n}.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nDone." for n in range(4)]
+    texts = [
+        f"Chain {n}.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nDone."
+        for n in range(4)
+    ]
     for n, text in enumerate([*texts, "no block, so it is not measured"]):
         store.write_atomic(tmp_path / "in" / f"{n}.txt", text + "\n")
     monkeypatch.setattr(tokens, "load", lambda name: Counting())
     command = run_path(str(ROOT / "src" / "filter-format-correct-and-obtain-stats.py"))
-    flags = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--skip_conclusion_check", "--tokenizer", "x"]
+    flags = [
+        "--input",
+        str(tmp_path / "in"),
+        "--output",
+        str(tmp_path / "out"),
+        "--skip_conclusion_check",
+        "--tokenizer",
+        "x",
+    ]
     assert command["main"](flags) == 0
     assert counted == texts
     assert command["main"](flags) == 0

@@ -11,7 +11,10 @@ import pytest
 
 from project import Project
 
-STEPS = [f"data/sample_24samples_{step}" for step in ("step1_v1", "step2_v1", "step3_v1_v1", "step4_v1_v1_v1", "step5_v1_v1_v1")]
+STEPS = [
+    f"data/sample_24samples_{step}"
+    for step in ("step1_v1", "step2_v1", "step3_v1_v1", "step4_v1_v1_v1", "step5_v1_v1_v1")
+]
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +107,15 @@ def test_growing_the_run_keeps_what_the_smaller_one_made(finished):
 
 def test_other_settings_are_refused_until_overwrite(finished):
     project, _ = finished
-    other = project.run("bash", "step2.sh", SRC_NAME="sample", ANNOTATOR="rules", NUM_SAMPLES="24", STEP2_VERSION="v1",
-                        FILTER_DIFF_THRESHOLD="150")
+    other = project.run(
+        "bash",
+        "step2.sh",
+        SRC_NAME="sample",
+        ANNOTATOR="rules",
+        NUM_SAMPLES="24",
+        STEP2_VERSION="v1",
+        FILTER_DIFF_THRESHOLD="150",
+    )
     assert other.returncode == 2
     assert other.stderr.count("\n") == 1 and "filter_diff_threshold: 200 there, 150 now" in other.stderr
     assert "--overwrite" in other.stderr
@@ -116,8 +126,14 @@ def test_each_stage_works_alone_on_a_single_file(finished, tmp_path):
     step4 = project.root / STEPS[3]
     path = next(iter(sorted(step4.glob("*.txt"))))
     alone = project.python(
-        "src/filter-format-correct-and-obtain-stats.py", "--input", str(path), "--output", str(tmp_path / "one"),
-        "--tokenizer", "data/sample/tokenizer", "--skip_conclusion_check",
+        "src/filter-format-correct-and-obtain-stats.py",
+        "--input",
+        str(path),
+        "--output",
+        str(tmp_path / "one"),
+        "--tokenizer",
+        "data/sample/tokenizer",
+        "--skip_conclusion_check",
     )
     assert alone.returncode == 0, alone.stderr
     assert json.loads((tmp_path / "one/manifest.json").read_text())["samples"] == 1

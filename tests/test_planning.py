@@ -101,7 +101,9 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
         assert fresh.returncode == 0, fresh.stderr
         assert run(project, server, 4, PLAN="1", BATCH="0", OFFLINE="0").stdout == fresh.stdout
         assert calls_of(fresh.stdout)["step 1"] == (24, 0) and "as published" in fresh.stdout
-        assert not server.stats()["received"] and [path.name for path in (project.root / "data").iterdir()] == ["sample"]
+        assert not server.stats()["received"] and [path.name for path in (project.root / "data").iterdir()] == [
+            "sample"
+        ]
         assert project.annotate(count=2, OPENAI_BASE_URL=server.url).returncode == 0
         paid = server.stats()["answered"]
         before = project.files("data")

@@ -93,8 +93,6 @@ def test_the_shipped_prompts_load_with_the_instructions_before_all_that_differs(
     prompt = prompts.load(prompts.FOLDER / name, PLACEHOLDERS[question])
     assert len(prompt.turns) == turns
     instructions = prompt.turns[0].partition("{{")[0]
-    assert len(instructions) > 0.9 * len(prompt.turns[0]) - 300, (
-        "a prefix cache serves what stands before the sample"
-    )
+    assert len(instructions) > 0.9 * len(prompt.turns[0]) - 300, "a prefix cache serves what stands before the sample"
     whole = "\n".join(prompt.turns)
     assert all(whole.count(f"{{{{{name}}}}}") == 1 for name in PLACEHOLDERS[question]), "each is sent once"

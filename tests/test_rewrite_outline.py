@@ -57,7 +57,17 @@ def test_answers_change_their_thread_alone_and_are_recorded_with_what_was_left_o
 def test_a_second_rewriting_is_undone_after_the_first():
     chain = "one two three four\nfive six seven eight"
     trajectory = markup.parse(markup.write_block(["one two three four", "five six seven eight"]))
-    record = Record(0, "u", "", "", None, fingerprint(chain), 0, 0, (BlockRecord(1, 2, (ThreadRecord(1, 1, "", "\n"), ThreadRecord(2, 2))),))
+    record = Record(
+        0,
+        "u",
+        "",
+        "",
+        None,
+        fingerprint(chain),
+        0,
+        0,
+        (BlockRecord(1, 2, (ThreadRecord(1, 1, "", "\n"), ThreadRecord(2, 2))),),
+    )
     for src, dest in (("five", "5"), ("5 six", "five and six"), ("eight", "8")):
         (question,) = rewrite.questions(trajectory, "")
         text, record = rewrite.apply_answers(trajectory, record, [(question, [Replacement(src, dest)])])
@@ -76,7 +86,10 @@ def test_neither_stage_loses_outlines_or_conclusions_that_are_there():
 
 def test_one_question_a_block_with_what_precedes_it():
     asked = outline.questions(markup.parse(TEXT), "the problem")
-    assert [question.threads for question in asked] == [("first thread", "second thread, as above", "third thread"), ("left", "right")]
+    assert [question.threads for question in asked] == [
+        ("first thread", "second thread, as above", "third thread"),
+        ("left", "right"),
+    ]
     assert [question.block for question in asked] == [0, 1]
     assert asked[0].context == "Before\nit all.\n"
     assert [question.context for question in outline.questions(markup.parse(TEXT), "", 1)] == ["it all.\n", "between\n"]
@@ -111,19 +124,27 @@ def test_placeholders(text):
     assert outline.is_placeholder(text)
 
 
-@pytest.mark.parametrize("text", ["Case n = 1", "Approach by symmetry", "Step back and count", "x > 0", "None of them is even", "[0, 1) as domain"])
+@pytest.mark.parametrize(
+    "text",
+    ["Case n = 1", "Approach by symmetry", "Step back and count", "x > 0", "None of them is even", "[0, 1) as domain"],
+)
 def test_plans_are_no_placeholders(text):
     assert not outline.is_placeholder(text)
 
 
-@pytest.mark.parametrize("text", ["-" * 5000 + " a plan of it", " " * 5000 + "a plan of it", "<" * 3000 + "a", "(" * 5000 + "outline 1 of it"])
+@pytest.mark.parametrize(
+    "text",
+    ["-" * 5000 + " a plan of it", " " * 5000 + "a plan of it", "<" * 3000 + "a", "(" * 5000 + "outline 1 of it"],
+)
 def test_no_outline_takes_long_to_judge(text):
     begun = time.perf_counter()
     outline.is_placeholder(text)
     assert time.perf_counter() - begun < 1
 
 
-@pytest.mark.parametrize("piece", ["{", "\\frac{", "\\sqrt(", "1,", "_{", "\\(", "$", " ", "=", "9", "1/", "x=", "\\pmod{", "1,000"])
+@pytest.mark.parametrize(
+    "piece", ["{", "\\frac{", "\\sqrt(", "1,", "_{", "\\(", "$", " ", "=", "9", "1/", "x=", "\\pmod{", "1,000"]
+)
 def test_no_thread_takes_long_to_be_held_against_its_outline(piece):
     hostile = piece * (20_000 // len(piece))
     begun = time.perf_counter()
@@ -208,9 +229,22 @@ CHAIN = f"Two cases.\nCase r = 0. {LONG}So n = 64.\nCase r = 1. {LONG}So n = 65.
 def extracted() -> lineage.Traced:
     """A chain with two blocks, as stage 3 leaves it."""
     parts = CHAIN.split("\n")
-    blocks = [BlockRecord(2, 3, (ThreadRecord(2, 2, "", "\n"), ThreadRecord(3, 3))), BlockRecord(5, 6, (ThreadRecord(5, 5, "", " \n"), ThreadRecord(6, 6, "", " ")))]
-    text = "\n".join([parts[0], markup.write_block(parts[1:3]), parts[3], markup.write_block([part.strip() for part in parts[4:6]]), parts[6]])
-    return lineage.Traced("0", text, Record(0, "set-0", "Find n.", "", None, fingerprint(CHAIN), len(CHAIN), 7, tuple(blocks)))
+    blocks = [
+        BlockRecord(2, 3, (ThreadRecord(2, 2, "", "\n"), ThreadRecord(3, 3))),
+        BlockRecord(5, 6, (ThreadRecord(5, 5, "", " \n"), ThreadRecord(6, 6, "", " "))),
+    ]
+    text = "\n".join(
+        [
+            parts[0],
+            markup.write_block(parts[1:3]),
+            parts[3],
+            markup.write_block([part.strip() for part in parts[4:6]]),
+            parts[6],
+        ]
+    )
+    return lineage.Traced(
+        "0", text, Record(0, "set-0", "Find n.", "", None, fingerprint(CHAIN), len(CHAIN), 7, tuple(blocks))
+    )
 
 
 class Scripted:
@@ -265,7 +299,11 @@ def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(
 def test_words_that_lean_on_a_sibling_stay_and_are_counted():
     result = outlined(PLANS, ["Let it be", "Do as in outline 1, the other way"])
     trajectory, record = whole(result)
-    assert len(trajectory.blocks) == 2 and result.facts["outline_faults"] == {"leans_on_sibling": 1} and record.unused == ()
+    assert (
+        len(trajectory.blocks) == 2
+        and result.facts["outline_faults"] == {"leans_on_sibling": 1}
+        and record.unused == ()
+    )
 
 
 def test_results_given_away_can_be_kept_and_are_counted():

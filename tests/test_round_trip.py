@@ -72,7 +72,10 @@ def test_the_saved_pairs_are_the_requests_of_a_real_completions_api(saved, token
             await pool.meet("fake/model", 4096)
             async with pool.seat() as complete:
                 limits = forkjoin.Limits(context=20_000)
-                return [await forkjoin.branching(tokenizer.ids(row[:begin]), complete, tokenizer, limits) for row, begin in rows]
+                return [
+                    await forkjoin.branching(tokenizer.ids(row[:begin]), complete, tokenizer, limits)
+                    for row, begin in rows
+                ]
 
     with FakeEngine(lambda prompt, seed: iter(known[tuple(prompt)]), tokenizer) as engine:
         rollouts = asyncio.run(all_rows(engine.url))
@@ -118,7 +121,9 @@ def test_the_tree_of_a_row_holds_every_unit_and_threads_two_to_n_twice(saved, to
             assert [packed.depths[node] for node in path] == list(range(len(path)))
         copies = {number: whole[start:end] for number, start, end in joined_copies(found)}
         assert copies == {
-            number: [*tokenizer.ids(f"<Thread>\n{unit.thread}:"), *unit.continuation] for number, unit in enumerate(found) if unit.thread > 1
+            number: [*tokenizer.ids(f"<Thread>\n{unit.thread}:"), *unit.continuation]
+            for number, unit in enumerate(found)
+            if unit.thread > 1
         }
         shared = 2 * len(copies)  # siblings branch off behind <Thread> and its newline
         assert len(packed.tokens) == len(whole) + sum(map(len, copies.values())) - shared

@@ -60,8 +60,7 @@ def read(problem: str, thinking: str) -> tuple[annotation.Annotation, list[str]]
 def threads_of(problem: str, thinking: str) -> list[list[str]]:
     noted, lines = read(problem, thinking)
     return [
-        ["\n".join(lines[note.lines.first - 1 : note.lines.last]) for note in block.threads]
-        for block in noted.blocks
+        ["\n".join(lines[note.lines.first - 1 : note.lines.last]) for note in block.threads] for block in noted.blocks
     ]
 
 
@@ -88,16 +87,12 @@ def test_the_written_form_is_what_the_reader_expects():
 
 
 DEPENDENT = {
-    "uses the other case": CASES.replace(
-        "which leaves ten of the fifteen.\n\n", "as in the first case, so ten.\n\n"
-    )
+    "uses the other case": CASES.replace("which leaves ten of the fifteen.\n\n", "as in the first case, so ten.\n\n")
     .replace(
         "Again two of every three of these work for the factor 3, as in the first case, so ten.",
         "By the result of case 1 the factor 3 leaves two of every three of them.",
     )
-    .replace(
-        "for two of every three values, as in the first case, so ten.", "for two of every three values."
-    ),
+    .replace("for two of every three values, as in the first case, so ten.", "for two of every three values."),
     "uses a symbol of the other case": CASES.replace(
         "That means n = 4m for some whole m", "Let w denote the count of such n"
     ).replace("So n + 1 = 4m for some whole m", "So 4w of them are here"),
@@ -222,9 +217,7 @@ So only k = {high} works, giving 1 beautiful number for b = {b}.
 
 
 def test_a_line_that_names_the_next_object_opens_its_thread():
-    told = "".join(
-        NEXT.format(b=b, low=2 + (b > 4), high=b - 1, value=(b - 1) * (b - 2), rest=0) for b in range(3, 8)
-    )
+    told = "".join(NEXT.format(b=b, low=2 + (b > 4), high=b - 1, value=(b - 1) * (b - 2), rest=0) for b in range(3, 8))
     chain = "Let me go through small bases and count the numbers for each of them.\n\n" + told + ENDING
     [threads] = threads_of("How many numbers are beautiful for small b?", chain)
     assert len(threads) >= 3
@@ -278,9 +271,7 @@ CASES_OF_FIVE = [
 
 def test_cases_of_unequal_length_stay_threads_of_their_own():
     told = "".join(case + "\n\n" for case in CASES_OF_FIVE)
-    [threads] = threads_of(
-        "Which squares leave 1?", "There are a few cases to go through.\n\n" + told + ENDING
-    )
+    [threads] = threads_of("Which squares leave 1?", "There are a few cases to go through.\n\n" + told + ENDING)
     assert len(threads) >= 4
     assert [text[:6] for text in threads] == [f"Case {k}" for k in range(1, len(threads) + 1)]
 
@@ -365,9 +356,7 @@ def test_an_edit_never_touches_mathematics(thread):
     for src, dest in propose_edits("", [], thread):
         assert thread.count(src) == 1
         assert re.sub(r"[A-Za-z\s,.:']", "", dest) in re.sub(r"[A-Za-z\s,.:']", "", src)
-        assert not re.search(r"[$\\=\d]", src) or re.findall(r"[$\\=\d]", src) == re.findall(
-            r"[$\\=\d]", dest
-        )
+        assert not re.search(r"[$\\=\d]", src) or re.findall(r"[$\\=\d]", src) == re.findall(r"[$\\=\d]", dest)
 
 
 def test_outlines_tell_the_plan_and_not_the_result():
@@ -394,16 +383,12 @@ def test_outline_of_an_opening(thread):
 def test_a_value_that_is_not_known_before_is_left_out():
     [text] = propose_outlines("Find p.", "", ["Case 3: $p = 17$. Then nothing works."])
     assert "17" not in text and text.startswith("Case 3")
-    [text] = propose_outlines(
-        "Find p below 17.", "It may be p = 17.", ["Case 3: $p = 17$. Then nothing works."]
-    )
+    [text] = propose_outlines("Find p below 17.", "It may be p = 17.", ["Case 3: $p = 17$. Then nothing works."])
     assert "17" in text
 
 
 def test_siblings_get_different_outlines():
-    outlines = propose_outlines(
-        "", "", ["Let me count the squares here.", "Let me count the squares here.", "$x$"]
-    )
+    outlines = propose_outlines("", "", ["Let me count the squares here.", "Let me count the squares here.", "$x$"])
     assert len(set(outlines)) == 3
 
 

@@ -55,9 +55,7 @@ def free_port() -> int:
 def replica(tmp_path: Path, how: str = "well", port: int | None = None) -> server.Replica:
     program, port = tmp_path / "engine.py", port or free_port()
     program.write_text(STAND_IN)
-    return server.Replica(
-        (sys.executable, str(program), str(port), how), {}, port, tmp_path / f"server_{port}.log"
-    )
+    return server.Replica((sys.executable, str(program), str(port), how), {}, port, tmp_path / f"server_{port}.log")
 
 
 def pids(log: Path) -> list[int]:
@@ -232,9 +230,7 @@ def launch(**options) -> server.Launch:
 )
 def test_replicas_and_gpus(options, gpus, replicas):
     planned = server.plan(launch(**options), gpus)
-    assert [
-        (one.port, one.environment.get("CUDA_VISIBLE_DEVICES"), one.command[9:]) for one in planned
-    ] == replicas
+    assert [(one.port, one.environment.get("CUDA_VISIBLE_DEVICES"), one.command[9:]) for one in planned] == replicas
 
 
 def test_the_commands_of_both_engines():

@@ -80,12 +80,27 @@ def test_a_second_run_does_nothing(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "error", [ZeroDivisionError("x"), RecursionError("deep"), TimeoutError("slow"), ConnectionResetError(errno.ECONNRESET, "reset"), KeyError("k")]
+    "error",
+    [
+        ZeroDivisionError("x"),
+        RecursionError("deep"),
+        TimeoutError("slow"),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+        KeyError("k"),
+    ],
 )
 def test_one_sample_that_crashes_fails_alone_and_is_told_by_place(tmp_path, kind, error):
     report = run(tmp_path, failing_at(1, 3, error=error)[kind])
-    assert outcomes(report) == [("0", "ok", None), ("1", "failed", "crash"), ("2", "ok", None), ("3", "failed", "crash"), ("4", "ok", None)]
-    assert type(error).__name__ in report.failed[0].facts["error"] and "test_stage.py:" in report.failed[0].facts["error"]
+    assert outcomes(report) == [
+        ("0", "ok", None),
+        ("1", "failed", "crash"),
+        ("2", "ok", None),
+        ("3", "failed", "crash"),
+        ("4", "ok", None),
+    ]
+    assert (
+        type(error).__name__ in report.failed[0].facts["error"] and "test_stage.py:" in report.failed[0].facts["error"]
+    )
     again = run(tmp_path, failing_at(error=error)[kind])
     assert (again.fresh, again.count("ok")) == (2, 5)
 
@@ -199,7 +214,10 @@ def test_failures_allowed(given, total, allowed):
     assert stage.allowed_failures(given, total) == allowed
 
 
-@pytest.mark.parametrize("given", ["", "many", "-1", "1.0", "1.5", "101%", "-5%", "inf", "inf%", "nan", "nan%", "1e400%", "%", "²", "0,5", "+3"])
+@pytest.mark.parametrize(
+    "given",
+    ["", "many", "-1", "1.0", "1.5", "101%", "-5%", "inf", "inf%", "nan", "nan%", "1e400%", "%", "²", "0,5", "+3"],
+)
 def test_nonsense_is_refused_in_one_line(given):
     with pytest.raises(UserError, match="takes a count or a fraction below 1") as caught:
         stage.allowed_failures(given, 10)
@@ -256,7 +274,9 @@ def test_flags_are_taken_with_underscores_and_with_hyphens(mark):
 
 
 def test_common_flags_are_taken_by_every_command(capsys):
-    args = parser().parse_args("--overwrite --max_failed 3 --openai_model gpt-5 --use_chat_completions --workers 4 --in_cost_per_million 1 -t x".split())
+    args = parser().parse_args(
+        "--overwrite --max_failed 3 --openai_model gpt-5 --use_chat_completions --workers 4 --in_cost_per_million 1 -t x".split()
+    )
     assert (args.overwrite, args.max_failed, args.trajectory) == (True, "3", "x")
     assert capsys.readouterr().err == ""
 
@@ -266,7 +286,9 @@ def test_flags_that_mean_nothing_any_more_are_taken_and_told(capsys):
     assert capsys.readouterr().err.count("has no effect any more") == 2
 
 
-@pytest.mark.parametrize("argv", [["--max", "3"], ["--max-sample", "3"], ["--over"], ["--unknown"], ["--max-samples", "many"], ["stray"]])
+@pytest.mark.parametrize(
+    "argv", [["--max", "3"], ["--max-sample", "3"], ["--over"], ["--unknown"], ["--max-samples", "many"], ["stray"]]
+)
 def test_abbreviations_and_strangers_are_one_line_and_exit_2(argv, capsys):
     with pytest.raises(SystemExit) as caught:
         parser().parse_args(argv)
@@ -348,7 +370,10 @@ def private_disk() -> bool:
     """Whether this machine lets us mount a small disk that nobody else sees."""
     if not shutil.which("unshare"):
         return False
-    return subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0
+    return (
+        subprocess.run(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode
+        == 0
+    )
 
 
 @pytest.mark.skipif(not private_disk(), reason="needs the right to mount a disk")
@@ -379,7 +404,13 @@ def place(tmp_path_factory) -> Project:
     """A project with the first six chains of the sample collected."""
     project = Project(tmp_path_factory.mktemp("project"))
     collected = project.python(
-        "src/collect_trajectories.py", "--dataset_path", "data/sample/chains.jsonl", "--output_path", "data/in", "--max_samples", "6"
+        "src/collect_trajectories.py",
+        "--dataset_path",
+        "data/sample/chains.jsonl",
+        "--output_path",
+        "data/in",
+        "--max_samples",
+        "6",
     )
     assert collected.returncode == 0, collected.stderr
     return project
@@ -395,7 +426,9 @@ def test_two_halves_of_step_1_are_one_whole(place):
     annotate("data/whole")
     halves, whole = place.files("data/halves"), place.files("data/whole")
     assert len(store.read_account(place.root / "data/halves")) == 6
-    assert {Path(name).name: content for name, content in halves.items()} == {Path(name).name: content for name, content in whole.items()}
+    assert {Path(name).name: content for name, content in halves.items()} == {
+        Path(name).name: content for name, content in whole.items()
+    }
 
 
 def test_one_annotation_is_not_taken_for_several_chains(place):
@@ -403,7 +436,17 @@ def test_one_annotation_is_not_taken_for_several_chains(place):
     annotation.write_text("<parallel>\n<thread>\n</thread> (L1-L2)\n<thread>\n</thread> (L3-L4)\n</parallel>\n")
     both = place.python("src/extract_v1.py", "-t", "data/in", "-a", str(annotation), "-o", "data/marked")
     assert both.returncode == 2 and "is one annotation" in both.stderr and both.stderr.count("\n") == 1
-    one = place.python("src/extract_v1.py", "-t", "data/in/0.txt", "-a", str(annotation), "-o", "data/marked", "--filter-diff-threshold", "0")
+    one = place.python(
+        "src/extract_v1.py",
+        "-t",
+        "data/in/0.txt",
+        "-a",
+        str(annotation),
+        "-o",
+        "data/marked",
+        "--filter-diff-threshold",
+        "0",
+    )
     assert one.returncode == 0, one.stderr
 
 
@@ -415,7 +458,9 @@ def test_a_dry_run_makes_no_folder_that_blocks_the_real_one(place):
     assert not (place.root / "data/dry").exists()
 
 
-@pytest.mark.parametrize("command", ["rewrite-context_v1.py", "generate-outline_v1.py", "filter-format-correct-and-obtain-stats.py"])
+@pytest.mark.parametrize(
+    "command", ["rewrite-context_v1.py", "generate-outline_v1.py", "filter-format-correct-and-obtain-stats.py"]
+)
 def test_a_folder_without_samples_is_exit_2(place, command):
     (place.root / "data/empty").mkdir(exist_ok=True)
     result = place.python(f"src/{command}", "--annotator", "rules", "--input", "data/empty", "--output", "data/none")

@@ -77,13 +77,19 @@ def test_samples_come_in_the_order_of_their_numbers(tmp_path):
 
 @pytest.mark.parametrize(
     ("ids", "ordered"),
-    [(["b-10", "b-9", "a-11"], ["a-11", "b-9", "b-10"]), (["x", "1²2", "1"], ["1", "1²2", "x"]), (["", "0"], ["", "0"])],
+    [
+        (["b-10", "b-9", "a-11"], ["a-11", "b-9", "b-10"]),
+        (["x", "1²2", "1"], ["1", "1²2", "x"]),
+        (["", "0"], ["", "0"]),
+    ],
 )
 def test_ids_are_ordered_by_the_numbers_in_them(ids, ordered):
     assert sorted(ids, key=store.sample_key) == ordered
 
 
-@pytest.mark.parametrize(("pattern", "says"), [("*.txt", "holds no samples"), ("/abs/*.txt", "no pattern"), ("", "no pattern")])
+@pytest.mark.parametrize(
+    ("pattern", "says"), [("*.txt", "holds no samples"), ("/abs/*.txt", "no pattern"), ("", "no pattern")]
+)
 def test_a_folder_without_samples_is_an_error_and_not_a_stage_that_did_nothing(tmp_path, pattern, says):
     with pytest.raises(UserError, match=says):
         store.list_samples(tmp_path, pattern)
@@ -116,7 +122,12 @@ def row(uuid: str, **extra) -> dict:
 def test_a_sample_comes_back_with_everything_it_had(tmp_path):
     full = row("set-7", solution=["1", 2.5], correctness=False, output="so", difficulty=3, extra_info={"a": [1]})
     (sample,) = collected(tmp_path, full)
-    assert (sample.index, sample.solution, sample.correctness, sample.extra) == (7, ["1", 2.5], False, {"difficulty": 3, "extra_info": {"a": [1]}})
+    assert (sample.index, sample.solution, sample.correctness, sample.extra) == (
+        7,
+        ["1", 2.5],
+        False,
+        {"difficulty": 3, "extra_info": {"a": [1]}},
+    )
     assert sample.to_row() == full
 
 
@@ -180,7 +191,10 @@ def test_a_half_line_of_the_account_hides_nothing(tmp_path, tail):
 def test_other_settings_are_refused_by_name(tmp_path):
     make(tmp_path / "out")
     before = names(tmp_path / "out")
-    with pytest.raises(UserError, match=r"threshold: 200 there, 5 now.*--overwrite"), StageFolder(tmp_path / "out", {**SETTINGS, "threshold": 5}):
+    with (
+        pytest.raises(UserError, match=r"threshold: 200 there, 5 now.*--overwrite"),
+        StageFolder(tmp_path / "out", {**SETTINGS, "threshold": 5}),
+    ):
         pass
     with pytest.raises(UserError, match="model: none there"), StageFolder(tmp_path / "out", {**SETTINGS, "model": "m"}):
         pass
@@ -189,7 +203,10 @@ def test_other_settings_are_refused_by_name(tmp_path):
 
 def test_other_inputs_are_refused_by_name(tmp_path):
     make(tmp_path / "out")
-    with StageFolder(tmp_path / "out", SETTINGS) as folder, pytest.raises(UserError, match=r"other inputs \(1 differs\).*--overwrite"):
+    with (
+        StageFolder(tmp_path / "out", SETTINGS) as folder,
+        pytest.raises(UserError, match=r"other inputs \(1 differs\).*--overwrite"),
+    ):
         folder.finished("1", "another hash")
 
 
@@ -268,7 +285,10 @@ def test_one_process_at_a_time(tmp_path):
     try:
         assert held.wait(20)
         for overwrite in (False, True):
-            with pytest.raises(UserError, match=f"process {holder.pid}"), StageFolder(tmp_path / "out", SETTINGS, overwrite=overwrite):
+            with (
+                pytest.raises(UserError, match=f"process {holder.pid}"),
+                StageFolder(tmp_path / "out", SETTINGS, overwrite=overwrite),
+            ):
                 pass
         assert (tmp_path / "out/0.txt").is_file()
     finally:

@@ -100,7 +100,9 @@ def test_continuations_and_what_the_loop_writes_are_the_row_and_nothing_is_left_
 
 def bodies(text: str) -> list[tuple[int, int]]:
     """[start, end) of each outline, thread and conclusion, without the white space around it."""
-    return [match.span(1) for match in re.finditer(r"(?:<(?:Outline|Thread)>\n?\d: |<Conclusion>\n)(.*?)\n?</", text, re.S)]
+    return [
+        match.span(1) for match in re.finditer(r"(?:<(?:Outline|Thread)>\n?\d: |<Conclusion>\n)(.*?)\n?</", text, re.S)
+    ]
 
 
 @pytest.mark.parametrize("block", [FIRST, SECOND], ids=["plain", "with a conclusion"])
@@ -180,7 +182,9 @@ def letters(*joined: str) -> tokens.Tokenizer:
     from transformers import PreTrainedTokenizerFast
 
     names = [chr(code) for code in (10, *range(32, 127), 246, 223)] + list(joined)
-    core = Tokenizer(models.BPE(vocab={name: id for id, name in enumerate(names)}, merges=[tuple(pair) for pair in joined]))
+    core = Tokenizer(
+        models.BPE(vocab={name: id for id, name in enumerate(names)}, merges=[tuple(pair) for pair in joined])
+    )
     return tokens.Tokenizer("letters", PreTrainedTokenizerFast(tokenizer_object=core)).with_tags(markup.TAGS)
 
 

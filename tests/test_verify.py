@@ -94,7 +94,10 @@ def test_a_text_with_think_tags_is_judged_by_what_stands_between_them():
 
 
 def test_a_second_closing_think_tag_hides_nothing():
-    assert verify(f"<think>\n{GOOD}\n</think>\nand\n</think>\nend", None, Rules()).trajectory.text == f"{GOOD}\n</think>\nand"
+    assert (
+        verify(f"<think>\n{GOOD}\n</think>\nand\n</think>\nend", None, Rules()).trajectory.text
+        == f"{GOOD}\n</think>\nand"
+    )
 
 
 def test_a_thread_that_surely_leans_on_its_sibling_is_rejected_unless_allowed():

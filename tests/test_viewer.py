@@ -95,7 +95,9 @@ def test_a_histogram_counts_what_passes_the_other_filters(server):
 def test_totals_are_those_of_the_selection(server, root):
     totals = server.json("/api/list?outcome=ok")["totals"]
     measures = [entry.facts["measures"] for entry in store.read_account(root) if entry.outcome == "ok"]
-    whole, longest = (sum(item[name] for item in measures) for name in ("total_num_tokens", "num_tokens_in_the_longest_thread"))
+    whole, longest = (
+        sum(item[name] for item in measures) for name in ("total_num_tokens", "num_tokens_in_the_longest_thread")
+    )
     assert totals["count"] == 4 and totals["tokens"] == whole and not totals["estimated"]
     assert totals["speedup"] == pytest.approx(whole / longest)
     assert totals["means"]["parallel_ratio"] == pytest.approx(sum(item["parallel_ratio"] for item in measures) / 4)
@@ -139,9 +141,17 @@ def test_the_stages_tell_steps_edits_reasons_and_calls(server):
     assert [station["outcome"] for station in way["path"]] == ["ok"] * 6
     assert way["path"][1]["facts"]["tokens_in"] == 5120 and way["chats"] == ["steps"]
     assert (way["steps"][1]["number"], way["steps"][1]["first"], way["steps"][1]["last"]) == ("S2"[1:], 4, 6)
-    changed = [piece for part in way["parts"] if part["kind"] == "block" for piece in part["threads"][1]["rows"][0][2] if "del" in piece or "ins" in piece]
+    changed = [
+        piece
+        for part in way["parts"]
+        if part["kind"] == "block"
+        for piece in part["threads"][1]["rows"][0][2]
+        if "del" in piece or "ins" in piece
+    ]
     assert changed == [{"del": "Similarly, $p = 3$"}, {"ins": "$p = 3$"}]
-    skipped = [item["code"] for part in way["parts"] if part["kind"] == "block" for item in part["threads"][1]["skipped"]]
+    skipped = [
+        item["code"] for part in way["parts"] if part["kind"] == "block" for item in part["threads"][1]["skipped"]
+    ]
     assert skipped == ["not_found"]
     assert "fixture-0" in server.json("/api/sample/0/chat/steps")["text"]
 
@@ -184,7 +194,14 @@ def test_a_dataset_is_shown_too(tmp_path, root):
     folder = tmp_path / "sample_2"
     folder.mkdir()
     text = store.read_sample(root / "0.txt")
-    rows = {"uuid": ["d-0", "d-1"], "question": ["Which primes?", "And again?"], "response_reasoning": [text, "plain\ntext"], "response_content": ["$\\boxed{3}$", ""], "correctness": [True, False], "ground_truth": ["3", "4"]}
+    rows = {
+        "uuid": ["d-0", "d-1"],
+        "question": ["Which primes?", "And again?"],
+        "response_reasoning": [text, "plain\ntext"],
+        "response_content": ["$\\boxed{3}$", ""],
+        "correctness": [True, False],
+        "ground_truth": ["3", "4"],
+    }
     parquet.write_table(pyarrow.table(rows), folder / "train.parquet")
     with Server(folder) as served:
         page = served.json("/api/list?q=primes")
@@ -311,6 +328,12 @@ def test_an_export_is_one_page_that_asks_for_nothing(root, tmp_path):
     ],
 )
 def test_what_a_user_can_mend_is_one_line(arguments, said):
-    done = subprocess.run([sys.executable, str(COMMAND), *arguments], capture_output=True, text=True, timeout=60, cwd=COMMAND.parent.parent)
+    done = subprocess.run(
+        [sys.executable, str(COMMAND), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=COMMAND.parent.parent,
+    )
     assert done.returncode == 2 and done.stdout == ""
     assert said in done.stderr and done.stderr.count("\n") == 1

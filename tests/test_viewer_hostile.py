@@ -48,12 +48,17 @@ def test_hostile_addresses_get_a_plain_refusal(server, root, path):
     assert server.ask("/")[0] == 200, "the server answers on"
 
 
-@pytest.mark.parametrize("query", ['q="', "q=NEAR(a+b", "q=*", "q=text:", "q=a+AND", "q=%ff%00%22*", "q=(((", "q=-", "outcome=nothing", "limit=-5"])
+@pytest.mark.parametrize(
+    "query",
+    ['q="', "q=NEAR(a+b", "q=*", "q=text:", "q=a+AND", "q=%ff%00%22*", "q=(((", "q=-", "outcome=nothing", "limit=-5"],
+)
 def test_odd_queries_are_answered(server, query):
     assert server.ask(f"/api/list?{query}")[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8899", "127.0.0.1.evil.example", "", "localhost.", "192.168.0.7", "[::2]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8899", "127.0.0.1.evil.example", "", "localhost.", "192.168.0.7", "[::2]"]
+)
 def test_a_foreign_host_is_refused(server, host):
     status, _, body = server.ask("/api/list", headers={"Host": host})
     assert status == 403 and b"rows" not in body
@@ -109,7 +114,14 @@ def test_a_uuid_from_the_data_cannot_leave_its_folder(tmp_path):
 
 
 def test_two_hundred_requests_at_once_are_answered(server):
-    paths = ["/api/list?q=prime", "/api/sample/0", "/api/list?answer=right", "/static/app.js", "/api/sample/0/stages", "/nothing"] * 34
+    paths = [
+        "/api/list?q=prime",
+        "/api/sample/0",
+        "/api/list?answer=right",
+        "/static/app.js",
+        "/api/sample/0/stages",
+        "/nothing",
+    ] * 34
     with ThreadPoolExecutor(200) as pool:
         statuses = list(pool.map(lambda path: server.ask(path)[0], paths[:200]))
     assert set(statuses) == {200, 404} and statuses.count(404) == paths[:200].count("/nothing")

@@ -134,7 +134,9 @@ def totals(account: Account) -> dict[str, object]:
     if rewriting:
         result["edits"] = _sum(rewriting.entries, "edits")
         result["edited_characters"] = _sum(rewriting.entries, "edited_characters")
-        result["leaks_before"], result["leaks_after"] = (_sum(rewriting.entries, f"leaks_{when}") for when in ("before", "after"))
+        result["leaks_before"], result["leaks_after"] = (
+            _sum(rewriting.entries, f"leaks_{when}") for when in ("before", "after")
+        )
     if outlines:
         found = Counter()
         for entry in outlines.entries:
@@ -165,7 +167,9 @@ def _spending_line(account: Account) -> str:
     accepted = len(last.passed)
     calls, tokens = sum(row["calls"] for row in rows), sum(row["tokens_in"] + row["tokens_out"] for row in rows)
     if any(row["cost_usd"] is None for row in rows):
-        return f"  {calls} model calls, {tokens:,} tokens (no price known: --in-cost-per-million, --out-cost-per-million)"
+        return (
+            f"  {calls} model calls, {tokens:,} tokens (no price known: --in-cost-per-million, --out-cost-per-million)"
+        )
     cost = sum(row["cost_usd"] for row in rows)
     each = f", ${cost / accepted:.4f} an accepted sample" if accepted else ""
     return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f}{each}"
@@ -189,7 +193,10 @@ def tell(account: Account, *, colour: bool = False) -> str:
             f"  {total['edits']} edits, {total['edited_characters']} edited characters; "
             f"leaks between siblings: {total['leaks_before']} before, {total['leaks_after']} after"
         )
-    for label, name in (("faults of outlines that stay", "outline_faults"), ("blocks put back for their outlines", "outlines_put_back")):
+    for label, name in (
+        ("faults of outlines that stay", "outline_faults"),
+        ("blocks put back for their outlines", "outlines_put_back"),
+    ):
         if total.get(name):
             lines.append(f"  {label}: " + ", ".join(f"{code} {count}" for code, count in total[name].items()))
     if spending(account):

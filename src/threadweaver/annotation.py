@@ -155,8 +155,12 @@ class _Reader:
         if match := _TAG_LINE.match(line):
             tag, rest = match.group(1).lower(), match.group(2)
             further = _NEXT_TAG.search(rest)
-            {"<parallel>": self._open_block, "<thread>": self._open_thread,
-             "</thread>": self._close_thread, "</parallel>": self._close_block}[tag](rest[: further.start()] if further else rest)
+            {
+                "<parallel>": self._open_block,
+                "<thread>": self._open_thread,
+                "</thread>": self._close_thread,
+                "</parallel>": self._close_block,
+            }[tag](rest[: further.start()] if further else rest)
             if further:
                 self.feed(rest[further.end() :])
         elif match := _STEP.match(line):
@@ -275,9 +279,7 @@ def _clip(block: BlockNote, n_lines: int) -> tuple[list[ThreadNote], list[Proble
         if span is None:
             problems.append(Problem(Code.MISSING_RANGE, "a thread without a readable range", block.number, at))
         elif span.first > n_lines or span.last < 1:
-            problems.append(
-                Problem(Code.OUT_OF_FILE, f"{span} of a chain of {n_lines} lines", block.number, at)
-            )
+            problems.append(Problem(Code.OUT_OF_FILE, f"{span} of a chain of {n_lines} lines", block.number, at))
         else:
             thread = replace(thread, lines=Range(max(span.first, 1), min(span.last, n_lines)))
         threads.append(thread)

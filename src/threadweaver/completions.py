@@ -71,9 +71,7 @@ def read_choice(choice: Mapping, tokenizer: Tokenizer, stop: str | None) -> Comp
     text = choice.get("text") or ""
     ids = list(given) if given is not None else tokenizer.ids(text)
     if given is None and decode(tokenizer, ids) != text:
-        raise SampleFailed(
-            "the server gives no token ids, and its text cannot be encoded again to the same text"
-        )
+        raise SampleFailed("the server gives no token ids, and its text cannot be encoded again to the same text")
     if reason == "length":
         return Completion(tuple(ids), "length", given is not None)
     if stop is not None and (met == stop or (not told and stop in text)):
@@ -119,9 +117,7 @@ class Pool:
 
         raise_file_limit(self.connections * len(self.endpoints))
         for endpoint in self.endpoints:
-            limits = httpx2.Limits(
-                max_connections=self.connections, max_keepalive_connections=self.connections
-            )
+            limits = httpx2.Limits(max_connections=self.connections, max_keepalive_connections=self.connections)
             wait = httpx2.Timeout(self.timeout, connect=CONNECT_SECONDS, pool=None)
             endpoint.sdk = AsyncOpenAI(
                 api_key="none", base_url=f"{endpoint.url}/", max_retries=0,
@@ -273,9 +269,7 @@ class Seat:
         options = {"headers": {"Content-Type": "application/json"}}
         try:
             async with asyncio.timeout(self.pool.timeout):
-                reply = await endpoint.sdk.post(
-                    "/completions", cast_to=Response, content=content, options=options
-                )
+                reply = await endpoint.sdk.post("/completions", cast_to=Response, content=content, options=options)
         except (TimeoutError, openai.APITimeoutError) as error:
             if _connected(error):
                 raise SampleFailed(f"no reply within --timeout {self.pool.timeout:g} s") from None
@@ -309,9 +303,7 @@ def _connected(error: Exception) -> bool:
 
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(
-            cause, aiohttp.ServerTimeoutError
-        ):
+        if isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, aiohttp.ServerTimeoutError):
             return False
         cause = cause.__cause__
     return True
@@ -322,9 +314,7 @@ def _of_status(endpoint: Endpoint, error) -> Exception:
     if error.status_code in (401, 403):
         return UserError(f"{said}: generation asks servers that need no key")
     if error.status_code == 404:
-        return UserError(
-            f"{said}: name the model it serves with --model_name, or its address with --base-url"
-        )
+        return UserError(f"{said}: name the model it serves with --model_name, or its address with --base-url")
     if error.status_code in (408, 409, 425, 429) or error.status_code >= 500:
         return _Busy(said)
     return Refused(said)

@@ -101,9 +101,7 @@ def unwrap(answer: str, tags: Iterable[Tags]) -> str:
     return answer
 
 
-def read(
-    output: Output, problem: Problem, think_tags: Sequence[Tags], answer_tags: Sequence[Tags]
-) -> Chain | Loss:
+def read(output: Output, problem: Problem, think_tags: Sequence[Tags], answer_tags: Sequence[Tags]) -> Chain | Loss:
     """The chain of an output, or why there is none."""
     if output.text is None or not output.text.strip():
         return Loss("no_output")

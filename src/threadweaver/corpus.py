@@ -146,7 +146,11 @@ def to_sample(row: Row, dataset: str) -> Sample:
     elif given is not None:
         fields["source_uuid"] = str(given)
     return Sample(
-        index=row.index, uuid=uuid, problem=problem, thinking=thinking, output=_take(fields, _OUTPUT) or "",
+        index=row.index,
+        uuid=uuid,
+        problem=problem,
+        thinking=thinking,
+        output=_take(fields, _OUTPUT) or "",
         solution="" if solution is None else solution,
         correctness=correctness,
         extra={key: value for key, value in fields.items() if _is_plain(value)},
@@ -159,7 +163,9 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
         return "wrong"
     if _SURROGATE.search(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):
         return "broken_unicode"
-    if reserved_tag(sample.thinking) or any(reserved_tag(text, think=False) for text in (sample.problem, sample.output)):
+    if reserved_tag(sample.thinking) or any(
+        reserved_tag(text, think=False) for text in (sample.problem, sample.output)
+    ):
         return "contains_markup"
     if len(sample.thinking.strip()) < MIN_CHARS:
         return "too_short"

@@ -25,7 +25,13 @@ class Row:
 
 
 def build_row(
-    sample: Sample, reasoning: str, source: str, tokenizer: Tokenizer | None, *, instruction: str, deepseek: bool = False
+    sample: Sample,
+    reasoning: str,
+    source: str,
+    tokenizer: Tokenizer | None,
+    *,
+    instruction: str,
+    deepseek: bool = False,
 ) -> Row:
     """The row of a sample with this trajectory. Without a tokenizer the chat columns are left out (length 0)."""
     columns: dict[str, object] = {
@@ -52,7 +58,10 @@ def build_row(
 def special_token(sample: Sample, reasoning: str, tokenizer: Tokenizer) -> str | None:
     """A special token of the tokenizer that stands in a text: the template would take it for the end of a turn."""
     tokens = {token for token in tokenizer.hf.all_special_tokens if token not in markup.TAGS}
-    return next((token for token in sorted(tokens) for text in (sample.problem, reasoning, sample.output) if token in text), None)
+    return next(
+        (token for token in sorted(tokens) for text in (sample.problem, reasoning, sample.output) if token in text),
+        None,
+    )
 
 
 def turn_span(text: str, turns: Sequence[dict], tokenizer: Tokenizer) -> tuple[str, int]:
@@ -157,7 +166,9 @@ def unit_parquet_bytes(rows: Iterable[Mapping[str, object]]) -> tuple[bytes, int
 def _schema(rows: Sequence[Row], pa):
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
     kinds = {
-        "correctness": pa.bool_(), "num_qwen_tokens": pa.int64(), "num_deepseek_tokens": pa.int64(),
+        "correctness": pa.bool_(),
+        "num_qwen_tokens": pa.int64(),
+        "num_deepseek_tokens": pa.int64(),
         "raw_messages": pa.list_(turn),
     }
     return pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0].columns])
@@ -168,7 +179,9 @@ def write(folder: Path, rows: Sequence[Row], card: str, *, split: str = "train",
     write_atomic(folder / "README.md", card)
 
 
-def write_units(output: Path, prefix: str, rows: Iterable[Mapping[str, object]], name: str, facts: Mapping, *, split: str) -> None:
+def write_units(
+    output: Path, prefix: str, rows: Iterable[Mapping[str, object]], name: str, facts: Mapping, *, split: str
+) -> None:
     """Write `<prefix>_<number of units>/<split>.parquet` and its card."""
     data, count = unit_parquet_bytes(rows)
     folder = output / f"{prefix}_{count}"
@@ -181,17 +194,30 @@ def unit_card(name: str, facts: Mapping[str, object]) -> str:
     counts = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in facts.items())
     return "\n".join(
         [
-            "---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning", "---", "",
-            f"# {name}", "",
+            "---",
+            f"pretty_name: {json.dumps(name)}",
+            "task_categories:",
+            "- text-generation",
+            "tags:",
+            "- reasoning",
+            "---",
+            "",
+            f"# {name}",
+            "",
             "The trajectories of the dataset beside it as pairs `<context, continuation>`: each is one request of fork-join",
             "generation and what the model decodes for it. Train on the continuation, behind the context, with the ten markup",
-            "tags as single tokens: the tokens of the two, encoded apart or together, are then those of the row and of inference.", "",
+            "tags as single tokens: the tokens of the two, encoded apart or together, are then those of the row and of inference.",
+            "",
             "- `kind`: `outlines` (up to `</Outlines>`), `thread` (up to `</Thread>`), `end` (to the end of the turn)",
             "- `uuid`, `unit`: the row and the unit's number in it, from 0; `block` and `thread` count from 1, 0 for none",
             "- `context`: all that stands before it, chat template included; siblings do not see each other, what follows a",
             "  block sees all its threads in order",
-            "- `num_context_tokens`, `num_continuation_tokens`: each tag counted as one token", "",
-            "| count | |", "|---|---|", counts, "",
+            "- `num_context_tokens`, `num_continuation_tokens`: each tag counted as one token",
+            "",
+            "| count | |",
+            "|---|---|",
+            counts,
+            "",
         ]
     )
 
@@ -201,19 +227,35 @@ def card(name: str, facts: Mapping[str, object], settings: Sequence[Mapping], li
     head = ["---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning"]
     head += [f"license: {licence}"] if licence else []
     counts = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in facts.items())
-    shown = [{key: value for key, value in item.items() if key not in ("stage", "input", "chains")} for item in settings]
+    shown = [
+        {key: value for key, value in item.items() if key not in ("stage", "input", "chains")} for item in settings
+    ]
     stages = "\n".join(f"| {item['stage']} | `{to_json(rest)}` |" for item, rest in zip(settings, shown, strict=True))
     return "\n".join(
         [
-            *head, "---", "", f"# {name}", "",
+            *head,
+            "---",
+            "",
+            f"# {name}",
+            "",
             "Multi-threaded reasoning trajectories, made by ThreadWeaver's data generation pipeline from sequential chains",
-            "of thought: passages that do not depend on each other are the threads of `<Parallel>` blocks.", "",
+            "of thought: passages that do not depend on each other are the threads of `<Parallel>` blocks.",
+            "",
             f"- Source of the chains: {source}",
             f"- Licence: {licence or 'not stated; that of the source applies'}",
             "- Columns: `question`, `response_reasoning` (the trajectory), `response_content` (the answer), `ground_truth`,",
             "  `correctness`, `qwen_text` (the chat template's rendering), `num_qwen_tokens` (plain tokenizer),",
-            "  `raw_messages`, `trajectory_source`, `uuid`", "",
-            "| count | |", "|---|---|", counts, "",
-            "Settings of the stages that made it:", "", "| stage | settings |", "|---|---|", stages, "",
+            "  `raw_messages`, `trajectory_source`, `uuid`",
+            "",
+            "| count | |",
+            "|---|---|",
+            counts,
+            "",
+            "Settings of the stages that made it:",
+            "",
+            "| stage | settings |",
+            "|---|---|",
+            stages,
+            "",
         ]
     )

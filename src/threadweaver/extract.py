@@ -143,8 +143,13 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
             break
         low, high = sorted((leak.source, leak.target))
         notes.append(
-            {"kind": "merged", "block": candidate.number, "lines": [str(ranges[low]), str(ranges[high])],
-             "evidence": leak.kind, "what": leak.what}
+            {
+                "kind": "merged",
+                "block": candidate.number,
+                "lines": [str(ranges[low]), str(ranges[high])],
+                "evidence": leak.kind,
+                "what": leak.what,
+            }
         )
         ranges[low : high + 1] = [Range(ranges[low].first, ranges[high].last)]
     return replace(candidate, ranges=tuple(ranges)), notes

@@ -23,9 +23,7 @@ from threadweaver.errors import UserError
 from threadweaver.tokens import Tokenizer
 from threadweaver.units import Contexts
 
-_PARALLEL, _PARALLEL_END, _OUTLINES, _OUTLINES_END, _OUTLINE, _OUTLINE_END, _THREAD, _THREAD_END, *_ = (
-    markup.TAGS
-)
+_PARALLEL, _PARALLEL_END, _OUTLINES, _OUTLINES_END, _OUTLINE, _OUTLINE_END, _THREAD, _THREAD_END, *_ = markup.TAGS
 _NUMBERED = re.compile(rf"{_OUTLINE}\s*(\d{{1,6}})\s*:.*?{_OUTLINE_END}", re.S)
 
 FINISHED = "finished"

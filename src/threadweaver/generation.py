@@ -76,10 +76,7 @@ def system_prompt(tokenizer: Tokenizer) -> str | None:
     Training rows are question and answer alone, so a system prompt would make the prompts differ from them.
     """
     marks = ("first-question", "an-answer", "second-question")
-    turns = [
-        {"role": role, "content": mark}
-        for role, mark in zip(("user", "assistant", "user"), marks, strict=True)
-    ]
+    turns = [{"role": role, "content": mark} for role, mark in zip(("user", "assistant", "user"), marks, strict=True)]
     first = tokenizer.chat(turns[:1]).partition(marks[0])[0].removeprefix(tokenizer.hf.bos_token or "")
     later = tokenizer.chat(turns).partition(marks[1])[2].partition(marks[2])[0]
     return None if later.endswith(first) else first
@@ -144,9 +141,7 @@ class Journal:
         ways_out = "--overwrite makes it anew, another --suffix keeps both"
         if not self.settings_path.is_file():
             if self.path.is_file() and self.path.stat().st_size:
-                raise UserError(
-                    f"{self.path} has no {self.settings_path.name} that says what made it: {ways_out}"
-                )
+                raise UserError(f"{self.path} has no {self.settings_path.name} that says what made it: {ways_out}")
             write_atomic(self.settings_path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
             return
         before = read_json(self.settings_path)

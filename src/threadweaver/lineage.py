@@ -62,8 +62,15 @@ def new_record(sample: store.Sample) -> Record:
     """The record of a chain that nothing has been done to yet."""
     chain = sample.thinking
     return Record(
-        sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness,
-        edits.fingerprint(chain), len(chain), chain.count("\n") + 1, output=sample.output,
+        sample.index,
+        sample.uuid,
+        sample.problem,
+        sample.solution,
+        sample.correctness,
+        edits.fingerprint(chain),
+        len(chain),
+        chain.count("\n") + 1,
+        output=sample.output,
     )
 
 

@@ -67,8 +67,11 @@ class Trio:
     async def _later(self, sample: Sample, annotated: str) -> None:
         chain = sample.thinking
         found = extract.extract(
-            chain, annotation.parse(annotated, annotation.lines(chain)), lineage.new_record(sample),
-            threshold=self.options.threshold, merge_dependent=self.options.merge_dependent,
+            chain,
+            annotation.parse(annotated, annotation.lines(chain)),
+            lineage.new_record(sample),
+            threshold=self.options.threshold,
+            merge_dependent=self.options.merge_dependent,
         )
         text, record = await self._rewritten(markup.parse(found.trajectory), found.record)
         asked = outline.questions(markup.parse(text), record.problem, self.options.context_lines)

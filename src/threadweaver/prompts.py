@@ -58,9 +58,7 @@ def load(path: Path, placeholders: Collection[str]) -> Prompt:
         raw = Path(path).read_bytes()
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        raise UserError(
-            f"the prompt {path} cannot be read ({error.strerror}): name another with --prompt"
-        ) from None
+        raise UserError(f"the prompt {path} cannot be read ({error.strerror}): name another with --prompt") from None
     except UnicodeDecodeError as error:
         raise UserError(f"the prompt {path} is not UTF-8 (byte {error.start}): convert it") from None
     turns = tuple(turn.strip() for turn in _SEPARATOR.split(text))
@@ -70,14 +68,10 @@ def load(path: Path, placeholders: Collection[str]) -> Prompt:
 
 def _check(path: Path, turns: tuple[str, ...], wanted: set[str]) -> None:
     if empty := [number for number, turn in enumerate(turns, 1) if not turn]:
-        raise UserError(
-            f"the prompt {path}: turn {empty[0]} is empty; write it, or take out the line --- beside it"
-        )
+        raise UserError(f"the prompt {path}: turn {empty[0]} is empty; write it, or take out the line --- beside it")
     found = {name for turn in turns for name in _PLACEHOLDER.findall(turn)}
     if unknown := sorted(found - wanted):
         known = ", ".join(f"{{{{{name}}}}}" for name in sorted(wanted))
-        raise UserError(
-            f"the prompt {path} has an unknown placeholder {{{{{unknown[0]}}}}}: known are {known}"
-        )
+        raise UserError(f"the prompt {path} has an unknown placeholder {{{{{unknown[0]}}}}}: known are {known}")
     if missing := sorted(wanted - found):
         raise UserError(f"the prompt {path} lacks {{{{{missing[0]}}}}}: put it where the model shall read it")

@@ -39,7 +39,11 @@ def questions(trajectory: markup.Trajectory, problem: str, *, only_suspected: bo
         for at, thread in enumerate(block.threads):
             sources = suspects.get(at, set())
             if at and (sources or not only_suspected):
-                siblings = {k + 1: other.body for k, other in enumerate(block.threads) if k != at and (k in sources or not sources)}
+                siblings = {
+                    k + 1: other.body
+                    for k, other in enumerate(block.threads)
+                    if k != at and (k in sources or not sources)
+                }
                 asked.append(Question(number, at, problem, context, siblings, thread.body))
     return asked
 
@@ -62,9 +66,17 @@ def leaks(trajectory: markup.Trajectory, problem: str, threshold: float = depend
         for leak in dependencies.leaks(context, [thread.body for thread in block.threads]):
             if leak.score >= threshold:
                 found.append(
-                    {"kind": "leak", "block": number, "source": leak.source + 1, "target": leak.target + 1,
-                     "evidence": leak.kind, "what": leak.what, "defined_at": leak.defined_at,
-                     "used_at": leak.used_at, "score": round(leak.score, 3)}
+                    {
+                        "kind": "leak",
+                        "block": number,
+                        "source": leak.source + 1,
+                        "target": leak.target + 1,
+                        "evidence": leak.kind,
+                        "what": leak.what,
+                        "defined_at": leak.defined_at,
+                        "used_at": leak.used_at,
+                        "score": round(leak.score, 3),
+                    }
                 )
     return found
 
@@ -90,9 +102,7 @@ def apply_answers(
         )
         for threads, block in zip(bodies, trajectory.blocks, strict=True)
     ]
-    blocks = tuple(
-        replace(block, threads=tuple(notes)) for block, notes in zip(record.blocks, records, strict=True)
-    )
+    blocks = tuple(replace(block, threads=tuple(notes)) for block, notes in zip(record.blocks, records, strict=True))
     return trajectory.replace_blocks(written), replace(record, blocks=blocks)
 
 

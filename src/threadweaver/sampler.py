@@ -135,9 +135,7 @@ class Sampler:
             "exact": rollout.exact,
         }  # fmt: skip
         where = task.message_idx, task.sample_idx
-        self.journal.add(
-            *where, result, facts
-        )  # before the grading: nothing that goes wrong there may lose it
+        self.journal.add(*where, result, facts)  # before the grading: nothing that goes wrong there may lose it
         self.fresh += 1
         self.decoded += rollout.decoded
         verdict = await asyncio.to_thread(self._grade, result, task.problem.reference)
@@ -213,9 +211,7 @@ class Sampler:
             )
         inexact = sum(not row.get("exact", True) for row in facts.values())
         if inexact:
-            lines.append(
-                f"the server gave no token ids: {inexact} samples were encoded again from their text"
-            )
+            lines.append(f"the server gave no token ids: {inexact} samples were encoded again from their text")
         return lines
 
 

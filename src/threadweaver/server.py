@@ -123,9 +123,7 @@ def require_engine(launch: Launch) -> None:
     """Raises UserError when the engine's package (or the Python that should have it) is not there."""
     search = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({launch.engine!r}) is None)"
     try:
-        found = (
-            subprocess.run([launch.python, "-c", search], capture_output=True, check=False).returncode == 0
-        )
+        found = subprocess.run([launch.python, "-c", search], capture_output=True, check=False).returncode == 0
     except OSError as error:
         raise UserError(
             f"{launch.python} cannot be run ({error.strerror}): name another with --engine-python"
@@ -222,9 +220,7 @@ def serving(
             tell(f"left running: {', '.join(server.url for server in servers)} (process groups {groups})")
 
 
-def wait_ready(
-    servers: Sequence[Server], *, wait: float, ready_seconds: float, tell: Callable[[str], None]
-) -> None:
+def wait_ready(servers: Sequence[Server], *, wait: float, ready_seconds: float, tell: Callable[[str], None]) -> None:
     begun = time.monotonic()
     told = begun
     waiting = list(servers)
@@ -237,9 +233,7 @@ def wait_ready(
         now = time.monotonic()
         if waiting and now - begun > ready_seconds + wait:
             log = waiting[0].replica.log
-            raise UserError(
-                f"the server is not ready after {now - begun:.0f} s; the end of {log}: {log_end(log)}"
-            )
+            raise UserError(f"the server is not ready after {now - begun:.0f} s; the end of {log}: {log_end(log)}")
         if now - told > 30:
             told = now
             tell(f"waiting for {len(waiting)} server(s), {now - begun:.0f} s")

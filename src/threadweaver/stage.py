@@ -292,12 +292,31 @@ def _failures(text: str) -> str:
 
 
 _SHARED = {
-    "--annotator": {}, "--tokenizer": {}, "--workers": {}, "--openai-model": {}, "--in-cost-per-million": {},
-    "--out-cost-per-million": {}, "--use-chat-completions": {"action": "store_true"}, "--base-url": {},
-    "--extra-body": {}, "--ledger": {}, "--key-path": {}, "--retry-failed": {"action": "store_true"}, "--max-cost": {},
-    "--offline": {"action": "store_true"}, "--service-tier": {}, "--effort": {}, "--verbosity": {}, "--prompt": {},
-    "--output-limit": {}, "--timeout": {}, "--batch": {"action": "store_true"}, "--batch-deadline": {}, "--batch-tokens": {},
-    "--batch-poll": {}, "--batch-quiet": {},
+    "--annotator": {},
+    "--tokenizer": {},
+    "--workers": {},
+    "--openai-model": {},
+    "--in-cost-per-million": {},
+    "--out-cost-per-million": {},
+    "--use-chat-completions": {"action": "store_true"},
+    "--base-url": {},
+    "--extra-body": {},
+    "--ledger": {},
+    "--key-path": {},
+    "--retry-failed": {"action": "store_true"},
+    "--max-cost": {},
+    "--offline": {"action": "store_true"},
+    "--service-tier": {},
+    "--effort": {},
+    "--verbosity": {},
+    "--prompt": {},
+    "--output-limit": {},
+    "--timeout": {},
+    "--batch": {"action": "store_true"},
+    "--batch-deadline": {},
+    "--batch-tokens": {},
+    "--batch-poll": {},
+    "--batch-quiet": {},
     "--units": {"action": "store_true"},
 }
 """Flags that run.sh may pass to all commands, with what argparse has to know of them."""
@@ -307,15 +326,15 @@ class Flags(argparse.ArgumentParser):
     """A parser that takes every flag with underscores and with hyphens, and no abbreviations."""
 
     def __init__(self, doc: str):
-        super().__init__(
-            description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
+        super().__init__(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
 
     def add_argument(self, *names, **options):
         spellings = dict.fromkeys(
             spelling
             for name in names
-            for spelling in ((name, _respell(name, "_", "-"), _respell(name, "-", "_")) if name[:2] == "--" else (name,))
+            for spelling in (
+                (name, _respell(name, "_", "-"), _respell(name, "-", "_")) if name[:2] == "--" else (name,)
+            )
         )
         return super().add_argument(*spellings, **options)
 
@@ -329,7 +348,11 @@ class Flags(argparse.ArgumentParser):
         the same flags to all."""
         self.add_argument("--overwrite", action="store_true", help="make the output anew")
         self.add_argument(
-            "--max-failed", default=max_failed, metavar="N", type=_failures, help=f"failed samples allowed, a count or a fraction ({max_failed})"
+            "--max-failed",
+            default=max_failed,
+            metavar="N",
+            type=_failures,
+            help=f"failed samples allowed, a count or a fraction ({max_failed})",
         )
 
         self.add_argument(

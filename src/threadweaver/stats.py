@@ -67,7 +67,9 @@ def write(folder: Path, name: str, summary: dict, entries: Sequence[Entry], *, f
     write_atomic(folder / "extremes.json", json.dumps(extremes(rows), indent=1) + "\n")
     if rows:
         for measure in LABELS:
-            write_atomic(folder / f"{measure}.png", histogram(measure, [getattr(row, measure) for row in rows.values()]))
+            write_atomic(
+                folder / f"{measure}.png", histogram(measure, [getattr(row, measure) for row in rows.values()])
+            )
     write_atomic(path, text)
 
 

@@ -257,7 +257,9 @@ class StageFolder:
         """Sort the account, remove what it does not name any more (unless `partial`), and write the manifest: the
         stage is done."""
         named = {entry.id: entry for entry in entries}
-        entries = sorted(({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id))
+        entries = sorted(
+            ({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id)
+        )
         current = {entry.id for entry in entries}
         for id in self.done.keys() - current:
             self._remove_stale(self.done.pop(id), None)
@@ -293,7 +295,9 @@ class StageFolder:
         """Remove what a stage of ours wrote here; anything else is not ours to remove."""
         others = [item for item in self.path.iterdir() if item.name != LOCK]
         if others and not self._is_ours():
-            raise UserError(f"{self.path} holds files that this command did not write: move them, or name another --output")
+            raise UserError(
+                f"{self.path} holds files that this command did not write: move them, or name another --output"
+            )
         for item in others:
             shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
 

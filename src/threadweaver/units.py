@@ -118,7 +118,9 @@ def check_form(text: str, block: markup.Block) -> None:
     found = text[block.start : block.end] + text[block.end : block.end + 1]
     if found not in (form, f"{form}\n"):
         at = next((n for n, (a, b) in enumerate(zip(found, form, strict=False)) if a != b), min(len(found), len(form)))
-        raise markup.MarkupError("not_canonical", block.start + at, f"{found[at : at + 12]!r} where {form[at : at + 12]!r} is due")
+        raise markup.MarkupError(
+            "not_canonical", block.start + at, f"{found[at : at + 12]!r} where {form[at : at + 12]!r} is due"
+        )
 
 
 def as_text(row: str, begin: int) -> list[Unit[str]]:
@@ -137,7 +139,9 @@ def as_ids(row: str, begin: int, tokenizer: Tokenizer) -> list[Unit[list[int]]]:
     def token(at: int) -> int:
         index = bisect_left(starts, at)
         if at < len(row) and (index == len(starts) or starts[index] != at):
-            raise UnitError(f"a token of {tokenizer.name} runs across character {at} ({row[max(0, at - 9) : at + 9]!r})")
+            raise UnitError(
+                f"a token of {tokenizer.name} runs across character {at} ({row[max(0, at - 9) : at + 9]!r})"
+            )
         return index
 
     if tokenizer.ids(row[:begin]) != ids[: token(begin)]:
@@ -160,7 +164,9 @@ def _assemble(where: Sequence[Place], take: Callable[[int, int], S], contexts: C
             context = contexts.joined(context, completions)
             completions = []
         if context != take(0, place.start):
-            raise UnitError(f"the row does not begin with the context that inference builds before character {place.start}")
+            raise UnitError(
+                f"the row does not begin with the context that inference builds before character {place.start}"
+            )
         units.append(Unit(place.kind, place.block, 0, context, piece))
         context = context + piece
     return units

@@ -99,8 +99,13 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
 
 def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
     for number, block in enumerate(trajectory.blocks, 1):
-        found = dependencies.leaks(f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads])
+        found = dependencies.leaks(
+            f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads]
+        )
         leak = next((leak for leak in found if leak.kind in dependencies.SUBSTANCE), None)
         if leak and leak.score >= limit:
-            return "leak", f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1} ({leak.kind} {leak.what})"
+            return (
+                "leak",
+                f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1} ({leak.kind} {leak.what})",
+            )
     return None, ""

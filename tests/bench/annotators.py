@@ -203,7 +203,10 @@ def number(value: float | int | None) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--annotator", nargs="+", default=["rules", "recorded"], metavar="WHO",
+        "--annotator",
+        nargs="+",
+        default=["rules", "recorded"],
+        metavar="WHO",
         help="rules, recorded, or NAME:BASE_URL:MODEL (a model name with a colon: NAME:BASE_URL|MODEL; no URL: the default one)",
     )
     parser.add_argument("--chains", type=Path, default=SAMPLE / "chains.jsonl")
@@ -216,13 +219,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         root = args.keep or Path(scratch)
         chains = root / "chains"
-        command("collect_trajectories", "--dataset_path", args.chains, "--output_path", chains, "--max_samples", args.count)
+        command(
+            "collect_trajectories", "--dataset_path", args.chains, "--output_path", chains, "--max_samples", args.count
+        )
         names = {spec.partition(":")[0]: spec for spec in args.annotator}
         made = {name: run(spec, root / name, chains, args.tokenizer, more) for name, spec in names.items()}
         marked = {name: marks_of(root / name, chains) for name in names}
     agreed = [
         {"one": a, "two": b, "tolerance": args.tolerance}
-        | agreement([(marked[a][id], marked[b][id]) for id in sorted(marked[a].keys() & marked[b].keys())], args.tolerance)
+        | agreement(
+            [(marked[a][id], marked[b][id]) for id in sorted(marked[a].keys() & marked[b].keys())], args.tolerance
+        )
         for a, b in combinations(names, 2)
     ]
     tell(made, agreed)

@@ -153,12 +153,22 @@ class Chaos:
         if self.batch:
             flags += ["--batch-poll", "0.3", "--batch-quiet", "0.3"]
         environment = project.environment(
-            SRC_NAME="sample", ANNOTATOR="llm", MODEL=MODEL, NUM_SAMPLES=str(self.count), OPENAI_BASE_URL=self.server.url,
-            OPENAI_API_KEY=self.server.keys[0], BATCH="1" if self.batch else "",
+            SRC_NAME="sample",
+            ANNOTATOR="llm",
+            MODEL=MODEL,
+            NUM_SAMPLES=str(self.count),
+            OPENAI_BASE_URL=self.server.url,
+            OPENAI_API_KEY=self.server.keys[0],
+            BATCH="1" if self.batch else "",
         )
         process = subprocess.Popen(
-            ["bash", self.script, *flags], cwd=project.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
+            ["bash", self.script, *flags],
+            cwd=project.root,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         try:
             _, errors = process.communicate(timeout=patience)
@@ -172,7 +182,15 @@ class Chaos:
         server = self.server
         server.fault_rate, server.seed, server.modes, server.keys = fault_rate, seed, MODES, KEYS[:1]
         server.slow_seconds, server.latency, server.unharmed = 1.0, 0.2, is_repair
-        for counter in (server.counts, server.seen, server.paid, server.damaged, server.tokens, server.on_the_way, server.prefixes):
+        for counter in (
+            server.counts,
+            server.seen,
+            server.paid,
+            server.damaged,
+            server.tokens,
+            server.on_the_way,
+            server.prefixes,
+        ):
             counter.clear()
         desk = server.desk
         desk.batches.clear()

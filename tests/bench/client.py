@@ -58,9 +58,7 @@ async def run(settings: ClientSettings, calls: int, seconds: float | None = None
     async def worker(client: Client) -> int:
         done = 0
         for number in numbers:
-            await client.ask(
-                settings.request([("system", "Be brief."), ("user", f"{number} {PROMPT}")]), label="bench"
-            )
+            await client.ask(settings.request([("system", "Be brief."), ("user", f"{number} {PROMPT}")]), label="bench")
             done += 1
             if seconds is not None and time.monotonic() - began > seconds:
                 break
@@ -131,9 +129,7 @@ def limited(folder: Path, seconds: float, rate: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=["throughput", "limited"])
     parser.add_argument("--workers", type=int, default=1024)
     parser.add_argument("--calls", type=int, default=10_240)

@@ -130,7 +130,9 @@ def compare(
     source.write_text("\n".join(copied(chains, count, copies)) + "\n", encoding="utf-8")
     recorded = read_recorded(SAMPLE / "recorded.jsonl")
     plain = folder / "plain"
-    command("collect_trajectories", "--dataset_path", source, "--output_path", plain / "s0", "--max_samples", count * copies)
+    command(
+        "collect_trajectories", "--dataset_path", source, "--output_path", plain / "s0", "--max_samples", count * copies
+    )
     with Damaging(recorded=recorded) as server:
         yield "", run(plain, plain, server.url, 1), server.counts
         log = server.log
@@ -151,7 +153,9 @@ def main() -> int:
     parser.add_argument("--way", nargs="*", choices=WAYS, default=list(WAYS), help="ways of damage (all)")
     args = parser.parse_args()
     bad, plain = [], None
-    print(f"{'way':22}{'damaged':>8}{'as it is':>9}{'repaired':>9}{'twice':>6}{'blocks':>7}{'ratio':>8}{'yield':>8}{'lost':>6}   difference in percent")
+    print(
+        f"{'way':22}{'damaged':>8}{'as it is':>9}{'repaired':>9}{'twice':>6}{'blocks':>7}{'ratio':>8}{'yield':>8}{'lost':>6}   difference in percent"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for way, found, counts in compare(
             Path(scratch), args.way, args.chains, args.count, args.copies, args.share, args.again
@@ -166,7 +170,11 @@ def main() -> int:
             )  # fmt: skip
             if found.lost or max(map(abs, moved)) > args.limit + 1e-9:
                 bad.append(way)
-    print(f"beyond {args.limit:.0%} or with text lost: {', '.join(bad)}" if bad else f"all within {args.limit:.0%}, no text lost")
+    print(
+        f"beyond {args.limit:.0%} or with text lost: {', '.join(bad)}"
+        if bad
+        else f"all within {args.limit:.0%}, no text lost"
+    )
     return 1 if bad else 0
 
 

@@ -33,10 +33,7 @@ def trajectory(rng: random.Random, thread_words: int) -> str:
     them."""
     text = ""
     for _ in range(6):
-        threads = [
-            prose(rng, int(thread_words * rng.lognormvariate(-0.3, 0.8)))
-            for _ in range(rng.choice((2, 3, 3)))
-        ]
+        threads = [prose(rng, int(thread_words * rng.lognormvariate(-0.3, 0.8))) for _ in range(rng.choice((2, 3, 3)))]
         text += f"{prose(rng, thread_words)}.\n\n{markup.write_block(threads, [prose(rng, 4) for _ in threads])}\n\n"
     return f"<think>\n{text}\n</think>\n\n\\boxed{{7}}"
 
@@ -63,9 +60,7 @@ async def run(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trajectories", type=int, default=12)
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--ms-a-token", type=float, default=3.0)
@@ -80,11 +75,7 @@ def main() -> None:
     with FakeEngine(script, tokenizer, a_token=args.ms_a_token / 1000) as engine:
         apart, chains = asyncio.run(run(engine.url, prompts, tokenizer, args.at_once, forkjoin.sequential))
         joined, rollouts = asyncio.run(run(engine.url, prompts, tokenizer, args.at_once, forkjoin.branching))
-    assert (
-        sorted(rollout.text for rollout in rollouts)
-        == sorted(rollout.text for rollout in chains)
-        == sorted(texts)
-    )
+    assert sorted(rollout.text for rollout in rollouts) == sorted(rollout.text for rollout in chains) == sorted(texts)
     total, longest = sum(len(one.ids) for one in rollouts), sum(one.critical_path for one in rollouts)
     requests = sum(one.requests for one in rollouts) / len(texts)
     print(

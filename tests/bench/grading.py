@@ -61,9 +61,7 @@ BOMBS = [
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="labelled pairs, JSON lines")
     parser.add_argument("--half", nargs=2, type=int, metavar=("SEED", "PART"), help="only half of the pairs")
     parser.add_argument("--bombs", action="store_true", help="grade 100 bombs among 1,000 answers")
@@ -102,9 +100,7 @@ def report_pairs(rows: list[dict], workers: int | None) -> None:
         undecided = sum(v.verdict == "undecided" for _, v in judged)
         rl = scores((label, v.rl is True) for label, v in judged)[2]
         print(
-            f"{source[:33]:<34}{len(judged):>6}"
-            + "".join(f"{x:>8.3f}" for x in figures)
-            + f"{undecided:>8}{rl:>8.3f}"
+            f"{source[:33]:<34}{len(judged):>6}" + "".join(f"{x:>8.3f}" for x in figures) + f"{undecided:>8}{rl:>8.3f}"
         )
     rate = f"{len(rows)} answers in {seconds:.1f} s: {len(rows) / seconds:.0f} a second"
     print(f"\n{rate}, the start of the workers included")
@@ -143,14 +139,11 @@ def report_bombs(workers: int | None) -> bool:
     passed = [i for i in range(len(bombs)) if verdicts[i].correct and bombs[i] not in HARMLESS]
     expected = [n % 3 != 0 for n in range(450)] + [n % 2 == 0 for n in range(1, 451)]
     amiss = [
-        i
-        for i, right in enumerate(expected, len(bombs))
-        if verdicts[i].verdict != ("correct" if right else "wrong")
+        i for i, right in enumerate(expected, len(bombs)) if verdicts[i].verdict != ("correct" if right else "wrong")
     ]
     print(f"{len(answers)} answers, {len(bombs)} of them bombs: {seconds:.1f} s (at most {BUDGET_S:.0f})")
     print(
-        "bombs: "
-        + ", ".join(f"{how} {n}" for how, n in Counter(v.how for v in verdicts[: len(bombs)]).most_common())
+        "bombs: " + ", ".join(f"{how} {n}" for how, n in Counter(v.how for v in verdicts[: len(bombs)]).most_common())
     )
     print(f"bombs called correct: {[bombs[i][0][:60] for i in passed]}")
     print(f"plain answers misjudged: {[(answers[i], verdicts[i]) for i in amiss[:10]]}")

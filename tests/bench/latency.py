@@ -28,7 +28,9 @@ ROUNDS = {"step 1": 6, "step 3": 1, "step 4": 1}
 def server(latency: float, port: int):
     command = [sys.executable, str(ROOT / "tests/fake_openai.py"), "--port", str(port), "--latency", str(latency)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
-    process = subprocess.Popen([*command, "--answer", "fake_answers:answer"], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--answer", "fake_answers:answer"], env=environment, stdout=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(100):
@@ -65,13 +67,38 @@ def main() -> None:
         folder = Path(scratch)
         source = str(ROOT / "src")
         common = ["--workers", str(args.workers), "--ledger", str(folder / "ledger.sqlite")]
-        run([f"{source}/collect_trajectories.py", "--dataset_path", str(args.chains), "--output_path", f"{folder}/c",
-             "--max_samples", str(args.count), "--keep-wrong"], url)
+        run(
+            [
+                f"{source}/collect_trajectories.py",
+                "--dataset_path",
+                str(args.chains),
+                "--output_path",
+                f"{folder}/c",
+                "--max_samples",
+                str(args.count),
+                "--keep-wrong",
+            ],
+            url,
+        )
         steps = {
             "step 1": [f"{source}/gpt.py", "--input", f"{folder}/c", "--output", f"{folder}/s1", *common],
             "step 2": [f"{source}/extract_v1.py", "-t", f"{folder}/c", "-a", f"{folder}/s1", "-o", f"{folder}/s2"],
-            "step 3": [f"{source}/rewrite-context_v1.py", "--input", f"{folder}/s2", "--output", f"{folder}/s3", *common],
-            "step 4": [f"{source}/generate-outline_v1.py", "--input", f"{folder}/s3", "--output", f"{folder}/s4", *common],
+            "step 3": [
+                f"{source}/rewrite-context_v1.py",
+                "--input",
+                f"{folder}/s2",
+                "--output",
+                f"{folder}/s3",
+                *common,
+            ],
+            "step 4": [
+                f"{source}/generate-outline_v1.py",
+                "--input",
+                f"{folder}/s3",
+                "--output",
+                f"{folder}/s4",
+                *common,
+            ],
         }
         asked = 0
         for name, command in steps.items():
@@ -79,8 +106,10 @@ def main() -> None:
             total = json.load(urllib.request.urlopen(f"{url}/stats"))["received"]
             if name in ROUNDS:
                 least = ROUNDS[name] * args.latency + cpu
-                print(f"{name}: {total - asked} calls, {wall:.1f} s wall, {ROUNDS[name]} rounds of {args.latency:g} s, "
-                      f"{cpu:.1f} s CPU, ratio {wall / least:.2f}")
+                print(
+                    f"{name}: {total - asked} calls, {wall:.1f} s wall, {ROUNDS[name]} rounds of {args.latency:g} s, "
+                    f"{cpu:.1f} s CPU, ratio {wall / least:.2f}"
+                )
             asked = total
 
 

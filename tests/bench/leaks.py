@@ -164,7 +164,9 @@ def tell_rates(scored: Sequence[Scored], threshold: float) -> tuple[float, float
     """Prints recall, false alarms and precision; returns the first two."""
     hit, dependent = count(scored, "dependent", threshold)
     alarm, independent = count(scored, "independent", threshold)
-    print(f"  at {threshold:.2f}: recall {rate(hit, dependent)}, false alarms {rate(alarm, independent)}, precision {rate(hit, hit + alarm)}")
+    print(
+        f"  at {threshold:.2f}: recall {rate(hit, dependent)}, false alarms {rate(alarm, independent)}, precision {rate(hit, hit + alarm)}"
+    )
     return hit / max(1, dependent), alarm / max(1, independent)
 
 
@@ -180,7 +182,9 @@ def tell_substance(scored: Sequence[Scored]) -> None:
     told = [item for item in scored if item.substance and item.pair.verdict in ("dependent", "independent", "wording")]
     right = sum(item.pair.verdict == "dependent" for item in told)
     dependent = sum(item.pair.verdict == "dependent" for item in scored)
-    print(f"  certain findings of substance (these merge threads): precision {rate(right, len(told))}, recall {rate(right, dependent)}")
+    print(
+        f"  certain findings of substance (these merge threads): precision {rate(right, len(told))}, recall {rate(right, dependent)}"
+    )
 
 
 def tell_judged(name: str, scored: Sequence[Scored], threshold: float) -> tuple[float, float]:
@@ -202,7 +206,9 @@ def tell_judged(name: str, scored: Sequence[Scored], threshold: float) -> tuple[
 def tell_planted(name: str, scored: Sequence[Scored], hosts: Sequence[Scored], threshold: float) -> None:
     quiet = {item.pair.name for item in hosts if item.score < threshold}
     fit = [item for item in scored if item.pair.name in quiet]
-    print(f"\n{name}: {len(fit)} planted pairs in {len(quiet)} of {len(hosts)} pairs judged independent (the others are flagged without)")
+    print(
+        f"\n{name}: {len(fit)} planted pairs in {len(quiet)} of {len(hosts)} pairs judged independent (the others are flagged without)"
+    )
     tell_rates(fit, threshold)
     tell_kinds(fit, threshold)
     tell_substance(fit)
@@ -229,7 +235,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chains", help="a collected.jsonl that holds the chains of the judged pairs")
     parser.add_argument("--split", choices=tuple(SIDES), help="only the judged pairs (and templates) of this side")
-    parser.add_argument("--threshold", type=float, default=THRESHOLD, help=f"pair score that counts as dependent ({THRESHOLD})")
+    parser.add_argument(
+        "--threshold", type=float, default=THRESHOLD, help=f"pair score that counts as dependent ({THRESHOLD})"
+    )
     parser.add_argument("--plants", type=int, default=3, help="templates of each kind planted into a pair (3)")
     parser.add_argument("--seed", type=int, default=7, help="for where and with which names is planted (7)")
     parser.add_argument("--show", action="store_true", help="list the pairs that the detector gets wrong")
@@ -244,7 +252,9 @@ def main() -> int:
     return 0 if good else 1
 
 
-def measure(side: str, judged: Path, templates: Path, chains: dict[str, tuple[str, str]], arguments: argparse.Namespace) -> bool:
+def measure(
+    side: str, judged: Path, templates: Path, chains: dict[str, tuple[str, str]], arguments: argparse.Namespace
+) -> bool:
     """Tells of one side, real pairs and planted ones; whether the real ones keep the limits."""
     if not judged.exists():
         print(f"\n{side}: no {judged.name}, nothing is measured")
@@ -256,8 +266,15 @@ def measure(side: str, judged: Path, templates: Path, chains: dict[str, tuple[st
     if not templates.exists():
         print(f"\n{side}: no {templates.name}, nothing is planted")
     else:
-        hosts = [Scored.of(replace(item.pair, ahead="", between="")) for item in scored if item.pair.verdict == "independent"]
-        pairs = planted([item.pair for item in hosts], json.loads(templates.read_text(encoding="utf-8")), arguments.plants, arguments.seed)
+        hosts = [
+            Scored.of(replace(item.pair, ahead="", between="")) for item in scored if item.pair.verdict == "independent"
+        ]
+        pairs = planted(
+            [item.pair for item in hosts],
+            json.loads(templates.read_text(encoding="utf-8")),
+            arguments.plants,
+            arguments.seed,
+        )
         plants = [Scored.of(pair) for pair in pairs]
         tell_planted(templates.stem, plants, hosts, arguments.threshold)
         if arguments.show:

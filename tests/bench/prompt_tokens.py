@@ -80,9 +80,7 @@ def conversation(shared: int, turns: list[int], replies: list[int], thinking: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", required=True, help="name or folder")
     parser.add_argument("--chains", type=Path, required=True, help="collected.jsonl")
     parser.add_argument("--model", default="gpt-5", help="whose prices (%(default)s)")

@@ -47,13 +47,9 @@ def read_chains(path: str) -> list[tuple[str, str]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chains", nargs="?", help="a collected.jsonl; without it, chains of its own making")
-    parser.add_argument(
-        "--at-least", type=float, default=0.0, help="chains of 300 lines a CPU second (0: only tell)"
-    )
+    parser.add_argument("--at-least", type=float, default=0.0, help="chains of 300 lines a CPU second (0: only tell)")
     arguments = parser.parse_args()
     chains = read_chains(arguments.chains) if arguments.chains else made_chains(50)
     rules.annotate_steps(*chains[0])

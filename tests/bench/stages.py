@@ -42,7 +42,11 @@ def main() -> None:
     print(f"{len(samples)} chains, {lines} lines")
 
     annotations = [rules.annotate_steps(sample.problem, sample.thinking) for sample in samples]
-    report("rules annotator", seconds(lambda: [rules.annotate_steps(s.problem, s.thinking) for s in samples], args.times), lines)
+    report(
+        "rules annotator",
+        seconds(lambda: [rules.annotate_steps(s.problem, s.thinking) for s in samples], args.times),
+        lines,
+    )
 
     def extracted(merge: bool) -> list[extract.Extraction]:
         return [extract_one(sample, text, merge) for sample, text in zip(samples, annotations, strict=True)]
@@ -68,7 +72,16 @@ def main() -> None:
 
 def extract_one(sample, text: str, merge: bool) -> extract.Extraction:
     chain_lines = annotation.lines(sample.thinking)
-    record = Record(sample.index, sample.uuid, sample.problem, "", None, fingerprint(sample.thinking), len(sample.thinking), len(chain_lines))
+    record = Record(
+        sample.index,
+        sample.uuid,
+        sample.problem,
+        "",
+        None,
+        fingerprint(sample.thinking),
+        len(sample.thinking),
+        len(chain_lines),
+    )
     return extract.extract(sample.thinking, annotation.parse(text, chain_lines), record, merge_dependent=merge)
 
 

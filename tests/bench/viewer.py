@@ -40,7 +40,10 @@ SEED = 7
 def vocabulary(size: int = 6000) -> list[str]:
     """Words as chains have them: a few very frequent, most of them rare."""
     random.seed(SEED)
-    made = {f"{random.choice(STEMS)}{random.choice(['', 's', 'al', 'ing', 'ed'])}{random.randrange(size // 4) or ''}" for _ in range(size)}
+    made = {
+        f"{random.choice(STEMS)}{random.choice(['', 's', 'al', 'ing', 'ed'])}{random.randrange(size // 4) or ''}"
+        for _ in range(size)
+    }
     return LINKS * 60 + STEMS * 20 + sorted(made)
 
 
@@ -71,7 +74,9 @@ def trajectory(words: list[str], chars: int) -> tuple[str, str, Record]:
             number += len(body)
         notes[-1] = ThreadRecord(notes[-1].first, notes[-1].last)
         blocks.append(BlockRecord(first, number - 1, tuple(notes), "cases"))
-        parts.append(markup.write_block(threads, [f"Plan {at} of {random.choice(words)}" for at in range(len(threads))]) + "\n")
+        parts.append(
+            markup.write_block(threads, [f"Plan {at} of {random.choice(words)}" for at in range(len(threads))]) + "\n"
+        )
     text, whole = "".join(parts).removesuffix("\n"), "\n".join(chain)
     record = Record(0, "", "", "3", True, edits.fingerprint(whole), len(whole), len(chain), tuple(blocks))
     return text, whole, record
@@ -175,7 +180,14 @@ def requests(samples: int) -> Iterator[str]:
     """List requests as a reader makes them: sorted, filtered, searched, paged."""
     random.seed(SEED)
     words = vocabulary()
-    measures = ["total_num_tokens", "parallel_ratio", "acceleration_ratio", "parallel_count", "lines", "training_length"]
+    measures = [
+        "total_num_tokens",
+        "parallel_ratio",
+        "acceleration_ratio",
+        "parallel_count",
+        "lines",
+        "training_length",
+    ]
     for at in range(240):
         kind = at % 6
         if kind == 0:
@@ -252,7 +264,9 @@ def main() -> None:
     if not root.is_dir():
         begun = time.perf_counter()
         make(parent, args.samples, args.chars, full=args.full)
-        print(f"{args.samples} trajectories of {args.chars} characters made in {time.perf_counter() - begun:.0f} s in {parent}")
+        print(
+            f"{args.samples} trajectories of {args.chars} characters made in {time.perf_counter() - begun:.0f} s in {parent}"
+        )
     shutil.rmtree(parent / ".viewer", ignore_errors=True)
     try:
         measure(root, args.samples)

@@ -102,17 +102,26 @@ def _hostile() -> str:
 
 def _long() -> str:
     """A chain of 1 MB, with formulas, whose one block stands near its beginning."""
-    filler = [f"Line {at}: the sum is $\\frac{{{at}}}{{7}} + x_{{{at % 50}}}$, and so on as before." for at in range(16_000)]
+    filler = [
+        f"Line {at}: the sum is $\\frac{{{at}}}{{7}} + x_{{{at % 50}}}$, and so on as before." for at in range(16_000)
+    ]
     return CASES + "\n\n" + "\n".join(filler)
 
 
 def chains() -> dict[int, tuple[str, str, str, bool | None]]:
     """Index -> problem, chain, annotation, whether its answer is right."""
     primes = "Find every prime $p$ for which $p^2 + 2$ is prime."
-    plain = "No case split here.\n" + "\n".join(f"One step after the other, number {at}, and nothing beside it." for at in range(12))
+    plain = "No case split here.\n" + "\n".join(
+        f"One step after the other, number {at}, and nothing beside it." for at in range(12)
+    )
     return {
         0: (primes, CASES, CASES_STEPS, True),
-        1: ("A second look: find every prime $p$ with $p^2+2$ prime.", CASES.replace("eleven", "the number eleven"), CASES_STEPS, False),
+        1: (
+            "A second look: find every prime $p$ with $p^2+2$ prime.",
+            CASES.replace("eleven", "the number eleven"),
+            CASES_STEPS,
+            False,
+        ),
         2: (f"Escaping {IMAGE}: is it shown as text?", _hostile(), CASES_STEPS, True),
         3: ("A problem in one line of thought.", plain, "S1: All of it (L1-L13)\n", True),
         4: ("How many ways to seat four guests at a round table?", LEANING, LEANING_STEPS, True),
@@ -133,7 +142,10 @@ class Run:
     def write(self) -> Path:
         """All six stages; the path of the last."""
         found = chains()
-        samples = [store.Sample(index, f"fixture-{index}", problem, chain, "3", right, "The answer is $\\boxed{3}$.") for index, (problem, chain, _, right) in found.items()]
+        samples = [
+            store.Sample(index, f"fixture-{index}", problem, chain, "3", right, "The answer is $\\boxed{3}$.")
+            for index, (problem, chain, _, right) in found.items()
+        ]
         self._collect(samples)
         self._steps(found)
         texts = self._parallel(samples, found)
@@ -150,7 +162,10 @@ class Run:
         looping = store.Sample(5, "fixture-5", "The one that loops.", "Again and again.\n\n" * 60, "3", True)
         everything = sorted([*samples, looping], key=lambda sample: sample.index)
         store.write_atomic(source, "".join(store.to_json(sample.to_row()) + "\n" for sample in everything))
-        entries = [(store.Entry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"}) for sample in samples]
+        entries = [
+            (store.Entry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"})
+            for sample in samples
+        ]
         entries.append((store.Entry("5", "rejected", "looping", "fixture-5"), {}))
         self._write(0, {"stage": "collect", "input": "../source.jsonl", "dataset": "fixture"}, entries)
         rows = "".join(store.to_json(sample.to_row()) + "\n" for sample in samples)
@@ -161,7 +176,10 @@ class Run:
         entries = []
         for index, (_, _, steps, _) in found.items():
             uuid = f"fixture-{index}"
-            files = {f"{uuid}_reasoning.txt": steps, f"chat/{uuid}_chat.txt": f"=== user ===\nMark the steps of {uuid}.\n\n=== assistant ===\n{steps}"}
+            files = {
+                f"{uuid}_reasoning.txt": steps,
+                f"chat/{uuid}_chat.txt": f"=== user ===\nMark the steps of {uuid}.\n\n=== assistant ===\n{steps}",
+            }
             entries.append((store.Entry(str(index), "ok", uuid=uuid, facts=facts), files))
         self._write(1, {"stage": "steps", "input": f"../{NAME}", "annotator": "fixture"}, entries)
 
@@ -169,8 +187,19 @@ class Run:
         entries, texts = [], {}
         for sample in samples:
             lines = annotation.lines(sample.thinking)
-            record = Record(sample.index, sample.uuid, sample.problem, sample.solution, sample.correctness, edits.fingerprint(sample.thinking), len(sample.thinking), len(lines))
-            made = extract.extract(sample.thinking, annotation.parse(found[sample.index][2], lines), record, threshold=50)
+            record = Record(
+                sample.index,
+                sample.uuid,
+                sample.problem,
+                sample.solution,
+                sample.correctness,
+                edits.fingerprint(sample.thinking),
+                len(sample.thinking),
+                len(lines),
+            )
+            made = extract.extract(
+                sample.thinking, annotation.parse(found[sample.index][2], lines), record, threshold=50
+            )
             texts[str(sample.index)] = (made.trajectory, made.record)
             outcome = ("ok", None) if made.record.blocks else ("unchanged", "no_block")
             entry = store.Entry(str(sample.index), *outcome, sample.uuid, facts={"blocks": len(made.record.blocks)})
@@ -192,7 +221,18 @@ class Run:
             text, record = rewrite.apply_answers(trajectory, record, answers)
             changed = sum(len(thread.edits) for block in record.blocks for thread in block.threads)
             facts = {"edits": changed, "calls": len(asked), "tokens_in": 900, "tokens_out": 40, "cost_usd": 0.0011}
-            entries.append((store.Entry(id, "ok" if changed else "unchanged", None if changed else "nothing_to_change", record.uuid, facts=facts), lineage.files(id, text, record)))
+            entries.append(
+                (
+                    store.Entry(
+                        id,
+                        "ok" if changed else "unchanged",
+                        None if changed else "nothing_to_change",
+                        record.uuid,
+                        facts=facts,
+                    ),
+                    lineage.files(id, text, record),
+                )
+            )
             result[id] = (text, record)
         self._write(3, {"stage": "rewrite", "input": f"../{NAME}_step2_v1", "annotator": "fixture"}, entries)
         return result
@@ -201,9 +241,17 @@ class Run:
         entries, result = [], {}
         for id, (text, record) in texts.items():
             trajectory = markup.parse(text)
-            plans = [[f"Plan {number} of thread {k} with $x_{k}$" for k in range(1, len(block.threads) + 1)] for number, block in enumerate(trajectory.blocks, 1)]
+            plans = [
+                [f"Plan {number} of thread {k} with $x_{k}$" for k in range(1, len(block.threads) + 1)]
+                for number, block in enumerate(trajectory.blocks, 1)
+            ]
             text = outline.insert(trajectory, plans)
-            entries.append((store.Entry(id, "ok" if plans else "unchanged", None if plans else "no_block", record.uuid), lineage.files(id, text, record)))
+            entries.append(
+                (
+                    store.Entry(id, "ok" if plans else "unchanged", None if plans else "no_block", record.uuid),
+                    lineage.files(id, text, record),
+                )
+            )
             result[id] = (text, record)
         self._write(4, {"stage": "outlines", "input": f"../{NAME}_step3_v1_v1"}, entries)
         return result
@@ -215,7 +263,9 @@ class Run:
             if verdict.reason:
                 why = {"id": id, "uuid": record.uuid, "reason": verdict.reason, "detail": verdict.detail}
                 files = {f"rejected/{id}.txt": text + "\n", f"rejected/{id}.json": json.dumps(why)}
-                entries.append((store.Entry(id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail}), files))
+                entries.append(
+                    (store.Entry(id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail}), files)
+                )
                 continue
             measures = metrics.measure(verdict.trajectory, range(0, len(text), 3))
             facts = {"measures": asdict(measures), "conserved": verdict.conserved}

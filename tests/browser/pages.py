@@ -259,7 +259,9 @@ def test_the_conversation_of_a_stage_can_be_read(page, served):
     expect(page.locator(".chat pre")).to_contain_text("Mark the steps of fixture-0.")
 
 
-@pytest.mark.parametrize(("id", "words"), [("5", "rejected: looping"), ("7", "failed: unreadable reply"), ("3", "rejected: no block")])
+@pytest.mark.parametrize(
+    ("id", "words"), [("5", "rejected: looping"), ("7", "failed: unreadable reply"), ("3", "rejected: no block")]
+)
 def test_lost_samples_are_there_with_their_reason(page, served, id, words):
     page.goto(f"{served.base}/#/sample/{id}")
     expect(page.locator(".title .chip")).to_contain_text(words)
@@ -277,7 +279,9 @@ def test_a_chain_with_a_script_is_text(page, served, view):
 def test_a_chain_of_1_mb_does_not_freeze_the_page(page, served, view):
     page.goto(served.base)
     expect(page.locator(".row").first).to_be_visible()
-    page.evaluate("window.worst = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.worst = Math.max(window.worst, entry.duration)))).observe({ type: 'longtask' })")
+    page.evaluate(
+        "window.worst = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.worst = Math.max(window.worst, entry.duration)))).observe({ type: 'longtask' })"
+    )
     page.goto(f"{served.base}/#/sample/6{view}")
     expect(page.locator("h1")).to_have_text("fixture-6")
     expect(page.locator("main math").first).to_be_visible()
@@ -305,7 +309,10 @@ def test_a_review_is_kept_over_a_restart(browser, tmp_path):
         page.keyboard.press("j")
         page.keyboard.press("a")
         expect(page.locator(".row[data-id='0'] .review-mark")).to_have_text("A")
-    assert [json.loads(line)["verdict"] for line in (folder / "review.jsonl").read_text().splitlines()] == ["accept", "reject"]
+    assert [json.loads(line)["verdict"] for line in (folder / "review.jsonl").read_text().splitlines()] == [
+        "accept",
+        "reject",
+    ]
     with Command(folder) as command:
         page.goto(f"{command.base}/#/sample/1")
         expect(page.locator(".choice.reject")).to_have_attribute("aria-pressed", "true")
@@ -328,7 +335,12 @@ def test_new_samples_of_a_running_pipeline_appear(browser, tmp_path):
 def test_an_export_works_from_a_file_without_a_server(page, root, tmp_path):
     out = tmp_path / "out.html"
     command = Path(__file__).parents[2] / "src" / "visualize_trajectories.py"
-    subprocess.run([sys.executable, str(command), "--root", str(root), "--export", str(out), "--ids", "0,2,4"], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [sys.executable, str(command), "--root", str(root), "--export", str(out), "--ids", "0,2,4"],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     page.goto(out.as_uri())
     expect(page.locator(".row")).to_have_count(3)
     page.keyboard.press("j")

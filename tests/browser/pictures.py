@@ -1,6 +1,6 @@
 """Makes the pictures of the README: the sample chains through the pipeline by rules, then the page as a reader sees it.
 
-    tests/browser/run.sh pictures [OUT]     (tests/pictures)
+tests/browser/run.sh pictures [OUT]     (tests/pictures)
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def pipeline(parent: Path) -> Path:
     """The sample's chains through every stage, by rules; the last folder (without a tokenizer, that of stage 4)."""
     base = parent / "sample_24samples"
     steps, parallel, rewritten, outlined, filtered = (
-        Path(f"{base}{suffix}") for suffix in ("_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
+        Path(f"{base}{suffix}")
+        for suffix in ("_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
     )
     rules = ("--annotator", "rules")
     run("collect_trajectories.py", "--dataset_path", SAMPLE / "chains.jsonl", "--output_path", base, "--keep-wrong")

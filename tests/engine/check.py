@@ -24,7 +24,9 @@ from steer import BLOCKS, THREAD, Steer  # noqa: E402
 from threadweaver import forkjoin, markup, server, tokens  # noqa: E402
 from threadweaver.generated import read_problems  # noqa: E402
 
-ENGINE_ARGS = "--device cpu --mem-fraction-static 0.3 --max-total-tokens 20000 --disable-overlap-schedule --enable-cache-report"
+ENGINE_ARGS = (
+    "--device cpu --mem-fraction-static 0.3 --max-total-tokens 20000 --disable-overlap-schedule --enable-cache-report"
+)
 CONTEXT = 1200
 LIMIT = 12
 failures: list[str] = []
@@ -84,13 +86,9 @@ def stop_strings(url: str, tokenizer: tokens.Tokenizer) -> None:
         other = complete(url, **steer, include_stop_str_in_output=True, logit_bias={str(id): 100})
         check(not other["text"].endswith(tag), "vLLM's include_stop_str_in_output is ignored in silence")
         pieces = complete(url, **steer, no_stop_trim=True, logit_bias={str(id): -100})
-        check(
-            pieces["matched_stop"] != tag and tag in pieces["text"], f"{tag} in pieces goes past the engine"
-        )
+        check(pieces["matched_stop"] != tag and tag in pieces["text"], f"{tag} in pieces goes past the engine")
         ids, closed, late = forkjoin.cut_after(pieces["token_ids"], tag, tokenizer)
-        check(
-            closed and late and ids[-1] == id, f"{tag} in pieces is found in the text, and becomes its token"
-        )
+        check(closed and late and ids[-1] == id, f"{tag} in pieces is found in the text, and becomes its token")
 
 
 def sequential(work: Path, args) -> None:

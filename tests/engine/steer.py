@@ -60,9 +60,7 @@ class Steer:
             answer = await reply.json()
         if "choices" in answer:
             choice = answer["choices"][0]
-            cached = ((answer.get("usage") or {}).get("prompt_tokens_details") or {}).get(
-                "cached_tokens"
-            ) or 0
+            cached = ((answer.get("usage") or {}).get("prompt_tokens_details") or {}).get("cached_tokens") or 0
             self.exchanges.append((body["prompt"], choice["token_ids"], cached, choice["matched_stop"]))
         return web.json_response(answer, status=reply.status)
 

@@ -138,7 +138,10 @@ def packed_logits(model, packed: Tree, allowed, positions: Sequence[int]):
 
     mask = torch.zeros(allowed.shape).masked_fill_(~allowed, torch.finfo(torch.float32).min)
     return model(
-        input_ids=torch.tensor([packed.tokens]), attention_mask=mask[None, None], position_ids=torch.tensor([list(positions)]), use_cache=False
+        input_ids=torch.tensor([packed.tokens]),
+        attention_mask=mask[None, None],
+        position_ids=torch.tensor([list(positions)]),
+        use_cache=False,
     ).logits[0]
 
 
@@ -148,7 +151,10 @@ def plain_logits(model, found: Sequence[units.Unit[list[int]]]) -> list:
     import torch
 
     with torch.no_grad():
-        passes = (model(input_ids=torch.tensor([unit.context + unit.continuation]), use_cache=False).logits[0] for unit in found)
+        passes = (
+            model(input_ids=torch.tensor([unit.context + unit.continuation]), use_cache=False).logits[0]
+            for unit in found
+        )
         return [logits[len(unit.context) - 1 : -1].clone() for unit, logits in zip(found, passes, strict=True)]
 
 
@@ -165,7 +171,9 @@ def loss_of(packed: Tree, logits):
     from torch.nn.functional import cross_entropy
 
     predicting, predicted = zip(*packed.targets, strict=True)
-    return cross_entropy(logits[list(predicting)], logits.new_tensor([packed.tokens[node] for node in predicted]).long())
+    return cross_entropy(
+        logits[list(predicting)], logits.new_tensor([packed.tokens[node] for node in predicted]).long()
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -206,7 +214,10 @@ def hold_against_plain_passes(model, rows: Sequence[list[units.Unit[list[int]]]]
     count = sum(map(len, rows))
     for name, apart in largest.items():
         told = f"{name}: largest difference {apart:.2g}, {wrong_units[name]} of {count} units above {tolerance:g}"
-        check(wrong_units[name] == 0 if name == "right" else wrong_units[name] > 0, told + ("" if name == "right" else " (has to be noticed)"))
+        check(
+            wrong_units[name] == 0 if name == "right" else wrong_units[name] > 0,
+            told + ("" if name == "right" else " (has to be noticed)"),
+        )
     gap = max(abs(left - right) for left, right in losses)
     check(gap < tolerance, f"the loss of the tree is the loss of the units: largest difference {gap:.2g}")
 
@@ -255,7 +266,11 @@ def saved(folder: Path, name: str):
     from datasets import load_dataset
 
     found = [path for path in folder.glob("*/train.parquet") if re.fullmatch(name, path.parent.name)]
-    return load_dataset("parquet", data_files=str(found[0]), cache_dir=str(folder.parent / "cache"))["train"] if found else None
+    return (
+        load_dataset("parquet", data_files=str(found[0]), cache_dir=str(folder.parent / "cache"))["train"]
+        if found
+        else None
+    )
 
 
 def rows_of(folder: Path, tokenizer: tokens.Tokenizer, limit: int) -> list[list[units.Unit[list[int]]]]:
@@ -270,14 +285,25 @@ def rows_of(folder: Path, tokenizer: tokens.Tokenizer, limit: int) -> list[list[
             (row["uuid"], number): f"{unit.context}\0{unit.continuation}"
             for row, span in zip(rows, spans, strict=True) for number, unit in enumerate(units.as_text(*span))
         }  # fmt: skip
-        check(all(known.get(key) == text for key, text in built.items()), f"{len(built)} units are the pairs that were saved")
+        check(
+            all(known.get(key) == text for key, text in built.items()),
+            f"{len(built)} units are the pairs that were saved",
+        )
     trees = [tree(one) for one in found]
     counted = sum(metrics.measure(markup.parse(text), tokenizer.starts(text)).training_length for text, _ in spans)
     nodes, extra = sum(len(one.tokens) for one in trees), sum(unit.thread > 1 for one in found for unit in one)
     plain = sum(len(one[-1].context) + len(one[-1].continuation) for one in found)
-    trained, spoken = sum(len(one.targets) for one in trees), sum(len(unit.continuation) for one in found for unit in one)
-    print(f"{len(found)} rows: {plain} tokens, {nodes} in their trees, training length {counted}; {trained} tokens are trained")
-    check(nodes == counted - 2 * extra, f"a tree is its training length, less <Thread> and a newline that each of {extra} later siblings shares")
+    trained, spoken = (
+        sum(len(one.targets) for one in trees),
+        sum(len(unit.continuation) for one in found for unit in one),
+    )
+    print(
+        f"{len(found)} rows: {plain} tokens, {nodes} in their trees, training length {counted}; {trained} tokens are trained"
+    )
+    check(
+        nodes == counted - 2 * extra,
+        f"a tree is its training length, less <Thread> and a newline that each of {extra} later siblings shares",
+    )
     once = all(len(set(one.targets)) == len(one.targets) for one in trees)
     check(once and trained == spoken, "each token that a model decodes is trained, and once")
     return found

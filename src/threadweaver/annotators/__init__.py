@@ -93,7 +93,9 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
     """The flags of a command that asks an annotator; `question` is steps, edits or outlines."""
     from threadweaver.annotators import llm
 
-    parser.add_argument("--annotator", choices=NAMES, default=DEFAULT, help=f"who answers: a language model, or rules ({DEFAULT})")
+    parser.add_argument(
+        "--annotator", choices=NAMES, default=DEFAULT, help=f"who answers: a language model, or rules ({DEFAULT})"
+    )
     llm.add_flags(parser, question)
 
 

@@ -251,15 +251,11 @@ class Batcher:
                 return
             except errors.BadRequest as error:
                 await self.client.ledger.collect(entry.local, [])
-                raise errors.BatchTrouble(
-                    f"the service refused a batch ({error}): nothing of it is paid"
-                ) from error
+                raise errors.BatchTrouble(f"the service refused a batch ({error}): nothing of it is paid") from error
             except errors.Retryable as error:
                 await asyncio.sleep(self.client.backoff(tries, error.retry_after))
                 last = error
-        raise errors.ServerDown(
-            f"the batch service does not answer ({last}): run the same command again to go on"
-        )
+        raise errors.ServerDown(f"the batch service does not answer ({last}): run the same command again to go on")
 
     async def _find_remote(self, local: str) -> str | None:
         """The batch that carries our name in its metadata, if a try that seemed to fail did make it."""
@@ -284,9 +280,7 @@ class Batcher:
         try:
             batch = json.loads((await transport.call("GET", f"/batches/{entry.remote}")).content)
             if late and batch["status"] in ("validating", "in_progress"):
-                batch = json.loads(
-                    (await transport.call("POST", f"/batches/{entry.remote}/cancel", b"{}")).content
-                )
+                batch = json.loads((await transport.call("POST", f"/batches/{entry.remote}/cancel", b"{}")).content)
             counts = batch.get("request_counts") or {}
             self._done[entry.local] = (counts.get("completed", 0), entry.rows)
             if batch["status"] in ENDED:
@@ -362,8 +356,7 @@ class Batcher:
         alone: bool,
     ) -> None:
         stored = {
-            record.key: record
-            for record in await self.client.ledger.collect(entry.local, replies, billed=billed)
+            record.key: record for record in await self.client.ledger.collect(entry.local, replies, billed=billed)
         }
         self._running.pop(entry.local, None)
         self._done[entry.local] = (len(replies), entry.rows)

@@ -223,9 +223,7 @@ class Client:
                     return reply_of(claim.record, from_ledger=True)
                 if claim.state == "cap":
                     raise self.cap_error(request)
-                if claim.state == "batch" and (
-                    reply := await self.batcher.attach(request, label, claim.batch)
-                ):
+                if claim.state == "batch" and (reply := await self.batcher.attach(request, label, claim.batch)):
                     return reply
                 await asyncio.sleep(pause)
                 pause = min(1.0, pause * 2) if claim.state != "mine" else pause
@@ -265,9 +263,7 @@ class Client:
         self.pacer.succeeded(ticket, headers, answer.usage.input + answer.usage.output if answer.usage else 0)
         # The next call need not wait until this reply is on the disk.
         self._leave(flight, ticket)
-        record = self.record_of(
-            request, label, answer, answer.tier or self.settings.service_tier or "default", sent
-        )
+        record = self.record_of(request, label, answer, answer.tier or self.settings.service_tier or "default", sent)
         stored = await self.ledger.record(record, reservation)
         self.ledger.in_doubt.discard(reservation)
         return reply_of(stored, from_ledger=False)

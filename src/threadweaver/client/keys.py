@@ -58,9 +58,7 @@ def find_key(key_path: str | None = None, environment: Mapping[str, str] | None 
             "another with --key-path"
         ) from error
     if not text.strip():
-        raise UserError(
-            f"the key file {path} is empty: put the API key into it, or remove it and set OPENAI_API_KEY"
-        )
+        raise UserError(f"the key file {path} is empty: put the API key into it, or remove it and set OPENAI_API_KEY")
     _warn_if_open(path)
     return Key(_checked(text.strip(), str(path)), str(path))
 
@@ -126,9 +124,7 @@ def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None
     if parts.scheme not in ("http", "https") or not parts.hostname or not _possible_port(parts):
         raise UserError(f"the endpoint {scrub(url)} is not a URL like http://127.0.0.1:8000/v1")
     if parts.username or parts.password:
-        raise UserError(
-            "the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead"
-        )
+        raise UserError("the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead")
     return url
 
 

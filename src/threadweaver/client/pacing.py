@@ -20,15 +20,11 @@ START = 32  # calls in flight at first
 RAMP_SECONDS = 0.1  # between doublings
 CUT = 0.7  # calls in flight after a sign of overload
 WINDOW = 1.0  # seconds over which refusals are weighed
-PROBE = (
-    1.008  # growth of the rate a window, near where it was last refused: under 1 % of calls pay for probing
-)
+PROBE = 1.008  # growth of the rate a window, near where it was last refused: under 1 % of calls pay for probing
 CATCH_UP = 1.1  # the same far from there
 PLENTY = 1.5  # the same while headers say that more than half is left
 STEP = 0.3  # calls a second of growth at least: refusals at any rate (1 in 40, say) must not stop it
-ROUGH = (
-    0.2  # a window with more of its calls refused says that the rate was too high, not what would be right
-)
+ROUGH = 0.2  # a window with more of its calls refused says that the rate was too high, not what would be right
 SLOWEST = 0.2  # calls a second; slower than that only a Retry-After can make it
 LONG_WAIT = 2.0  # a Retry-After above this many seconds is meant for everybody, not for one call
 
@@ -267,11 +263,7 @@ class Pacer:
     def _wake(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         when = loop.time() + max(0.001, seconds)
-        if (
-            self._timer is not None
-            and not self._timer.cancelled()
-            and loop.time() < self._timer.when() <= when
-        ):
+        if self._timer is not None and not self._timer.cancelled() and loop.time() < self._timer.when() <= when:
             return
         if self._timer is not None:
             self._timer.cancel()

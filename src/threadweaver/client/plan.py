@@ -11,9 +11,7 @@ from threadweaver.client.tally import repair_of
 from threadweaver.ledger.statistics import Ratio
 
 BYTES_A_TOKEN = 3.3  # measured on real chains (English with LaTeX) with a 150,000-token vocabulary
-OUTPUT_SHARE = (
-    0.25  # output tokens an input token, where nothing has been measured: an assumption, and said to be one
-)
+OUTPUT_SHARE = 0.25  # output tokens an input token, where nothing has been measured: an assumption, and said to be one
 REPLY_BYTES_A_TOKEN = 3.3
 
 
@@ -48,10 +46,7 @@ class Estimate:
             return round(number * factor)
 
         usage = Usage(
-            *(
-                scaled(n)
-                for n in (self.usage.input, self.usage.cached, self.usage.output, self.usage.reasoning)
-            )
+            *(scaled(n) for n in (self.usage.input, self.usage.cached, self.usage.output, self.usage.reasoning))
         )
         return Estimate(
             scaled(self.calls),

@@ -38,9 +38,7 @@ class Price:
     def cost(self, usage: Usage, tier: str = "default") -> int:
         """Nano-dollars, rounded up."""
         per_million = (
-            (usage.input - usage.cached) * self.input
-            + usage.cached * self.cached_input
-            + usage.output * self.output
+            (usage.input - usage.cached) * self.input + usage.cached * self.cached_input + usage.output * self.output
         )
         return math.ceil(round(per_million * self.factor(tier) * 1000, 6))
 
@@ -50,9 +48,7 @@ class Price:
         `tier` None: in whatever tier the server may answer.
         """
         tokens = request.bytes + ENVELOPE_TOKENS + 8 * len(request.messages)
-        dollars = (
-            tokens * max(self.input, self.cached_input) + request.params["max_output_tokens"] * self.output
-        )
+        dollars = tokens * max(self.input, self.cached_input) + request.params["max_output_tokens"] * self.output
         dearest = max(1.0, UNKNOWN_TIER, *self.factors.values())
         return math.ceil(dollars * (dearest if tier is None else self.factor(tier)) * 1000)
 
@@ -63,9 +59,7 @@ def load(path: Path = PRICES) -> dict[str, Price]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"the prices in {path} cannot be read ({error}): mend the file") from error
-    return {
-        model: _price(path, model, entry) for model, entry in entries.items() if not model.startswith("//")
-    }
+    return {model: _price(path, model, entry) for model, entry in entries.items() if not model.startswith("//")}
 
 
 def _price(path: Path, model: str, entry: Mapping[str, object]) -> Price:
@@ -77,9 +71,7 @@ def _price(path: Path, model: str, entry: Mapping[str, object]) -> Price:
             if name.endswith("_factor")
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"the price of {model} in {path} needs the numbers {', '.join(KNOWN)} ({error!r})"
-        ) from error
+        raise UserError(f"the price of {model} in {path} needs the numbers {', '.join(KNOWN)} ({error!r})") from error
     if not all(math.isfinite(value) and value >= 0 for value in (*values, *factors.values())):
         raise UserError(f"the price of {model} in {path} is negative or no number")
     return Price(*values, factors)

@@ -10,9 +10,7 @@ from threadweaver.client.requests import Request, Usage
 from threadweaver.ledger import Record
 
 
-def record_of(
-    price: Price | None, request: Request, stage: str, answer: Answer, tier: str, sent: float
-) -> Record:
+def record_of(price: Price | None, request: Request, stage: str, answer: Answer, tier: str, sent: float) -> Record:
     """What is truncated, empty or refused is rejected by that alone; completions may end in any way."""
     usage = answer.usage or Usage()
     tier = str(tier)  # a server may say anything
@@ -22,9 +20,7 @@ def record_of(
         # for sure, of another tier only the server's word is known.
         tiers = {tier} if tier == "batch" else {tier, "default"}
         cost = (
-            price.cost(usage, tier)
-            if answer.usage
-            else max(price.worst_case(request, possible) for possible in tiers)
+            price.cost(usage, tier) if answer.usage else max(price.worst_case(request, possible) for possible in tiers)
         )
     rejected = answer.status if answer.status != "ok" and request.api != "completions" else None
     now = time.time()

@@ -35,9 +35,7 @@ def read_answer(api: str, data: Any) -> Answer:
     try:
         return {"responses": _responses, "chat": _chat, "completions": _completions}[api](data)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise BadReply(
-            f"the server's reply has not the form of the {api} API ({error!r})", billed=True
-        ) from error
+        raise BadReply(f"the server's reply has not the form of the {api} API ({error!r})", billed=True) from error
 
 
 def _responses(data: Mapping[str, Any]) -> Answer:

@@ -174,9 +174,7 @@ def body_of(request: Request, service_tier: str | None = None) -> dict[str, Any]
     elif request.api == "chat":
         body |= {"messages": messages, "max_completion_tokens": limit}
         body |= {
-            name: value
-            for name, value in (("reasoning_effort", effort), ("verbosity", verbosity))
-            if value is not None
+            name: value for name, value in (("reasoning_effort", effort), ("verbosity", verbosity)) if value is not None
         }
     else:
         body |= {

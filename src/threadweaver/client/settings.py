@@ -17,9 +17,7 @@ from threadweaver.errors import UserError
 DEFAULT_MODEL = "gpt-5"
 DEFAULT_WORKERS = 128  # as in the published run
 DEFAULT_OUTPUT_LIMIT = 32_768
-DEFAULT_TIMEOUT = (
-    900.0  # seconds; a long chain at high effort takes minutes, flex calls up to a quarter of an hour
-)
+DEFAULT_TIMEOUT = 900.0  # seconds; a long chain at high effort takes minutes, flex calls up to a quarter of an hour
 DEFAULT_LEDGER = Path(__file__).parents[3] / "data" / "ledger.sqlite"
 
 
@@ -81,9 +79,7 @@ class ClientSettings:
         """
         merged = {"max_output_tokens": self.output_limit, **params, **self.extra_body}
         kept = {name: value for name, value in merged.items() if value is not None}
-        return Request(
-            self.api, self.model, tuple(Message(role, content) for role, content in messages), kept
-        )
+        return Request(self.api, self.model, tuple(Message(role, content) for role, content in messages), kept)
 
 
 def add_client_flags(parser: argparse.ArgumentParser) -> None:
@@ -196,9 +192,7 @@ def settings_from(args: argparse.Namespace) -> ClientSettings:
         raise UserError("--offline sends nothing, so --batch means nothing with it: leave one out")
     deadline = None if args.batch_deadline is None else args.batch_deadline * 3600
     batch = (
-        Batching(
-            enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll, quiet=args.batch_quiet
-        )
+        Batching(enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll, quiet=args.batch_quiet)
         if args.batch
         else None
     )
@@ -237,7 +231,5 @@ def _extra_body(text: str | None) -> Mapping[str, Any]:
         raise UserError("--extra-body must be a JSON object such as '{\"temperature\": 0}'")
     reserved = {"model", "input", "messages", "service_tier", "stream"} & set(value)
     if reserved:
-        raise UserError(
-            f"--extra-body cannot set {', '.join(sorted(reserved))}: use the flag for it, or leave it out"
-        )
+        raise UserError(f"--extra-body cannot set {', '.join(sorted(reserved))}: use the flag for it, or leave it out")
     return value

@@ -54,11 +54,7 @@ class Tally:
     def line(self) -> str:
         """One line for people: calls, tokens, dollars."""
         parts = [f"{self.sent} calls", f"{self.from_ledger} from the ledger"]
-        parts += [
-            f"{count} {name}"
-            for name, count in (("retried", self.retried), ("refused", self.refused))
-            if count
-        ]
+        parts += [f"{count} {name}" for name, count in (("retried", self.retried), ("refused", self.refused)) if count]
         parts += [f"{count} {code}" for code, count in sorted(self.failed.items())]
         used = self.paid
         if used.input or used.output:

@@ -80,9 +80,7 @@ class Transport:
 
     async def post(self, request: Request, service_tier: str | None) -> tuple[Answer, Mapping[str, str]]:
         """The reply and its headers. Raises a ClientError; it carries `headers` where the server answered."""
-        body = json.dumps(body_of(request, service_tier), ensure_ascii=True, separators=(",", ":")).encode(
-            "ascii"
-        )
+        body = json.dumps(body_of(request, service_tier), ensure_ascii=True, separators=(",", ":")).encode("ascii")
         response = await self.call("POST", PATHS[request.api], body)
         try:
             data = json.loads(response.content)
@@ -118,13 +116,9 @@ class Transport:
         import openai
 
         try:
-            made = await self.sdk.files.create(
-                file=(name, data), purpose="batch", timeout=max(self.timeout, 600)
-            )
+            made = await self.sdk.files.create(file=(name, data), purpose="batch", timeout=max(self.timeout, 600))
         except openai.APIStatusError as error:
-            raise self.of_status(
-                error.status_code, error.body, error.message, error.response.headers
-            ) from None
+            raise self.of_status(error.status_code, error.body, error.message, error.response.headers) from None
         except openai.APIConnectionError as error:
             raise self.of_connection(error) from error
         return made.id
@@ -143,9 +137,7 @@ class Transport:
             last, cause = cause, cause.__cause__
         return errors.ConnectionFault(f"the connection was lost: {scrub(str(last), self.key)}", reached=True)
 
-    def of_status(
-        self, status: int, body: Any, message: str, headers: Mapping[str, str]
-    ) -> errors.ClientError:
+    def of_status(self, status: int, body: Any, message: str, headers: Mapping[str, str]) -> errors.ClientError:
         """The error that a status means. Nothing was billed: the server did not answer with a reply."""
         detail = body if isinstance(body, Mapping) else {}
         said = scrub(str(detail.get("message") or message), self.key).replace("\n", " ")[:300]
@@ -165,8 +157,7 @@ class Transport:
             )
         if status == 404:
             return errors.NoSuchModel(
-                f"{self.base_url} knows no such model or address ({text}): check the model's name "
-                "and --base-url"
+                f"{self.base_url} knows no such model or address ({text}): check the model's name and --base-url"
             )
         if status == 429 and "request too large" not in marks:
             return errors.RateLimited(text, retry_after=retry_after(headers))

@@ -93,15 +93,14 @@ def _noun(match: re.Match[str]) -> str:
     return "" if first.endswith("s") and not first.endswith(("ss", "us", "is")) else first
 
 
-def go_back(
-    context: Context, lower: Sequence[str], found: Sequence[Phrase], target: int
-) -> Iterator[Leak]:
+def go_back(context: Context, lower: Sequence[str], found: Sequence[Phrase], target: int) -> Iterator[Leak]:
     """Evidence from a passage's phrases; `lower` are the siblings in lower case."""
     for phrase in found:
         cue = _MADE_BY.get(phrase.word)
         known = context.holds_word(phrase.word)
         source, where = next(
-            ((number, at) for number in range(target - 1, -1, -1) if (at := lower[number].find(phrase.word)) >= 0), (-1, 0)
+            ((number, at) for number in range(target - 1, -1, -1) if (at := lower[number].find(phrase.word)) >= 0),
+            (-1, 0),
         )
         score = _NEARER if known else _NOWHERE_ELSE
         if phrase.pronoun:

@@ -94,7 +94,9 @@ class Lookup:
             for _ in range(_MAX_PLACES):
                 if at < 0:
                     break
-                start = max((m.end() for m in _SENTENCE_BREAK.finditer(text, max(0, at - 300), at)), default=max(0, at - 300))
+                start = max(
+                    (m.end() for m in _SENTENCE_BREAK.finditer(text, max(0, at - 300), at)), default=max(0, at - 300)
+                )
                 stop = _SENTENCE_BREAK.search(text, at)
                 end = stop.start() if stop else len(text)
                 if holds_all(tokens(text[start:end]), words):

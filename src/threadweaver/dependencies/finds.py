@@ -27,9 +27,7 @@ class Find(NamedTuple):
 def lowered(text: str) -> str:
     """Lower case without a change of length (the one letter that grows keeps its form)."""
     small = text.lower()
-    return (
-        small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    )
+    return small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def starts_clause(text: str, start: int) -> bool:

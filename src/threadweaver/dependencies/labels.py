@@ -44,7 +44,9 @@ _HEAD_BEFORE = re.compile(
     r"with|let'?s\b[\w\s]{0,24})"
     r"[,:]?\s*){0,2}[*$\\(]*"
 )
-_SIGN_GIVEN = re.compile(r"(?:\bas|\bmark\w*|\bcall\w*|\blabel\w*|\btag\w*|\bdenote\w*|\bby)(?: (?:it|this|that|these))?[\s$\\]*$")
+_SIGN_GIVEN = re.compile(
+    r"(?:\bas|\bmark\w*|\bcall\w*|\blabel\w*|\btag\w*|\bdenote\w*|\bby)(?: (?:it|this|that|these))?[\s$\\]*$"
+)
 # A lemma that does something is cited: "Lemma 2 now guarantees …"; a case or a step may do it in its heading.
 _STATEMENTS = frozenset(
     "lemma claim theorem proposition corollary equation formula observation fact condition property identity"
@@ -77,14 +79,14 @@ def scan_labels(text: str) -> Iterator[Find]:
         role = Role.INTRO if _heads(small, match) else Role.USE
         named.add(match.end())
         if role == Role.USE and _TELLS_OF.search(small, max(0, match.start() - 6), match.start()):
-            told.setdefault(noun, {}).setdefault(tag, []).append((match, _TOLD_OF.match(small, match.end()) is not None))
+            told.setdefault(noun, {}).setdefault(tag, []).append(
+                (match, _TOLD_OF.match(small, match.end()) is not None)
+            )
             continue
         yield Find("label", f"{noun} {tag}", match.start(), role, match[0])
     yield from _told_apart(told)
     for match in _EQUATION_TAG.finditer(text):
-        yield Find(
-            "label", f"equation {(match['a'] or match['b']).lower()}", match.start(), Role.DEFINE, match[0]
-        )
+        yield Find("label", f"equation {(match['a'] or match['b']).lower()}", match.start(), Role.DEFINE, match[0])
     for match in _SIGNED.finditer(text):
         role = Role.INTRO if _SIGN_GIVEN.search(small, max(0, match.start() - 30), match.start()) else Role.USE
         yield Find("label", f"equation {match['tag']}", match.start(), role, match[0])

@@ -35,9 +35,7 @@ _LETTER = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")
 _OWN_LETTERS = 0.3
 _ROW = 16  # characters
 _PARALLEL = 0.5
-_NAME_KINDS = frozenset(
-    ("symbol", "number", "value", "relation", "application", "expression", "label", "noun")
-)
+_NAME_KINDS = frozenset(("symbol", "number", "value", "relation", "application", "expression", "label", "noun"))
 
 
 def leaks(context: str, passages: Sequence[str]) -> list[Leak]:
@@ -48,9 +46,7 @@ def leaks(context: str, passages: Sequence[str]) -> list[Leak]:
     return leaks_of(Context(context), [Passage.read(text) for text in passages])
 
 
-def leaks_of(
-    context: Context, passages: Sequence[Passage], targets: Sequence[int] | None = None
-) -> list[Leak]:
+def leaks_of(context: Context, passages: Sequence[Passage], targets: Sequence[int] | None = None) -> list[Leak]:
     """As `leaks`, for passages already read; `targets` limits the passages that are asked about."""
     found: list[Leak] = []
     for target in range(len(passages)) if targets is None else targets:
@@ -62,9 +58,7 @@ def leaks_of(
             found.extend(_gone_back(context, passages, target))
             found.extend(goes_on(context, passages, target))
             found.extend(resolve(context, passages, target))
-    return sorted(
-        _strongest(found), key=lambda leak: (-leak.score, leak.target, leak.used_at, leak.source, leak.what)
-    )
+    return sorted(_strongest(found), key=lambda leak: (-leak.score, leak.target, leak.used_at, leak.source, leak.what))
 
 
 def _in_own_letters(passage: Passage, formula: str, before: int) -> bool:

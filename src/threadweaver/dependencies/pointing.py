@@ -113,9 +113,7 @@ FAMILIES: tuple[Family, ...] = (
         r"\b(?:my|our)\s+(?:initial|original|first|earlier|previous|prior|last|preceding|other"
         r"|own)\s+\w+",
     ),
-    _family(
-        "earlier result", 0.85, 0.9, _BACK_WORDS, rf"\b(?:{_BACK}|former)\s+(?:\w+\s+){{0,2}}{_RESULT}\b"
-    ),
+    _family("earlier result", 0.85, 0.9, _BACK_WORDS, rf"\b(?:{_BACK}|former)\s+(?:\w+\s+){{0,2}}{_RESULT}\b"),
     _family(
         "earlier result",
         0.75,
@@ -348,9 +346,7 @@ _HEADING_CHARS = 40  # a first sentence shorter than this is a heading; the next
 
 
 _TRIGGER = re.compile(
-    "|".join(
-        sorted({re.escape(t) for family in FAMILIES for t in family.triggers if t}, key=len, reverse=True)
-    )
+    "|".join(sorted({re.escape(t) for family in FAMILIES for t in family.triggers if t}, key=len, reverse=True))
 )
 # A longer trigger hides the shorter ones inside it from the search: it stands for them too.
 _BY_TRIGGER = {

@@ -56,9 +56,7 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _ARITHMETIC = re.compile(r"\d\}?\)?\s?(?:[-+*/×·^(]|\\cdot|\\times)[\s({-]*(?:\\[a-z]+\{?)?\d")
 _WORDS = re.compile(r"[A-Za-z]{3,}")
 _OPERATORS = frozenset("+-*/^²³·×−")
-_STRIP = str.maketrans(
-    {" ": None, "{": None, "}": None, "²": "^2", "³": "^3", "−": "-", "·": "*", "×": "*", "$": None}
-)
+_STRIP = str.maketrans({" ": None, "{": None, "}": None, "²": "^2", "³": "^3", "−": "-", "·": "*", "×": "*", "$": None})
 _APPLIED = re.compile(
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]'?(?:_\{?\w{1,2}\}?"
     r"|[₀-₉])?)\s?\((?P<args>-?\d{1,4}(?:\s?,\s?-?\d{1,4})*)\)"
@@ -96,8 +94,10 @@ def scan_numbers(text: str) -> Iterator[Find]:
         before = text[max(0, at - 28) : at]
         if _worked_out(text, at):
             role = Role.DEFINE
-        elif _RESULT_BEFORE.search(before) and not _MENTIONED.search(before) and (
-            before.rstrip(" $\\(")[-1:] in ("=", "≈", "≡") or not recalled(text, at)
+        elif (
+            _RESULT_BEFORE.search(before)
+            and not _MENTIONED.search(before)
+            and (before.rstrip(" $\\(")[-1:] in ("=", "≈", "≡") or not recalled(text, at))
         ):
             role = Role.INTRO
         yield Find("number", key, at, role, match[0])
@@ -135,10 +135,7 @@ def scan_equalities(text: str) -> Iterator[Find]:
     """Values and relations, found from their sign outwards."""
     for sign in _RELATION_SIGN.finditer(text):
         left = _LEFT.search(text, max(0, sign.start() - _LEFT_WINDOW), sign.start())
-        if (
-            not left
-            or text[max(0, left.start("name") - 3) : left.start("name")].rstrip()[-1:] in _SUMMAND_BEFORE
-        ):
+        if not left or text[max(0, left.start("name") - 3) : left.start("name")].rstrip()[-1:] in _SUMMAND_BEFORE:
             continue
         at, name = left.start("name"), symbol_name(left["name"].strip("\\"))
         value = _VALUE.match(text, sign.end())

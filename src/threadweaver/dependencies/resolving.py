@@ -92,7 +92,9 @@ def _weigh(passage: Passage, pointer: Pointer, phrase: str, seen: _Witnesses) ->
 
 def _names_nothing(text: str, pointer: Pointer) -> bool:
     """ "Second method: …" at its very beginning names the passage itself; a limit "from above" names none."""
-    if text[pointer.start : pointer.end] == "from above" and _LIMIT.search(text, max(0, pointer.start - 40), pointer.start):
+    if text[pointer.start : pointer.end] == "from above" and _LIMIT.search(
+        text, max(0, pointer.start - 40), pointer.start
+    ):
         return True
     if pointer.start > 24 or "earlier" in text[pointer.start : pointer.end].lower():
         return False
@@ -130,7 +132,8 @@ def _witnesses(
         context.holds_word(name)
         or 0 <= passage.lower.find(name) < pointer.start - len(name)
         or any(
-            kind == "label" and context.holds((kind, label), label) for kind, label in passage.names(pointer.start, pointer.end)
+            kind == "label" and context.holds((kind, label), label)
+            for kind, label in passage.names(pointer.start, pointer.end)
         )
     )
     return _Witnesses(own, known, siblings, in_words, named, familiar)

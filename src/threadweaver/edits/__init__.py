@@ -18,6 +18,20 @@ from threadweaver.edits.record import (
 )
 
 __all__ = [
-    "Applied", "BlockRecord", "ConservationError", "Edit", "Record", "Replacement", "Skipped", "ThreadRecord",
-    "UnreadableReply", "Unused", "apply", "fingerprint", "parse_reply", "restore", "restore_block", "undo",
+    "Applied",
+    "BlockRecord",
+    "ConservationError",
+    "Edit",
+    "Record",
+    "Replacement",
+    "Skipped",
+    "ThreadRecord",
+    "UnreadableReply",
+    "Unused",
+    "apply",
+    "fingerprint",
+    "parse_reply",
+    "restore",
+    "restore_block",
+    "undo",
 ]

@@ -62,7 +62,9 @@ def apply(text: str, replacements: Sequence[Replacement]) -> Applied:
     placed.sort(key=lambda pair: pair[0])
     result, edits = _substitute(text, placed)
     shrinks = len(result.strip()) < len(text) / 2
-    if together := "makes_tag" if markup.TAG_SHAPED.search(result) else "shrinks_thread" if shrinks else None:  # each alone would have passed
+    if (
+        together := "makes_tag" if markup.TAG_SHAPED.search(result) else "shrinks_thread" if shrinks else None
+    ):  # each alone would have passed
         skipped += [Skipped(item.src, item.dest, together) for _, item in placed]
         return Applied(text, (), tuple(skipped))
     result, trims = _trim(result)

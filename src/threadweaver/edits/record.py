@@ -80,7 +80,9 @@ class Record:
         """The record for people: what became a block, what did not and why, and every edit."""
         lines = [f"{self.uuid}: {self.lines} lines, {self.chars} characters, sha256 {self.sha256}"]
         for number, block in enumerate(self.blocks, 1):
-            lines += [f"\nblock {number}: L{block.first}-L{block.last}" + (f" ({block.reason})" if block.reason else "")]
+            lines += [
+                f"\nblock {number}: L{block.first}-L{block.last}" + (f" ({block.reason})" if block.reason else "")
+            ]
             for k, thread in enumerate(block.threads, 1):
                 lines += [f"  thread {k}: L{thread.first}-L{thread.last}"]
                 lines += [f"    edit at {edit.offset}: {edit.src!r} → {edit.dest!r}" for edit in thread.edits]

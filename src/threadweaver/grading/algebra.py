@@ -27,9 +27,7 @@ NOISE_BITS = 20
 # Notation that the LaTeX reader misreads: `n!!` as (n!)!, `x'` as x, `\pmod{7}` as letters.
 _MISREAD = re.compile(r"!!|\\[pb]?mod(?![a-z])|\\equiv|\\gcd|\\max|\\min|\"|\\ldots|\\lim|°|\d_\{\d")
 _PRIMES = re.compile(r"'|\\prime")
-_UPPER = re.compile(
-    r"\\mathbb\{[A-Z]\}|\\(?:begin|end)\{[a-zA-Z]+\}|(\\[A-Z][a-z]+|\\[a-z]+|[A-Z])(?:_\{([^{}]*)\})?"
-)
+_UPPER = re.compile(r"\\mathbb\{[A-Z]\}|\\(?:begin|end)\{[a-zA-Z]+\}|(\\[A-Z][a-z]+|\\[a-z]+|[A-Z])(?:_\{([^{}]*)\})?")
 _ODD_SYMBOLS = {"I": r"\upsilon", "E": r"\xi"}  # read as the imaginary unit and as an exponent
 
 
@@ -94,9 +92,7 @@ def parse(normal: str) -> Any:
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     cleaning = NormalizationConfig(basic_latex=True, malformed_operators=True, nits=True, boxed="all")
     # else it would take any fraction that it finds in what it cannot read
-    config = math_verify.LatexExtractionConfig(
-        try_extract_without_anchor=False, normalization_config=cleaning
-    )
+    config = math_verify.LatexExtractionConfig(try_extract_without_anchor=False, normalization_config=cleaning)
     found = math_verify.parse(
         rf"\boxed{{{_without_upper_case(normal)}}}",
         [config],

@@ -255,8 +255,7 @@ def _list_and_tuple(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
 def _values_only(shape: Shape) -> bool:
     r"""A collection of plain items: none that may stand for several, as `\ldots` and relations do."""
     return all(
-        i.kind in ("atom", "tuple", "list") and not re.search(r"\\ldots|[<>]|\\[lg]eq", i.text)
-        for i in shape.items
+        i.kind in ("atom", "tuple", "list") and not re.search(r"\\ldots|[<>]|\\[lg]eq", i.text) for i in shape.items
     )
 
 
@@ -300,9 +299,7 @@ def _unordered(answers: tuple[Shape, ...], references: tuple[Shape, ...], leaf: 
         return False
     left, pending = list(answers), []
     for reference in references:
-        twin = next(
-            (a for a in left if a.name == reference.name and key(a.text) == key(reference.text)), None
-        )
+        twin = next((a for a in left if a.name == reference.name and key(a.text) == key(reference.text)), None)
         left.remove(twin) if twin is not None else pending.append(reference)
     unknown = False
     for reference in pending:

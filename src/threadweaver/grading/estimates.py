@@ -25,11 +25,7 @@ def differ(answer: str, reference: str) -> bool:
 def estimate(text: str) -> float | None:
     """The approximate value of a normal form (or of plain mathematics, `2sqrt(3)`); None where it is none."""
     tokens = [token.lstrip("\\") for token in _TOKEN.findall(text)]
-    if (
-        not tokens
-        or len(tokens) > 200
-        or len("".join(tokens)) != len(text.replace("\\", "").replace(" ", ""))
-    ):
+    if not tokens or len(tokens) > 200 or len("".join(tokens)) != len(text.replace("\\", "").replace(" ", "")):
         return None
     reader = _Estimator(tokens)
     try:

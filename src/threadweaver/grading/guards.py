@@ -93,8 +93,6 @@ def _tower(text: str) -> bool:
     if _CHAIN.search(text):
         return True
     return any(
-        len(base) > 20
-        or len(exponent) > 6
-        or int(exponent) * math.log10(max(int(base), 1)) > math.log10(MAX_EXPONENT)
+        len(base) > 20 or len(exponent) > 6 or int(exponent) * math.log10(max(int(base), 1)) > math.log10(MAX_EXPONENT)
         for base, exponent in _TWO_LEVELS.findall(text)
     )

@@ -30,10 +30,7 @@ _TRANSLATION = str.maketrans(
         **dict.fromkeys("‘’′", "'"),
         **{sup: f"^{{{plain}}}" for sup, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", strict=True)},
         **{sub: f"_{{{plain}}}" for sub, plain in zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)},
-        **{
-            part: rf"\frac{ratio}"
-            for part, ratio in zip("½⅓⅔¼¾", ("12", "13", "23", "14", "34"), strict=True)
-        },
+        **{part: rf"\frac{ratio}" for part, ratio in zip("½⅓⅔¼¾", ("12", "13", "23", "14", "34"), strict=True)},
         **{letter: rf"\mathbb{{{plain}}}" for letter, plain in zip("ℝℤℕ", "RZN", strict=True)},
         "÷": "/",
         "⁻": "^-",

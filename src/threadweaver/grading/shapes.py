@@ -125,11 +125,7 @@ def _both_signs(text: str) -> Shape | None:
 
 def _escaped_set(text: str) -> Shape | None:
     r"""`\{1,2\}`, but not the set-builder `\{x|x>1\}`."""
-    if (
-        not (text.startswith("\\{") and text.endswith("\\}"))
-        or "|" in text
-        or _first_closing(text) != len(text)
-    ):
+    if not (text.startswith("\\{") and text.endswith("\\}")) or "|" in text or _first_closing(text) != len(text):
         return None
     return _set(_parts(text[2:-2]), text)
 
@@ -139,17 +135,11 @@ def _named(text: str) -> tuple[str, str]:
     estimate."""
     about = split(text, r"\approx")
     if len(about) > 1:
-        text = (
-            about[0] if "=" in about[0] or not _LETTER.search(about[0]) else "=".join((about[0], about[-1]))
-        )
+        text = about[0] if "=" in about[0] or not _LETTER.search(about[0]) else "=".join((about[0], about[-1]))
     sides = split(text, "=")
     if len(sides) == 1:
         sides = split(text, r"\in")
-    if (
-        len(sides) < 2
-        or not all(side.strip() for side in sides)
-        or split(text, *_SIGNS, r"\neq", r"\equiv")[1:]
-    ):
+    if len(sides) < 2 or not all(side.strip() for side in sides) or split(text, *_SIGNS, r"\neq", r"\equiv")[1:]:
         return "", text
     first, last = sides[0].strip(), sides[-1].strip()
     if _LETTER.search(first):
@@ -169,17 +159,9 @@ def _inequality(text: str) -> Shape | None:
     strict = [len(sign) == 1 for sign in signs]
     if len(sides) == 2:
         at_left = bool(_VARIABLE.fullmatch(sides[0]))
-        sides, strict = (
-            ([r"-\infty", *sides], [True, *strict]) if at_left else ([*sides, r"\infty"], [*strict, True])
-        )
+        sides, strict = ([r"-\infty", *sides], [True, *strict]) if at_left else ([*sides, r"\infty"], [*strict, True])
     low, variable, high = sides
-    if (
-        not _VARIABLE.fullmatch(variable)
-        or not low
-        or not high
-        or _LETTER.search(low)
-        or _LETTER.search(high)
-    ):
+    if not _VARIABLE.fullmatch(variable) or not low or not high or _LETTER.search(low) or _LETTER.search(high):
         return None
     brackets = ("(" if strict[0] else "[") + (")" if strict[1] else "]")
     return Shape(

@@ -22,8 +22,7 @@ _NAMES = {
     "mile": "mi", "degree": "°", "deg": "°", "square": "sq",
 }  # fmt: skip
 _SYMBOLS = (
-    "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lb|oz|ml|mL|hr|min|sec|day|mph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa"
-    "|mol|rad|deg|dB|sq"
+    "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lb|oz|ml|mL|hr|min|sec|day|mph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa|mol|rad|deg|dB|sq"
 )
 
 # A unit outside a text macro: after a number, at the end of an item. One letter, or a short word that is in

@@ -55,9 +55,9 @@ def approximates(decimal: str, value: Fraction) -> bool:
     if match is None or len((match[1] + match[2]).lstrip("0")) < APPROXIMATION_DIGITS:
         return False
     power = Fraction(10) ** int(match[3] or match[4] or 0)
-    return abs(Fraction(f"{match[1]}.{match[2]}") - abs(value) / power) * 10 ** len(match[2]) <= Fraction(
-        1, 2
-    ) and (decimal.startswith("-") == (value < 0))
+    return abs(Fraction(f"{match[1]}.{match[2]}") - abs(value) / power) * 10 ** len(match[2]) <= Fraction(1, 2) and (
+        decimal.startswith("-") == (value < 0)
+    )
 
 
 def same_number(answer: str, reference: str) -> bool | None:
@@ -74,8 +74,7 @@ def same_number(answer: str, reference: str) -> bool | None:
     if "." in answer and "." in reference:
         return False
     return any(
-        exact.denominator > 1 and approximates(text, exact)
-        for text, exact in ((answer, right), (reference, left))
+        exact.denominator > 1 and approximates(text, exact) for text, exact in ((answer, right), (reference, left))
     )
 
 

@@ -74,20 +74,14 @@ class Grader:
     def grade_many(self, pairs: Iterable[tuple[str | None, Reference]]) -> list[Verdict]:
         """One verdict a pair, in order. Equal pairs are judged once."""
         asked = [(answer, as_texts(references)) for answer, references in pairs]
-        unique = dict.fromkeys(
-            (answer, r) for answer, texts in asked if answer and answer.strip() for r in texts
-        )
+        unique = dict.fromkeys((answer, r) for answer, texts in asked if answer and answer.strip() for r in texts)
         settled = self._judge(list(unique))
         return [_of_one(answer, texts, settled) for answer, texts in asked]
 
     def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
         findings = {pair: in_parent(*pair) for pair in pairs}
-        algebra = {
-            pair: self._schedule(by_algebra, pair) for pair, found in findings.items() if found.asks_algebra
-        }
-        rewards = {
-            pair: self._schedule(by_rewards, pair) for pair, found in findings.items() if found.asks_rewards
-        }
+        algebra = {pair: self._schedule(by_algebra, pair) for pair, found in findings.items() if found.asks_algebra}
+        rewards = {pair: self._schedule(by_rewards, pair) for pair, found in findings.items() if found.asks_rewards}
         for pair, future in algebra.items():
             error = future.exception()
             found = future.result() if error is None else Finding(_reason(error))
@@ -159,9 +153,7 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1024**2, megabytes * 1024**2))
 
 
-def _bounded(
-    task: Callable[[str, str], Any], answer: str, reference: str, cpu_s: float, memory_mb: int
-) -> Any:
+def _bounded(task: Callable[[str, str], Any], answer: str, reference: str, cpu_s: float, memory_mb: int) -> Any:
     """Run the task with SIGPROF set to end this process after `cpu_s`, and end it where memory ran out.
 
     The libraries swallow MemoryError and go on as if nothing was found; so a process whose peak came near its

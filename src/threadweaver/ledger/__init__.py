@@ -65,9 +65,7 @@ class Ledger:
         self.in_doubt: set[int] = set()  # reservations whose calls are on the wire
         self._texts = Texts()
         # Replies first, questions last: what a transaction brings, the same transaction can answer from.
-        self._record = Kind(
-            0, lambda db, replies: calls.record(db, replies, self._texts), committed=self._texts.keep
-        )
+        self._record = Kind(0, lambda db, replies: calls.record(db, replies, self._texts), committed=self._texts.keep)
         self._release = Kind(1, calls.release)
         self._judge = Kind(2, calls.judge)
         self._find = Kind(20, calls.find, write=False)
@@ -156,9 +154,7 @@ class Ledger:
 
     async def collect(self, local: str, replies: Sequence[Record], *, billed: bool = False) -> list[Record]:
         """Stores what a batch answered and removes it; `billed`: the rest may still cost money."""
-        return await self.thread.run(
-            lambda db: batches.collect(db, local, replies, billed=billed, texts=Texts())
-        )
+        return await self.thread.run(lambda db: batches.collect(db, local, replies, billed=billed, texts=Texts()))
 
     # the whole
 

@@ -78,9 +78,7 @@ def open_batch(
             outcome = purse.reserve(key, owner, row.amount, cap)
             claims.append(Claim(outcome) if isinstance(outcome, str) else Claim("mine", reservation=outcome))
             if claims[-1].state == "mine":
-                taken.append(
-                    (key, entry.local, outcome, texts.store(row.request, new_texts)[0], row.stage, row.turn)
-                )
+                taken.append((key, entry.local, outcome, texts.store(row.request, new_texts)[0], row.stage, row.turn))
     purse.write()
     texts.insert(db, new_texts)
     write_rows(db, "INSERT INTO batch_rows", taken)
@@ -103,8 +101,7 @@ def open_batch(
 
 def batches(db: sqlite3.Connection, owner: str) -> list[BatchEntry]:
     rows = db.execute(
-        "SELECT id, remote, base_url, endpoint, state, rows, tokens, created, owner FROM batches "
-        "ORDER BY created"
+        "SELECT id, remote, base_url, endpoint, state, rows, tokens, created, owner FROM batches ORDER BY created"
     ).fetchall()
     return [BatchEntry(*row[:-1], ours=row[-1] == owner or not owners.alive(db, row[-1])) for row in rows]
 

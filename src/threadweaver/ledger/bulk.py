@@ -15,9 +15,7 @@ from typing import Any
 MOST_VALUES = 8192  # bound values in a statement; SQLite's own limit is 32,766
 
 
-def select_in(
-    db: sqlite3.Connection, head: str, values: Sequence[Any], tail: str = ""
-) -> list[tuple[Any, ...]]:
+def select_in(db: sqlite3.Connection, head: str, values: Sequence[Any], tail: str = "") -> list[tuple[Any, ...]]:
     """All rows of `head IN (values) tail`; the list is filled up to a power of two with its last value."""
     rows: list[tuple[Any, ...]] = []
     for at in range(0, len(values), MOST_VALUES):
@@ -31,9 +29,7 @@ def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]],
     """Runs `head VALUES (…), (…) tail` for all rows."""
     for part in _powers(rows, MOST_VALUES // len(rows[0]) if rows else 1):
         places = f"({','.join('?' * len(part[0]))})"
-        db.execute(
-            f"{head} VALUES {','.join([places] * len(part))} {tail}", [value for row in part for value in row]
-        )
+        db.execute(f"{head} VALUES {','.join([places] * len(part))} {tail}", [value for row in part for value in row])
 
 
 def _powers(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

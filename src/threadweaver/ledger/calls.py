@@ -111,9 +111,7 @@ def record(db: sqlite3.Connection, replies: Sequence[tuple[Record, int]], texts:
     new = insert(db, [reply for reply, _ in replies], texts)
     late = [key for key in keys if key not in new]
     first = {row[0]: read(db, row) for row in select_in(db, f"SELECT {COLUMNS} FROM replies WHERE key", late)}
-    return [
-        first.get(key) or replace(reply, request="") for key, (reply, _) in zip(keys, replies, strict=True)
-    ]
+    return [first.get(key) or replace(reply, request="") for key, (reply, _) in zip(keys, replies, strict=True)]
 
 
 def release(db: sqlite3.Connection, ended: Sequence[Ended]) -> list[None]:
@@ -134,7 +132,6 @@ def judge(db: sqlite3.Connection, verdicts: Sequence[Verdict]) -> list[None]:
         db,
         "UPDATE replies SET verdict = v.column2, why = v.column3, judged = v.column4 FROM (",
         list(last.values()),
-        ") AS v WHERE replies.key = v.column1 "
-        "AND (replies.verdict IS NOT v.column2 OR replies.why IS NOT v.column3)",
+        ") AS v WHERE replies.key = v.column1 AND (replies.verdict IS NOT v.column2 OR replies.why IS NOT v.column3)",
     )
     return [None] * len(verdicts)

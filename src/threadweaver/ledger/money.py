@@ -64,9 +64,7 @@ class Purse:
             rows = self.db.execute(
                 "SELECT owner, sum(amount) FROM reservations WHERE state = ? GROUP BY owner", (OPEN,)
             )
-            self.may_come_back = sum(
-                amount for owner, amount in rows.fetchall() if owners.alive(self.db, owner)
-            )
+            self.may_come_back = sum(amount for owner, amount in rows.fetchall() if owners.alive(self.db, owner))
         return self.may_come_back + self.added
 
     def write(self) -> None:
@@ -79,9 +77,7 @@ class Purse:
 
 def settle(db: sqlite3.Connection, reservations: Sequence[int], cost: int) -> None:
     """Puts what calls really cost in place of what was reserved for them."""
-    freed = sum(
-        row[0] or 0 for row in select_in(db, "SELECT sum(amount) FROM reservations WHERE id", reservations)
-    )
+    freed = sum(row[0] or 0 for row in select_in(db, "SELECT sum(amount) FROM reservations WHERE id", reservations))
     select_in(db, "DELETE FROM reservations WHERE id", reservations)
     db.execute("UPDATE totals SET reserved = reserved - ?, spent = spent + ?", (freed, cost))
 

@@ -10,12 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
-SILENT_SECONDS = (
-    120.0  # a process of another machine that has not been heard of for so long is taken for dead
-)
-_ours: set[str] = (
-    set()
-)  # owners of this process that are open: its pid alone does not tell them from closed ones
+SILENT_SECONDS = 120.0  # a process of another machine that has not been heard of for so long is taken for dead
+_ours: set[str] = set()  # owners of this process that are open: its pid alone does not tell them from closed ones
 
 
 def host() -> str:

@@ -21,9 +21,7 @@ def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted, compact, pure ASCII (so that lone surrogates have one too), 1.0
     as 1.
     """
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -96,8 +96,7 @@ def _make_folder(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"the ledger's folder {path.parent} cannot be made ({error.strerror}): "
-            "give another with --ledger PATH"
+            f"the ledger's folder {path.parent} cannot be made ({error.strerror}): give another with --ledger PATH"
         ) from error
 
 
@@ -147,9 +146,7 @@ def _why(path: str, error: sqlite3.Error) -> str:
             f"the log {log} of the ledger cannot be read from here ({error}): copy both files into a folder that "
             "can be written and name that copy with --ledger PATH"
         )
-    return (
-        f"the ledger {path} cannot be opened ({error}): check it and its permissions, or give --ledger PATH"
-    )
+    return f"the ledger {path} cannot be opened ({error}): check it and its permissions, or give --ledger PATH"
 
 
 class LedgerDamaged(UserError):

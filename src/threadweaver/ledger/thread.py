@@ -298,9 +298,7 @@ class DatabaseThread:
         """
         if not self._stuck and any(job.kind.before_a_call for job in jobs):
             with contextlib.suppress(LedgerFull):
-                self._reserve_spare(
-                    2 * SPARE_BYTES
-                )  # as much again must be free, or it would be full at once
+                self._reserve_spare(2 * SPARE_BYTES)  # as much again must be free, or it would be full at once
                 self._reserve_spare()
                 self.full = False
                 return jobs
@@ -344,9 +342,7 @@ class DatabaseThread:
 
     def _say_busy(self, since: float) -> float:
         if time.monotonic() - since > BUSY_NOTICE:
-            print(
-                f"waiting for the ledger {self.path}: another program holds it", file=sys.stderr, flush=True
-            )
+            print(f"waiting for the ledger {self.path}: another program holds it", file=sys.stderr, flush=True)
             return time.monotonic() + 50
         time.sleep(0.05)
         return since

@@ -58,7 +58,10 @@ def _example(stage: StageAccount, id: str) -> dict:
 def _cost(run: Account, accepted: int) -> list[dict]:
     """Calls, tokens and dollars of each stage that asked a model, and of an accepted sample."""
     return [
-        {**row, "cost_an_accepted_sample": row["cost_usd"] / accepted if accepted and row["cost_usd"] is not None else None}
+        {
+            **row,
+            "cost_an_accepted_sample": row["cost_usd"] / accepted if accepted and row["cost_usd"] is not None else None,
+        }
         for row in account.spending(run)
     ]
 

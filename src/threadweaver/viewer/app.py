@@ -153,7 +153,9 @@ class Viewer:
         selection = self.lists.selection(text, query)
         ids = [selection.table.rows[at].id for at in selection.order()]
         if len(ids) > about.EXPORT_LIMIT:
-            raise HTTPException(413, f"a page of its own holds at most {about.EXPORT_LIMIT} samples, these are {len(ids)}")
+            raise HTTPException(
+                413, f"a page of its own holds at most {about.EXPORT_LIMIT} samples, these are {len(ids)}"
+            )
         html = export.page(self.run, self.indexer, self.reviews, ids)
         name = f"{self.run.root.stem}.html".replace('"', "")
         headers = {"content-disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"'}

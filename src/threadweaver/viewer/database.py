@@ -42,7 +42,11 @@ _CACHE = 64_000
 
 def location(root: Path) -> Path:
     """Where the index of this folder lies: beside it, or in a cache folder where that may not be written."""
-    for folder in (root.parent / ".viewer", _cache(), Path(tempfile.gettempdir()) / f"threadweaver-viewer-{os.getuid()}"):
+    for folder in (
+        root.parent / ".viewer",
+        _cache(),
+        Path(tempfile.gettempdir()) / f"threadweaver-viewer-{os.getuid()}",
+    ):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.TemporaryFile(dir=folder):

@@ -50,7 +50,14 @@ def load(run: Run, indexer, row: Row) -> Source:
     solution = line.get("solution", record.solution if record else "")
     problem = (known[1] if known else "") or (record.problem if record else "") or row.problem
     return Source(
-        row, text, record, problem, solution, str(line.get("output") or ""), thinking, _detail(found.path if found else None)
+        row,
+        text,
+        record,
+        problem,
+        solution,
+        str(line.get("output") or ""),
+        thinking,
+        _detail(found.path if found else None),
     )
 
 
@@ -165,7 +172,9 @@ def usable(trajectory: markup.Trajectory, record: Record | None) -> bool:
     return all(len(note.threads) == len(block.threads) for note, block in pairs)
 
 
-def parts(trajectory: markup.Trajectory, record: Record | None, lengths: Lengths, *, with_edits: bool = False) -> list[dict]:
+def parts(
+    trajectory: markup.Trajectory, record: Record | None, lengths: Lengths, *, with_edits: bool = False
+) -> list[dict]:
     """The trajectory's parts; lines are numbered as in the chain where the record allows it, else as in the file."""
     notes = iter(record.blocks if usable(trajectory, record) else ())
     by_chain = usable(trajectory, record)

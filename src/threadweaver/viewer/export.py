@@ -25,13 +25,13 @@ def page(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> st
     script, style = bundle("app.js"), "".join(path.read_text() for path in styles())
     data = _data(run, indexer, reviews, ids)
     html = (STATIC / "index.html").read_text()
-    policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
-    )
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
     html = re.sub(r"\s*<link [^>]*>", "", html)
     html = re.sub(r"\s*<script [^>]*></script>", "", html)
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>\n</head>'
-    tail = f'<script type="application/json" id="data">{data}</script>\n<script type="module">{script}</script>\n</body>'
+    tail = (
+        f'<script type="application/json" id="data">{data}</script>\n<script type="module">{script}</script>\n</body>'
+    )
     return html.replace("</head>", head).replace("</body>", tail)
 
 

@@ -115,7 +115,10 @@ def hit_words(text: str) -> list[str]:
 def title(problem: str) -> list:
     """The beginning of a problem as pieces, its displayed formulas in the line."""
     found = pieces.split(problem)
-    return [{key: value for key, value in piece.items() if key != "d"} if isinstance(piece, dict) else piece for piece in found]
+    return [
+        {key: value for key, value in piece.items() if key != "d"} if isinstance(piece, dict) else piece
+        for piece in found
+    ]
 
 
 def snippet(text: str, words: Sequence[str]) -> list[str] | None:

@@ -65,7 +65,9 @@ def _read(path: Path) -> dict[str, Review]:
         try:
             review = Review(str(row["id"]), str(row.get("uuid", "")), str(row["verdict"]), str(row.get("note", "")))
         except (TypeError, KeyError, AttributeError):
-            raise UserError(f"{path}, line {number}: {fault or 'no review'}: mend it, or name another --review") from None
+            raise UserError(
+                f"{path}, line {number}: {fault or 'no review'}: mend it, or name another --review"
+            ) from None
         known[review.id] = review
     return known
 

@@ -75,7 +75,9 @@ def find(root: Path) -> Run:
         raise UserError(f"{root} holds stages of a run: name one of them with --root, {inside[-1]} for instance")
     if _has(root, "*.parquet") or _has(root, "*.jsonl") or _has(root, "state.json") or _has(root, "*/*.parquet"):
         return Run(root, DATASET, ())
-    raise UserError(f"{root} holds nothing that can be shown (no <i>.txt, collected.jsonl, parquet or .jsonl): name another --root")
+    raise UserError(
+        f"{root} holds nothing that can be shown (no <i>.txt, collected.jsonl, parquet or .jsonl): name another --root"
+    )
 
 
 def _has(root: Path, pattern: str) -> bool:

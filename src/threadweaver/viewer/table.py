@@ -203,7 +203,9 @@ class Selection:
         name, down = self.query.sort, self.query.descending
         if name in self.facets:
             facet = self.facets[name]
-            rank = {at: place for place, at in enumerate(sorted(range(len(facet.labels)), key=facet.labels.__getitem__))}
+            rank = {
+                at: place for place, at in enumerate(sorted(range(len(facet.labels)), key=facet.labels.__getitem__))
+            }
             return sorted(chosen, key=lambda at: rank.get(facet.codes[at], _UNKNOWN), reverse=down)
         if name not in _POSITION:
             return chosen[::-1] if down else chosen

@@ -44,12 +44,8 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
     group = parser.add_argument_group("model annotator")
     group.add_argument("--prompt", type=Path, default=prompts.FOLDER / PROMPTS[question], metavar="FILE",
                        help=f"prompt file (prompt/{PROMPTS[question]})")  # fmt: skip
-    group.add_argument(
-        "--effort", choices=EFFORTS, default=EFFORT[question], help="reasoning effort (%(default)s)"
-    )
-    group.add_argument(
-        "--verbosity", choices=("low", "medium", "high"), help="length of replies (the model's own)"
-    )
+    group.add_argument("--effort", choices=EFFORTS, default=EFFORT[question], help="reasoning effort (%(default)s)")
+    group.add_argument("--verbosity", choices=("low", "medium", "high"), help="length of replies (the model's own)")
     add_client_flags(parser)
     parser.set_defaults(output_limit=OUTPUT_LIMIT[question])
 
@@ -66,9 +62,7 @@ class LlmAnnotator:
     """Answers one of the three questions. Entered inside the event loop that asks; tells its usage on
     stdout at the end."""
 
-    def __init__(
-        self, client: Client, prompt: Prompt, question: str, effort: str, verbosity: str | None = None
-    ):
+    def __init__(self, client: Client, prompt: Prompt, question: str, effort: str, verbosity: str | None = None):
         self.client, self.prompt, self.question = client, prompt, question
         # the ledger's statistics are of one prompt: another one has other turns and other replies
         own = "" if prompt.name == PROMPTS[question] else f" {Path(prompt.name).stem}"
@@ -106,9 +100,7 @@ class LlmAnnotator:
     async def steps(self, sample: Sample) -> Answer[str]:
         """The annotated outline of a chain; what is still wrong with it after the repair is for the
         extraction to mend."""
-        turns = self.prompt.fill(
-            {"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)}
-        )
+        turns = self.prompt.fill({"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)})
         talk = Conversation(self.client, self.params, f"{self.label}/{sample.uuid}")
         return await talk.run(turns, partial(judging.judge_annotation, lines(sample.thinking)))
 
@@ -136,9 +128,7 @@ class LlmAnnotator:
                 "count": str(len(question.threads)),
             }
         )
-        return await self._talk(f"block {question.block + 1}: ").run(
-            turns, partial(judging.judge_outlines, question)
-        )
+        return await self._talk(f"block {question.block + 1}: ").run(turns, partial(judging.judge_outlines, question))
 
     def _talk(self, where: str) -> Conversation:
         return Conversation(self.client, self.params, self.label, where)

@@ -107,9 +107,7 @@ class Conversation(Generic[T]):
             self._settle(second, "rejected", left)
             told = " ".join(fault.sentence for fault in repaired.faults)
             raise NotAccepted(left, f"turn {number}, after the repair: {told}")
-        if repaired.value is None or (
-            judgement.value is not None and len(repaired.faults) > len(judgement.faults)
-        ):
+        if repaired.value is None or (judgement.value is not None and len(repaired.faults) > len(judgement.faults)):
             self._settle(first, "accepted", code)
             self._settle(second, "rejected", left)
             told = Fault(f"repair_{left}", "The repair was worse.")

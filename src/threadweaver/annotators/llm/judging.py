@@ -38,7 +38,15 @@ class Judgement(Generic[T]):
 
 
 REJECTED = frozenset(
-    {"truncated", "empty", "refused", "unreadable_annotation", "unreadable_edits", "unreadable_outlines", *outline.UNFIT}
+    {
+        "truncated",
+        "empty",
+        "refused",
+        "unreadable_annotation",
+        "unreadable_edits",
+        "unreadable_outlines",
+        *outline.UNFIT,
+    }
 )
 """Why an answer has no value although a reply came and was asked for once more; any other reason is a call without
 a reply."""
@@ -98,9 +106,7 @@ def judge_annotation(chain_lines: Sequence[str], text: str, before: str) -> Judg
             f'It holds no step line of the form "S1: description (L1-L14)". {_begins(text)}',
         )
         return Judgement(None, (fault,))
-    faults = [
-        _problem_fault(problem, found) for problem in found.problems if problem.code != Code.CHECK_FAILED
-    ]
+    faults = [_problem_fault(problem, found) for problem in found.problems if problem.code != Code.CHECK_FAILED]
     faults += _missing_checks(found)
     checked = annotation.parse(before, chain_lines).blocks if before else ()
     if checked and not found.blocks:
@@ -195,9 +201,7 @@ def _skipped_fault(item: edits.Skipped) -> Fault:
 # step 4: outlines
 
 # one class before the number and one after it: two runs of blanks side by side would take quadratic time
-_NUMBERED = re.compile(
-    r"^([\s>#*\-•]*)(?:(?:outline|thread)\s*)?(\d{1,3})[\s*]*(?::|[.)](?=[\s*]|$))(.*)$", re.I
-)
+_NUMBERED = re.compile(r"^([\s>#*\-•]*)(?:(?:outline|thread)\s*)?(\d{1,3})[\s*]*(?::|[.)](?=[\s*]|$))(.*)$", re.I)
 _OUTLINE_TAG = re.compile(r"</?outlines?>", re.I)
 _FENCE = re.compile(r"^\s*```\w*\s*$")
 
@@ -264,9 +268,7 @@ def _check_numbers(numbers: Sequence[int], count: int) -> None:
     if missing := [str(number) for number in wanted if number not in numbers]:
         raise UnreadableOutlines(f"Outline {', '.join(missing)} of {count} is missing. {form}")
     if beyond := [str(number) for number in numbers if number not in wanted]:
-        raise UnreadableOutlines(
-            f"Outline {', '.join(beyond)} belongs to no thread: there are {count}. {form}"
-        )
+        raise UnreadableOutlines(f"Outline {', '.join(beyond)} belongs to no thread: there are {count}. {form}")
     raise UnreadableOutlines(f"The outlines stand in the order {', '.join(map(str, numbers))}. {form}")
 
 

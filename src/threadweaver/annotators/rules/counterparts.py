@@ -59,9 +59,7 @@ _SLOT_WORDS = frozenset(
 def counterpart_blocks(chain: Chain) -> list[Block]:
     """Blocks of counterparts, from the left, none overlapping another."""
     found: list[Block] = []
-    openings = [
-        _TOKEN.findall(_CONNECTIVES.sub("", unit.text[:140]))[:_OPENING_TOKENS] for unit in chain.units
-    ]
+    openings = [_TOKEN.findall(_CONNECTIVES.sub("", unit.text[:140]))[:_OPENING_TOKENS] for unit in chain.units]
     taken = -1
     for index in range(1, len(chain.units)):
         if index <= taken or chain.opens_way(index):
@@ -82,8 +80,7 @@ def _collect(chain: Chain, openings: Sequence[list[str]], first: Span) -> list[S
     while len(threads) < MAX_THREADS:
         start = threads[-1].last + 1
         if len(threads) > 1 and (
-            start >= len(chain.units)
-            or _counterpart(chain, openings, start, threads[-1].first) != threads[-1].first
+            start >= len(chain.units) or _counterpart(chain, openings, start, threads[-1].first) != threads[-1].first
         ):
             break
         end = last_end(chain, start, threads[-1:])
@@ -148,11 +145,7 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> bool:
 
 def _names_object(token: str) -> bool:
     return (
-        token[0].isdigit()
-        or token[0] == "\\"
-        or len(token) == 1
-        or token[0].isupper()
-        or token.lower() in _SLOT_WORDS
+        token[0].isdigit() or token[0] == "\\" or len(token) == 1 or token[0].isupper() or token.lower() in _SLOT_WORDS
     )
 
 

@@ -106,9 +106,7 @@ def ended(chain: Chain, threads: list[Span], lengthen: bool) -> list[Span] | Non
     earlier = any(GATHERS.search(chain.text_of(span)) for span in others)
     for index in range(last.first, last.last + 1) if not earlier else ():
         if GATHERS.search(chain.units[index].text):
-            kept = index > last.first and chain.chars(Span(last.first, index - 1)) >= MIN_KEPT * chain.chars(
-                last
-            )
+            kept = index > last.first and chain.chars(Span(last.first, index - 1)) >= MIN_KEPT * chain.chars(last)
             last = Span(last.first, index - 1)
             if not kept:
                 return None
@@ -148,9 +146,7 @@ def closed(chain: Chain, threads: Sequence[Span]) -> bool:
     if _FINISHES.match(opening) and not together and not (foreign and foreign >= own):
         follows = after + 1 < len(chain.units) and FINAL.search(chain.units[after + 1].text)
         return bool(follows)
-    if (own >= 0.5 and not together and not foreign) or (
-        _DEPENDS.match(opening) and not foreign and not together
-    ):
+    if (own >= 0.5 and not together and not foreign) or (_DEPENDS.match(opening) and not foreign and not together):
         return False
     return (
         (own > 0 and foreign > 0)
@@ -208,9 +204,7 @@ def _only_turns(chain: Chain, threads: Sequence[Span]) -> bool:
         return False
     name, text = heads[0].key.split()[-1], chain.units[after].text
     again = (
-        re.search(rf"(?<!\w){re.escape(name)}\s*=\s*(?P<value>[\w.]*)", text)
-        if heads[0].kind == "instance"
-        else None
+        re.search(rf"(?<!\w){re.escape(name)}\s*=\s*(?P<value>[\w.]*)", text) if heads[0].kind == "instance" else None
     )
     if again and again["value"].isdigit() and again["value"] not in {head.slot for head in heads}:
         again = None  # the next value of the series
@@ -257,9 +251,7 @@ def _may_join(chain: Chain, others: Sequence[Span], index: int) -> bool:
         return False
     if FINAL.search(chain.units[index + 1].text):
         return False
-    return not any(
-        leak.certain and leak.kind in SUBSTANCE for leak in leans(chain, others, Span(index, index))
-    )
+    return not any(leak.certain and leak.kind in SUBSTANCE for leak in leans(chain, others, Span(index, index)))
 
 
 def _next_member(chain: Chain, threads: Sequence[Span]) -> bool:
@@ -292,6 +284,5 @@ def grouped(chain: Chain, threads: Sequence[Span]) -> bool:
     """Whether a thread holds several members of the series."""
     heads = [chain.head(span.first) for span in threads]
     return any(
-        head is not None and len(members(chain, span, head.key)) > 1
-        for head, span in zip(heads, threads, strict=True)
+        head is not None and len(members(chain, span, head.key)) > 1 for head, span in zip(heads, threads, strict=True)
     )

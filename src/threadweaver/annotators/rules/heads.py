@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 class Head:
     """What a unit opens. Heads of one `key` are members of one series; `slot` tells them apart."""
 
-    kind: (
-        str  # label ("Case 2"), instance ("If n = 3"), item ("**Tens place:**"), method ("Alternatively, …")
-    )
+    kind: str  # label ("Case 2"), instance ("If n = 3"), item ("**Tens place:**"), method ("Alternatively, …")
     key: str
     slot: str
     shown: str = field(default="", compare=False)  # the case, value or item in the text's own words
@@ -175,9 +173,7 @@ def head_of(text: str) -> Head | None:
             return head
     if _METHOD_GATE.search(small) and _METHOD.match(opening):
         trial = _TRIAL.match(opening)
-        return Head(
-            "method", f"try {trial['verb'].lower()}" if trial else "method", trial["object"] if trial else ""
-        )
+        return Head("method", f"try {trial['verb'].lower()}" if trial else "method", trial["object"] if trial else "")
     if "**" in opening and (head := _named(opening)):
         return head
     return _colon(opening) if ":" in opening else None
@@ -226,16 +222,13 @@ def _named(opening: str) -> Head | None:
     if not match:
         return None
     name = match["name"].strip()
-    colon = (
-        ":" if ":" in match["close"] or opening[match.end() : match.end() + 2].strip().startswith(":") else ""
-    )
+    colon = ":" if ":" in match["close"] or opening[match.end() : match.end() + 2].strip().startswith(":") else ""
     shape = re.sub(r"\d+", "1", re.sub(r"\s", "", match["mark"]))
     words = name.rstrip(":").split()
     if "1" not in shape and len(words) > 1:
         # Sections of a solution are bold too; members of a series have like names.
         shape += " " + " ".join(
-            PAIRED_GROUP.get(w.lower(), "#" if len(w) <= 2 or any(c.isdigit() for c in w) else w.lower())
-            for w in words
+            PAIRED_GROUP.get(w.lower(), "#" if len(w) <= 2 or any(c.isdigit() for c in w) else w.lower()) for w in words
         )
     return Head("item", f"bold {shape}{colon}", name.lower(), name)
 
@@ -246,9 +239,7 @@ def _colon(opening: str) -> Head | None:
         return None
     words = match["name"].lower().split()
     signature = " ".join(
-        PAIRED_GROUP.get(
-            word, "#" if any(c.isdigit() for c in word) or (len(word) == 1 and word not in "ai") else word
-        )
+        PAIRED_GROUP.get(word, "#" if any(c.isdigit() for c in word) or (len(word) == 1 and word not in "ai") else word)
         for word in words
     )
     if ("<" not in signature and "#" not in signature) or signature.count("#") > 1:

@@ -90,9 +90,7 @@ def works_on(chain: Chain, threads: Sequence[Span], kinds: Sequence[str]) -> boo
         return False
     found = leans(chain, threads, after)
     shared = {leak.what for leak in found if leak.source < own}
-    scores = [
-        leak.score for leak in found if leak.kind in kinds and leak.source == own and leak.what not in shared
-    ]
+    scores = [leak.score for leak in found if leak.kind in kinds and leak.source == own and leak.what not in shared]
     return 1 - prod(1 - score for score in scores) >= CERTAIN
 
 
@@ -106,11 +104,7 @@ def independent_part(
     while (at := first_lean(found := leans(chain, threads, span), bearable)) is not None:
         leak = next(leak for leak in found if leak.used_at == at)
         index = _unit_at(chain, span, at)
-        if (
-            leak.kind not in CLOSING_KINDS
-            or index == span.first
-            or not _compares_only(chain, span, index, at)
-        ):
+        if leak.kind not in CLOSING_KINDS or index == span.first or not _compares_only(chain, span, index, at):
             return None, False
         span, whole = Span(span.first, index - 1), False
     for index in range(span.first, span.last + 1):
@@ -122,17 +116,14 @@ def independent_part(
 def independent(chain: Chain, threads: Sequence[Span]) -> bool:
     """No thread leans on another."""
     return all(
-        first_lean(leans(chain, threads[:position], threads[position])) is None
-        for position in range(1, len(threads))
+        first_lean(leans(chain, threads[:position], threads[position])) is None for position in range(1, len(threads))
     )
 
 
 def _unit_at(chain: Chain, span: Span, at: int) -> int:
     """The unit that holds offset `at` of the passage."""
     start = chain.units[span.first].offset
-    return next(
-        index for index in range(span.last, span.first - 1, -1) if chain.units[index].offset - start <= at
-    )
+    return next(index for index in range(span.last, span.first - 1, -1) if chain.units[index].offset - start <= at)
 
 
 def _compares_only(chain: Chain, span: Span, index: int, at: int) -> bool:
@@ -140,6 +131,6 @@ def _compares_only(chain: Chain, span: Span, index: int, at: int) -> bool:
     unit = chain.units[index]
     into = at - (unit.offset - chain.units[span.first].offset)
     kept = chain.chars(Span(span.first, index - 1))
-    return (
-        into <= _COMPARISON_START or len(unit.text) <= _COMPARISON_CHARS
-    ) and kept >= _KEPT_SHARE * chain.chars(span)
+    return (into <= _COMPARISON_START or len(unit.text) <= _COMPARISON_CHARS) and kept >= _KEPT_SHARE * chain.chars(
+        span
+    )

@@ -122,8 +122,7 @@ def _begins_way(chain: Chain, head: int) -> bool:
     while before > 0 and ANNOUNCES.match(chain.units[before].text):
         before -= 1
     closed = before >= 0 and (
-        _CLOSED.search(chain.units[before].text[-_CLOSE_CHARS:])
-        or came_to_something(chain.units[before].text)
+        _CLOSED.search(chain.units[before].text[-_CLOSE_CHARS:]) or came_to_something(chain.units[before].text)
     )
     return bool(closed) and not _REPAIRS.search(chain.units[head].text[:_REPAIR_CHARS])
 

@@ -94,11 +94,7 @@ def propose_outlines(problem: str, context: str, threads: Sequence[str]) -> list
         place = _ORDINALS[position] if position < len(_ORDINALS) else f"{position + 1}th"
         text = _outline(thread, known, place)
         if _plain(text) in {_plain(other) for other in outlines}:
-            text = (
-                f"{text}: the {place} of these passages"
-                if len(text.split()) <= MAX_WORDS - 5
-                else _by_place(place)
-            )
+            text = f"{text}: the {place} of these passages" if len(text.split()) <= MAX_WORDS - 5 else _by_place(place)
         outlines.append(text)
     return outlines
 

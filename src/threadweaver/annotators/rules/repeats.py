@@ -65,10 +65,7 @@ def _forms(chain: Chain) -> list[int]:
         spaced = unit.text[:_READ].lower().translate(_SPACED)
         words = [
             "^",
-            *(
-                "x" if len(word) == 1 and word.isalpha() else word
-                for word in _FIGURES.sub("0", spaced).split()
-            ),
+            *("x" if len(word) == 1 and word.isalpha() else word for word in _FIGURES.sub("0", spaced).split()),
         ]
         form = 0
         for pair in pairwise(words):
@@ -80,9 +77,7 @@ def _forms(chain: Chain) -> list[int]:
 def _runs(chain: Chain, forms: Sequence[int]) -> Iterator[list[Span]]:
     """Runs of two and more neighbouring passages, each like the one before it unit by unit."""
     sizes = [form.bit_count() for form in forms]
-    told = [False] * len(
-        forms
-    )  # in a run of a shorter period: what repeats there repeats in any multiple of it
+    told = [False] * len(forms)  # in a run of a shorter period: what repeats there repeats in any multiple of it
     for period in range(1, MAX_PERIOD + 1):
         likeness = [
             0.0

@@ -24,9 +24,7 @@ MIN_TRIALS = 4  # "Alternatively, group …" so many times in a row is one serie
 MAX_TRIAL_UNITS = 2
 MAX_OUTLIER = 4  # a member so many times as long as its longest sister has other matter in it
 
-DOUBTS = re.compile(
-    r"^[\s*#\-]*(?:(?:so|but|and|hmm|okay|no)[,.]*\s+){0,2}(?:wait|hold on|hmm)\b", re.IGNORECASE
-)
+DOUBTS = re.compile(r"^[\s*#\-]*(?:(?:so|but|and|hmm|okay|no)[,.]*\s+){0,2}(?:wait|hold on|hmm)\b", re.IGNORECASE)
 """A paragraph that takes something back."""
 
 _JOINS = re.compile(
@@ -217,12 +215,7 @@ def _finished(chain: Chain, threads: list[Span]) -> list[Span]:
 
 def _concludes_one(chain: Chain, threads: Sequence[Span], index: int) -> bool:
     unit = chain.units[index]
-    if (
-        unit.head is not None
-        or FINAL.search(unit.text)
-        or _joins(unit.text)
-        or not _CONCLUDES.match(unit.text)
-    ):
+    if unit.head is not None or FINAL.search(unit.text) or _joins(unit.text) or not _CONCLUDES.match(unit.text):
         return False
     return first_lean(leans(chain, threads[:-1], Span(index, index))) is None
 
@@ -232,9 +225,7 @@ def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
     longest, shortest = max(chain.sizes(earlier)), min(chain.sizes(earlier))
     most_units = max(span.last - span.first + 1 for span in earlier)
     familiar = {
-        _first_words(chain.units[index].text)
-        for span in earlier
-        for index in range(span.first + 1, span.last + 1)
+        _first_words(chain.units[index].text) for span in earlier for index in range(span.first + 1, span.last + 1)
     }
     closing, own = None, chain.head(start)
     headed = own is not None or chain.units[start].text.rstrip().endswith(":")

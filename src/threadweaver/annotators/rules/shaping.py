@@ -72,9 +72,7 @@ _HANGS = re.compile(
     re.IGNORECASE,
 )
 _LEADS_ON = re.compile(r":\s*$")
-_CONCLUDES = re.compile(
-    r"^[\s*]*(?:so|thus|therefore|hence|ok|okay|i think|i'm|everything|all)\b", re.IGNORECASE
-)
+_CONCLUDES = re.compile(r"^[\s*]*(?:so|thus|therefore|hence|ok|okay|i think|i'm|everything|all)\b", re.IGNORECASE)
 _KEPT_SHARE = 0.6
 _MAX_ROUNDED = 3  # units taken off a last thread
 
@@ -138,9 +136,7 @@ def _grouped(chain: Chain, kind: str, threads: Sequence[Span]) -> list[Span]:
     if len(threads) < 4 or min(sizes) >= SMALL_THREAD_CHARS:
         return list(threads)
     # Short ones among long ones stay as they are, and so do those that the text itself calls cases.
-    natural = (
-        kind in ("label", "item") or len(threads) <= MAX_GROUPS or total >= SMALL_THREAD_CHARS * len(threads)
-    )
+    natural = kind in ("label", "item") or len(threads) <= MAX_GROUPS or total >= SMALL_THREAD_CHARS * len(threads)
     if natural and len(threads) <= MAX_THREADS and has_substance(chain, threads, MIN_CASE_CHARS):
         return list(threads)
     count = max(2, min(MAX_GROUPS, total // (2 * SMALL_THREAD_CHARS), len(threads) // 2))

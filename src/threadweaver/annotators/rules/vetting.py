@@ -149,9 +149,7 @@ def _sound(chain: Chain, block: Block) -> Block | None:
     if LIKEWISE.match(texts[0]) and shape(texts[0]) != shape(texts[1]):
         return None
     if readings:
-        return (
-            block if not any(map(_TAIL.match, texts)) and _works(chain, threads, texts, "instance") else None
-        )
+        return block if not any(map(_TAIL.match, texts)) and _works(chain, threads, texts, "instance") else None
     named = all(_NAMES_WAY.search(text[:_NAMING_CHARS]) for text in texts)
     if ways and not named and not _same_result(chain, threads, texts):
         return None
@@ -254,11 +252,7 @@ def _cuts_series(chain: Chain, threads: Sequence[Span]) -> bool:
 
 def _balanced(text: str) -> bool:
     """Whether every formula and every bracket of a thread is closed ("1)" and "[0, 1)" are let pass)."""
-    if (
-        text.count("$") % 2
-        or text.count("\\[") != text.count("\\]")
-        or text.count("\\(") != text.count("\\)")
-    ):
+    if text.count("$") % 2 or text.count("\\[") != text.count("\\]") or text.count("\\(") != text.count("\\)"):
         return False
     return all(text.count(opening) <= text.count(closing) for opening, closing in _PAIRS[::2])
 
