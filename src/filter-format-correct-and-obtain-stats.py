@@ -17,19 +17,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from threadweaver import (
-    corpus,
-    dependencies,
-    edits,
-    grading,
-    lineage,
-    metrics,
-    stage,
-    stats,
-    store,
-    tokens,
-    verify,
-)
+from threadweaver import corpus, dependencies, edits, grading, lineage, metrics, stage, stats, store, tokens, verify
 from threadweaver.errors import UserError
 
 

@@ -140,8 +140,9 @@ def written(
     if record:
         notes = [
             {"kind": "outline", "block": number, "outline": fault.number, "code": fault.code, "detail": str(fault)}
-            for number, faults in found.items() for fault in faults
-        ]  # fmt: skip
+            for number, faults in found.items()
+            for fault in faults
+        ]
         record = replace(record, notes=(*record.notes, *notes))
     if record and back:
         why = {number: (fault.code, str(fault)) for number, fault in back.items()}

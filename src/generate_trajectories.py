@@ -34,11 +34,7 @@ def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     add = parser.add_argument
     add("--model_name", required=True, help="model to serve or ask: a name on the hub or a folder")
-    add(
-        "--data-type",
-        required=True,
-        help="problems: a name under data/, a parquet, or a folder with val.parquet",
-    )
+    add("--data-type", required=True, help="problems: a name under data/, a parquet, or a folder with val.parquet")
     add("-n", "--n_samples", type=int, default=1, help="samples of each problem (1)")
     add("--suffix", default="", help="added to the model's name in the output folder")
     add("--tokenizer", help="a tokenizer by name or path (the model's own)")
@@ -46,26 +42,13 @@ def flags() -> stage.Flags:
     mode.add_argument("--autoregressive", action="store_true", help="one chain a request (the default)")
     mode.add_argument("--branching", action="store_true", help="fork-join: all threads of a block at once")
     add("--no-conclusion", action="store_true", help="with --branching: close each block after its threads")
-    add(
-        "--template-type",
-        choices=("model",),
-        default="model",
-        help="prompts by the model's own chat template",
-    )
-    add(
-        "--skip-system-prompt-check",
-        action="store_true",
-        help="take a chat template that adds a system prompt",
-    )
+    add("--template-type", choices=("model",), default="model", help="prompts by the model's own chat template")
+    add("--skip-system-prompt-check", action="store_true", help="take a chat template that adds a system prompt")
     add("--temperature", type=float, default=0.6)
     add("--top-p", type=float, default=0.95)
     add("--seed", type=int, default=0, help="seed of the run; each sample's own derives from it (0)")
     add("--max-context-length", type=int, default=40_960, help="tokens of prompt and answer together (40960)")
-    add(
-        "--no-stop-at-eos",
-        action="store_true",
-        help="decode on behind the end of the turn, to the full context",
-    )
+    add("--no-stop-at-eos", action="store_true", help="decode on behind the end of the turn, to the full context")
     add("--strip-comma-from-answer", action="store_true", help="grade 1,000 as 1000")
     add("--limit", type=int, help="generate for the first N problems only; more can follow later")
     add("--total-splits", type=int, default=1, help="cut the problems into this many splits")
@@ -96,13 +79,7 @@ def _add_server_flags(parser: stage.Flags) -> None:
     add("--tp", type=int, help="GPUs a replica (without --tp and --dp: one replica a GPU, two GPUs for 32B)")
     add("--dp", type=int, help="replicas inside one server")
     add("--bfloat16", action="store_true", help="serve in bfloat16")
-    add(
-        "--wait-before-health-check",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="seconds before the first look",
-    )
+    add("--wait-before-health-check", type=float, default=0.0, metavar="S", help="seconds before the first look")
     add("--no-terminate-on-exit", action="store_true", help="leave the server running")
     add("--skip-actual-launch", action="store_true", help="with --launch_server: it runs on --port already")
     add("--skip-model-check", action="store_true", help="take whatever model the server serves")
@@ -125,9 +102,14 @@ def main(argv: list[str] | None) -> int:
         if journal.dropped:
             tell(f"{journal.dropped} line(s) of {journal.path} could not be read: their samples are generated again")
         job = Job(
-            tokenizer, args.seed, first_row, forkjoin.Limits(args.max_context_length),
-            args.branching, args.no_conclusion, args.n_workers,
-        )  # fmt: skip
+            tokenizer,
+            args.seed,
+            first_row,
+            forkjoin.Limits(args.max_context_length),
+            args.branching,
+            args.no_conclusion,
+            args.n_workers,
+        )
         sampler = Sampler(job, journal, answer_of(args), report=reporter(args))
         if missing:
             tasks = [Task(m, s, asked[m]) for m, s in missing]
@@ -140,10 +122,7 @@ def main(argv: list[str] | None) -> int:
 async def generate(args, sampler: Sampler, tasks: list[Task], endpoints: list[Endpoint]) -> None:
     sampling = Sampling(args.temperature, args.top_p, args.no_stop_at_eos)
     each = forkjoin.Limits().threads if args.branching else 1
-    pool = Pool(
-        endpoints, sampler.job.tokenizer, sampling,
-        timeout=args.timeout, connections=args.n_workers * each,
-    )  # fmt: skip
+    pool = Pool(endpoints, sampler.job.tokenizer, sampling, timeout=args.timeout, connections=args.n_workers * each)
     async with pool:
         await pool.meet(args.model_name, args.max_context_length, check_model=not args.skip_model_check)
         await sampler.run(tasks, pool)
@@ -159,9 +138,17 @@ def serve(args, logs: Path):
         return
     python = args.engine_python or (str(SERVE_PYTHON) if SERVE_PYTHON.is_file() else sys.executable)
     launch = server.Launch(
-        args.engine, args.model_name, args.port, logs, args.tp, args.dp, args.bfloat16,
-        args.max_context_length, python, args.engine_args,
-    )  # fmt: skip
+        args.engine,
+        args.model_name,
+        args.port,
+        logs,
+        args.tp,
+        args.dp,
+        args.bfloat16,
+        args.max_context_length,
+        python,
+        args.engine_args,
+    )
     server.require_engine(launch)
     replicas = server.plan(launch, server.visible_gpus())
     with server.serving(replicas, keep=args.no_terminate_on_exit, wait=args.wait_before_health_check) as servers:
@@ -174,16 +161,7 @@ def serve(args, logs: Path):
 
 def check(args: argparse.Namespace) -> None:
     """Refuse values that cannot be."""
-    for name in (
-        "n_samples",
-        "n_workers",
-        "timeout",
-        "max_context_length",
-        "total_splits",
-        "limit",
-        "tp",
-        "dp",
-    ):
+    for name in ("n_samples", "n_workers", "timeout", "max_context_length", "total_splits", "limit", "tp", "dp"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0, not {value}")
@@ -223,14 +201,23 @@ def settings_of(args: argparse.Namespace, tokenizer: tokens.Tokenizer, problems:
     """All that decides what a sample is; servers, speed and --limit do not."""
     folder = Path(args.model_name).expanduser()  # in full: checkpoints of two trainings often bear the same name
     return {
-        "model": str(folder.resolve()) if folder.is_dir() else args.model_name, "tokenizer": tokens.short_name(tokenizer.name),
-        "mode": "branching" if args.branching else "autoregressive", "no_conclusion": args.no_conclusion,
-        "template_type": args.template_type, "instruction": chat.INSTRUCTION,
-        "temperature": args.temperature, "top_p": args.top_p, "seed": args.seed,
-        "max_context_length": args.max_context_length, "stop_at_eos": not args.no_stop_at_eos,
-        "n_samples": args.n_samples, "total_splits": args.total_splits, "current_split": args.current_split,
-        "problems": len(problems), "problems_sha256": generation.fingerprint(problems),
-    }  # fmt: skip
+        "model": str(folder.resolve()) if folder.is_dir() else args.model_name,
+        "tokenizer": tokens.short_name(tokenizer.name),
+        "mode": "branching" if args.branching else "autoregressive",
+        "no_conclusion": args.no_conclusion,
+        "template_type": args.template_type,
+        "instruction": chat.INSTRUCTION,
+        "temperature": args.temperature,
+        "top_p": args.top_p,
+        "seed": args.seed,
+        "max_context_length": args.max_context_length,
+        "stop_at_eos": not args.no_stop_at_eos,
+        "n_samples": args.n_samples,
+        "total_splits": args.total_splits,
+        "current_split": args.current_split,
+        "problems": len(problems),
+        "problems_sha256": generation.fingerprint(problems),
+    }
 
 
 def answer_of(args: argparse.Namespace):

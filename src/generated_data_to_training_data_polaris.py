@@ -30,25 +30,53 @@ USUAL_CONTEXT = 40960
 def flags() -> stage.Flags:
     parser = stage.Flags(__doc__)
     add = parser.add_argument
-    add("--dataset-json", type=Path, nargs="+", required=True, metavar="FILE",
-        help="the outputs: a .json, a journal .jsonl, or the splits of a run")  # fmt: skip
+    add(
+        "--dataset-json",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="the outputs: a .json, a journal .jsonl, or the splits of a run",
+    )
     add("--polaris-parquet", type=Path, required=True, help="the problems that they were sampled for")
     add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
     add("--instruction", default=chat.INSTRUCTION, help="put after the question, once; the one used when generating")
     add("--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
-    add("--template", choices=conversion.TEMPLATES, default="qwen",
+    add(
+        "--template",
+        choices=conversion.TEMPLATES,
+        default="qwen",
         help="qwen: the chat template's rendering of both turns; deepseek: R1's format in columns of its own too; "
-             "model: the model's generation prompt, then the turn as it was generated (qwen)")  # fmt: skip
-    add("--think-tags", nargs=2, action="append", default=[], metavar=("OPEN", "CLOSE"),
-        help="tags around the thinking, beside <think> </think>; repeatable")  # fmt: skip
-    add("--answer-tags", nargs=2, action="append", default=[], metavar=("OPEN", "CLOSE"),
-        help="tags around the answer, to be taken off; repeatable")  # fmt: skip
+        "model: the model's generation prompt, then the turn as it was generated (qwen)",
+    )
+    add(
+        "--think-tags",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("OPEN", "CLOSE"),
+        help="tags around the thinking, beside <think> </think>; repeatable",
+    )
+    add(
+        "--answer-tags",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("OPEN", "CLOSE"),
+        help="tags around the answer, to be taken off; repeatable",
+    )
     add("--require-parallel", action="store_true", help="keep well-formed trajectories with at least one block alone")
     add("--keep-wrong", action="store_true", help="keep wrong answers too, marked")
     add("--keep-undecided", action="store_true", help="keep answers that could not be judged too, unmarked")
     add("--max-tokens", type=positive, help="training length allowed (any)")
-    add("--decontaminate", type=Path, nargs="+", default=[], metavar="PARQUET",
-        help=f"drop problems that hold half of the word n-grams of a problem of these, or {overlap.ENOUGH} of them")  # fmt: skip
+    add(
+        "--decontaminate",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PARQUET",
+        help=f"drop problems that hold half of the word n-grams of a problem of these, or {overlap.ENOUGH} of them",
+    )
     add("--ngram", type=positive, default=overlap.NGRAM, help=f"words in a row, for --decontaminate ({overlap.NGRAM})")
     add("--dedupe", action="store_true", help="of problems equal after normalization keep the first")
     add("--per-problem", type=positive, metavar="N", help="chains kept of a problem at the most (all)")
@@ -114,10 +142,11 @@ def settings(args) -> dict:
         if not path.is_file():
             raise UserError(f"the benchmark {path} is not there: name another parquet with --decontaminate")
     return {
-        "stage": "convert", "tokenizer": tokens.short_name(args.tokenizer),
+        "stage": "convert",
+        "tokenizer": tokens.short_name(args.tokenizer),
         **{name: [f"{path.name} {digest(path)}" for path in paths] for name, paths in inputs.items()},
         **{name: getattr(args, name) for name in names},
-    }  # fmt: skip
+    }
 
 
 def digest(path: Path) -> str:

@@ -56,10 +56,11 @@ def flags() -> stage.Flags:
     parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated so many times (8)")
     parser.add_argument("--seed", type=int, default=0, help="of --sample-size and --val-size (0)")
     parser.add_argument(
-        "--units", action="store_true",
+        "--units",
+        action="store_true",
         help="also save the rows as pairs <context, continuation>: columns uuid, unit, kind (outlines, thread or end), block, thread, "
         "context, continuation, num_context_tokens, num_continuation_tokens (each tag one token)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer"
     )

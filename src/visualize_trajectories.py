@@ -28,9 +28,10 @@ def flags() -> stage.Flags:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8899, help="port to listen on (8899); 0 takes a free one")
     parser.add_argument(
-        "--let-others-read-and-review", action="store_true",
+        "--let-others-read-and-review",
+        action="store_true",
         help="needed with another --host: everyone who reaches that address can read the data and write reviews",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--tokenizer", help="name or path: count tokens where the folder has no counts (else characters / 4)"
     )

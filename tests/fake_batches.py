@@ -146,11 +146,7 @@ class BatchDesk:
         if batch.number in self.reject:
             return {"code": "invalid_request", "message": "rejected", "line": None}
         if not ids or len(ids) > self.max_requests or len(set(ids)) != len(ids):
-            return {
-                "code": "invalid_file",
-                "message": "no rows, too many rows or a custom_id twice",
-                "line": None,
-            }
+            return {"code": "invalid_file", "message": "no rows, too many rows or a custom_id twice", "line": None}
         if any(row["url"] != batch.endpoint or row["method"] != "POST" for row in batch.rows):
             return {"code": "mismatched_url", "message": "a row is for another endpoint", "line": None}
         if self.enqueued_tokens is not None and enqueued + batch.tokens > self.enqueued_tokens:
@@ -179,10 +175,7 @@ class BatchDesk:
             for name, lines in (("output", good), ("error", bad)):
                 if lines:
                     ident = f"file-{len(self.files)}"
-                    self.files[ident] = (
-                        batch.org,
-                        "".join(json.dumps(line) + "\n" for line in lines).encode(),
-                    )
+                    self.files[ident] = (batch.org, "".join(json.dumps(line) + "\n" for line in lines).encode())
                     setattr(batch, f"{name}_file", ident)
             batch.done, batch.failed, batch.status = len(good), len(bad), status
 
@@ -191,12 +184,7 @@ class BatchDesk:
 
         good, bad = [], []
         for at, row in enumerate(batch.rows):
-            line = {
-                "id": f"{batch.ident}_{at}",
-                "custom_id": row["custom_id"],
-                "response": None,
-                "error": None,
-            }
+            line = {"id": f"{batch.ident}_{at}", "custom_id": row["custom_id"], "response": None, "error": None}
             if at >= upto:
                 line["error"] = EXPIRED if status == "expired" else {"code": "batch_cancelled", "message": "cancelled"}
                 bad.append(line)
@@ -205,11 +193,7 @@ class BatchDesk:
                 > self.server.context_tokens
             ):
                 error = {
-                    "error": {
-                        "message": "too long",
-                        "type": "invalid_request_error",
-                        "code": "context_length_exceeded",
-                    }
+                    "error": {"message": "too long", "type": "invalid_request_error", "code": "context_length_exceeded"}
                 }
                 bad.append({**line, "response": {"status_code": 400, "request_id": "x", "body": error}})
             elif batch.number in self.half_fail and at % 2:

@@ -124,18 +124,23 @@ class FakeEngine:
     process."""
 
     def __init__(
-        self, model: Model, tokenizer: tokens.Tokenizer, *, name: str = "fake/model", context: int = 40_960,
-        latency: Callable[[Sequence[int]], float] = lambda prompt: 0.0, a_token: float = 0.0,
-        faults: Sequence[int] = (), dies_after: int | None = None, exits_after: int | None = None, token_ids: bool = True, port: int = 0,
-    ):  # fmt: skip
+        self,
+        model: Model,
+        tokenizer: tokens.Tokenizer,
+        *,
+        name: str = "fake/model",
+        context: int = 40_960,
+        latency: Callable[[Sequence[int]], float] = lambda prompt: 0.0,
+        a_token: float = 0.0,
+        faults: Sequence[int] = (),
+        dies_after: int | None = None,
+        exits_after: int | None = None,
+        token_ids: bool = True,
+        port: int = 0,
+    ):
         self.model, self.tokenizer, self.name, self.context = model, tokenizer, name, context
         self.latency, self.a_token, self.faults = latency, a_token, list(faults)
-        self.dies_after, self.exits_after, self.token_ids, self.port = (
-            dies_after,
-            exits_after,
-            token_ids,
-            port,
-        )
+        self.dies_after, self.exits_after, self.token_ids, self.port = (dies_after, exits_after, token_ids, port)
         self.requests: list[dict] = []
         self.completed = self.under_way = self.most_under_way = 0
         self.dead = False
@@ -167,10 +172,14 @@ class FakeEngine:
 
     async def start(self) -> web.AppRunner:
         app = web.Application(client_max_size=64 << 20)
-        app.add_routes([
-            web.get("/health", self.health), web.get("/v1/models", self.models),
-            web.get("/get_model_info", self.info), web.post("/v1/completions", self.completions),
-        ])  # fmt: skip
+        app.add_routes(
+            [
+                web.get("/health", self.health),
+                web.get("/v1/models", self.models),
+                web.get("/get_model_info", self.info),
+                web.post("/v1/completions", self.completions),
+            ]
+        )
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024)
@@ -184,13 +193,7 @@ class FakeEngine:
 
     async def models(self, request: web.Request) -> web.Response:
         self._hang_up(request)
-        card = {
-            "id": self.name,
-            "object": "model",
-            "created": 0,
-            "owned_by": "fake",
-            "max_model_len": self.context,
-        }
+        card = {"id": self.name, "object": "model", "created": 0, "owned_by": "fake", "max_model_len": self.context}
         return web.json_response({"object": "list", "data": [card]})
 
     async def info(self, request: web.Request) -> web.Response:
@@ -232,13 +235,7 @@ class FakeEngine:
         if not self.token_ids or not body.get("return_token_ids"):
             del choice["token_ids"]
         return web.json_response(
-            {
-                "id": "c",
-                "object": "text_completion",
-                "created": 0,
-                "model": body["model"],
-                "choices": [choice],
-            }
+            {"id": "c", "object": "text_completion", "created": 0, "model": body["model"], "choices": [choice]}
         )
 
     def decode(self, body: dict) -> dict:
@@ -308,10 +305,13 @@ def main(argv: list[str]) -> None:
     model = options.get("--model-path") or options.get("--model") or options.get("--tokenizer", "")
     tokenizer = Light(options.get("--tokenizer") or model)
     engine = FakeEngine(
-        Improviser(tokenizer), tokenizer, name=model, port=int(options.get("--port", 30000)),
+        Improviser(tokenizer),
+        tokenizer,
+        name=model,
+        port=int(options.get("--port", 30000)),
         context=int(options.get("--context-length") or options.get("--max-model-len") or 40_960),
         exits_after=2 if fault == "dies" else None,
-    )  # fmt: skip
+    )
 
     async def forever() -> None:
         await engine.start()

@@ -21,10 +21,7 @@ ALL = (*TRANSPORT, "slow", *REPLIES)
 async def break_transport(server: FakeOpenAI, mode: str, request: web.Request) -> web.StreamResponse:
     """One of `TRANSPORT`: no reply of the model comes of it, and nothing is billed."""
     if mode == "429":
-        wait = {
-            "retry-after-ms": str(int(server.retry_after * 1000)),
-            "retry-after": str(int(server.retry_after) + 1),
-        }
+        wait = {"retry-after-ms": str(int(server.retry_after * 1000)), "retry-after": str(int(server.retry_after) + 1)}
         return server.error(429, "Rate limit reached", "rate_limit_exceeded", wait)
     if mode == "429_bare":
         return server.error(429, "Too many requests", None)
@@ -94,13 +91,7 @@ def _responses(model: str, made: Made, usage: Mapping[str, int], ident: str) -> 
         if made.finish == "refusal"
         else {"type": "output_text", "text": made.text, "annotations": []}
     )
-    message = {
-        "type": "message",
-        "id": f"msg_{ident}",
-        "role": "assistant",
-        "status": "completed",
-        "content": [kind],
-    }
+    message = {"type": "message", "id": f"msg_{ident}", "role": "assistant", "status": "completed", "content": [kind]}
     cut = made.finish == "length"
     return {
         "id": f"resp_{ident}",

@@ -11,9 +11,31 @@ from threadweaver.edits import Replacement
 # What has cut, joined or lost lines in pipelines of this kind: characters that str.splitlines() takes for a line's
 # end and that strip() takes off, and what is shaped like a tag.
 _ODD = (
-    "\r", "\f", "\v", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\xa0", "\u3000", "\t", "\ufeff", "\u200b",
-    "\\frac{1}{2}", '"', "\\", "\0", "🧵", "é", "<Thread", "< Parallel >", "1: ", "L1-L2",
-)  # fmt: skip
+    "\r",
+    "\f",
+    "\v",
+    "\x1c",
+    "\x1d",
+    "\x1e",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\xa0",
+    "\u3000",
+    "\t",
+    "\ufeff",
+    "\u200b",
+    "\\frac{1}{2}",
+    '"',
+    "\\",
+    "\0",
+    "🧵",
+    "é",
+    "<Thread",
+    "< Parallel >",
+    "1: ",
+    "L1-L2",
+)
 _TAGS = ("<n>", "</parallel>", "<parallel>", "a<b>c", "Thread>")
 _WORDS = (
     "Let x = 5.",
@@ -35,10 +57,12 @@ def chains(draw, max_lines: int = 24) -> str:
     tags = draw(st.sampled_from((False, False, True)))
     words = st.sampled_from(_WORDS)
     line = st.one_of(
-        words, words, st.lists(words, min_size=1, max_size=4).map(" ".join),
+        words,
+        words,
+        st.lists(words, min_size=1, max_size=4).map(" ".join),
         st.lists(st.one_of(words, st.sampled_from(_ODD + _TAGS if tags else _ODD)), max_size=4).map(" ".join),
         st.sampled_from(("", "  ", "\r")),
-    )  # fmt: skip
+    )
     count = draw(st.integers(1, max_lines))
     lines = draw(st.lists(line, min_size=count, max_size=count))
     end = draw(st.sampled_from(("\n", "\n", "\r\n", "\n\n")))
@@ -87,9 +111,19 @@ def orderly(draw, n_lines: int) -> str:
 def disorderly(draw, n_lines: int) -> str:
     """Lines of an annotation in any order and number: every problem there is a name for, and more."""
     kinds = (
-        "<parallel>", "<thread>", "</thread> {}", "</parallel> {}", "S{n}: text {}", "  S{n}.1: text {}", "- <Thread>", "```",
-        "</thread> {}, check failed: no", "prose that mentions </parallel> and <thread>", "<PARALLEL>[Parallel reason: x]", "",
-    )  # fmt: skip
+        "<parallel>",
+        "<thread>",
+        "</thread> {}",
+        "</parallel> {}",
+        "S{n}: text {}",
+        "  S{n}.1: text {}",
+        "- <Thread>",
+        "```",
+        "</thread> {}, check failed: no",
+        "prose that mentions </parallel> and <thread>",
+        "<PARALLEL>[Parallel reason: x]",
+        "",
+    )
     lines = draw(st.lists(st.sampled_from(kinds), max_size=30))
     return "\n".join(line.format(draw(_ranges(n_lines)), n=draw(st.integers(0, 30))) for line in lines)
 

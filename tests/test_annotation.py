@@ -174,10 +174,20 @@ def test_a_nested_block_gives_its_lines_to_the_thread_around_it():
 
 @pytest.mark.parametrize(
     ("note", "passed"),
-    [("(range: L1-L2, check passed: yes)", True), ("(range: L1-L2, CHECK FAILED)", False), ("(range: L1-L2, check: failed, uses S3)", False),
-     ("(range: L1-L2, check fail: no)", False), ("(range: L1-L2, check not passed)", False), ("(range: L1-L2, check did not pass)", False),
-     ("(range: L1-L2, check: NOT PASSED)", False), ("(check passed: uses only L9, range: L1-L2)", True), ("(range: L1-L2, check passed (L9))", True), ("(range: L1-L2)", None), ("(range: L1-L2) check pass", True)],
-)  # fmt: skip
+    [
+        ("(range: L1-L2, check passed: yes)", True),
+        ("(range: L1-L2, CHECK FAILED)", False),
+        ("(range: L1-L2, check: failed, uses S3)", False),
+        ("(range: L1-L2, check fail: no)", False),
+        ("(range: L1-L2, check not passed)", False),
+        ("(range: L1-L2, check did not pass)", False),
+        ("(range: L1-L2, check: NOT PASSED)", False),
+        ("(check passed: uses only L9, range: L1-L2)", True),
+        ("(range: L1-L2, check passed (L9))", True),
+        ("(range: L1-L2)", None),
+        ("(range: L1-L2) check pass", True),
+    ],
+)
 def test_the_annotators_own_check_is_heard(note, passed):
     thread = parse(block(note, "(L3)"), CHAIN).blocks[0].threads[0]
     assert (thread.passed, thread.lines) == (passed, Range(1, 2))
@@ -185,9 +195,18 @@ def test_the_annotators_own_check_is_heard(note, passed):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("(L45-L67)", Range(45, 67)), ("as in (L1-L2), which gives (L45–L67)", Range(45, 67)), ("(L7)", Range(7, 7)), ("(L9-L3)", Range(3, 9)),
-     ("L4…L6", Range(4, 6)), ("L4 through L6", Range(4, 6)), ("Line 4", Range(4, 4)), ("no range, 4-6 of XL5", None), ("", None)],
-)  # fmt: skip
+    [
+        ("(L45-L67)", Range(45, 67)),
+        ("as in (L1-L2), which gives (L45–L67)", Range(45, 67)),
+        ("(L7)", Range(7, 7)),
+        ("(L9-L3)", Range(3, 9)),
+        ("L4…L6", Range(4, 6)),
+        ("L4 through L6", Range(4, 6)),
+        ("Line 4", Range(4, 4)),
+        ("no range, 4-6 of XL5", None),
+        ("", None),
+    ],
+)
 def test_ranges(text, expected):
     assert read_range(text) == expected
 
@@ -242,9 +261,17 @@ def test_a_damaged_annotation_is_read_and_its_problems_belong_to_its_blocks(case
 
 @pytest.mark.parametrize(
     "line",
-    ["S1: (" + " " * 40_000, "<parallel>reason: a" + " " * 40_000 + "b", "*" * 40_000, "<parallel>\n<thread>\n</thread> check" + " " * 40_000,
-     "S1: " + "(L" * 20_000, "<parallel>" + "[" * 40_000, "S1" + ".1" * 20_000, "(range: L1" + " " * 40_000],
-)  # fmt: skip
+    [
+        "S1: (" + " " * 40_000,
+        "<parallel>reason: a" + " " * 40_000 + "b",
+        "*" * 40_000,
+        "<parallel>\n<thread>\n</thread> check" + " " * 40_000,
+        "S1: " + "(L" * 20_000,
+        "<parallel>" + "[" * 40_000,
+        "S1" + ".1" * 20_000,
+        "(range: L1" + " " * 40_000,
+    ],
+)
 def test_no_line_takes_long_to_read(line):
     begun = time.perf_counter()
     parse(line, CHAIN)

@@ -23,9 +23,14 @@ class OneStep(Chaos):
     def prepare(self, root):
         project = Project(root)
         collected = project.python(
-            "src/collect_trajectories.py", "--dataset_path", "data/sample/chains.jsonl", "--max_samples", str(COUNT),
-            "--output_path", f"data/sample_{COUNT}samples",
-        )  # fmt: skip
+            "src/collect_trajectories.py",
+            "--dataset_path",
+            "data/sample/chains.jsonl",
+            "--max_samples",
+            str(COUNT),
+            "--output_path",
+            f"data/sample_{COUNT}samples",
+        )
         assert collected.returncode == 0, collected.stderr
         return project
 

@@ -17,17 +17,7 @@ import pytest
 
 from fake_openai import FakeOpenAI
 from threadweaver import client as tw
-from threadweaver.client import (
-    Client,
-    ClientSettings,
-    Request,
-    Retrying,
-    errors,
-    keys,
-    prices,
-    replies,
-    requests,
-)
+from threadweaver.client import Client, ClientSettings, Request, Retrying, errors, keys, prices, replies, requests
 from threadweaver.client.pacing import Allowance, Pacer, parse_duration, read_allowance
 from threadweaver.client.settings import Batching
 from threadweaver.client.transport import retry_after
@@ -418,20 +408,8 @@ RESPONSE = {"output": [{"type": "reasoning"}, {"type": "message", "content": [{"
             None,
         ),
         ("chat", {"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}, "empty", "", None),
-        (
-            "chat",
-            {"choices": [{"message": {"content": " \n"}, "finish_reason": "stop"}]},
-            "empty",
-            " \n",
-            None,
-        ),
-        (
-            "chat",
-            {"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]},
-            "refused",
-            "x",
-            None,
-        ),
+        ("chat", {"choices": [{"message": {"content": " \n"}, "finish_reason": "stop"}]}, "empty", " \n", None),
+        ("chat", {"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}, "refused", "x", None),
         (
             "chat",
             {
@@ -516,10 +494,7 @@ def test_every_request_sets_a_limit_and_null_leaves_a_parameter_out(settings):
     with pytest.raises(ValueError, match="max_output_tokens"):
         Request("chat", "m", ())
     settings = replace(settings, extra_body={"verbosity": None, "seed": 3})
-    assert ask(settings, "q", verbosity="low").params == {
-        "max_output_tokens": settings.output_limit,
-        "seed": 3,
-    }
+    assert ask(settings, "q", verbosity="low").params == {"max_output_tokens": settings.output_limit, "seed": 3}
 
 
 async def test_any_text_reaches_the_server_as_it_is(settings):
@@ -575,16 +550,13 @@ async def test_totals_by_stage_and_sample(settings):
             for label in ("step1/a", "step1/b", "step3/a", "step10/a"):
                 await client.ask(ask(settings, f"q {label}"), label=label)
             usage = server.stats()["tokens"]
-            assert (client.total().paid.input, client.total().paid.output) == (
-                usage["input"],
-                usage["output"],
-            )
+            assert (client.total().paid.input, client.total().paid.output) == (usage["input"], usage["output"])
             assert client.total().cost == pytest.approx((usage["input"] * 1.25 + usage["output"] * 10) / 1e6)
-            assert (
-                client.total("step1").sent,
-                client.total("step1/a").sent,
-                set(client.tallies.stages()),
-            ) == (2, 1, {"step1", "step3", "step10"})
+            assert (client.total("step1").sent, client.total("step1/a").sent, set(client.tallies.stages())) == (
+                2,
+                1,
+                {"step1", "step3", "step10"},
+            )
 
 
 async def test_an_unknown_model_is_counted_in_tokens(settings):

@@ -59,10 +59,21 @@ class Run:
             self.json.write_text(json.dumps(outputs))
 
     def __call__(self, *flags: str, jsons: list[Path] | None = None) -> int:
-        return command.main([
-            "--dataset-json", *map(str, jsons or [self.json]), "--polaris-parquet", str(self.parquet),
-            "--tokenizer", str(TOKENIZER), "--output-dir", str(self.folder / "out"), "--workers", "1", *flags,
-        ])  # fmt: skip
+        return command.main(
+            [
+                "--dataset-json",
+                *map(str, jsons or [self.json]),
+                "--polaris-parquet",
+                str(self.parquet),
+                "--tokenizer",
+                str(TOKENIZER),
+                "--output-dir",
+                str(self.folder / "out"),
+                "--workers",
+                "1",
+                *flags,
+            ]
+        )
 
     def lines(self, name: str = "some_data_1_json") -> list[dict]:
         return [
@@ -143,9 +154,11 @@ def test_white_space_that_is_no_blank_line_stays():
 def test_what_is_graded_is_what_is_saved(tmp_path):
     """Two closing tags: whichever cut is graded, another reader would save the other answer."""
     twice = "<think>a</think> \\boxed{1} </think> \\boxed{2}"
-    run = Run(tmp_path, [("p", "1"), ("q", "2"), ("r", "3"), ("s", "4")], [
-        [twice], [twice], ["<think>so \\boxed{3}</think>"], ["<think>so \\boxed{4}</think>It is \\boxed{5}."],
-    ])  # fmt: skip
+    run = Run(
+        tmp_path,
+        [("p", "1"), ("q", "2"), ("r", "3"), ("s", "4")],
+        [[twice], [twice], ["<think>so \\boxed{3}</think>"], ["<think>so \\boxed{4}</think>It is \\boxed{5}."]],
+    )
     run()
     assert run.reasons() == {"0-0": "ambiguous_cut", "1-0": "ambiguous_cut", "2-0": None, "3-0": "wrong"}
     assert [(row["response_reasoning"], row["response_content"]) for row in run.rows()] == [("so \\boxed{3}", "")]
@@ -213,10 +226,18 @@ def test_every_sample_is_accounted_for_and_the_reasons_add_up(tmp_path, capsys):
     )
     run("--dedupe", "--per-problem", "1", "--max-tokens", "300")
     assert run.reasons() == {
-        "0-0": None, "0-1": "over_per_problem", "0-2": "wrong", "0-3": "not_closed", "0-4": "no_think_tags",
-        "0-5": "no_answer", "1-0": "special_token", "1-1": "over_max_tokens", "1-2": "broken_unicode",
-        "2-0": "duplicate_problem", "3-0": "no_reference",
-    }  # fmt: skip
+        "0-0": None,
+        "0-1": "over_per_problem",
+        "0-2": "wrong",
+        "0-3": "not_closed",
+        "0-4": "no_think_tags",
+        "0-5": "no_answer",
+        "1-0": "special_token",
+        "1-1": "over_max_tokens",
+        "1-2": "broken_unicode",
+        "2-0": "duplicate_problem",
+        "3-0": "no_reference",
+    }
     manifest = json.loads((tmp_path / "out" / "some_data_1_account" / "manifest.json").read_text())
     assert manifest["samples"] == 11 == sum(manifest["outcomes"].values())
     told = capsys.readouterr().out
@@ -238,8 +259,10 @@ def test_undecided_is_neither_kept_nor_wrong_unless_asked_for(tmp_path):
 def test_of_equal_problems_the_first_that_still_has_a_chain_stays():
     chains = [chain(1, problem="Find $x$."), chain(2, problem="find x"), chain(1, 1, problem="Find $x$.")]
     assert [item.reason if isinstance(item, Loss) else item.id for item in conversion.dedupe(chains)] == [
-        "1-0", "duplicate_problem", "1-1",
-    ]  # fmt: skip
+        "1-0",
+        "duplicate_problem",
+        "1-1",
+    ]
 
 
 @pytest.mark.parametrize(("rule", "expected"), [("first", {"0-0", "0-1"}), ("shortest", {"0-1", "0-2"})])
@@ -455,10 +478,19 @@ def test_outputs_that_are_none(tmp_path, content, said):
         ({"prompt": ["a"]}, "no column reward_model.ground_truth"),
         ({"prompt": ["a"], "reward_model": [{"style": "rule"}]}, "no column reward_model.ground_truth"),
         ({"prompt": ["a", " "], "reward_model": [{"ground_truth": "1"}] * 2}, "row 1 has an empty prompt"),
-        ({"prompt": [[{"role": "user", "content": ""}]], "reward_model": [{"ground_truth": "1"}]}, "row 0 has an empty prompt"),
-        ({"prompt": pa.array([], pa.string()), "reward_model": pa.array([], pa.struct([("ground_truth", pa.string())]))}, "no rows"),
+        (
+            {"prompt": [[{"role": "user", "content": ""}]], "reward_model": [{"ground_truth": "1"}]},
+            "row 0 has an empty prompt",
+        ),
+        (
+            {
+                "prompt": pa.array([], pa.string()),
+                "reward_model": pa.array([], pa.struct([("ground_truth", pa.string())])),
+            },
+            "no rows",
+        ),
     ],
-)  # fmt: skip
+)
 def test_problems_that_are_none(tmp_path, columns, said):
     path = tmp_path / "p.parquet"
     parquet.write_table(pa.table(columns), path)

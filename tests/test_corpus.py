@@ -29,19 +29,26 @@ def row(n: int, **extra) -> dict:
 def processed(n: int) -> dict:
     """A row of a processed Polaris parquet."""
     return {
-        "question": f"problem {n}", "response_reasoning": f"{CHAIN}\n\nThis was {n}.", "response_content": f"It is {n}.", "qwen_text": "…",
-        "num_qwen_tokens": 5, "reward_model": {"ground_truth": str(n), "style": "rule"}, "correctness": True,
-    }  # fmt: skip
+        "question": f"problem {n}",
+        "response_reasoning": f"{CHAIN}\n\nThis was {n}.",
+        "response_content": f"It is {n}.",
+        "qwen_text": "…",
+        "num_qwen_tokens": 5,
+        "reward_model": {"ground_truth": str(n), "style": "rule"},
+        "correctness": True,
+    }
 
 
 def chat(n: int) -> dict:
     return {
         "messages": [
-            {"role": "system", "content": "be brief"}, {"role": "user", "content": f"problem {n}"},
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": f"problem {n}"},
             {"role": "assistant", "content": f"<think>\n{CHAIN}\n\nThis was {n}.\n</think>\n\nIt is {n}."},
         ],
-        "answer": str(n), "is_correct": 1,
-    }  # fmt: skip
+        "answer": str(n),
+        "is_correct": 1,
+    }
 
 
 def jsonl(path: Path, rows: list) -> Path:
@@ -87,11 +94,17 @@ def split_folders(path: Path, rows: list[dict]) -> Path:
 
 
 FORMS = {
-    "jsonl": (jsonl, "x.jsonl", row), "jsonl, processed": (jsonl, "x.jsonl", processed), "jsonl, chat": (jsonl, "x.jsonl", chat),
-    "parquet": (parquet, "x.parquet", row), "parquet, processed": (parquet, "x.parquet", processed), "parquet, chat": (parquet, "x.parquet", chat),
-    "arrow folder": (saved, "x", processed), "dataset dict": (saved_splits, "x", processed), "parquet shards": (shards, "x", processed),
+    "jsonl": (jsonl, "x.jsonl", row),
+    "jsonl, processed": (jsonl, "x.jsonl", processed),
+    "jsonl, chat": (jsonl, "x.jsonl", chat),
+    "parquet": (parquet, "x.parquet", row),
+    "parquet, processed": (parquet, "x.parquet", processed),
+    "parquet, chat": (parquet, "x.parquet", chat),
+    "arrow folder": (saved, "x", processed),
+    "dataset dict": (saved_splits, "x", processed),
+    "parquet shards": (shards, "x", processed),
     "folders of splits": (split_folders, "x", row),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -116,9 +129,14 @@ def test_chains_are_read_character_for_character(tmp_path, text, write):
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("a/b/polaris_1k.jsonl", "polaris_1k"), ("sets/mine/train.parquet", "mine"), ("sets/sample/chains.jsonl", "sample"), ("sets/my set (2)", "my_set_2_"),
-     ("x/data.v2", "data.v2")],
-)  # fmt: skip
+    [
+        ("a/b/polaris_1k.jsonl", "polaris_1k"),
+        ("sets/mine/train.parquet", "mine"),
+        ("sets/sample/chains.jsonl", "sample"),
+        ("sets/my set (2)", "my_set_2_"),
+        ("x/data.v2", "data.v2"),
+    ],
+)
 def test_the_name_of_a_dataset(tmp_path, path, name):
     target = tmp_path / path
     target.parent.mkdir(parents=True)
@@ -131,10 +149,22 @@ def test_the_name_of_a_dataset(tmp_path, path, name):
 
 @pytest.mark.parametrize(
     ("given", "index", "uuid", "source"),
-    [("set-7", 7, "set-7", None), ("set-17", 7, "x-7", "set-17"), ("7", 7, "x-7", "7"), ("../set-7", 7, "x-7", "../set-7"), (7, 7, "x-7", "7"),
-     ("a/b-7", 7, "x-7", "a/b-7"), ("-7", 7, "x-7", "-7"), ("s" * 300 + "-7", 7, "x-7", "s" * 300 + "-7"), ("ä-7", 7, "x-7", "ä-7"), (None, 7, "x-7", None),
-     ("a b-7", 7, "x-7", "a b-7"), ("set-7\n", 7, "x-7", "set-7\n"), ("math-500", 0, "x-0", "math-500")],
-)  # fmt: skip
+    [
+        ("set-7", 7, "set-7", None),
+        ("set-17", 7, "x-7", "set-17"),
+        ("7", 7, "x-7", "7"),
+        ("../set-7", 7, "x-7", "../set-7"),
+        (7, 7, "x-7", "7"),
+        ("a/b-7", 7, "x-7", "a/b-7"),
+        ("-7", 7, "x-7", "-7"),
+        ("s" * 300 + "-7", 7, "x-7", "s" * 300 + "-7"),
+        ("ä-7", 7, "x-7", "ä-7"),
+        (None, 7, "x-7", None),
+        ("a b-7", 7, "x-7", "a b-7"),
+        ("set-7\n", 7, "x-7", "set-7\n"),
+        ("math-500", 0, "x-0", "math-500"),
+    ],
+)
 def test_a_uuid_names_its_row_and_a_file_or_becomes_the_source_uuid(given, index, uuid, source):
     sample = to_sample(Row(index, "x", row(0, uuid=given)), "x")
     assert (sample.uuid, sample.index, sample.extra.get("source_uuid")) == (uuid, index, source)
@@ -182,14 +212,18 @@ MALFORMED = {
     "a chain that is no text": {"problem": "p", "thinking": ["t"]},
     "nothing": {},
     "messages without an answer": {"messages": [{"role": "user", "content": "q"}]},
-    "messages without a think block": {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]},
+    "messages without a think block": {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    },
     "messages with null": {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": None}]},
-    "messages in parts": {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"text": "a"}]}]},
+    "messages in parts": {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"text": "a"}]}]
+    },
     "messages that are none": {"messages": "hello"},
     "messages that are null": {"messages": None},
     "a mark that is none": {"problem": "p", "thinking": "t", "correctness": "partly"},
     "a list of marks": {"problem": "p", "thinking": "t", "correctness": [False, True]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -230,13 +264,25 @@ def reason(keep_wrong: bool = False, **changes) -> str | None:
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({}, None), ({"correctness": False}, "wrong"), ({"correctness": None}, None), ({"thinking": "too few words"}, "too_short"),
-     ({"thinking": " \n" * 900}, "too_short"), ({"thinking": "The same paragraph, again.\n\n" * 40}, "looping"),
-     ({"thinking": f"{CHAIN} <Thread>"}, "contains_markup"), ({"thinking": f"{CHAIN} </think> more"}, "contains_markup"),
-     ({"thinking": f"{CHAIN} <n> </parallel> <thread> Thread> <Outline"}, None), ({"problem": "What is <Parallel>?"}, "contains_markup"),
-     ({"output": "</Outlines>"}, "contains_markup"), ({"problem": "a <think> tag"}, None), ({"thinking": f"{CHAIN} \ud835"}, "broken_unicode"),
-     ({"output": "\udc00"}, "broken_unicode"), ({"problem": "q \ud835"}, "broken_unicode"), ({"solution": ["\ud835"]}, "broken_unicode")],
-)  # fmt: skip
+    [
+        ({}, None),
+        ({"correctness": False}, "wrong"),
+        ({"correctness": None}, None),
+        ({"thinking": "too few words"}, "too_short"),
+        ({"thinking": " \n" * 900}, "too_short"),
+        ({"thinking": "The same paragraph, again.\n\n" * 40}, "looping"),
+        ({"thinking": f"{CHAIN} <Thread>"}, "contains_markup"),
+        ({"thinking": f"{CHAIN} </think> more"}, "contains_markup"),
+        ({"thinking": f"{CHAIN} <n> </parallel> <thread> Thread> <Outline"}, None),
+        ({"problem": "What is <Parallel>?"}, "contains_markup"),
+        ({"output": "</Outlines>"}, "contains_markup"),
+        ({"problem": "a <think> tag"}, None),
+        ({"thinking": f"{CHAIN} \ud835"}, "broken_unicode"),
+        ({"output": "\udc00"}, "broken_unicode"),
+        ({"problem": "q \ud835"}, "broken_unicode"),
+        ({"solution": ["\ud835"]}, "broken_unicode"),
+    ],
+)
 def test_what_is_left_out_and_why(changes, code):
     assert reason(**changes) == code
 
@@ -288,8 +334,10 @@ def test_collecting_names_files_by_row_and_accounts_for_every_one(place):
         sample.thinking for sample in samples
     ]
     assert [(entry.id, entry.reason) for entry in store.read_account(folder) if entry.outcome == "rejected"] == [
-        ("1", "wrong"), ("3", "repeated_uuid"), ("4", "too_short"),
-    ]  # fmt: skip
+        ("1", "wrong"),
+        ("3", "repeated_uuid"),
+        ("4", "too_short"),
+    ]
 
 
 def test_a_malformed_row_stops_before_anything_is_written_or_is_left_out_when_allowed(place):

@@ -58,10 +58,17 @@ def question_of(first: str) -> outline.Question:
 
 @pytest.mark.parametrize(
     ("way", "code"),
-    [("edits_src_absent", "not_found"), ("edits_src_ambiguous", "ambiguous"), ("edits_tag_in_dest", "tag_in_dest"),
-     ("edits_control", "control_character"), ("edits_half_deleted", "shrinks_thread"), ("edits_raw_latex", None),
-     ("edits_fenced", None), ("edits_unparsable", "unreadable")],
-)  # fmt: skip
+    [
+        ("edits_src_absent", "not_found"),
+        ("edits_src_ambiguous", "ambiguous"),
+        ("edits_tag_in_dest", "tag_in_dest"),
+        ("edits_control", "control_character"),
+        ("edits_half_deleted", "shrinks_thread"),
+        ("edits_raw_latex", None),
+        ("edits_fenced", None),
+        ("edits_unparsable", "unreadable"),
+    ],
+)
 def test_damaged_replacements_are_told_by_their_code_or_read_all_the_same(way, code):
     damaged = 0
     for first, reply in replies("edits", 1):

@@ -87,9 +87,17 @@ def test_a_template_that_drops_the_think_block_is_put_right(tokenizer):
 def test_the_columns_of_a_row(tokenizer):
     columns = row(tokenizer).columns
     assert set(columns) == {
-        "uuid", "question", "response_reasoning", "response_content", "correctness", "ground_truth", "qwen_text", "num_qwen_tokens",
-        "raw_messages", "trajectory_source",
-    }  # fmt: skip
+        "uuid",
+        "question",
+        "response_reasoning",
+        "response_content",
+        "correctness",
+        "ground_truth",
+        "qwen_text",
+        "num_qwen_tokens",
+        "raw_messages",
+        "trajectory_source",
+    }
     assert columns["response_reasoning"] == REASONING and columns["trajectory_source"] == "step5/0.txt"
     extra = build_row(sample(), REASONING, "s", tokenizer, instruction="", deepseek=True).columns
     assert set(extra) - set(columns) == {"deepseek_text", "num_deepseek_tokens"} and REASONING in extra["deepseek_text"]
@@ -240,10 +248,21 @@ def save(command, tmp_path, monkeypatch):
         store.write_atomic(Path(f"step5/{item.index}.txt"), REASONING + "\n")
 
     def run(name: str, *flags: str) -> int:
-        return command([
-            "--input", "in/collected.jsonl", "--trajectory-glob", "step5/*.txt", "--tokenizer", str(project.ROOT / "data/sample/tokenizer"),
-            "--trajectory-matched-only", "--build-chat", "--output", f"dataset/{name}", *flags,
-        ])  # fmt: skip
+        return command(
+            [
+                "--input",
+                "in/collected.jsonl",
+                "--trajectory-glob",
+                "step5/*.txt",
+                "--tokenizer",
+                str(project.ROOT / "data/sample/tokenizer"),
+                "--trajectory-matched-only",
+                "--build-chat",
+                "--output",
+                f"dataset/{name}",
+                *flags,
+            ]
+        )
 
     return run
 
@@ -284,9 +303,11 @@ def test_rows_too_long_for_the_trainer_are_set_aside_and_counted(save, capsys):
 
 @pytest.mark.parametrize(
     ("record", "says"),
-    [(Record(0, "other-0", "", "", None, fingerprint("We begin."), 9, 1), "is of other-0"),
-     (Record(0, "set-0", "", "", None, fingerprint("Something else."), 9, 1), "another chain")],
-)  # fmt: skip
+    [
+        (Record(0, "other-0", "", "", None, fingerprint("We begin."), 9, 1), "is of other-0"),
+        (Record(0, "set-0", "", "", None, fingerprint("Something else."), 9, 1), "another chain"),
+    ],
+)
 def test_a_trajectory_is_never_joined_to_another_question(save, record, says):
     store.write_atomic(Path("step5/trace/0.json"), record.to_json())
     with pytest.raises(UserError, match=says):
@@ -341,14 +362,25 @@ def test_the_columns_of_units_are_none_that_trainers_seize(save, tokenizer):
     assert save("pairs", "--units") == 0
     table = tables("pairs")["units_20"]
     assert table.column_names == [
-        "uuid", "unit", "kind", "block", "thread", "context", "continuation", "num_context_tokens", "num_continuation_tokens",
-    ]  # fmt: skip
+        "uuid",
+        "unit",
+        "kind",
+        "block",
+        "thread",
+        "context",
+        "continuation",
+        "num_context_tokens",
+        "num_continuation_tokens",
+    ]
     assert not SEIZED & set(table.column_names)
     rows = table.to_pylist()
     assert [(row["uuid"], row["unit"], row["kind"], row["block"], row["thread"]) for row in rows[:5]] == [
-        ("set-0", 0, "outlines", 1, 0), ("set-0", 1, "thread", 1, 1), ("set-0", 2, "thread", 1, 2), ("set-0", 3, "end", 0, 0),
+        ("set-0", 0, "outlines", 1, 0),
+        ("set-0", 1, "thread", 1, 1),
+        ("set-0", 2, "thread", 1, 2),
+        ("set-0", 3, "end", 0, 0),
         ("set-1", 0, "outlines", 1, 0),
-    ]  # fmt: skip
+    ]
     assert rows[3]["continuation"] == "</Parallel>\nSo it is 5.\n</think>\n\\boxed{5}<|im_end|>"
     assert tables("pairs")["sample_5"]["qwen_text"][0].as_py() == rows[3]["context"] + rows[3]["continuation"] + "\n"
     for row in rows:
@@ -395,8 +427,20 @@ def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
     import pyarrow.parquet
 
     monkeypatch.setattr(dataset, "ROWS_A_GROUP", 3)
-    rows = [{"uuid": f"set-{n}", "unit": n, "kind": "end", "block": 0, "thread": 0, "context": "c" * n, "continuation": "x",
-             "num_context_tokens": n, "num_continuation_tokens": 1} for n in range(8)]  # fmt: skip
+    rows = [
+        {
+            "uuid": f"set-{n}",
+            "unit": n,
+            "kind": "end",
+            "block": 0,
+            "thread": 0,
+            "context": "c" * n,
+            "continuation": "x",
+            "num_context_tokens": n,
+            "num_continuation_tokens": 1,
+        }
+        for n in range(8)
+    ]
     data, count = dataset.unit_parquet_bytes(iter(rows))
     file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
     assert (count, file.num_row_groups, file.read().to_pylist()) == (8, 3, rows)

@@ -20,10 +20,7 @@ def score(context: str, *passages: str, source: int = 0, target: int = 1) -> flo
 
 DEPENDENT = {
     "symbol defined by let": ("Let k = 3x + 1. Then k is odd.", "Since k is odd, k^2 leaves remainder 1."),
-    "symbol in LaTeX": (
-        "Denote by $\\alpha$ the angle at $B$.",
-        "The height is $7\\sin \\alpha$, so we are done.",
-    ),
+    "symbol in LaTeX": ("Denote by $\\alpha$ the angle at $B$.", "The height is $7\\sin \\alpha$, so we are done."),
     "one name in two notations": ("Let $u_{1} = 7$ be the first term.", "Multiply u₁ by itself to find 49."),
     "function": ("Define h(n) = n^2 + n for every n.", "The wanted sum is h(3) minus h(2)."),
     "value of a sequence": ("So S(4) = 31 and S(5) = 60.", "The next one is S(5) doubled, less 5."),
@@ -31,22 +28,13 @@ DEPENDENT = {
     "labelled equation": ("We get p + 2q = 11. (1)", "From (1) we may drop p."),
     "starred equation": ("Hence a² = b² + 5. (*)", "Substituting (*) gives a contradiction."),
     "lemma": ("Lemma 1: every such tiling is symmetric.", "By Lemma 1 only half of them must be counted."),
-    "case by its number": (
-        "Case 1: x is even. There are 12 tilings.",
-        "Case 2: x is odd. This goes as in case 1.",
-    ),
+    "case by its number": ("Case 1: x is even. There are 12 tilings.", "Case 2: x is odd. This goes as in case 1."),
     "computed number": ("The sum is 1250 + 1263 = 2513.", "Subtract 2513 from the total of all tilings."),
-    "computed fraction": (
-        "The first chance is \\frac{17}{36}.",
-        "Multiply \\frac{17}{36} by 4 to find the rest.",
-    ),
+    "computed fraction": ("The first chance is \\frac{17}{36}.", "Multiply \\frac{17}{36} by 4 to find the rest."),
     "value taken as known": ("So y = 4 holds here.", "Since y = 4, the other side has length 5."),
     "as above": ("The pieces are all squares.", "As above, all pieces must be squares."),
     "this value": ("We find 8 tilings.", "This value is too small, so we look at larger ones."),
-    "the first case": (
-        "There are 5 of the short kind.",
-        "We need what we found in the first case and double it.",
-    ),
+    "the first case": ("There are 5 of the short kind.", "We need what we found in the first case and double it."),
     "the other root": ("One root is negative.", "The other root must be positive then."),
     "as before": ("Multiply out and compare.", "We multiply out as before and compare coefficients."),
     "same answer": ("So there are 55 tilings.", "Counting by colours, we get the same answer."),
@@ -61,17 +49,11 @@ INDEPENDENT = {
         "Case 2: x = 4. Then 4 + 4 = 8 and one is left.",
     ),
     "own definitions": ("Let m = 2x. Then m is even.", "Let m = 2x + 1 for another try. Then m is odd."),
-    "explained after its first use": (
-        "Let t = 4x.",
-        "The height is t/2, where t is the side of the small square.",
-    ),
+    "explained after its first use": ("Let t = 4x.", "The height is t/2, where t is the side of the small square."),
     "small numbers": ("2 + 3 = 5 tilings.", "There are 5 colours and 3 shapes, so 15 pairs."),
     "computed anew": ("The product is 37 × 41 = 1517.", "Counting columns, 41 × 37 = 1517 again by hand."),
     "context knows the symbol": ("The strip x is cut in two.", "The length x is odd by assumption."),
-    "own equation above": (
-        "Try squares.",
-        "Write 3 + 4 = 7. The equation above says nothing about 9 = 3 + 6.",
-    ),
+    "own equation above": ("Try squares.", "Write 3 + 4 = 7. The equation above says nothing about 9 = 3 + 6."),
     "own heading": ("First method: count the squares.", "Second method: count the dominoes."),
 }
 
@@ -114,11 +96,7 @@ LEANING = {
     "number under a root": ("The product equals 3569.", "We still take $\\sqrt{3569}$.", "number"),
     "number stated without work": ("So cos is about 0.4105.", "We have 0.4105. Interpolate.", "number"),
     "three digits": ("Adding up gives 623 in all.", "Reduce 623 modulo 7.", "number"),
-    "name given to a fact": (
-        "Call this the balance condition.",
-        "The balance condition rules out the rest.",
-        "label",
-    ),
+    "name given to a fact": ("Call this the balance condition.", "The balance condition rules out the rest.", "label"),
     "finding taken as given": (
         "So the polynomial has no real root.",
         "Because the polynomial has no real root, it keeps its sign.",
@@ -170,11 +148,7 @@ LEANING |= {
         "The strip is long, and its ends are marked in two colours. By this observation, half of them will do.",
         "going back",
     ),
-    "one for a noun": (
-        "One root is negative.",
-        "The negative one makes no sense as a length.",
-        "going back",
-    ),
+    "one for a noun": ("One root is negative.", "The negative one makes no sense as a length.", "going back"),
     "found, in other words": (
         "Therefore the leading coefficient must vanish.",
         "With the top term gone, few roots are left.",
@@ -228,10 +202,7 @@ FREE |= {
         "Case 1: the width is even. Case 2: it is odd.",
         "By sign: in Case 1 the gap is positive, in Case 2 it is negative.",
     ),
-    "own letter in a formula": (
-        "So we look at $(1+w)^{13}$ here.",
-        "Let $w$ be a root. We want $5(1+w)^{13}$ for it.",
-    ),
+    "own letter in a formula": ("So we look at $(1+w)^{13}$ here.", "Let $w$ be a root. We want $5(1+w)^{13}$ for it."),
     "formula from memory": (
         "Use that $\\cot x = 1/\\tan x$.",
         "I remember that $\\cot x = 1/\\tan x$ holds in general.",
@@ -295,11 +266,7 @@ def test_the_english_article_is_no_symbol():
 
 
 def test_pointing_back_is_resolved_to_the_sibling_that_holds_the_value():
-    passages = [
-        "First part: 12 + 7 = 1219.",
-        "Second part: nothing here.",
-        "As we found before, 1219 is prime.",
-    ]
+    passages = ["First part: 12 + 7 = 1219.", "Second part: nothing here.", "As we found before, 1219 is prime."]
     found = pair_scores(leaks("", passages))
     assert found[0, 2] >= CERTAIN
     assert found.get((1, 2), 0.0) < CERTAIN

@@ -36,10 +36,27 @@ def reply(src: str, dest: str) -> str:
 
 PASSAGE = r"So \frac{1}{2} \times \rho and \neq, the gradient of \theta is known as above."
 LATEX = (
-    r"\frac{1}{2}", r"\times 3", r"\neq 0", r"\beta", r"\nabla f", r"\rho^2", r"\theta", r"\underline{x}", r"\text{so}", r"\boxed{5}",
-    r"\sqrt{2}", r"\not\in S", r"x \ne y", r"$\nu$", r"\bar{a} \right) \to \infty", r"\{1, 2\}", r"\left[0, 1\right)",
-    r"\nolimits_{k}", r"\uparrow", r"a \nexists b",
-)  # fmt: skip
+    r"\frac{1}{2}",
+    r"\times 3",
+    r"\neq 0",
+    r"\beta",
+    r"\nabla f",
+    r"\rho^2",
+    r"\theta",
+    r"\underline{x}",
+    r"\text{so}",
+    r"\boxed{5}",
+    r"\sqrt{2}",
+    r"\not\in S",
+    r"x \ne y",
+    r"$\nu$",
+    r"\bar{a} \right) \to \infty",
+    r"\{1, 2\}",
+    r"\left[0, 1\right)",
+    r"\nolimits_{k}",
+    r"\uparrow",
+    r"a \nexists b",
+)
 
 
 @pytest.mark.parametrize("latex", LATEX)
@@ -82,11 +99,20 @@ TYPED = '[{"src": "as above", "dest": "as given"}]'
 
 @pytest.mark.parametrize(
     "text",
-    [TYPED, f"```json\n{TYPED}\n```", f"```\n{TYPED}```", f"Here is what I would change:\n\n{TYPED}\n\nNothing else leans on it.",
-     f"On the half-open interval [0, 1) nothing changes. {TYPED}", f'He said "see [1" and then: {TYPED}', f"[] would be wrong, so: {TYPED}",
-     f"See [thread 2] and \\[ x_{{1}} \\]: {TYPED} (all of it)", TYPED.replace("{", '{"reason": "leans [on] it", '), TYPED.replace("{", "\n {\n "),
-     f"{TYPED[:-1]}]\n\nBefore I thought of [{{\"src\": \"x\"}}]"],
-)  # fmt: skip
+    [
+        TYPED,
+        f"```json\n{TYPED}\n```",
+        f"```\n{TYPED}```",
+        f"Here is what I would change:\n\n{TYPED}\n\nNothing else leans on it.",
+        f"On the half-open interval [0, 1) nothing changes. {TYPED}",
+        f'He said "see [1" and then: {TYPED}',
+        f"[] would be wrong, so: {TYPED}",
+        f"See [thread 2] and \\[ x_{{1}} \\]: {TYPED} (all of it)",
+        TYPED.replace("{", '{"reason": "leans [on] it", '),
+        TYPED.replace("{", "\n {\n "),
+        f'{TYPED[:-1]}]\n\nBefore I thought of [{{"src": "x"}}]',
+    ],
+)
 def test_the_array_is_found_in_whatever_stands_round_it(text):
     assert parse_reply(text, "as above") == ONE
 
@@ -100,9 +126,21 @@ def test_an_empty_array_is_nothing_to_change(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Nothing to change.", "[", '[{"src": "a", "dest": "b"', '[{"src": "a", "dest": b}]', '[{"src": "a"}]', '[{"src": 1, "dest": "b"}]',
-     '{"src": "a", "dest": "b"}', '["a", "b"]', 'Return [] if none. [{"src": "a", "dest": b}]', '[{"src": "a", "dest": "b"},]', "null"],
-)  # fmt: skip
+    [
+        "",
+        "Nothing to change.",
+        "[",
+        '[{"src": "a", "dest": "b"',
+        '[{"src": "a", "dest": b}]',
+        '[{"src": "a"}]',
+        '[{"src": 1, "dest": "b"}]',
+        '{"src": "a", "dest": "b"}',
+        '["a", "b"]',
+        'Return [] if none. [{"src": "a", "dest": b}]',
+        '[{"src": "a", "dest": "b"},]',
+        "null",
+    ],
+)
 def test_what_cannot_be_read_is_never_nothing_to_change(text):
     with pytest.raises(UnreadableReply):
         parse_reply(text, "a passage")
@@ -157,12 +195,26 @@ def test_a_replacement_is_made_once_where_it_stands_literally():
 
 
 SKIPPED = [
-    ("nowhere", "x", "not_found"), ("As above", "x", "not_found"), ("is", "x", "ambiguous"), ("so", "x", "ambiguous"), ("so-", "x-", None),
-    ("lso", "x", "not_found"), ("", "x", "empty_src"), ("far", "far", "no_change"), ("far", "<n>", "tag_in_dest"),
-    ("far", "</Thread>", "tag_in_dest"), ("far", "a\x0crac", "control_character"), ("far", "\theta", "control_character"),
-    ("far", "\x08eta", "control_character"), ("far", "\rho", "control_character"), ("far", "\ud835", "control_character"), ("far", "a\nb", None),
-    (TEXT, "", "shrinks_thread"), (TEXT[: TEXT.index("-called")], "x", "shrinks_thread"), (TEXT, " \n ", "shrinks_thread"),
-]  # fmt: skip
+    ("nowhere", "x", "not_found"),
+    ("As above", "x", "not_found"),
+    ("is", "x", "ambiguous"),
+    ("so", "x", "ambiguous"),
+    ("so-", "x-", None),
+    ("lso", "x", "not_found"),
+    ("", "x", "empty_src"),
+    ("far", "far", "no_change"),
+    ("far", "<n>", "tag_in_dest"),
+    ("far", "</Thread>", "tag_in_dest"),
+    ("far", "a\x0crac", "control_character"),
+    ("far", "\theta", "control_character"),
+    ("far", "\x08eta", "control_character"),
+    ("far", "\rho", "control_character"),
+    ("far", "\ud835", "control_character"),
+    ("far", "a\nb", None),
+    (TEXT, "", "shrinks_thread"),
+    (TEXT[: TEXT.index("-called")], "x", "shrinks_thread"),
+    (TEXT, " \n ", "shrinks_thread"),
+]
 
 
 @pytest.mark.parametrize(("src", "dest", "code"), SKIPPED)
@@ -185,9 +237,12 @@ def test_the_one_whole_word_counts_however_many_words_hold_it():
 
 @pytest.mark.parametrize(
     ("text", "pairs"),
-    [("so n < k > m in this case", [(" k ", "k")]), ("so n < k > m in this case", [("< k", "<k"), (" > m", "> m")]),
-     ("then <x | y> holds", [(" | y", "")])],
-)  # fmt: skip
+    [
+        ("so n < k > m in this case", [(" k ", "k")]),
+        ("so n < k > m in this case", [("< k", "<k"), (" > m", "> m")]),
+        ("then <x | y> holds", [(" | y", "")]),
+    ],
+)
 def test_edits_that_would_make_a_tag_of_mathematics_are_left_out(text, pairs):
     applied = apply(text, [Replacement(*pair) for pair in pairs])
     assert (applied.text, applied.edits) == (text, ())
@@ -249,11 +304,28 @@ def test_undo_takes_back_all_that_apply_did(case):
 # ---- the record
 
 RECORD = Record(
-    7, "set-7", "problem \u2028", ["5", 5.0, "a\x1cb"], False, "ab" * 32, 120, 9,
-    (BlockRecord(2, 5, (ThreadRecord(2, 3, "\r\n", "\n\n"), ThreadRecord(4, 5, "", "", (Edit(0, "x\x0c", ""),), (Skipped("q", "<n>", "tag_in_dest"),))), "why"),),
+    7,
+    "set-7",
+    "problem \u2028",
+    ["5", 5.0, "a\x1cb"],
+    False,
+    "ab" * 32,
+    120,
+    9,
+    (
+        BlockRecord(
+            2,
+            5,
+            (
+                ThreadRecord(2, 3, "\r\n", "\n\n"),
+                ThreadRecord(4, 5, "", "", (Edit(0, "x\x0c", ""),), (Skipped("q", "<n>", "tag_in_dest"),)),
+            ),
+            "why",
+        ),
+    ),
     (Unused(3, None, None, "overlap", "L1-L2"),),
     ({"kind": "annotation", "code": "gap"},),
-)  # fmt: skip
+)
 
 
 def test_a_record_comes_back_from_its_file():

@@ -65,10 +65,7 @@ def test_three_apis_give_the_answer_of_the_same_function():
         ("refused", lambda reply: reply["output"][-1]["content"][0]["type"] == "refusal"),
         ("raw_latex", lambda reply: text_of(reply) == '{"a": "\\frac"}'),
         ("code_fence", lambda reply: text_of(reply) == '```json\n{"a": "\\\\frac"}\n```'),
-        (
-            "extra_prose",
-            lambda reply: text_of(reply).startswith("Sure") and '{"a": "\\\\frac"}' in text_of(reply),
-        ),
+        ("extra_prose", lambda reply: text_of(reply).startswith("Sure") and '{"a": "\\\\frac"}' in text_of(reply)),
     ],
 )
 def test_faults_of_replies(mode, seen):
@@ -224,8 +221,6 @@ def test_batches_complete_expire_and_fail_in_part(desk, status, good):
 def test_batch_validation():
     with FakeOpenAI(batch={"enqueued_tokens": 10}) as server:
         made = post(
-            server.url,
-            "/batches",
-            {"input_file_id": upload(server.url, [BATCH_LINE]), "endpoint": "/v1/responses"},
+            server.url, "/batches", {"input_file_id": upload(server.url, [BATCH_LINE]), "endpoint": "/v1/responses"}
         )[1]
         assert (made["status"], made["errors"]["data"][0]["code"]) == ("failed", "token_limit_exceeded")

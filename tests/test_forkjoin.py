@@ -50,13 +50,7 @@ class Direct:
         self.most = max(self.most, self.under_way)
         for _ in range(self.order.randint(0, 9) if self.order else 1):
             await asyncio.sleep(0)
-        body = {
-            "prompt": list(prompt),
-            "max_tokens": max_tokens,
-            "seed": seed,
-            "temperature": 0,
-            "no_stop_trim": True,
-        }
+        body = {"prompt": list(prompt), "max_tokens": max_tokens, "seed": seed, "temperature": 0, "no_stop_trim": True}
         choice = self.engine.decode(body | ({"stop": [stop]} if stop else {}))
         self.under_way -= 1
         return read_choice(choice, tokenizer(), stop)
@@ -379,16 +373,8 @@ def test_a_tokenizer_without_the_tags_is_refused():
     ("choice", "finish", "text"),
     [
         ({"finish_reason": "length", "token_ids": "ab", "matched_stop": None}, "length", "ab"),
-        (
-            {"finish_reason": "stop", "token_ids": "a</Thread>", "matched_stop": "</Thread>"},
-            "stop",
-            "a</Thread>",
-        ),
-        (
-            {"finish_reason": "stop", "token_ids": "a</Thread>", "stop_reason": "</Thread>"},
-            "stop",
-            "a</Thread>",
-        ),
+        ({"finish_reason": "stop", "token_ids": "a</Thread>", "matched_stop": "</Thread>"}, "stop", "a</Thread>"),
+        ({"finish_reason": "stop", "token_ids": "a</Thread>", "stop_reason": "</Thread>"}, "stop", "a</Thread>"),
         ({"finish_reason": "stop", "token_ids": "a<|im_end|>", "matched_stop": 4083}, "end", "a"),
         ({"finish_reason": "stop", "token_ids": "a<|im_end|>", "stop_reason": None}, "end", "a"),
         ({"finish_reason": "stop", "token_ids": "a", "stop_reason": None}, "end", "a"),

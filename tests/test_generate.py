@@ -43,10 +43,7 @@ PROBLEMS = [
 
 def rows(problems) -> list[dict]:
     return [
-        {
-            "prompt": [{"role": "user", "content": text}],
-            "reward_model": {"ground_truth": str(truth), "style": "rule"},
-        }
+        {"prompt": [{"role": "user", "content": text}], "reward_model": {"ground_truth": str(truth), "style": "rule"}}
         for text, truth in problems
     ]
 
@@ -72,13 +69,7 @@ def engine(**options) -> FakeEngine:
 
 def generate(*urls: str, **flags) -> int:
     """Run the command; `flags` by name, True for those without a value."""
-    words = [
-        "--model_name",
-        MODEL,
-        "--data-type",
-        "few",
-        *(word for url in urls for word in ("--base-url", url)),
-    ]
+    words = ["--model_name", MODEL, "--data-type", "few", *(word for url in urls for word in ("--base-url", url))]
     for name, value in flags.items():
         words += [f"--{name}" if len(name) > 1 else f"-{name}", *([] if value is True else [str(value)])]
     return command.main(words)
@@ -290,10 +281,18 @@ def test_killed_at_random_and_restarted_gives_what_an_uninterrupted_run_gives():
     with engine() as served:
         generate(served.url, n=6, branching=True, suffix="whole")
     draw, in_the_middle, kept = random.Random(11), 0, [0]
-    with engine(a_token=0.002) as slow, subprocess.Popen(
-        [sys.executable, "-c", NURSERY, MODEL], env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1,
-    ) as nursery:  # fmt: skip
+    with (
+        engine(a_token=0.002) as slow,
+        subprocess.Popen(
+            [sys.executable, "-c", NURSERY, MODEL],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+        ) as nursery,
+    ):
         assert nursery.stdout.readline() == "ready\n"
         for _ in range(4):
             done, some = slow.completed, draw.randint(15, 50)
@@ -347,10 +346,7 @@ def test_an_empty_reply_is_no_sample(capsys):
 
 def test_a_hopeless_run_is_given_up(project):
     write(project / "data" / "many.parquet", rows([(f"Problem {k}", 1) for k in range(200)]))
-    with (
-        engine(faults=[400] * 200) as served,
-        pytest.raises(UserError, match="20 samples failed one after the other"),
-    ):
+    with engine(faults=[400] * 200) as served, pytest.raises(UserError, match="20 samples failed one after the other"):
         generate(served.url, **{"data-type": "many", "n-workers": 4})
     assert len(served.requests) < 40
 
@@ -502,10 +498,16 @@ def test_answers_are_graded_against_their_own_problem(project):
     for text, reply in said.items():
         known.add(TOKENIZER.ids(sampler.prompt_of(Problem(text), TOKENIZER)), reply)
     truths = [("2", None), ("3", None), (["1", "2"], None), (None, None)]
-    write(project / "data" / "few.parquet", [
-        {"prompt": [{"role": "user", "content": text}], "reward_model": {"ground_truth": truth if isinstance(truth, list) else [truth] if truth else []}}
-        for (text, _), (truth, _) in zip(PROBLEMS, truths, strict=True)
-    ])  # fmt: skip
+    write(
+        project / "data" / "few.parquet",
+        [
+            {
+                "prompt": [{"role": "user", "content": text}],
+                "reward_model": {"ground_truth": truth if isinstance(truth, list) else [truth] if truth else []},
+            }
+            for (text, _), (truth, _) in zip(PROBLEMS, truths, strict=True)
+        ],
+    )
     with engine(model=known) as served:
         assert generate(served.url) == 0
     facts = {row["message_idx"]: row for row in facts_of("few_1")}
@@ -554,12 +556,7 @@ def test_pass_at_one_and_pass_at_n():
 
 @pytest.mark.parametrize(
     ("prompt", "opened"),
-    [
-        ("x<｜Assistant｜><think>\n", "<think>\n"),
-        ("<think></think>\n", ""),
-        ("a <think> b", ""),
-        ("plain", ""),
-    ],
+    [("x<｜Assistant｜><think>\n", "<think>\n"), ("<think></think>\n", ""), ("a <think> b", ""), ("plain", "")],
 )
 def test_a_think_tag_of_the_template_belongs_to_the_result(prompt, opened):
     assert sampler.opened_thinking(prompt) == opened

@@ -141,10 +141,16 @@ def helped() -> dict[str, str]:
     """What each command says of itself when asked for help: exit code, length of the text, heavy modules loaded."""
     script = f"HEAVY = {HEAVY!r}\n{ASKED_FOR_HELP}"
     running = {
-        path.name: subprocess.Popen([sys.executable, "-c", script, str(path)], cwd=ROOT / "src", env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
-                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        path.name: subprocess.Popen(
+            [sys.executable, "-c", script, str(path)],
+            cwd=ROOT / "src",
+            env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for path in COMMANDS
-    }  # fmt: skip
+    }
     return {name: "".join(process.communicate(timeout=60)) for name, process in running.items()}
 
 

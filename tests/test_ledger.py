@@ -22,16 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadweaver.errors import UserError
-from threadweaver.ledger import (
-    Ledger,
-    LedgerDamaged,
-    LedgerFull,
-    Record,
-    canonical,
-    entries,
-    request_key,
-    transfer,
-)
+from threadweaver.ledger import Ledger, LedgerDamaged, LedgerFull, Record, canonical, entries, request_key, transfer
 from threadweaver.ledger import thread as ledger_thread
 
 SRC = str(Path(__file__).parents[1] / "src")
@@ -110,20 +101,8 @@ ledger.close()
 
 
 def test_key_is_of_the_canonical_request_alone():
-    one = {
-        "api": "chat",
-        "attempt": 0,
-        "messages": [["user", "ü"]],
-        "model": "m",
-        "params": {"b": 1, "a": 1.0},
-    }
-    other = {
-        "params": {"a": 1, "b": 1},
-        "model": "m",
-        "messages": [("user", "ü")],
-        "attempt": 0,
-        "api": "chat",
-    }
+    one = {"api": "chat", "attempt": 0, "messages": [["user", "ü"]], "model": "m", "params": {"b": 1, "a": 1.0}}
+    other = {"params": {"a": 1, "b": 1}, "model": "m", "messages": [("user", "ü")], "attempt": 0, "api": "chat"}
     assert request_key(one) == request_key(other)
     assert (
         canonical(one)

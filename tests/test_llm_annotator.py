@@ -56,15 +56,29 @@ def test_a_good_outline_is_accepted_and_ends_with_a_newline():
 @pytest.mark.parametrize(
     ("old", "new", "code", "told"),
     [
-        ("(range: L10-L20, check", "(range: L12-L20, check", "gap", "Block 1 (L5-L20), thread 1: no thread covers L10-L11."),
+        (
+            "(range: L10-L20, check",
+            "(range: L12-L20, check",
+            "gap",
+            "Block 1 (L5-L20), thread 1: no thread covers L10-L11.",
+        ),
         ("(range: L10-L20, check", "(range: L8-L20, check", "overlap", "Block 1 (L5-L20), thread 1: L5-L9 and L8-L20."),
         ("L10-L20, check", "L90-L95, check", "out_of_file", "thread 2: L90-L95 of a chain of 30 lines."),
-        ("(range: L10-L20, check passed: uses L2 alone)", "(range: L10-L20)", "missing_check", "Block 1 (L5-L20), thread 2"),
+        (
+            "(range: L10-L20, check passed: uses L2 alone)",
+            "(range: L10-L20)",
+            "missing_check",
+            "Block 1 (L5-L20), thread 2",
+        ),
         ("</parallel> (range: L5-L20)", "", "unbalanced_tag", "Block 1 (L5-L20): a <parallel> is never closed."),
-        ("<thread>\nS3: odd (L10-L20)\n</thread> (range: L10-L20, check passed: uses L2 alone)\n", "", "single_thread",
-         "Block 1 (L5-L9): 1 thread(s)."),
+        (
+            "<thread>\nS3: odd (L10-L20)\n</thread> (range: L10-L20, check passed: uses L2 alone)\n",
+            "",
+            "single_thread",
+            "Block 1 (L5-L9): 1 thread(s).",
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_typed_problem_is_one_sentence_that_names_its_place(old, new, code, told):
     assert old in GOOD
     text = GOOD.replace(old, new)
@@ -288,9 +302,15 @@ def test_a_good_reply_is_accepted_at_once_and_counted():
     assert answer.value == [Replacement("Similarly, for", "For")] and answer.reason is None
     assert client.verdicts == [("1", "accepted", "")]
     assert answer.facts == {
-        "calls": 1, "accepted_first": 1, "repairs": 0, "tokens_in": 100, "tokens_cached": 40, "tokens_out": 10,
-        "tokens_reasoning": 4, "cost_usd": 0.25,
-    }  # fmt: skip
+        "calls": 1,
+        "accepted_first": 1,
+        "repairs": 0,
+        "tokens_in": 100,
+        "tokens_cached": 40,
+        "tokens_out": 10,
+        "tokens_reasoning": 4,
+        "cost_usd": 0.25,
+    }
 
 
 def test_the_repair_turn_quotes_what_is_wrong_and_its_reply_counts():
@@ -356,13 +376,19 @@ def test_a_cut_reply_is_shown_in_part_and_an_empty_one_by_a_word():
 def test_a_repaired_turn_goes_on_as_if_it_had_been_right_at_once():
     client, answer = converse(["one", "two"], ("", "empty"), "steps", FIX)
     assert [tuple(message) for message in client.asked[2].messages] == [
-        ("user", "one"), ("assistant", "steps"), ("user", "two"),
-    ]  # fmt: skip
+        ("user", "one"),
+        ("assistant", "steps"),
+        ("user", "two"),
+    ]
     titles = [line for line in answer.chat.split("\n") if line.startswith("===")]
     assert titles == [
-        "=== turn 1: question ===", "=== turn 1: answer (empty) ===", "=== turn 1, repair: question ===",
-        "=== turn 1, repair: answer ===", "=== turn 2: question ===", "=== turn 2: answer ===",
-    ]  # fmt: skip
+        "=== turn 1: question ===",
+        "=== turn 1: answer (empty) ===",
+        "=== turn 1, repair: question ===",
+        "=== turn 1, repair: answer ===",
+        "=== turn 2: question ===",
+        "=== turn 2: answer ===",
+    ]
 
 
 def test_a_call_without_a_reply_fails_the_sample_with_the_code_and_judges_nothing():

@@ -155,8 +155,9 @@ def test_batches_and_flex_go_through_all_steps_at_half_the_price(tmp_path):
     costs = {}
     with FakeOpenAI(answer=fake_answers.answer) as server:
         for name, environment, flags in (
-            ("batch", {"BATCH": "1"}, ("--batch-quiet", "0.2", "--batch-poll", "0.2")), ("flex", {}, ("--service-tier", "flex")),
-        ):  # fmt: skip
+            ("batch", {"BATCH": "1"}, ("--batch-quiet", "0.2", "--batch-poll", "0.2")),
+            ("flex", {}, ("--service-tier", "flex")),
+        ):
             project = Project(tmp_path / name)
             server.prefixes.clear()
             done = project.annotate(*flags, count=COUNT, OPENAI_BASE_URL=server.url, **environment)

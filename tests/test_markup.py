@@ -38,8 +38,10 @@ def test_texts_are_trimmed_and_kept_within():
 
 
 def test_the_reader_tolerates_white_space_and_the_writer_makes_one_form():
-    loose = "<Parallel> \n\n <Outlines><Outline> 1 :A </Outline>\n\n<Outline>2:  B</Outline></Outlines>\r\n<Thread>1:X</Thread>\n\n" \
-            "<Thread>\n\n 02 : Y \n</Thread> </Parallel>"  # fmt: skip
+    loose = (
+        "<Parallel> \n\n <Outlines><Outline> 1 :A </Outline>\n\n<Outline>2:  B</Outline></Outlines>\r\n<Thread>1:X</Thread>\n\n"
+        "<Thread>\n\n 02 : Y \n</Thread> </Parallel>"
+    )
     (block,) = parse(loose).blocks
     assert markup.canonical(block) == CANONICAL
     assert (block.start, block.end) == (0, len(loose))
@@ -110,7 +112,7 @@ FAULTS = [
     ("tag_in_passage", block_of(TWO.replace("Y", "if a<b> then")), None),
     ("tag_in_passage", block_of(TWO.replace("Y", "</parallel>")), None),
     ("tag_in_passage", block_of(TWO, "<Outlines><Outline>1: A</Outline><Outline>2: <n></Outline></Outlines>"), None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("code", "text", "offset"), FAULTS, ids=[f"{n}-{fault[0]}" for n, fault in enumerate(FAULTS)])
@@ -135,11 +137,17 @@ def test_fifty_threads_are_a_block_and_fifty_one_are_not():
 @pytest.mark.parametrize(
     ("code", "arguments"),
     [
-        ("single_thread", (["x"],)), ("empty_thread", (["x", " \n"],)), ("tag_in_passage", (["x", "a <n> b"],)),
-        ("tag_in_passage", (["x", "</Thread>"],)), ("count_mismatch", (["x", "y"], ["a"])), ("empty_outline", (["x", "y"], ["a", ""])),
-        ("tag_in_passage", (["x", "y"], ["a", "<b>"])), ("empty_conclusion", (["x", "y"], [], " ")), ("single_thread", ([],)),
+        ("single_thread", (["x"],)),
+        ("empty_thread", (["x", " \n"],)),
+        ("tag_in_passage", (["x", "a <n> b"],)),
+        ("tag_in_passage", (["x", "</Thread>"],)),
+        ("count_mismatch", (["x", "y"], ["a"])),
+        ("empty_outline", (["x", "y"], ["a", ""])),
+        ("tag_in_passage", (["x", "y"], ["a", "<b>"])),
+        ("empty_conclusion", (["x", "y"], [], " ")),
+        ("single_thread", ([],)),
     ],
-)  # fmt: skip
+)
 def test_the_writer_refuses_what_the_reader_would(code, arguments):
     with pytest.raises(MarkupError) as caught:
         write_block(*arguments)

@@ -16,16 +16,28 @@ from threadweaver.edits import BlockRecord, Record, Replacement, Skipped, Thread
 BLOCK = markup.write_block(["first thread", "second thread, as above", "third thread"])
 TEXT = f"Before\nit all.\n{BLOCK}\nbetween\n{markup.write_block(['left', 'right'], ['to the left', 'to the right'], 'so both')}\nAfter"
 RECORD = Record(
-    0, "set-0", "the problem", "", None, "", 0, 0,
-    (BlockRecord(3, 5, tuple(ThreadRecord(n, n, "", "\n") for n in (3, 4, 5))), BlockRecord(7, 8, (ThreadRecord(7, 7), ThreadRecord(8, 8)))),
-)  # fmt: skip
+    0,
+    "set-0",
+    "the problem",
+    "",
+    None,
+    "",
+    0,
+    0,
+    (
+        BlockRecord(3, 5, tuple(ThreadRecord(n, n, "", "\n") for n in (3, 4, 5))),
+        BlockRecord(7, 8, (ThreadRecord(7, 7), ThreadRecord(8, 8))),
+    ),
+)
 
 
 def test_every_thread_but_the_first_is_asked_about():
     asked = rewrite.questions(markup.parse(TEXT), "the problem")
     assert [(question.block, question.thread, question.passage) for question in asked] == [
-        (0, 1, "second thread, as above"), (0, 2, "third thread"), (1, 1, "right"),
-    ]  # fmt: skip
+        (0, 1, "second thread, as above"),
+        (0, 2, "third thread"),
+        (1, 1, "right"),
+    ]
     assert asked[0].context == "Before\nit all.\n" and asked[0].problem == "the problem"
     assert asked[2].context == f"Before\nit all.\n{BLOCK}\nbetween\n"
 
@@ -105,11 +117,23 @@ GOOD = ["Count the pairs directly", "Use the complement: all minus those without
 
 @pytest.mark.parametrize(
     ("outlines", "says"),
-    [(GOOD, None), (["Case p = 2", "Case p = 3"], None), (["n ≡ 0 (mod 3)", "n ≡ 1 (mod 3)"], None), (GOOD[:1], "1 outlines for 2"),
-     ([*GOOD, GOOD[0]], "3 outlines for 2"), ([], "0 outlines"), ([GOOD[0], GOOD[0].upper() + "."], "outline 2 repeats outline 1"),
-     (["Case $p=2$", "case p = 2."], "repeats"), (["Show x ≤ 3", "Show x ≥ 3"], None), (["Add 1.5", "Add 15"], None), ([GOOD[0], ""], "says nothing"),
-     ([GOOD[0], " \n"], "says nothing"), ([GOOD[0], "Let <n> be odd"], "holds a tag"), ([GOOD[0], "x" * 601], "601 characters")],
-)  # fmt: skip
+    [
+        (GOOD, None),
+        (["Case p = 2", "Case p = 3"], None),
+        (["n ≡ 0 (mod 3)", "n ≡ 1 (mod 3)"], None),
+        (GOOD[:1], "1 outlines for 2"),
+        ([*GOOD, GOOD[0]], "3 outlines for 2"),
+        ([], "0 outlines"),
+        ([GOOD[0], GOOD[0].upper() + "."], "outline 2 repeats outline 1"),
+        (["Case $p=2$", "case p = 2."], "repeats"),
+        (["Show x ≤ 3", "Show x ≥ 3"], None),
+        (["Add 1.5", "Add 15"], None),
+        ([GOOD[0], ""], "says nothing"),
+        ([GOOD[0], " \n"], "says nothing"),
+        ([GOOD[0], "Let <n> be odd"], "holds a tag"),
+        ([GOOD[0], "x" * 601], "601 characters"),
+    ],
+)
 def test_faults_of_outlines(outlines, says):
     found = outline.fault(outlines, 2)
     assert found is None if says is None else says in found
@@ -117,9 +141,30 @@ def test_faults_of_outlines(outlines, says):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "…", "...", "Outline", "outline 1", "Thread 2", "Step 3.", "Part (b)", "Case A", "2", "TODO", "tbd", "N/A", "none", "<description>",
-     "[your plan here]", "- placeholder -", "Lorem ipsum dolor", "**Approach 1**", "text", "--"],
-)  # fmt: skip
+    [
+        "",
+        "…",
+        "...",
+        "Outline",
+        "outline 1",
+        "Thread 2",
+        "Step 3.",
+        "Part (b)",
+        "Case A",
+        "2",
+        "TODO",
+        "tbd",
+        "N/A",
+        "none",
+        "<description>",
+        "[your plan here]",
+        "- placeholder -",
+        "Lorem ipsum dolor",
+        "**Approach 1**",
+        "text",
+        "--",
+    ],
+)
 def test_placeholders(text):
     assert outline.is_placeholder(text)
 
@@ -164,17 +209,34 @@ THREAD = OPENED + (
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("Find that the sum is 137", ["137"]), ("Reach 1,024 in the end", ["1024"]), ("Reach 1{,}024", ["1024"]),
-        ("Show x = 7", ["x = 7"]), (r"Show \(x=7\)", ["x=7"]), ("Count until one gets 5", ["5"]), ("Find f(3) = 19", ["f(3) = 19"]),
-        (r"Use $q  = \dfrac{2}{3} p$ throughout", [r"q  = \dfrac{2}{3} p"]), (r"Find the chance $\tfrac38$", ["3/8"]),
-        ("Find the chance 3/8", ["3/8"]), ("Find the chance 6/16", ["6/16"]), ("Find the chance 0.375", ["0.375"]),
-        ("Measure the root √29", ["√29"]), (r"Expand to $3x^{2} + 2x + 1$", ["3x^2 + 2x + 1"]), ("Expand to 3x²+2x+1", ["3x^2+2x+1"]),
-        (r"Show that $N\equiv 3\pmod{7}$", [r"N\equiv 3\pmod{7}"]), ("Try the second factor, which fails", ["which fails"]),
+        ("Find that the sum is 137", ["137"]),
+        ("Reach 1,024 in the end", ["1024"]),
+        ("Reach 1{,}024", ["1024"]),
+        ("Show x = 7", ["x = 7"]),
+        (r"Show \(x=7\)", ["x=7"]),
+        ("Count until one gets 5", ["5"]),
+        ("Find f(3) = 19", ["f(3) = 19"]),
+        (r"Use $q  = \dfrac{2}{3} p$ throughout", [r"q  = \dfrac{2}{3} p"]),
+        (r"Find the chance $\tfrac38$", ["3/8"]),
+        ("Find the chance 3/8", ["3/8"]),
+        ("Find the chance 6/16", ["6/16"]),
+        ("Find the chance 0.375", ["0.375"]),
+        ("Measure the root √29", ["√29"]),
+        (r"Expand to $3x^{2} + 2x + 1$", ["3x^2 + 2x + 1"]),
+        ("Expand to 3x²+2x+1", ["3x^2+2x+1"]),
+        (r"Show that $N\equiv 3\pmod{7}$", [r"N\equiv 3\pmod{7}"]),
+        ("Try the second factor, which fails", ["which fails"]),
         # plans
-        ("Try the 7 smallest", []), ("Treat k = 4 with n = 12", []), ("Use 999 points", []), ("Find f(3)", []), ("Test whether it works", []),
-        ("Factor $r + s$ and hold it against $n = 12$", []), (r"Use $q \ge 4$ to bound the factors", []), ("Expand the square", []),
+        ("Try the 7 smallest", []),
+        ("Treat k = 4 with n = 12", []),
+        ("Use 999 points", []),
+        ("Find f(3)", []),
+        ("Test whether it works", []),
+        ("Factor $r + s$ and hold it against $n = 12$", []),
+        (r"Use $q \ge 4$ to bound the factors", []),
+        ("Expand the square", []),
     ],
-)  # fmt: skip
+)
 def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(text, told):
     """A notation that is not read would let a result pass; a case or a known number that is taken for one would cost a block."""
     found = outline.results_told(text, THREAD, "n = 12")
@@ -284,10 +346,16 @@ def test_sound_outlines_are_written_and_nothing_is_counted():
 
 @pytest.mark.parametrize(
     ("answer", "code"),
-    [(TELLING, "gives_result"), (["Take r = 0", ""], "empty"), (["Case 1", "Take r = 1"], "placeholder"), (["Take it", "take it."], "repeats_sibling"),
-     (PLANS[:1], "count"), (annotators.Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}), "unreadable_outlines"),
-     (annotators.Answer(None, "truncated"), "truncated")],
-)  # fmt: skip
+    [
+        (TELLING, "gives_result"),
+        (["Take r = 0", ""], "empty"),
+        (["Case 1", "Take r = 1"], "placeholder"),
+        (["Take it", "take it."], "repeats_sibling"),
+        (PLANS[:1], "count"),
+        (annotators.Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}), "unreadable_outlines"),
+        (annotators.Answer(None, "truncated"), "truncated"),
+    ],
+)
 def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(answer, code):
     result = outlined(answer, OTHERS)
     trajectory, record = whole(result)

@@ -42,10 +42,18 @@ def saved(tmp_path_factory) -> Saved:
     run = project.sample_run()
     assert run.returncode == 0, run.stderr
     units_of = project.python(
-        "src/save_dataset.py", "--tokenizer", "data/sample/tokenizer", "--input", "data/sample_24samples/collected.jsonl",
-        "--trajectory-glob", "data/sample_24samples_step5_v1_v1_v1/*.txt", "--trajectory-matched-only", "--units",
-        "--output", "dataset/with_units",
-    )  # fmt: skip
+        "src/save_dataset.py",
+        "--tokenizer",
+        "data/sample/tokenizer",
+        "--input",
+        "data/sample_24samples/collected.jsonl",
+        "--trajectory-glob",
+        "data/sample_24samples_step5_v1_v1_v1/*.txt",
+        "--trajectory-matched-only",
+        "--units",
+        "--output",
+        "dataset/with_units",
+    )
     assert units_of.returncode == 0, units_of.stderr
     folder = project.root / "dataset/with_units"
     tables = {path.parent.name: parquet.read_table(path).to_pylist() for path in folder.glob("*/train.parquet")}
@@ -102,8 +110,9 @@ def test_the_training_length_of_a_row_is_that_of_its_units(saved, tokenizer):
         last = pairs[row["uuid"]][-1]
         again = [
             len(tokenizer.ids(f"<Thread>\n{pair['thread']}:")) + pair["num_continuation_tokens"]
-            for pair in pairs[row["uuid"]] if pair["thread"] > 1
-        ]  # fmt: skip
+            for pair in pairs[row["uuid"]]
+            if pair["thread"] > 1
+        ]
         found = last["num_context_tokens"] + last["num_continuation_tokens"] + sum(again)
         measured = metrics.measure(markup.parse(text), tokenizer.starts(text)).training_length
         assert found == measured and again

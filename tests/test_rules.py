@@ -109,14 +109,26 @@ def test_cases_that_lean_on_one_another_are_no_block(name):
 
 
 BAD_CUTS = {
-    "what follows finishes the last thread": (ENDING, "Wait, for n = 59 I have n + 1 = 60 as well.\n\nSo there are more.\n" + ENDING),
-    "what follows takes the same step for the next object": (ENDING, "Similarly, count the values with remainder 7.\n\n" + ENDING),
+    "what follows finishes the last thread": (
+        ENDING,
+        "Wait, for n = 59 I have n + 1 = 60 as well.\n\nSo there are more.\n" + ENDING,
+    ),
+    "what follows takes the same step for the next object": (
+        ENDING,
+        "Similarly, count the values with remainder 7.\n\n" + ENDING,
+    ),
     "a thread opens with the end of the part before": ("Case 1: n is even. Then", "So that gives n even. Then"),
-    "a thread ends with what the next one is to do": ("leaves ten of the fifteen.\n\nCase 2", "leaves ten. Let me think about it.\n\nCase 2"),
+    "a thread ends with what the next one is to do": (
+        "leaves ten of the fifteen.\n\nCase 2",
+        "leaves ten. Let me think about it.\n\nCase 2",
+    ),
     "a formula is left open": ("which leaves ten of the fifteen.\n\n" + ENDING, "which leaves (ten of\n\n" + ENDING),
-    "a thread works nothing out": ("So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 60 - 1 = 59.", "Such n are found as one would expect them to be found."),
+    "a thread works nothing out": (
+        "So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 60 - 1 = 59.",
+        "Such n are found as one would expect them to be found.",
+    ),
     "the last thread gathers": ("Again two of every three", "In both cases two of every three"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD_CUTS)
@@ -155,8 +167,7 @@ def test_values_tried_one_by_one_are_grouped_into_few_threads():
         for n in range(3, 11)
     )
     [threads] = threads_of(
-        PROBLEM,
-        "Let me just try small values.\n\n" + tried + "In total some of them work.\n\nSo there are more.\n",
+        PROBLEM, "Let me just try small values.\n\n" + tried + "In total some of them work.\n\nSo there are more.\n"
     )
     assert 2 <= len(threads) <= 4
     sizes = [len(text) for text in threads]
@@ -238,7 +249,7 @@ STEPS_ALIKE = {
     "entries of a list too short to be parts": "".join(
         f"r={k}:{40 - k}<={49 - k} {'yes' if k % 2 else 'no'}\n" for k in range(40)
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", STEPS_ALIKE)
@@ -263,10 +274,12 @@ def test_a_sum_of_a_case_of_its_own_parts_does_not_end_the_case():
 CASES_OF_FIVE = [
     "Case 1: n = 7k + 1. Then n^2 = 49k^2 + 14k + 1, which leaves 1. So this case works, and it is met by 13 values up to 90.",
     "Case 2: n = 7k + 2. Then n^2 = 49k^2 + 28k + 4, which leaves 4. So this case fails.",
-    "Case 3: n = 7k + 3. Then n^2 = 49k^2 + 42k + 9, which leaves 2. " + "The remainder 2 is no solution here, as one sees from 2 * 2 = 4 at once. " * 3 + "So this case fails.",
+    "Case 3: n = 7k + 3. Then n^2 = 49k^2 + 42k + 9, which leaves 2. "
+    + "The remainder 2 is no solution here, as one sees from 2 * 2 = 4 at once. " * 3
+    + "So this case fails.",
     "Case 4: n = 7k + 4. Then n^2 = 49k^2 + 56k + 16, and 16 - 14 = 2 is left. So this case fails.",
     "Case 5: n = 7k + 5. Then n^2 = 49k^2 + 70k + 25, and 25 - 21 = 4 is what it leaves. So this case fails.",
-]  # fmt: skip
+]
 
 
 def test_cases_of_unequal_length_stay_threads_of_their_own():
@@ -289,9 +302,29 @@ def test_the_last_lines_of_a_chain_are_no_thread():
 
 
 LINES = st.sampled_from(
-    ["", " ", "\t", "Case 1: n is even.", "Case 2: n is odd.", "Alternatively, we can count.", "So n = 4.", "**Part:** x", "1. One", "- x: y",
-     "If $k=3$, then $k^2=9$.", "Similarly, for B.", "Wait, no.", "<n>", "(L3-L9) \u2028 x", "a\rb", "\\[ x", "$5 and $7", "Let m = 2.", "x" * 130]
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "\t",
+        "Case 1: n is even.",
+        "Case 2: n is odd.",
+        "Alternatively, we can count.",
+        "So n = 4.",
+        "**Part:** x",
+        "1. One",
+        "- x: y",
+        "If $k=3$, then $k^2=9$.",
+        "Similarly, for B.",
+        "Wait, no.",
+        "<n>",
+        "(L3-L9) \u2028 x",
+        "a\rb",
+        "\\[ x",
+        "$5 and $7",
+        "Let m = 2.",
+        "x" * 130,
+    ]
+)
 
 
 @given(st.lists(LINES, max_size=40).map("\n".join))

@@ -127,10 +127,7 @@ def test_a_server_that_dies_at_the_start_is_noticed_and_its_log_quoted(tmp_path)
 
 def test_a_server_that_is_never_ready_is_given_up(tmp_path):
     one = replica(tmp_path, "slow")
-    with (
-        pytest.raises(UserError, match="not ready after"),
-        server.serving([one], ready_seconds=0.5, tell=silent),
-    ):
+    with pytest.raises(UserError, match="not ready after"), server.serving([one], ready_seconds=0.5, tell=silent):
         pytest.fail("it was never ready")
     assert gone(one.log)
 
@@ -181,10 +178,7 @@ def test_whatever_ends_the_command_ends_the_server(tmp_path, how):
     one = replica(tmp_path)
     arguments = [str(SRC), one.command[1], str(one.port), str(one.log)]
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+        [sys.executable, "-c", PARENT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as parent:
         assert parent.stdout.readline() == "ready\n"
         parent.send_signal(how)
@@ -256,8 +250,7 @@ def test_the_commands_of_both_engines():
 
 
 @pytest.mark.parametrize(
-    ("value", "gpus"),
-    [("0,1", ["0", "1"]), (" 2 , 3", ["2", "3"]), ("", []), ("-1", []), ("GPU-ab", ["GPU-ab"])],
+    ("value", "gpus"), [("0,1", ["0", "1"]), (" 2 , 3", ["2", "3"]), ("", []), ("-1", []), ("GPU-ab", ["GPU-ab"])]
 )
 def test_visible_gpus(value, gpus):
     assert server.visible_gpus({"CUDA_VISIBLE_DEVICES": value}) == gpus

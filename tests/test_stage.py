@@ -207,9 +207,20 @@ def test_what_became_of_the_samples_is_one_line_and_a_line_a_reason(tmp_path, ca
 
 @pytest.mark.parametrize(
     ("given", "total", "allowed"),
-    [("0", 10, 0), ("3", 10, 3), (" 3 ", 10, 3), ("0.1", 24, 2), ("0.5", 3, 1), ("0.29", 100, 29), ("5%", 40, 2), ("100%", 7, 7), ("0%", 7, 0),
-     ("0.0", 9, 0), ("12", 3, 12)],
-)  # fmt: skip
+    [
+        ("0", 10, 0),
+        ("3", 10, 3),
+        (" 3 ", 10, 3),
+        ("0.1", 24, 2),
+        ("0.5", 3, 1),
+        ("0.29", 100, 29),
+        ("5%", 40, 2),
+        ("100%", 7, 7),
+        ("0%", 7, 0),
+        ("0.0", 9, 0),
+        ("12", 3, 12),
+    ],
+)
 def test_failures_allowed(given, total, allowed):
     assert stage.allowed_failures(given, total) == allowed
 
@@ -236,10 +247,14 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
 # ---- flags
 
 
-@pytest.mark.parametrize("reason, says", [
-    ("cap_reached", "--max-cost is reached: 1 of 20 samples are not done for it (3; it would cost $1)"),
-    ("not_in_ledger", "import a ledger that holds them"), ("timed_out", "run again to do only these"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "reason, says",
+    [
+        ("cap_reached", "--max-cost is reached: 1 of 20 samples are not done for it (3; it would cost $1)"),
+        ("not_in_ledger", "import a ledger that holds them"),
+        ("timed_out", "run again to do only these"),
+    ],
+)
 def test_what_failed_says_the_way_on(capsys, reason, says):
     """The cap ends a stage however few samples it left undone: the next one would do without them in silence."""
     entries = [store.Entry(str(n), "ok") for n in range(20)]
@@ -301,9 +316,14 @@ def test_abbreviations_and_strangers_are_one_line_and_exit_2(argv, capsys):
 
 @pytest.mark.parametrize(
     ("error", "code", "says"),
-    [(UserError("mend\nthis"), 2, "mend this\n"), (KeyboardInterrupt(), 130, "stopped: "), (FileNotFoundError(2, "No such file", "x.txt"), 2, "No such file (x.txt)\n"),
-     (OSError(errno.ENOSPC, "No space left on device", "a/0.txt"), 2, "no space left to write a/0.txt"), (PermissionError(13, "Permission denied", "y"), 2, "y may not be")],
-)  # fmt: skip
+    [
+        (UserError("mend\nthis"), 2, "mend this\n"),
+        (KeyboardInterrupt(), 130, "stopped: "),
+        (FileNotFoundError(2, "No such file", "x.txt"), 2, "No such file (x.txt)\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "a/0.txt"), 2, "no space left to write a/0.txt"),
+        (PermissionError(13, "Permission denied", "y"), 2, "y may not be"),
+    ],
+)
 def test_how_a_command_ends(error, code, says, capsys):
     def main(_):
         raise error

@@ -102,8 +102,14 @@ def test_every_line_of_a_jsonl_is_read_or_named(tmp_path):
     (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
     found = list(store.read_jsonl(tmp_path / "x.jsonl"))
     assert [(number, value) for number, value, _ in found] == [
-        (1, {"a": 1}), (3, None), (4, None), (5, None), (6, None), (7, {"b": "\u2028"}), (8, None),
-    ]  # fmt: skip
+        (1, {"a": 1}),
+        (3, None),
+        (4, None),
+        (5, None),
+        (6, None),
+        (7, {"b": "\u2028"}),
+        (8, None),
+    ]
     assert [bool(fault) for *_, fault in found] == [False, True, True, True, True, False, False]
 
 
@@ -133,10 +139,18 @@ def test_a_sample_comes_back_with_everything_it_had(tmp_path):
 
 @pytest.mark.parametrize(
     ("rows", "says"),
-    [([row("a-0"), {"uuid": "a-1", "problem": "p"}], "line 2"), ([row("a-0"), row("a-0")], "a-0 stands twice"),
-     ([row("a-1"), row("b-1")], "index 1 stands twice"), ([row("a-1"), row("b")], "index 1 stands twice"), ([{**row("a-0"), "uuid": 5}], "line 1"),
-     ([row("../../out-0")], "line 1"), ([{**row("a-0"), "thinking": None}], "line 1"), ([["uuid"]], "line 1"), ([row("/tmp/x-0")], "line 1")],
-)  # fmt: skip
+    [
+        ([row("a-0"), {"uuid": "a-1", "problem": "p"}], "line 2"),
+        ([row("a-0"), row("a-0")], "a-0 stands twice"),
+        ([row("a-1"), row("b-1")], "index 1 stands twice"),
+        ([row("a-1"), row("b")], "index 1 stands twice"),
+        ([{**row("a-0"), "uuid": 5}], "line 1"),
+        ([row("../../out-0")], "line 1"),
+        ([{**row("a-0"), "thinking": None}], "line 1"),
+        ([["uuid"]], "line 1"),
+        ([row("/tmp/x-0")], "line 1"),
+    ],
+)
 def test_samples_that_could_be_mixed_up_are_refused(tmp_path, rows, says):
     with pytest.raises(UserError, match=says):
         collected(tmp_path, *rows)

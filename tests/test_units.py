@@ -67,9 +67,15 @@ def test_the_units_of_a_trajectory_byte_for_byte():
 def test_units_are_numbered_in_the_order_of_the_text():
     numbers = [(unit.kind, unit.block, unit.thread) for unit in as_text(ROW, BEGIN)]
     assert numbers == [
-        ("outlines", 1, 0), ("thread", 1, 1), ("thread", 1, 2), ("outlines", 2, 0), ("thread", 2, 1), ("thread", 2, 2), ("thread", 2, 3),
+        ("outlines", 1, 0),
+        ("thread", 1, 1),
+        ("thread", 1, 2),
+        ("outlines", 2, 0),
+        ("thread", 2, 1),
+        ("thread", 2, 2),
+        ("thread", 2, 3),
         ("end", 0, 0),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_chain_without_blocks_is_one_unit():
@@ -90,9 +96,7 @@ def test_continuations_and_what_the_loop_writes_are_the_row_and_nothing_is_left_
     assert [place.start for place in found] == sorted(place.start for place in found)
     between = [ROW[left.end : right.start] for left, right in itertools.pairwise(found)]
     assert (found[0].start, found[-1].end) == (BEGIN, len(ROW))
-    assert between == [
-        "\n<Thread>\n1:", "<Thread>\n2:", "\n", "\n<Thread>\n1:", "<Thread>\n2:", "<Thread>\n3:", "\n"
-    ]  # fmt: skip
+    assert between == ["\n<Thread>\n1:", "<Thread>\n2:", "\n", "\n<Thread>\n1:", "<Thread>\n2:", "<Thread>\n3:", "\n"]
 
 
 # ---- bytes

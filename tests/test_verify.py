@@ -14,9 +14,16 @@ OUTLINES = ["Count them directly", "Use the complement"]
 GOOD = f"We begin.\n{markup.write_block(['first way', 'second way'], OUTLINES)}\nDone, with <n> in the text."
 CHAIN = "We begin.\nfirst way\n\nsecond way, as above\nDone, with <n> in the text."
 RECORD = Record(
-    0, "set-0", "", "", None, fingerprint(CHAIN), len(CHAIN), 5,
+    0,
+    "set-0",
+    "",
+    "",
+    None,
+    fingerprint(CHAIN),
+    len(CHAIN),
+    5,
     (BlockRecord(2, 4, (ThreadRecord(2, 3, "", "\n\n"), ThreadRecord(4, 4, edits=(Edit(10, ", as above", ""),)))),),
-)  # fmt: skip
+)
 
 
 def reason(text: str, record: Record | None = None, **rules) -> str | None:
@@ -43,12 +50,19 @@ REJECTED = {
     "no_block": [CHAIN],
     "missing_outlines": [f"a\n{markup.write_block(['x', 'y'])}"],
     "poor_outlines": [
-        markup.write_block(["x", "y"], ["Outline 1", "Outline 2"]), markup.write_block(["x", "y"], ["same plan", "Same plan."]),
+        markup.write_block(["x", "y"], ["Outline 1", "Outline 2"]),
+        markup.write_block(["x", "y"], ["same plan", "Same plan."]),
         markup.write_block(["x", "y"], ["a plan of it", "…"]),
     ],
-    "single_thread": [GOOD.replace("<Thread>\n2: second way\n</Thread>", "").replace("<Outline>2: Use the complement</Outline>\n", "")],
+    "single_thread": [
+        GOOD.replace("<Thread>\n2: second way\n</Thread>", "").replace("<Outline>2: Use the complement</Outline>\n", "")
+    ],
     "count_mismatch": [GOOD.replace("<Outline>2: Use the complement</Outline>\n", "")],
-    "unbalanced_tag": [GOOD[: GOOD.index("second")], GOOD.replace("</Parallel>", ""), GOOD[: GOOD.index("</Outlines>")]],
+    "unbalanced_tag": [
+        GOOD[: GOOD.index("second")],
+        GOOD.replace("</Parallel>", ""),
+        GOOD[: GOOD.index("</Outlines>")],
+    ],
     "stray_tag": [f"{GOOD}</Thread>", f"<Outlines>{GOOD}"],
     "stray_text": [GOOD.replace("</Thread><Thread>", "</Thread> lost <Thread>")],
     "tag_in_passage": [GOOD.replace("first way", "first <n> way")],
@@ -56,7 +70,7 @@ REJECTED = {
     "empty_thread": [GOOD.replace("first way", "")],
     "nested": [GOOD.replace("first way", "<Parallel>")],
     "unclosed_think": [f"<think>\n{GOOD}"],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("code", "text"), [(code, text) for code, texts in REJECTED.items() for text in texts])
@@ -66,9 +80,15 @@ def test_every_fault_is_rejected_under_its_own_name(code, text):
 
 @pytest.mark.parametrize(
     "text",
-    [GOOD.replace("We begin.", "We began."), GOOD.replace("first way", "one way"), GOOD + "\n", GOOD.replace("second way", "second"),
-     f"{GOOD}\n{markup.write_block(['x', 'y'], OUTLINES)}", CHAIN],
-)  # fmt: skip
+    [
+        GOOD.replace("We begin.", "We began."),
+        GOOD.replace("first way", "one way"),
+        GOOD + "\n",
+        GOOD.replace("second way", "second"),
+        f"{GOOD}\n{markup.write_block(['x', 'y'], OUTLINES)}",
+        CHAIN,
+    ],
+)
 def test_a_trajectory_that_does_not_give_its_chain_back_is_rejected(text):
     verdict = verify(text, RECORD, Rules())
     assert (verdict.reason, verdict.conserved) == ("text_lost", False)

@@ -46,10 +46,15 @@ def test_the_list_holds_every_sample_with_its_fate(server):
     page = server.json("/api/list")
     fates = {row["id"]: (row["stage"], row["outcome"], row["reason"]) for row in page["rows"]}
     assert fates == {
-        "0": ("filter", "ok", ""), "1": ("filter", "ok", ""), "2": ("filter", "ok", ""), "6": ("filter", "ok", ""),
-        "3": ("filter", "rejected", "no_block"), "4": ("filter", "rejected", "no_block"),
-        "5": ("collect", "rejected", "looping"), "7": ("rewrite", "failed", "unreadable_reply"),
-    }  # fmt: skip
+        "0": ("filter", "ok", ""),
+        "1": ("filter", "ok", ""),
+        "2": ("filter", "ok", ""),
+        "6": ("filter", "ok", ""),
+        "3": ("filter", "rejected", "no_block"),
+        "4": ("filter", "rejected", "no_block"),
+        "5": ("collect", "rejected", "looping"),
+        "7": ("rewrite", "failed", "unreadable_reply"),
+    }
     assert [row["id"] for row in page["rows"]] == list("01234567")
     assert page["totals"]["count"] == page["totals"]["of"] == 8
 
@@ -73,13 +78,23 @@ def test_counts_of_the_account_are_kept_and_others_are_marked_as_estimates(serve
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("outcome=rejected", "345"), ("outcome=rejected&outcome=failed", "3457"), ("reason=no_block", "34"),
-        ("answer=wrong", "1"), ("parallel_count=1..", "01267"), ("parallel_count=..0", "34"),
-        ("total_num_tokens=1000..&outcome=ok", "6"), ("q=kitchen", ""), ("q=seat+guests", "4"), ("q=fixture-7", "7"),
-        ("q=%22first+guest+anywhere%22", "4"), ("q=%22guest+first+anywhere%22", ""), ("q=elev&answer=wrong", "1"),
-        ("q=table&sort=lines&dir=desc", "4"), ("sort=total_num_tokens&dir=desc&outcome=ok&limit=1", "6"),
+        ("outcome=rejected", "345"),
+        ("outcome=rejected&outcome=failed", "3457"),
+        ("reason=no_block", "34"),
+        ("answer=wrong", "1"),
+        ("parallel_count=1..", "01267"),
+        ("parallel_count=..0", "34"),
+        ("total_num_tokens=1000..&outcome=ok", "6"),
+        ("q=kitchen", ""),
+        ("q=seat+guests", "4"),
+        ("q=fixture-7", "7"),
+        ("q=%22first+guest+anywhere%22", "4"),
+        ("q=%22guest+first+anywhere%22", ""),
+        ("q=elev&answer=wrong", "1"),
+        ("q=table&sort=lines&dir=desc", "4"),
+        ("sort=total_num_tokens&dir=desc&outcome=ok&limit=1", "6"),
     ],
-)  # fmt: skip
+)
 def test_search_sort_and_filters(server, query, expected):
     assert "".join(row["id"] for row in server.json(f"/api/list?{query}")["rows"]) == expected
 

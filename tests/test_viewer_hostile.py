@@ -30,15 +30,38 @@ def server(root):
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/....//app.py",
-        "/static/app.py", "/api/sample/..%2f..%2fsecret", "/api/sample/../../secret", "/api/sample/%2e%2e%2fsecret",
-        "/api/sample/..%5csecret", "/api/sample/secret%00", "/api/sample/%ff%fe", "/api/sample/0%0d%0aSet-Cookie:a=b",
-        "/api/sample/" + "9" * 5000, "/api/sample/-1", "/api/sample/0/chat/..%2f..%2fsecret", "/api/sample/0/chat/filter",
-        "/api/neighbours/..%2fsecret?sort=nothing", "/api/list?sort=__class__", "/api/list?total_num_tokens=1",
-        "/api/list?total_num_tokens=nan..inf", "/api/list?offset=" + "9" * 400, "/api/list?offset=x", "/api/list?q=" + "a" * 9000,
-        "/nothing", "//evil.example/", "/api/sample", "/.git/config", "/%00", "/api/export?sort=x",
+        "/static/../app.py",
+        "/static/..%2fapp.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+        "/static/....//app.py",
+        "/static/app.py",
+        "/api/sample/..%2f..%2fsecret",
+        "/api/sample/../../secret",
+        "/api/sample/%2e%2e%2fsecret",
+        "/api/sample/..%5csecret",
+        "/api/sample/secret%00",
+        "/api/sample/%ff%fe",
+        "/api/sample/0%0d%0aSet-Cookie:a=b",
+        "/api/sample/" + "9" * 5000,
+        "/api/sample/-1",
+        "/api/sample/0/chat/..%2f..%2fsecret",
+        "/api/sample/0/chat/filter",
+        "/api/neighbours/..%2fsecret?sort=nothing",
+        "/api/list?sort=__class__",
+        "/api/list?total_num_tokens=1",
+        "/api/list?total_num_tokens=nan..inf",
+        "/api/list?offset=" + "9" * 400,
+        "/api/list?offset=x",
+        "/api/list?q=" + "a" * 9000,
+        "/nothing",
+        "//evil.example/",
+        "/api/sample",
+        "/.git/config",
+        "/%00",
+        "/api/export?sort=x",
     ],
-)  # fmt: skip
+)
 def test_hostile_addresses_get_a_plain_refusal(server, root, path):
     (root.parent / "secret.txt").write_text(SECRET)
     status, headers, body = server.ask(path)
@@ -77,12 +100,19 @@ def test_an_exposed_server_answers_to_addresses_and_its_name_only():
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [
-        ({"origin": "http://evil.example"}, "{}", 403), ({"content-type": "text/plain"}, "{}", 415),
-        ({"content-type": "application/x-www-form-urlencoded"}, "verdict=accept", 415), ({}, "{", 400), ({}, "[]", 400),
-        ({}, '{"verdict": "delete"}', 400), ({}, '{"verdict": 1}', 400), ({}, "\x00", 400), ({}, "9" * 300_000, 413),
-        ({}, json.dumps({"note": "n" * 20_000}), 400), ({}, "[" * 100_000, 400),
+        ({"origin": "http://evil.example"}, "{}", 403),
+        ({"content-type": "text/plain"}, "{}", 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, "verdict=accept", 415),
+        ({}, "{", 400),
+        ({}, "[]", 400),
+        ({}, '{"verdict": "delete"}', 400),
+        ({}, '{"verdict": 1}', 400),
+        ({}, "\x00", 400),
+        ({}, "9" * 300_000, 413),
+        ({}, json.dumps({"note": "n" * 20_000}), 400),
+        ({}, "[" * 100_000, 400),
     ],
-)  # fmt: skip
+)
 def test_writes_that_are_none_of_the_pages_are_refused(server, root, headers, body, status):
     assert server.ask("/api/review/0", "PUT", body, headers)[0] == status
     assert not (root / "review.jsonl").exists()

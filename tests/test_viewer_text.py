@@ -40,11 +40,16 @@ def test_edits_in_place_give_both_texts(text, wanted):
 @pytest.mark.parametrize(
     ("text", "formulas"),
     [
-        ("costs $5 and $6 more", []), ("$x$ and $y$", ["x", "y"]), (r"\(a\) \[b\] $$c$$", ["a", "b", "c"]),
-        ("$$\na\n$$", ["a"]), (r"so \boxed{\frac{1}{2}}.", [r"\boxed{\frac{1}{2}}"]), (r"a \$5 b \$6", []),
-        (r"\begin{align}a&=b\end{align}", [r"\begin{align}a&=b\end{align}"]), ("$ x $", []),
+        ("costs $5 and $6 more", []),
+        ("$x$ and $y$", ["x", "y"]),
+        (r"\(a\) \[b\] $$c$$", ["a", "b", "c"]),
+        ("$$\na\n$$", ["a"]),
+        (r"so \boxed{\frac{1}{2}}.", [r"\boxed{\frac{1}{2}}"]),
+        (r"a \$5 b \$6", []),
+        (r"\begin{align}a&=b\end{align}", [r"\begin{align}a&=b\end{align}"]),
+        ("$ x $", []),
     ],
-)  # fmt: skip
+)
 def test_formulas_are_found(text, formulas):
     assert [piece["m"] for piece in pieces.split(text) if isinstance(piece, dict) and "m" in piece] == formulas
 

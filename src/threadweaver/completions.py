@@ -102,9 +102,15 @@ class Pool:
     another."""
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], tokenizer: Tokenizer, sampling: Sampling, *,
-        timeout: float, connections: int = MAX_CONNECTIONS, tell: Callable[[str], None] | None = None,
-    ):  # fmt: skip
+        self,
+        endpoints: Sequence[Endpoint],
+        tokenizer: Tokenizer,
+        sampling: Sampling,
+        *,
+        timeout: float,
+        connections: int = MAX_CONNECTIONS,
+        tell: Callable[[str], None] | None = None,
+    ):
         self.endpoints, self.tokenizer, self.sampling = list(endpoints), tokenizer, sampling
         self.timeout, self.connections = timeout, min(connections, MAX_CONNECTIONS)
         self.tell = tell or (lambda line: print(line, file=sys.stderr))
@@ -120,9 +126,11 @@ class Pool:
             limits = httpx2.Limits(max_connections=self.connections, max_keepalive_connections=self.connections)
             wait = httpx2.Timeout(self.timeout, connect=CONNECT_SECONDS, pool=None)
             endpoint.sdk = AsyncOpenAI(
-                api_key="none", base_url=f"{endpoint.url}/", max_retries=0,
+                api_key="none",
+                base_url=f"{endpoint.url}/",
+                max_retries=0,
                 http_client=DefaultAioHttpClient(limits=limits, timeout=wait),
-            )  # fmt: skip
+            )
         return self
 
     async def __aexit__(self, *exception) -> None:
@@ -259,11 +267,18 @@ class Seat:
 
         sampling = self.pool.sampling
         body = {
-            "model": endpoint.model, "prompt": list(prompt), "max_tokens": max_tokens, "seed": seed,
-            "temperature": sampling.temperature, "top_p": sampling.top_p, "ignore_eos": sampling.ignore_eos,
-            "return_token_ids": True, "skip_special_tokens": False,
-            "no_stop_trim": True, "include_stop_str_in_output": True,
-        } | ({"stop": [stop]} if stop else {})  # fmt: skip
+            "model": endpoint.model,
+            "prompt": list(prompt),
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "ignore_eos": sampling.ignore_eos,
+            "return_token_ids": True,
+            "skip_special_tokens": False,
+            "no_stop_trim": True,
+            "include_stop_str_in_output": True,
+        } | ({"stop": [stop]} if stop else {})
         # completions.create walks through the prompt id by id: 45 us of the event loop each, 2 s for a full context
         content = json.dumps(body, separators=(",", ":")).encode()
         options = {"headers": {"Content-Type": "application/json"}}

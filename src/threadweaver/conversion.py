@@ -306,17 +306,25 @@ class Form:
         """The row of the processed parquet."""
         text, turns = self.text(chain), self.turns(chain)
         row = {
-            "question": chain.problem, "response_reasoning": chain.thinking, "response_content": chain.answer,
-            "qwen_text": text, "num_qwen_tokens": self.tokenizer.count(text),
-        }  # fmt: skip
+            "question": chain.problem,
+            "response_reasoning": chain.thinking,
+            "response_content": chain.answer,
+            "qwen_text": text,
+            "num_qwen_tokens": self.tokenizer.count(text),
+        }
         if self.template == "deepseek":
             rendered = chat.render_deepseek(turns)
             row |= {"deepseek_text": rendered, "num_deepseek_tokens": self.tokenizer.count(rendered)}
         correct = None if chain.verdict.verdict == "undecided" else chain.verdict.correct
         return row | {
-            "raw_messages": turns, "ground_truth": chain.reference, "correctness": correct, "correct": correct,
-            "correct_rl": chain.verdict.rl, "message_idx": chain.row, "sample_idx": chain.sample,
-        }  # fmt: skip
+            "raw_messages": turns,
+            "ground_truth": chain.reference,
+            "correctness": correct,
+            "correct": correct,
+            "correct_rl": chain.verdict.rl,
+            "message_idx": chain.row,
+            "sample_idx": chain.sample,
+        }
 
 
 def _training_length(text: str, encoding) -> int:

@@ -92,12 +92,18 @@ def unit_rows(row: Row, tokenizer: Tokenizer) -> list[dict[str, object]]:
         pairs = zip(units.as_text(text, begin), units.as_ids(text, begin, tokenizer), strict=True)
         return [
             {
-                "uuid": columns["uuid"], "unit": number, "kind": unit.kind, "block": unit.block, "thread": unit.thread,
-                "context": unit.context, "continuation": unit.continuation,
-                "num_context_tokens": len(ids.context), "num_continuation_tokens": len(ids.continuation),
+                "uuid": columns["uuid"],
+                "unit": number,
+                "kind": unit.kind,
+                "block": unit.block,
+                "thread": unit.thread,
+                "context": unit.context,
+                "continuation": unit.continuation,
+                "num_context_tokens": len(ids.context),
+                "num_continuation_tokens": len(ids.continuation),
             }
             for number, (unit, ids) in enumerate(pairs)
-        ]  # fmt: skip
+        ]
     except (markup.MarkupError, units.UnitError) as error:
         raise UserError(
             f"no units can be made of {columns['uuid']} ({error}): put its trajectory through stage 5, or leave --units out"

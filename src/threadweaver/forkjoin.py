@@ -86,9 +86,14 @@ async def sequential(
 
 
 async def branching(
-    prompt: Sequence[int], complete: Complete, tokenizer: Tokenizer, limits: Limits, *, seed: int = 0,
+    prompt: Sequence[int],
+    complete: Complete,
+    tokenizer: Tokenizer,
+    limits: Limits,
+    *,
+    seed: int = 0,
     no_conclusion: bool = False,
-) -> Rollout:  # fmt: skip
+) -> Rollout:
     """Generate a trajectory, every thread of a block at once.
 
     With `no_conclusion` a block is closed after its threads without asking the model, which could write a
@@ -208,11 +213,19 @@ class _Loop:
 
     def rollout(self, reason: str) -> Rollout:
         return Rollout(
-            ids=tuple(self.ids), text=decode(self.tokenizer, self.ids), reason=reason, blocks=self.blocks,
-            threads=self.threads, critical_path=len(self.ids) - self.saved, requests=self.requests,
-            decoded=self.decoded, seconds=time.perf_counter() - self.begun, request_seconds=self.request_seconds,
-            late_stops=self.late_stops, exact=self.exact,
-        )  # fmt: skip
+            ids=tuple(self.ids),
+            text=decode(self.tokenizer, self.ids),
+            reason=reason,
+            blocks=self.blocks,
+            threads=self.threads,
+            critical_path=len(self.ids) - self.saved,
+            requests=self.requests,
+            decoded=self.decoded,
+            seconds=time.perf_counter() - self.begun,
+            request_seconds=self.request_seconds,
+            late_stops=self.late_stops,
+            exact=self.exact,
+        )
 
 
 def read_outlines(text: str, most: int = markup.MAX_THREADS) -> tuple[int, str | None]:

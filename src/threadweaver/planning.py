@@ -108,8 +108,9 @@ class Trio:
             return found
         for sample in self.open:
             edits, outlines = assumed_questions(sample)
-            await asyncio.gather(*map(annotator.edits if name == "edits" else annotator.outlines,
-                                      edits if name == "edits" else outlines))  # fmt: skip
+            await asyncio.gather(
+                *map(annotator.edits if name == "edits" else annotator.outlines, edits if name == "edits" else outlines)
+            )
         whole = (await annotator.drain()).whole
         return replace(whole, basis=whole.basis | {ASSUMED})
 

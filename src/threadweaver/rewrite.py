@@ -96,9 +96,7 @@ def apply_answers(
         )
     written = [
         markup.write_block(
-            threads,
-            [outline.body for outline in block.outlines],
-            block.conclusion.body if block.conclusion else None,
+            threads, [outline.body for outline in block.outlines], block.conclusion.body if block.conclusion else None
         )
         for threads, block in zip(bodies, trajectory.blocks, strict=True)
     ]

@@ -128,12 +128,19 @@ class Sampler:
     async def _keep(self, task: Task, prompt: str, rollout: forkjoin.Rollout) -> None:
         result = opened_thinking(prompt) + rollout.text
         facts = {
-            "reason": rollout.reason, "prompt_tokens": len(self.job.tokenizer.ids(prompt)), "tokens": len(rollout.ids),
-            "critical_path": rollout.critical_path, "blocks": rollout.blocks, "threads": rollout.threads,
-            "requests": rollout.requests, "decoded": rollout.decoded, "seconds": round(rollout.seconds, 3),
-            "request_seconds": round(rollout.request_seconds, 3), "late_stops": rollout.late_stops,
+            "reason": rollout.reason,
+            "prompt_tokens": len(self.job.tokenizer.ids(prompt)),
+            "tokens": len(rollout.ids),
+            "critical_path": rollout.critical_path,
+            "blocks": rollout.blocks,
+            "threads": rollout.threads,
+            "requests": rollout.requests,
+            "decoded": rollout.decoded,
+            "seconds": round(rollout.seconds, 3),
+            "request_seconds": round(rollout.request_seconds, 3),
+            "late_stops": rollout.late_stops,
             "exact": rollout.exact,
-        }  # fmt: skip
+        }
         where = task.message_idx, task.sample_idx
         self.journal.add(*where, result, facts)  # before the grading: nothing that goes wrong there may lose it
         self.fresh += 1
@@ -196,8 +203,11 @@ class Sampler:
     def summary(self, problems: int, samples: int) -> list[str]:
         """Of all samples that are there, earlier runs' included: accuracy, how they ended, the critical
         path."""
-        facts = {key: row for key, row in self.journal.facts.items()
-                 if key in self.journal.results and key[0] < problems and key[1] < samples}  # fmt: skip
+        facts = {
+            key: row
+            for key, row in self.journal.facts.items()
+            if key in self.journal.results and key[0] < problems and key[1] < samples
+        }
         if not facts:
             return []
         lines = [accuracy(facts, samples)]
@@ -287,7 +297,4 @@ class Progress:
         elif time.monotonic() - self.told >= LINE_SECONDS:
             self.told = time.monotonic()
             left = (self.total - self.done) * self.seconds / self.done
-            print(
-                f"generate: {self.done} of {self.total} samples, {pace}, {left / 60:.0f} min left",
-                file=sys.stderr,
-            )
+            print(f"generate: {self.done} of {self.total} samples, {pace}, {left / 60:.0f} min left", file=sys.stderr)

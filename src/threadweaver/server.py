@@ -145,17 +145,22 @@ class Server:
         replica.log.parent.mkdir(parents=True, exist_ok=True)
         with open(replica.log, "wb") as log:
             self.process = subprocess.Popen(
-                replica.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, **replica.environment}, start_new_session=True,
-            )  # fmt: skip
+                replica.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **replica.environment},
+                start_new_session=True,
+            )
         self._guard: subprocess.Popen | None = None
 
     def guard(self) -> None:
         """From now on the server does not outlive this process."""
         self._guard = subprocess.Popen(
             [sys.executable, "-c", _GUARD, str(self.process.pid), str(STOP_SECONDS)],
-            stdin=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def dead(self) -> str | None:
         """Why the server is dead, with the end of its log; None while it lives."""
@@ -195,9 +200,13 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    replicas: Sequence[Replica], *, keep: bool = False, wait: float = 0.0, ready_seconds: float = READY_SECONDS,
+    replicas: Sequence[Replica],
+    *,
+    keep: bool = False,
+    wait: float = 0.0,
+    ready_seconds: float = READY_SECONDS,
     tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-) -> Iterator[list[Server]]:  # fmt: skip
+) -> Iterator[list[Server]]:
     """Servers that are ready; ended on the way out unless `keep`. `wait`: seconds before the first look.
 
     Raises UserError, with the end of its log, when one dies or is not ready in time.

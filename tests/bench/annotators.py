@@ -86,9 +86,17 @@ def run(spec: str, folder: Path, chains: Path, tokenizer: str, more: Sequence[st
     command("rewrite-context_v1", "--input", at[2], "--output", at[3], *who)
     command("generate-outline_v1", "--input", at[3], "--output", at[4], *who)
     command(
-        "filter-format-correct-and-obtain-stats", "--tokenizer", tokenizer, "--skip_conclusion_check",
-        "--input", at[4], "--output", at[5], "--max-failed", "100%",
-    )  # fmt: skip
+        "filter-format-correct-and-obtain-stats",
+        "--tokenizer",
+        tokenizer,
+        "--skip_conclusion_check",
+        "--input",
+        at[4],
+        "--output",
+        at[5],
+        "--max-failed",
+        "100%",
+    )
     return figures(len(store.read_collected(chains / "collected.jsonl")), at)
 
 
@@ -101,12 +109,19 @@ def figures(read: int, at: Mapping[int, Path]) -> Figures:
     lengths = sum(row.avg_thread_length * row.avg_threads_per_parallel_block * row.parallel_count for row in rows)
     priced = all("cost_usd" in facts for facts in asked)
     return Figures(
-        read, len(rows), len(rows) / read if read else 0.0, blocks, blocks / len(rows) if rows else 0.0,
-        threads / blocks if blocks else 0.0, lengths / threads if threads else 0.0,
-        fmean(row.parallel_ratio for row in rows) if rows else 0.0, metrics.speedup(rows),
+        read,
+        len(rows),
+        len(rows) / read if read else 0.0,
+        blocks,
+        blocks / len(rows) if rows else 0.0,
+        threads / blocks if blocks else 0.0,
+        lengths / threads if threads else 0.0,
+        fmean(row.parallel_ratio for row in rows) if rows else 0.0,
+        metrics.speedup(rows),
         *(sum(facts.get(name, 0) for facts in accounts[3]) for name in ("leaks_before", "leaks_after", "edits")),
-        sum(facts["calls"] for facts in asked), sum(facts["cost_usd"] for facts in asked) if priced else None,
-    )  # fmt: skip
+        sum(facts["calls"] for facts in asked),
+        sum(facts["cost_usd"] for facts in asked) if priced else None,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -130,8 +145,9 @@ class Marks:
         spans = [[place[n] for n in range(block.first, block.last + 1) if n in place] for block in record.blocks]
         cuts = [
             max(place[n] for n in range(thread.first, thread.last + 1) if n in place)
-            for block in record.blocks for thread in block.threads[:-1]
-        ]  # fmt: skip
+            for block in record.blocks
+            for thread in block.threads[:-1]
+        ]
         inside = frozenset(at for span in spans for at in span)
         return cls(len(filled), inside, tuple((span[0], span[-1]) for span in spans), tuple(cuts))
 
@@ -146,14 +162,19 @@ def agreement(pairs: Sequence[tuple[Marks, Marks]], tolerance: int) -> dict[str,
     chance = (ins[0] * ins[1] + (lines - ins[0]) * (lines - ins[1])) / lines**2 if lines else 1.0
     steps = [
         (at in one.cuts) == (at in two.cuts)
-        for one, two in pairs for at, after in pairwise(sorted(one.inside & two.inside)) if after == at + 1
-    ]  # fmt: skip
+        for one, two in pairs
+        for at, after in pairwise(sorted(one.inside & two.inside))
+        if after == at + 1
+    ]
     edges = [tuple([edge for block in marks.blocks for edge in block] for marks in pair) for pair in pairs]
     return {
-        "chains": len(pairs), "lines": both / either if either else None,
-        "kappa": (same - chance) / (1 - chance) if chance < 1 else None, "together": fmean(steps) if steps else None,
-        "blocks": f1(edges, tolerance), "cuts": f1([(one.cuts, two.cuts) for one, two in pairs], tolerance),
-    }  # fmt: skip
+        "chains": len(pairs),
+        "lines": both / either if either else None,
+        "kappa": (same - chance) / (1 - chance) if chance < 1 else None,
+        "together": fmean(steps) if steps else None,
+        "blocks": f1(edges, tolerance),
+        "cuts": f1([(one.cuts, two.cuts) for one, two in pairs], tolerance),
+    }
 
 
 def f1(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], tolerance: int) -> float | None:

@@ -74,10 +74,15 @@ class Trial:
 
     def line(self) -> str:
         parts = [
-            f"{'sound' if self.sound else 'NOT SOUND'}: {self.seconds:.0f} s", f"{self.starts} starts", f"{self.kills} kills",
-            f"{self.calls} answered", f"{self.faults} faults", f"{self.twice} twice",
-            f"${self.billed:.2f} billed of ${self.cap:g}", f"{'same' if self.same else 'OTHER'} bytes ({self.digest})",
-        ]  # fmt: skip
+            f"{'sound' if self.sound else 'NOT SOUND'}: {self.seconds:.0f} s",
+            f"{self.starts} starts",
+            f"{self.kills} kills",
+            f"{self.calls} answered",
+            f"{self.faults} faults",
+            f"{self.twice} twice",
+            f"${self.billed:.2f} billed of ${self.cap:g}",
+            f"{'same' if self.same else 'OTHER'} bytes ({self.digest})",
+        ]
         if self.twice:
             parts[5] += f" ({self.unexplained} not in flight at a kill: sent {self.ages} s before one)"
         if self.batches:

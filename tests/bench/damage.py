@@ -53,9 +53,10 @@ class Outcome:
     def differences(self, plain: Outcome) -> tuple[float, float, float]:
         """Of blocks, parallel ratio and yield, as shares of the undamaged run's."""
         return (
-            self.blocks / plain.blocks - 1, self.ratio / plain.ratio - 1,
+            self.blocks / plain.blocks - 1,
+            self.ratio / plain.ratio - 1,
             (self.accepted / self.read) / (plain.accepted / plain.read) - 1,
-        )  # fmt: skip
+        )
 
 
 def load(name: str) -> ModuleType:
@@ -87,17 +88,30 @@ def run(folder: Path, before: Path, url: str, first_step: int, workers: int = 64
         2: ("extract_v1", "-t", chains, "-a", at(1), "-o", at(2), "--max-failed", "100%"),
         3: ("rewrite-context_v1", "--input", at(2), "--output", at(3), *model),
         4: ("generate-outline_v1", "--input", at(3), "--output", at(4), *model),
-        5: ("filter-format-correct-and-obtain-stats", "--tokenizer", SAMPLE / "tokenizer", "--skip_conclusion_check",
-            "--input", at(4), "--output", at(5), "--max-failed", "100%"),
-    }  # fmt: skip
+        5: (
+            "filter-format-correct-and-obtain-stats",
+            "--tokenizer",
+            SAMPLE / "tokenizer",
+            "--skip_conclusion_check",
+            "--input",
+            at(4),
+            "--output",
+            at(5),
+            "--max-failed",
+            "100%",
+        ),
+    }
     for step, words in steps.items():
         if step >= first_step:
             command(*words)
     measures = [entry.facts["measures"] for entry in store.read_account(at(5)) if entry.outcome == "ok"]
     return Outcome(
-        len(store.read_collected(chains / "collected.jsonl")), len(measures), sum(row["parallel_count"] for row in measures),
-        sum(row["parallel_ratio"] for row in measures) / max(1, len(measures)), text_lost([at(step) for step in (2, 3, 4, 5)]),
-    )  # fmt: skip
+        len(store.read_collected(chains / "collected.jsonl")),
+        len(measures),
+        sum(row["parallel_count"] for row in measures),
+        sum(row["parallel_ratio"] for row in measures) / max(1, len(measures)),
+        text_lost([at(step) for step in (2, 3, 4, 5)]),
+    )
 
 
 def text_lost(folders: Sequence[Path]) -> int:
@@ -166,8 +180,9 @@ def main() -> int:
                 f"{way or 'undamaged':22}{counts['damaged']:8}{counts['damaged'] - counts['repairs']:9}"
                 f"{counts['repairs'] - counts['damaged again']:9}{counts['damaged again']:6}{found.blocks:7}"
                 f"{found.ratio:8.3f}{found.accepted / found.read:8.3f}{found.lost:6}   "
-                + "  ".join(f"{100 * difference:+5.1f}" for difference in moved), flush=True,
-            )  # fmt: skip
+                + "  ".join(f"{100 * difference:+5.1f}" for difference in moved),
+                flush=True,
+            )
             if found.lost or max(map(abs, moved)) > args.limit + 1e-9:
                 bad.append(way)
     print(

@@ -36,8 +36,15 @@ LOOKALIKE = "none"
 SIDES = {"dev": "templates_dev.json", "tune": "templates_tune.json", "test": "templates_heldout.json"}
 _SYMBOLS = "q w u v h g K W Q L R z b d p M H G J t s c \\lambda \\mu \\rho \\omega u_1 w_2 K_0 d_3 T_4 h_5 W_7".split()
 _EXPRESSIONS = (
-    "\\frac{%da+%d}{5}", "%dx^2-%dx+11", "\\sqrt{%dt+%d}", "%dn(n+%d)", "(%dm-%d)/7", "%dab+%d", "%dk^3+%d", "\\frac{%d-x}{%dx}",
-)  # fmt: skip
+    "\\frac{%da+%d}{5}",
+    "%dx^2-%dx+11",
+    "\\sqrt{%dt+%d}",
+    "%dn(n+%d)",
+    "(%dm-%d)/7",
+    "%dab+%d",
+    "%dk^3+%d",
+    "\\frac{%d-x}{%dx}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +106,17 @@ def read_pairs(path: Path, chains: dict[str, tuple[str, str]]) -> list[Pair]:
         block = row.get("block_first", first)
         before = "\n".join(lines[: block - 1])
         pairs.append(
-            Pair(f"{row['uuid']} L{first}-L{last} L{start}-L{end}", f"{problem}\n\n{before}", "\n".join(lines[first - 1 : last]),
-                 "\n".join(lines[start - 1 : end]), row["verdict"], tuple(row.get("kinds", ())),
-                 "\n".join(lines[block - 1 : first - 1]), "\n".join(lines[last : start - 1]))
-        )  # fmt: skip
+            Pair(
+                f"{row['uuid']} L{first}-L{last} L{start}-L{end}",
+                f"{problem}\n\n{before}",
+                "\n".join(lines[first - 1 : last]),
+                "\n".join(lines[start - 1 : end]),
+                row["verdict"],
+                tuple(row.get("kinds", ())),
+                "\n".join(lines[block - 1 : first - 1]),
+                "\n".join(lines[last : start - 1]),
+            )
+        )
     if missing:
         print(f"{path.name}: {missing} pairs are left out, their chains are not in the corpus")
     return pairs
@@ -133,9 +147,13 @@ def plant(pair: Pair, kind: str, template: dict[str, str], rng: random.Random) -
         define, use = define.replace(mark, name), use.replace(mark, name)
     verdict = "independent" if kind == LOOKALIKE else "dependent"
     return replace(
-        pair, source=insert(pair.source, define, rng), target=insert(pair.target, use, rng), verdict=verdict,
-        kinds=(kind,), planted=(define, use),
-    )  # fmt: skip
+        pair,
+        source=insert(pair.source, define, rng),
+        target=insert(pair.target, use, rng),
+        verdict=verdict,
+        kinds=(kind,),
+        planted=(define, use),
+    )
 
 
 def planted(hosts: Sequence[Pair], templates: dict[str, list[dict[str, str]]], each: int, seed: int) -> list[Pair]:

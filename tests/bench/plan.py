@@ -32,14 +32,23 @@ STEPS = {"step 1": "step1", "step 3": "step3", "step 4": "step4"}
 def run(project: Project, server: FakeOpenAI, chains: Path, count: int, **environment: str) -> str:
     """The output of a run up to step 4: what follows costs nothing."""
     settings = project.environment(
-        SRC_NAME="half", NUM_SAMPLES=str(count), DATASET_PATH=str(chains), KEEP_WRONG="1", WORKERS="64",
-        OPENAI_BASE_URL=server.url, **environment,
-    )  # fmt: skip
-    lines = ["./run.sh"] if "PLAN" in environment else [
-        f"$PYTHON src/collect_trajectories.py --dataset_path $DATASET_PATH --max_samples {count} --keep-wrong "
-        f"--output_path data/half_{count}samples",
-        *(f"./step{k}.sh" for k in (1, 2, 3, 4)),
-    ]  # fmt: skip
+        SRC_NAME="half",
+        NUM_SAMPLES=str(count),
+        DATASET_PATH=str(chains),
+        KEEP_WRONG="1",
+        WORKERS="64",
+        OPENAI_BASE_URL=server.url,
+        **environment,
+    )
+    lines = (
+        ["./run.sh"]
+        if "PLAN" in environment
+        else [
+            f"$PYTHON src/collect_trajectories.py --dataset_path $DATASET_PATH --max_samples {count} --keep-wrong "
+            f"--output_path data/half_{count}samples",
+            *(f"./step{k}.sh" for k in (1, 2, 3, 4)),
+        ]
+    )
     done = subprocess.run(
         ["bash", "-ec", "\n".join(lines)], cwd=project.root, env=settings, stdout=subprocess.PIPE, text=True
     )

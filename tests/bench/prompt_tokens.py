@@ -46,8 +46,14 @@ class Assumed:
         steps = min(60, max(6, chain_tokens // self.chain_tokens_a_step))
         blocks = steps // self.steps_a_block
         outline = int(1.5 * steps * self.step_line) + blocks * self.block
-        return [steps * self.step_line, steps * self.step_line // 2, blocks * self.argued_group,
-                blocks * self.argued_group // 2, outline - blocks * 50, outline]  # fmt: skip
+        return [
+            steps * self.step_line,
+            steps * self.step_line // 2,
+            blocks * self.argued_group,
+            blocks * self.argued_group // 2,
+            outline - blocks * 50,
+            outline,
+        ]
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,9 @@ def main() -> None:
         values = {"problem": sample.problem, "chain": number_lines(sample.thinking)}
         visible = assumed.visible(chain_tokens)
         for name, prompt, replies, thinking in (
-            (SIX, six, visible, assumed.thinking_a_turn), (ONE, one, visible[-1:], assumed.thinking_one_turn)
-        ):  # fmt: skip
+            (SIX, six, visible, assumed.thinking_a_turn),
+            (ONE, one, visible[-1:], assumed.thinking_one_turn),
+        ):
             shared = tokenizer.count(prompt.turns[0].partition("{{problem}}")[0])
             turns = [tokenizer.count(turn) for turn in prompt.fill(values)]
             results[name].append(conversation(shared, turns, replies, thinking))

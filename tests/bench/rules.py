@@ -33,10 +33,14 @@ def made_chains(count: int) -> list[tuple[str, str]]:
         while len(lines) < CHAIN_LINES:
             k = len(lines) + seed
             lines += [
-                "", f"Case {k % 7 + 1}: $n = {k}$.", f"Then $n^2 + 1 = {k * k + 1}$, and the remainder is ${(k * k + 1) % 12}$.",
-                "", f"So for this value f({k}) = {k * k} + x_{k % 9}, where x_{k % 9} is the part that is left over.",
-                "", "Alternatively, we can count the complement: every second one drops out, as before.",
-            ]  # fmt: skip
+                "",
+                f"Case {k % 7 + 1}: $n = {k}$.",
+                f"Then $n^2 + 1 = {k * k + 1}$, and the remainder is ${(k * k + 1) % 12}$.",
+                "",
+                f"So for this value f({k}) = {k * k} + x_{k % 9}, where x_{k % 9} is the part that is left over.",
+                "",
+                "Alternatively, we can count the complement: every second one drops out, as before.",
+            ]
         chains.append((f"Find f({seed}).", "\n".join(lines[:CHAIN_LINES])))
     return chains
 

@@ -42,11 +42,7 @@ def command(work: Path, name: str, *words: str) -> subprocess.CompletedProcess:
     """Run a command of the project in `work`, and show what it says."""
     print(f"$ {name} {' '.join(words)}", flush=True)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "src" / name), *words],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=900,
+        [sys.executable, str(ROOT / "src" / name), *words], cwd=work, capture_output=True, text=True, timeout=900
     )
     print("  " + (done.stdout + done.stderr).strip().replace("\n", "\n  "), flush=True)
     return done
@@ -74,10 +70,7 @@ def stop_strings(url: str, tokenizer: tokens.Tokenizer) -> None:
         [id] = tokenizer.ids(tag)
         steer = {"prompt": prompt, "stop": [tag], "regex": f"[a-z ]{{3,9}}{tag}abcdefghijkl"}
         whole = complete(url, **steer, no_stop_trim=True, logit_bias={str(id): 100})
-        check(
-            whole["matched_stop"] == tag and whole["token_ids"][-1] == id,
-            f"{tag} as one token stops, and is kept",
-        )
+        check(whole["matched_stop"] == tag and whole["token_ids"][-1] == id, f"{tag} as one token stops, and is kept")
         trimmed = complete(url, **steer, logit_bias={str(id): 100})
         check(
             not trimmed["text"].endswith(tag) and trimmed["token_ids"][-1] == id,
@@ -94,10 +87,31 @@ def stop_strings(url: str, tokenizer: tokens.Tokenizer) -> None:
 def sequential(work: Path, args) -> None:
     """The published command: the engine is started, used and ended."""
     done = command(
-        work, "generate_trajectories.py", "--model_name", args.model, "--launch_server", "--data-type", "problems",
-        "-n", "1", "--autoregressive", "--limit", "6", "--max-context-length", str(CONTEXT), "--temperature", "0",
-        "--port", str(args.port), "--engine-python", args.engine_python, "--engine-args", ENGINE_ARGS, "--suffix", "seq",
-    )  # fmt: skip
+        work,
+        "generate_trajectories.py",
+        "--model_name",
+        args.model,
+        "--launch_server",
+        "--data-type",
+        "problems",
+        "-n",
+        "1",
+        "--autoregressive",
+        "--limit",
+        "6",
+        "--max-context-length",
+        str(CONTEXT),
+        "--temperature",
+        "0",
+        "--port",
+        str(args.port),
+        "--engine-python",
+        args.engine_python,
+        "--engine-args",
+        ENGINE_ARGS,
+        "--suffix",
+        "seq",
+    )
     check(done.returncode == 0, "the published command ends well")
     texts = json.loads((out(work, args, "seq") / "problems_1.json").read_text())
     check(len(texts) == 6 and all(isinstance(text, str) and text for [text] in texts), "six chains")
@@ -114,18 +128,33 @@ def branching(work: Path, args, url: str, tokenizer: tokens.Tokenizer, *, whole:
     suffix = f"{'whole' if whole else 'pieces'}_{workers}"
     with Steer(url, tokenizer, answers(), whole=whole) as proxy:
         done = command(
-            work, "generate_trajectories.py", "--model_name", args.model, "--base-url", proxy.url, "--data-type",
-            "problems", "-n", "1", "--branching", "--limit", str(LIMIT), "--max-context-length", str(CONTEXT),
-            "--temperature", "0", "--n-workers", str(workers), "--suffix", suffix,
-        )  # fmt: skip
+            work,
+            "generate_trajectories.py",
+            "--model_name",
+            args.model,
+            "--base-url",
+            proxy.url,
+            "--data-type",
+            "problems",
+            "-n",
+            "1",
+            "--branching",
+            "--limit",
+            str(LIMIT),
+            "--max-context-length",
+            str(CONTEXT),
+            "--temperature",
+            "0",
+            "--n-workers",
+            str(workers),
+            "--suffix",
+            suffix,
+        )
     check(done.returncode == 0, f"--branching ends well ({suffix})")
     texts = [text for [text] in json.loads((out(work, args, suffix) / "problems_1.json").read_text())]
     lines = (out(work, args, suffix) / "problems_1.facts.jsonl").read_text().split("\n")[:-1]
     facts = {row["message_idx"]: row for row in map(json.loads, lines)}.values()
-    check(
-        all(blocks(text) == BLOCKS for text in texts),
-        "every trajectory is well-formed and has its two blocks",
-    )
+    check(all(blocks(text) == BLOCKS for text in texts), "every trajectory is well-formed and has its two blocks")
     right = sum(row["verdict"] == "correct" for row in facts)
     check(len(answers()) <= right < LIMIT, f"{right} are graded correct, {len(answers())} were made to be")
     check({row["reason"] for row in facts} == {"finished"}, "every trajectory is finished")
@@ -170,10 +199,20 @@ def contexts(proxy: Steer, tokenizer: tokens.Tokenizer, *, whole: bool) -> None:
 
 def convert(work: Path, args, right: int) -> None:
     done = command(
-        work, "generated_data_to_training_data_polaris.py",
-        "--dataset-json", str(out(work, args, "whole_8") / "problems_1.json"), "--polaris-parquet", "data/problems.parquet",
-        "--output-dir", "data/processed", "--qwen-model", args.model, "--tokenizer", args.model, "--require-parallel",
-    )  # fmt: skip
+        work,
+        "generated_data_to_training_data_polaris.py",
+        "--dataset-json",
+        str(out(work, args, "whole_8") / "problems_1.json"),
+        "--polaris-parquet",
+        "data/problems.parquet",
+        "--output-dir",
+        "data/processed",
+        "--qwen-model",
+        args.model,
+        "--tokenizer",
+        args.model,
+        "--require-parallel",
+    )
     rows = work / "data" / "processed" / "problems_1_json" / "train.jsonl"
     kept = len(rows.read_text().split("\n")) - 1 if rows.is_file() else 0
     check(done.returncode == 0 and kept == right, f"convert keeps the {kept} right ones")

@@ -126,9 +126,17 @@ def random_model(size: int):
 
     torch.manual_seed(0)
     config = Qwen3Config(
-        vocab_size=-(-size // 64) * 64, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=16, max_position_embeddings=65_536, initializer_range=0.1, tie_word_embeddings=False,
-    )  # fmt: skip
+        vocab_size=-(-size // 64) * 64,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=65_536,
+        initializer_range=0.1,
+        tie_word_embeddings=False,
+    )
     return Qwen3ForCausalLM(config).eval()
 
 
@@ -283,8 +291,9 @@ def rows_of(folder: Path, tokenizer: tokens.Tokenizer, limit: int) -> list[list[
         known = {(pair["uuid"], pair["unit"]): pair["context"] + "\0" + pair["continuation"] for pair in pairs}
         built = {
             (row["uuid"], number): f"{unit.context}\0{unit.continuation}"
-            for row, span in zip(rows, spans, strict=True) for number, unit in enumerate(units.as_text(*span))
-        }  # fmt: skip
+            for row, span in zip(rows, spans, strict=True)
+            for number, unit in enumerate(units.as_text(*span))
+        }
         check(
             all(known.get(key) == text for key, text in built.items()),
             f"{len(built)} units are the pairs that were saved",

@@ -40,12 +40,7 @@ class Wave:
 
 def line_of(request: Request) -> bytes:
     """A row of a batch file; results come back by its custom_id, in any order."""
-    row = {
-        "custom_id": request.key,
-        "method": "POST",
-        "url": f"/v1{PATHS[request.api]}",
-        "body": body_of(request),
-    }
+    row = {"custom_id": request.key, "method": "POST", "url": f"/v1{PATHS[request.api]}", "body": body_of(request)}
     return json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 

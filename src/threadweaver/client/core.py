@@ -54,9 +54,7 @@ class Client:
         self.tallies = Tallies()
         self.pacer = Pacer(settings.workers)
         self.price = prices.price_of(
-            settings.model,
-            input_price=settings.in_cost_per_million,
-            output_price=settings.out_cost_per_million,
+            settings.model, input_price=settings.in_cost_per_million, output_price=settings.out_cost_per_million
         )
         if settings.max_cost is not None and self.price is None and not settings.offline:
             raise UserError(
@@ -239,13 +237,7 @@ class Client:
         return await self.ledger.claim(request.key, self.worst_case(request), self.cap, again=again)
 
     async def _send(
-        self,
-        transport: Transport,
-        flight: _Flight,
-        request: Request,
-        label: str,
-        reservation: int,
-        ticket: float,
+        self, transport: Transport, flight: _Flight, request: Request, label: str, reservation: int, ticket: float
     ) -> Reply:
         """One call. Stores its reply, or ends the reservation as the error says."""
         sent = time.time()

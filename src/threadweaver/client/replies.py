@@ -54,11 +54,7 @@ def _responses(data: Mapping[str, Any]) -> Answer:
     finish = reason or ("refusal" if refusals else state)
     text = "".join(texts) or "".join(refusals)
     return Answer(
-        text,
-        _status(text, finish, bool(refusals)),
-        finish,
-        _usage(data, "input", "output"),
-        data.get("service_tier"),
+        text, _status(text, finish, bool(refusals)), finish, _usage(data, "input", "output"), data.get("service_tier")
     )
 
 
@@ -91,12 +87,7 @@ def _completions(data: Mapping[str, Any]) -> Answer:
     extra = {name: choice[name] for name in RESULTS_OF_COMPLETIONS if choice.get(name) is not None}
     status = "truncated" if finish == "length" else "ok"
     return Answer(
-        choice["text"],
-        status,
-        finish,
-        _usage(data, "prompt", "completion"),
-        data.get("service_tier"),
-        extra or None,
+        choice["text"], status, finish, _usage(data, "prompt", "completion"), data.get("service_tier"), extra or None
     )
 
 

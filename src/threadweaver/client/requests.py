@@ -157,11 +157,7 @@ def body_of(request: Request, service_tier: str | None = None) -> dict[str, Any]
     null}'`).
     """
     rest = {name: value for name, value in request.params.items() if value is not None}
-    limit, effort, verbosity = (
-        rest.pop("max_output_tokens"),
-        rest.pop("effort", None),
-        rest.pop("verbosity", None),
-    )
+    limit, effort, verbosity = (rest.pop("max_output_tokens"), rest.pop("effort", None), rest.pop("verbosity", None))
     prompt = rest.pop("prompt", None)
     messages = [{"role": message[0], "content": message[1]} for message in request.messages]
     body: dict[str, Any] = {"model": request.model}

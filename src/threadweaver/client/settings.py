@@ -97,25 +97,11 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_endpoint(add: Callable[..., None]) -> None:
     add("openai_model", default=DEFAULT_MODEL, metavar="NAME", help="model to call (default: %(default)s)")
-    add(
-        "workers",
-        type=int,
-        default=DEFAULT_WORKERS,
-        metavar="N",
-        help="most calls in flight (default: %(default)s)",
-    )
+    add("workers", type=int, default=DEFAULT_WORKERS, metavar="N", help="most calls in flight (default: %(default)s)")
     add("use_chat_completions", action="store_true", help="Chat Completions instead of the Responses API")
     add("base-url", metavar="URL", help="endpoint (default: OPENAI_BASE_URL, OPENAI_API_BASE, else OpenAI)")
-    add(
-        "key-path",
-        metavar="FILE",
-        help=f"file with the API key (default: {DEFAULT_KEY_PATH}, else OPENAI_API_KEY)",
-    )
-    add(
-        "extra-body",
-        metavar="JSON",
-        help="further parameters of every request, as a JSON object; null leaves one out",
-    )
+    add("key-path", metavar="FILE", help=f"file with the API key (default: {DEFAULT_KEY_PATH}, else OPENAI_API_KEY)")
+    add("extra-body", metavar="JSON", help="further parameters of every request, as a JSON object; null leaves one out")
     add(
         "output-limit",
         type=int,
@@ -123,13 +109,7 @@ def _add_endpoint(add: Callable[..., None]) -> None:
         metavar="N",
         help="output tokens of a reply at most (default: %(default)s)",
     )
-    add(
-        "timeout",
-        type=float,
-        default=DEFAULT_TIMEOUT,
-        metavar="S",
-        help="seconds for one call (default: %(default)g)",
-    )
+    add("timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S", help="seconds for one call (default: %(default)g)")
 
 
 def _add_money(add: Callable[..., None]) -> None:
@@ -150,12 +130,7 @@ def _add_money(add: Callable[..., None]) -> None:
 
 def _add_batch(add: Callable[..., None]) -> None:
     add("batch", action="store_true", help="use the Batch API: half the price, within 24 hours")
-    add(
-        "batch-deadline",
-        type=float,
-        metavar="HOURS",
-        help="call what a batch has not answered by then one by one",
-    )
+    add("batch-deadline", type=float, metavar="HOURS", help="call what a batch has not answered by then one by one")
     add(
         "batch-tokens",
         type=int,

@@ -31,14 +31,7 @@ _TOO_LONG = (
     "maximum context",
     "string_above_max_length",
 )
-_FILTERED = (
-    "content_filter",
-    "content_policy",
-    "content management policy",
-    "invalid_prompt",
-    "moderation",
-    "flagged",
-)
+_FILTERED = ("content_filter", "content_policy", "content management policy", "invalid_prompt", "moderation", "flagged")
 _NO_MONEY = (
     "insufficient_quota",
     "billing_not_active",

@@ -16,6 +16,17 @@ from threadweaver.dependencies.loops import DEGENERATE_SHARE, looping
 from threadweaver.dependencies.passage import Passage
 
 __all__ = [
-    "CERTAIN", "DEGENERATE_SHARE", "DEPENDENT", "SUBSTANCE", "Context", "Leak", "Lookup", "Passage", "Role",
-    "leaks", "leaks_of", "looping", "pair_scores",
-]  # fmt: skip
+    "CERTAIN",
+    "DEGENERATE_SHARE",
+    "DEPENDENT",
+    "SUBSTANCE",
+    "Context",
+    "Leak",
+    "Lookup",
+    "Passage",
+    "Role",
+    "leaks",
+    "leaks_of",
+    "looping",
+    "pair_scores",
+]

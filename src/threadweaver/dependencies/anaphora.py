@@ -40,17 +40,30 @@ _MADE_BY = {
     stem(noun): re.compile(cue)
     for noun, cue in {
         "observation": r"\bnotic|\bobserv|\bnote that|\brealiz|\bremark|interesting",
-        "remark": r"\bnotic|\bobserv|\bnote that|\bremark", "assumption": r"\bassum|\bsuppos",
-        "hypothesis": r"\bassum|\bsuppos", "definition": r"\bdefin|\bdenot|\blet\b", "notation": r"\bdenot|\blet\b|\bwrit",
-        "substitution": r"\bsubstitut|\blet\b|\bput\b|\bset\b|\breplac", "inequality": r"[<>≤≥]|\\[lg]eq?\b|at (?:least|most)",
-        "bound": r"[<>≤≥]|\\[lg]eq?\b|at (?:least|most)|\bbound", "estimate": r"≈|\\approx|\bestimat|\bapproximat|[<>≤≥]",
-        "contradiction": r"\bcontradict|impossib", "claim": r"\bclaim", "argument": r"\bbecause|\bsince|\bhence|\btherefore",
-        "choice": r"\bchoos|\bpick|\bselect|\btake\b", "restriction": r"\bmust\b|\bcannot\b|\brestrict|\bonly\b",
-        "constraint": r"\bmust\b|\bcannot\b|\bconstrain|\bonly\b|[<>≤≥]", "requirement": r"\bmust\b|\brequir|\bneed",
-        "recurrence": r"_\{?n\s*[-+]|\brecur", "recursion": r"_\{?n\s*[-+]|\brecur", "identity": r"=", "relation": r"=",
-        "decomposition": r"\bsplit|\bdecompos|\bbreak|\bwrit", "symmetry": r"symmetr|\bswap|\breflect|\bmirror",
+        "remark": r"\bnotic|\bobserv|\bnote that|\bremark",
+        "assumption": r"\bassum|\bsuppos",
+        "hypothesis": r"\bassum|\bsuppos",
+        "definition": r"\bdefin|\bdenot|\blet\b",
+        "notation": r"\bdenot|\blet\b|\bwrit",
+        "substitution": r"\bsubstitut|\blet\b|\bput\b|\bset\b|\breplac",
+        "inequality": r"[<>≤≥]|\\[lg]eq?\b|at (?:least|most)",
+        "bound": r"[<>≤≥]|\\[lg]eq?\b|at (?:least|most)|\bbound",
+        "estimate": r"≈|\\approx|\bestimat|\bapproximat|[<>≤≥]",
+        "contradiction": r"\bcontradict|impossib",
+        "claim": r"\bclaim",
+        "argument": r"\bbecause|\bsince|\bhence|\btherefore",
+        "choice": r"\bchoos|\bpick|\bselect|\btake\b",
+        "restriction": r"\bmust\b|\bcannot\b|\brestrict|\bonly\b",
+        "constraint": r"\bmust\b|\bcannot\b|\bconstrain|\bonly\b|[<>≤≥]",
+        "requirement": r"\bmust\b|\brequir|\bneed",
+        "recurrence": r"_\{?n\s*[-+]|\brecur",
+        "recursion": r"_\{?n\s*[-+]|\brecur",
+        "identity": r"=",
+        "relation": r"=",
+        "decomposition": r"\bsplit|\bdecompos|\bbreak|\bwrit",
+        "symmetry": r"symmetr|\bswap|\breflect|\bmirror",
     }.items()
-}  # fmt: skip
+}
 
 _NOWHERE_ELSE = 0.75  # the noun stands in the sibling alone
 _NEARER = 0.5  # in the sibling, and further back in the context

@@ -29,9 +29,22 @@ _RELATION = re.compile(
 )
 _EQUATING = frozenset("=<>≤≥≈≡") | {r"\le", r"\leq", r"\ge", r"\geq", r"\equiv", r"\approx"}
 _SQUEEZE = str.maketrans(
-    {" ": None, "{": None, "}": None, "$": None, "&": None, "²": "^2", "³": "^3", "−": "-", "·": "*", "×": "*",
-     "√": "sqrt", "\\": None, "⁴": "^4"}
-)  # fmt: skip
+    {
+        " ": None,
+        "{": None,
+        "}": None,
+        "$": None,
+        "&": None,
+        "²": "^2",
+        "³": "^3",
+        "−": "-",
+        "·": "*",
+        "×": "*",
+        "√": "sqrt",
+        "\\": None,
+        "⁴": "^4",
+    }
+)
 _SIZES = re.compile(r"\\(?:left|right|bigg?|Bigg?|displaystyle|,|;|!|:|cdot|times|tfrac|dfrac)(?![A-Za-z])")
 _PLAIN = {"\\cdot": "*", "\\times": "*", "\\tfrac": "frac", "\\dfrac": "frac"}
 _OPERATOR = re.compile(r"[-+*/^!|]|frac|sqrt|binom|sum|log|sin|cos|tan|\w\(")

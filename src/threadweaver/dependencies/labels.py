@@ -29,16 +29,7 @@ _EQUATION_REF = re.compile(
     r"|adding|subtracting|formula)\s*"
     r"(?:\\eqref\{|\\?\()(?P<tag>\d{1,2}|\*{1,3}|[a-z]|†)\\?[)}](?![\w(^²³])"
 )
-_ORDINALS = {
-    "first": "1",
-    "second": "2",
-    "third": "3",
-    "fourth": "4",
-    "fifth": "5",
-    "1st": "1",
-    "2nd": "2",
-    "3rd": "3",
-}
+_ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "1st": "1", "2nd": "2", "3rd": "3"}
 _HEAD_BEFORE = re.compile(
     r"[\s#*\-•>\d.()$]*(?:(?:now|next|then|so|first|second|finally|okay|ok|and|for|in|consider|starting "
     r"with|let'?s\b[\w\s]{0,24})"
@@ -120,11 +111,7 @@ def _heads(small: str, match: re.Match[str]) -> bool:
         return False
     if after[:1] == ":" and small[:start].rstrip()[-1:] in (".", "!", "?"):
         return True
-    return _HEAD_BEFORE.fullmatch(small, line_start, start) is not None and after[:2] not in (
-        "'s",
-        "ga",
-        "we",
-    )
+    return _HEAD_BEFORE.fullmatch(small, line_start, start) is not None and after[:2] not in ("'s", "ga", "we")
 
 
 _COINED = re.compile(

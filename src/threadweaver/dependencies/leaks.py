@@ -65,8 +65,9 @@ def _in_own_letters(passage: Passage, formula: str, before: int) -> bool:
     """Whether a letter of a formula is one that the passage has defined for itself ahead of it."""
     return any(
         at < before and role == Role.DEFINE
-        for letter in set(_LETTER.findall(formula)) for at, role in passage.places.get(("symbol", letter), ())[:2]
-    )  # fmt: skip
+        for letter in set(_LETTER.findall(formula))
+        for at, role in passage.places.get(("symbol", letter), ())[:2]
+    )
 
 
 def _in_parallel(source: str, defined: Places, target: str, used: int) -> bool:

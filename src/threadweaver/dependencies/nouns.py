@@ -83,8 +83,9 @@ def shared_nouns(context: Context, passages: Sequence[Passage], target: int) -> 
         other = passages[source]
         shared = [
             (passage.words[word], other.words[word], word)
-            for word in passage.words.keys() & other.words.keys() if word not in _COMMON
-        ]  # fmt: skip
+            for word in passage.words.keys() & other.words.keys()
+            if word not in _COMMON
+        ]
         new = sorted(place for place in shared if not context.holds_word(place[2]))
         for index, (used, defined, word) in enumerate(new):
             # Two rows of one table of trials ("so k runs from 2", "so k runs from 3") share their words and no more.

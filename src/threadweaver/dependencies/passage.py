@@ -15,11 +15,7 @@ from threadweaver.dependencies.formulas import scan_formulas
 from threadweaver.dependencies.labels import coined, scan_labels
 from threadweaver.dependencies.openings import Opening, open_end, read_opening
 from threadweaver.dependencies.pointing import Pointer, opening_end, pointers
-from threadweaver.dependencies.quantities import (
-    scan_applications,
-    scan_equalities,
-    scan_numbers,
-)
+from threadweaver.dependencies.quantities import scan_applications, scan_equalities, scan_numbers
 from threadweaver.dependencies.symbols import scan_symbols
 
 Key = tuple[str, str]  # kind, name
@@ -66,10 +62,7 @@ class Passage:
     def found_pointers(self) -> list[Pointer]:
         if not self.parts:
             return list(pointers(self.text))
-        return [
-            pointer.moved(offset)
-            for offset, part in self.parts for pointer in part.found_pointers
-        ]  # fmt: skip
+        return [pointer.moved(offset) for offset, part in self.parts for pointer in part.found_pointers]
 
     def _add(self, find: Find) -> None:
         key = (find.kind, find.name)

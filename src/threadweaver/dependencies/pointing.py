@@ -59,20 +59,19 @@ _AGREES = (
     r"|compar(?:e[sd]?|ing)|tall(?:y|ies)|fits?)"
 )
 
-_BACK_WORDS = (
-    "previous",
-    "earlier",
-    "preceding",
-    "prior",
-    "aforementioned",
-    "above",
-    "just",
-    "already",
-    "former",
-)
+_BACK_WORDS = ("previous", "earlier", "preceding", "prior", "aforementioned", "above", "just", "already", "former")
 _WHEN_WORDS = (
-    "above", "before", "earlier", "previously", "already", "just now", " ago", "back then", "last time", "up there",
-)  # fmt: skip
+    "above",
+    "before",
+    "earlier",
+    "previously",
+    "already",
+    "just now",
+    " ago",
+    "back then",
+    "last time",
+    "up there",
+)
 _PLACE_WORDS = ("last", "other", "original", "initial", "first", "second", "third", "latter")
 _THESE = ("this", "that", "these", "those", "such", "said", "them", "it", "both")
 
@@ -351,8 +350,9 @@ _TRIGGER = re.compile(
 # A longer trigger hides the shorter ones inside it from the search: it stands for them too.
 _BY_TRIGGER = {
     word: frozenset(index for index, family in enumerate(FAMILIES) if any(t in word for t in family.triggers))
-    for family in FAMILIES for word in family.triggers
-}  # fmt: skip
+    for family in FAMILIES
+    for word in family.triggers
+}
 
 
 def pointers(text: str) -> Iterator[Pointer]:

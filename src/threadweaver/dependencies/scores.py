@@ -98,9 +98,10 @@ def comes_by_it(name: str, text: str, at: int) -> bool:
     near = [float(number) for number in _DIGITS.findall(text[low:at].replace(",", ""))[-_OPERANDS:]]
     return any(
         abs(result - wanted) < 1e-6
-        for place, one in enumerate(near) for other in near[place + 1 :]
+        for place, one in enumerate(near)
+        for other in near[place + 1 :]
         for result in (one + other, one - other, other - one, one * other, one / (other or 1.0), other / (one or 1.0))
-    )  # fmt: skip
+    )
 
 
 def _standing(name: str, text: str, before: int) -> Iterator[int]:
@@ -141,6 +142,11 @@ def _label(shared: Shared) -> float:
 
 
 SCORES = {
-    "symbol": _symbol, "number": _number, "value": _known, "application": _known,
-    "relation": _relation, "expression": _expression, "label": _label,
-}  # fmt: skip
+    "symbol": _symbol,
+    "number": _number,
+    "value": _known,
+    "application": _known,
+    "relation": _relation,
+    "expression": _expression,
+    "label": _label,
+}

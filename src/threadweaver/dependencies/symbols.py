@@ -60,11 +60,7 @@ def segments(text: str) -> Iterator[tuple[int, int, bool]]:
         if start > at:
             yield at, start, False
         # Two dollar amounts with prose between them are no formula.
-        yield (
-            start,
-            end,
-            not (match[0][0] == "$" and "\\" not in match[0] and _PROSE_IN_MATH.search(match[0])),
-        )
+        yield (start, end, not (match[0][0] == "$" and "\\" not in match[0] and _PROSE_IN_MATH.search(match[0])))
         at = end
     if at < len(text):
         yield at, len(text), False

@@ -7,15 +7,7 @@ it is all that is needed to restore the chain from the trajectory, character for
 
 from threadweaver.edits.applying import Applied, ConservationError, Edit, Skipped, apply, undo
 from threadweaver.edits.reading import Replacement, UnreadableReply, parse_reply
-from threadweaver.edits.record import (
-    BlockRecord,
-    Record,
-    ThreadRecord,
-    Unused,
-    fingerprint,
-    restore,
-    restore_block,
-)
+from threadweaver.edits.record import BlockRecord, Record, ThreadRecord, Unused, fingerprint, restore, restore_block
 
 __all__ = [
     "Applied",

@@ -94,10 +94,7 @@ def parse(normal: str) -> Any:
     # else it would take any fraction that it finds in what it cannot read
     config = math_verify.LatexExtractionConfig(try_extract_without_anchor=False, normalization_config=cleaning)
     found = math_verify.parse(
-        rf"\boxed{{{_without_upper_case(normal)}}}",
-        [config],
-        fallback_mode="no_fallback",
-        parsing_timeout=None,
+        rf"\boxed{{{_without_upper_case(normal)}}}", [config], fallback_mode="no_fallback", parsing_timeout=None
     )
     return found[0] if found and not isinstance(found[0], str) else None
 

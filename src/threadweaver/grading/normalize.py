@@ -85,10 +85,7 @@ _SYMBOLS = [
 ]
 _PLAIN = [
     (r"(?<![\\a-zA-Z\"])(sqrt|cbrt)\s*(?=\()", lambda m: "\\sqrt" + ("[3]" if m[1] == "cbrt" else "")),
-    (
-        r"(?<![\\a-zA-Z\"])((?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp|max|min|gcd)(?![a-zA-Z])",
-        r"\\\1 ",
-    ),
+    (r"(?<![\\a-zA-Z\"])((?:arc)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|exp|max|min|gcd)(?![a-zA-Z])", r"\\\1 "),
     (r"(?<![\\a-zA-Z\"])(pi|infty|theta|alpha|beta)(?![a-zA-Z])", r"\\\1 "),
     (r"(?<![\\a-zA-Z\"])(?:infinity|inf|oo)(?![a-zA-Z])", r"\\infty "),
     (r"\\(?:arg)?(?:operatorname)\s*\{\s*([a-zA-Z]+)\s*\}", r"\\\1 "),

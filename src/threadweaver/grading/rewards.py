@@ -41,10 +41,7 @@ def verdict(answer: str, reference: str) -> bool:
 
 
 def _judge(
-    answer: str,
-    reference: str,
-    read_latex: Callable[[str], str | None],
-    evaluate: Callable[[str, str], bool | None],
+    answer: str, reference: str, read_latex: Callable[[str], str | None], evaluate: Callable[[str, str], bool | None]
 ) -> bool | None:
     if _math_style(answer) == _math_style(reference):
         return True

@@ -165,11 +165,7 @@ def _inequality(text: str) -> Shape | None:
         return None
     brackets = ("(" if strict[0] else "[") + (")" if strict[1] else "]")
     return Shape(
-        "tuple",
-        f"{brackets[0]}{low},{high}{brackets[1]}",
-        (read(low), read(high)),
-        brackets,
-        name=key(variable),
+        "tuple", f"{brackets[0]}{low},{high}{brackets[1]}", (read(low), read(high)), brackets, name=key(variable)
     )
 
 

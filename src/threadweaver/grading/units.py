@@ -8,19 +8,49 @@ from fractions import Fraction
 
 # symbol → (dimension, how many of the first unit of its dimension)
 _TABLE = {
-    "mm": ("length", Fraction(1, 1000)), "cm": ("length", Fraction(1, 100)), "m": ("length", 1),
-    "km": ("length", 1000), "mg": ("mass", Fraction(1, 1000)), "g": ("mass", 1), "kg": ("mass", 1000),
-    "s": ("time", 1), "min": ("time", 60), "h": ("time", 3600), "day": ("time", 86400),
-    "L": ("volume", 1), "mL": ("volume", Fraction(1, 1000)),
-    "dollar": ("money", 1), "cent": ("money", Fraction(1, 100)),
-}  # fmt: skip
+    "mm": ("length", Fraction(1, 1000)),
+    "cm": ("length", Fraction(1, 100)),
+    "m": ("length", 1),
+    "km": ("length", 1000),
+    "mg": ("mass", Fraction(1, 1000)),
+    "g": ("mass", 1),
+    "kg": ("mass", 1000),
+    "s": ("time", 1),
+    "min": ("time", 60),
+    "h": ("time", 3600),
+    "day": ("time", 86400),
+    "L": ("volume", 1),
+    "mL": ("volume", Fraction(1, 1000)),
+    "dollar": ("money", 1),
+    "cent": ("money", Fraction(1, 100)),
+}
 # spelling, in the singular → symbol
 _NAMES = {
-    "meter": "m", "metre": "m", "millimeter": "mm", "centimeter": "cm", "kilometer": "km",
-    "gram": "g", "kilogram": "kg", "second": "s", "sec": "s", "minute": "min", "hour": "h", "hr": "h",
-    "liter": "L", "litre": "L", "ml": "mL", "l": "L", "feet": "ft", "foot": "ft", "inche": "in", "inch": "in",
-    "mile": "mi", "degree": "°", "deg": "°", "square": "sq",
-}  # fmt: skip
+    "meter": "m",
+    "metre": "m",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "kilometer": "km",
+    "gram": "g",
+    "kilogram": "kg",
+    "second": "s",
+    "sec": "s",
+    "minute": "min",
+    "hour": "h",
+    "hr": "h",
+    "liter": "L",
+    "litre": "L",
+    "ml": "mL",
+    "l": "L",
+    "feet": "ft",
+    "foot": "ft",
+    "inche": "in",
+    "inch": "in",
+    "mile": "mi",
+    "degree": "°",
+    "deg": "°",
+    "square": "sq",
+}
 _SYMBOLS = (
     "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lb|oz|ml|mL|hr|min|sec|day|mph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa|mol|rad|deg|dB|sq"
 )

@@ -21,15 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from threadweaver.grading.verdict import (
-    Finding,
-    Verdict,
-    by_algebra,
-    by_rewards,
-    combine,
-    conclude,
-    in_parent,
-)
+from threadweaver.grading.verdict import Finding, Verdict, by_algebra, by_rewards, combine, conclude, in_parent
 
 CPU_S = 3.0  # the slowest of 1,023 labelled pairs takes 0.7
 WALL_S_A_CPU_S = 8

@@ -49,12 +49,7 @@ class BatchEntry:
 
 
 def open_batch(
-    db: sqlite3.Connection,
-    owner: str,
-    entry: BatchEntry,
-    rows: Sequence[BatchRow],
-    cap: int | None,
-    texts: Texts,
+    db: sqlite3.Connection, owner: str, entry: BatchEntry, rows: Sequence[BatchRow], cap: int | None, texts: Texts
 ) -> list[Claim]:
     """Takes the rows that nobody has and that the money allows into a new batch, all of it or
     nothing of it.
@@ -85,16 +80,7 @@ def open_batch(
     if taken:
         db.execute(
             "INSERT INTO batches VALUES (?, NULL, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.local,
-                entry.base_url,
-                entry.endpoint,
-                SUBMITTING,
-                owner,
-                len(taken),
-                entry.tokens,
-                time.time(),
-            ),
+            (entry.local, entry.base_url, entry.endpoint, SUBMITTING, owner, len(taken), entry.tokens, time.time()),
         )
     return claims
 

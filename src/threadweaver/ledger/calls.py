@@ -103,9 +103,7 @@ def record(db: sqlite3.Connection, replies: Sequence[tuple[Record, int]], texts:
     """
     keys = [bytes.fromhex(reply.key) for reply, _ in replies]
     money.settle(
-        db,
-        [reservation for _, reservation in replies if reservation],
-        sum(reply.cost or 0 for reply, _ in replies),
+        db, [reservation for _, reservation in replies if reservation], sum(reply.cost or 0 for reply, _ in replies)
     )
     select_in(db, "DELETE FROM claims WHERE key", keys)
     new = insert(db, [reply for reply, _ in replies], texts)

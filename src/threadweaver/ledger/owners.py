@@ -38,8 +38,7 @@ def register(db: sqlite3.Connection) -> str:
     owner = uuid.uuid4().hex
     _ours.add(owner)
     db.execute(
-        "INSERT INTO owners VALUES (?, ?, ?, ?, ?)",
-        (owner, host(), os.getpid(), started(os.getpid()), time.time()),
+        "INSERT INTO owners VALUES (?, ?, ?, ?, ?)", (owner, host(), os.getpid(), started(os.getpid()), time.time())
     )
     for (other,) in db.execute("SELECT owner FROM owners").fetchall():
         if not alive(db, other):

@@ -5,21 +5,23 @@
 
 from __future__ import annotations
 
-from threadweaver.outline.faults import (
-    CODES,
-    MAX_CHARS,
-    TOLD,
-    UNFIT,
-    Fault,
-    fault,
-    faults,
-    is_placeholder,
-    unfit,
-)
+from threadweaver.outline.faults import CODES, MAX_CHARS, TOLD, UNFIT, Fault, fault, faults, is_placeholder, unfit
 from threadweaver.outline.questions import Question, insert, questions
 from threadweaver.outline.told import OPENING, results_told
 
 __all__ = [
-    "CODES", "MAX_CHARS", "OPENING", "TOLD", "UNFIT", "Fault", "Question", "fault", "faults", "insert", "is_placeholder",
-    "questions", "results_told", "unfit",
-]  # fmt: skip
+    "CODES",
+    "MAX_CHARS",
+    "OPENING",
+    "TOLD",
+    "UNFIT",
+    "Fault",
+    "Question",
+    "fault",
+    "faults",
+    "insert",
+    "is_placeholder",
+    "questions",
+    "results_told",
+    "unfit",
+]

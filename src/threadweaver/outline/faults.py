@@ -51,8 +51,9 @@ def faults(outlines: Sequence[str], question: Question) -> list[Fault]:
     Mathematics is compared in one notation, numbers by their value. Linear in the text.
     """
     return list(unfit(outlines, len(question.threads))) or [
-        *_results(outlines, question), *_leanings(outlines, question)
-    ]  # fmt: skip
+        *_results(outlines, question),
+        *_leanings(outlines, question),
+    ]
 
 
 def fault(outlines: Sequence[str], threads: int) -> str | None:

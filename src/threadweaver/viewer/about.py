@@ -20,9 +20,14 @@ def about(run: Run, indexer: Indexer, kept: Reviews) -> dict:
     filtered = run.place("filter")
     counted = (filtered.settings.get("tokenizer") if filtered and run.kind == "filter" else None) or ""
     return {
-        "name": run.root.name, "kind": run.kind, "stages": stages.funnel(run),
+        "name": run.root.name,
+        "kind": run.kind,
+        "stages": stages.funnel(run),
         "measures": [{"name": name, "label": label, "unit": unit} for name, (label, unit) in MEASURES.items()],
-        "index": asdict(indexer.status), "generation": indexer.generation, "review": kept.path.name,
+        "index": asdict(indexer.status),
+        "generation": indexer.generation,
+        "review": kept.path.name,
         "tokenizer": {"name": indexer.gauge.name if indexer.gauge.exact else counted, "estimate": ESTIMATE},
-        "export_limit": EXPORT_LIMIT, "static": False,
-    }  # fmt: skip
+        "export_limit": EXPORT_LIMIT,
+        "static": False,
+    }

@@ -51,11 +51,18 @@ def describe(id: str, found: Found | None, fate: Fate | None, known: Known) -> D
             found = None
     stage = fate.stage if fate else (found.stage if found else "")
     row = Row(
-        id=id, uuid=known.uuid or (fate.uuid if fate else ""), problem=excerpt(known.problem), stage=stage,
-        outcome=fate.outcome if fate else "ok", reason=(fate.reason if fate else "") or "",
-        answer=answer(known.correctness), estimated=False, values=(None,) * len(table.NAMES), shape="[]",
+        id=id,
+        uuid=known.uuid or (fate.uuid if fate else ""),
+        problem=excerpt(known.problem),
+        stage=stage,
+        outcome=fate.outcome if fate else "ok",
+        reason=(fate.reason if fate else "") or "",
+        answer=answer(known.correctness),
+        estimated=False,
+        values=(None,) * len(table.NAMES),
+        shape="[]",
         place=found.stage if found else "",
-    )  # fmt: skip
+    )
     return Described(measured(row, text if found else None, fate), known.problem, text)
 
 
@@ -92,9 +99,18 @@ def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
 def from_dataset(sample: store.Sample) -> Described:
     """The row of a dataset's sample, which has no stages behind it."""
     row = Row(
-        id=str(sample.index), uuid=sample.uuid, problem=excerpt(sample.problem), stage="", outcome="ok", reason="",
-        answer=answer(sample.correctness), estimated=False, values=(), shape="[]", place="dataset",
-    )  # fmt: skip
+        id=str(sample.index),
+        uuid=sample.uuid,
+        problem=excerpt(sample.problem),
+        stage="",
+        outcome="ok",
+        reason="",
+        answer=answer(sample.correctness),
+        estimated=False,
+        values=(),
+        shape="[]",
+        place="dataset",
+    )
     extra = {"problem": sample.problem, "solution": sample.solution, "output": sample.output}
     row = measured(row, sample.thinking, None)
     return Described(row, sample.problem, sample.thinking, json.loads(json.dumps(extra, default=str)))

@@ -116,14 +116,26 @@ def document(source: Source, gauge: Gauge) -> dict:
     row = source.row
     final = boxed.final_answer(source.output) or boxed.final_answer(source.text or "")
     result = {
-        "id": row.id, "uuid": row.uuid, "stage": row.stage, "place": row.place, "outcome": row.outcome,
-        "reason": row.reason, "detail": source.detail, "answer": row.answer, "estimated": row.estimated,
+        "id": row.id,
+        "uuid": row.uuid,
+        "stage": row.stage,
+        "place": row.place,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "detail": source.detail,
+        "answer": row.answer,
+        "estimated": row.estimated,
         "measures": dict(zip(table.NAMES, row.values, strict=True)),
-        "problem": pieces.rows(source.problem), "solution": _answer(source.solution),
+        "problem": pieces.rows(source.problem),
+        "solution": _answer(source.solution),
         "final": pieces.split(f"${final}$") if final and len(final) < 400 else None,
         "output": pieces.rows(source.output) if source.output.strip() else None,
-        "text": source.text, "parts": [], "fault": "", "verdict": None, "numbering": "chain" if source.record else "file",
-    }  # fmt: skip
+        "text": source.text,
+        "parts": [],
+        "fault": "",
+        "verdict": None,
+        "numbering": "chain" if source.record else "file",
+    }
     if source.text is not None:
         result |= _body(source, gauge)
     return result
@@ -203,9 +215,13 @@ def _edge(raw: str, line: int, *, after_block: bool, before_block: bool) -> tupl
 
 
 def _block(
-    trajectory: markup.Trajectory, block: markup.Block, note: BlockRecord | None, number: int, lengths: Lengths,
+    trajectory: markup.Trajectory,
+    block: markup.Block,
+    note: BlockRecord | None,
+    number: int,
+    lengths: Lengths,
     with_edits: bool,
-) -> dict:  # fmt: skip
+) -> dict:
     inside = [lengths(thread.inner_start, thread.inner_end) for thread in block.threads]
     longest = inside.index(max(inside))
     threads = []
@@ -216,20 +232,31 @@ def _block(
         else:
             body_at = trajectory.text.index(thread.body, thread.inner_start)
             first = 1 + trajectory.text.count("\n", 0, body_at)
-        threads.append({
-            "k": at + 1, "tokens": inside[at], "longest": at == longest,
-            "first": trace.first if trace else first, "last": trace.last if trace else first + thread.body.count("\n"),
-            "rows": _thread_rows(thread.body, trace, first, with_edits), "text": thread.body,
-            "skipped": [asdict(item) for item in trace.skipped] if trace else [],
-            "edits": len([edit for edit in trace.edits if edit.src.strip() or edit.dest.strip()]) if trace else 0,
-        })  # fmt: skip
+        threads.append(
+            {
+                "k": at + 1,
+                "tokens": inside[at],
+                "longest": at == longest,
+                "first": trace.first if trace else first,
+                "last": trace.last if trace else first + thread.body.count("\n"),
+                "rows": _thread_rows(thread.body, trace, first, with_edits),
+                "text": thread.body,
+                "skipped": [asdict(item) for item in trace.skipped] if trace else [],
+                "edits": len([edit for edit in trace.edits if edit.src.strip() or edit.dest.strip()]) if trace else 0,
+            }
+        )
     return {
-        "kind": "block", "number": number, "tokens": lengths(block.start, block.end), "threads": threads,
-        "overhead": round(lengths(block.start, block.end) - sum(inside), 1), "reason": note.reason if note else "",
-        "first": note.first if note else threads[0]["first"], "last": note.last if note else threads[-1]["last"],
+        "kind": "block",
+        "number": number,
+        "tokens": lengths(block.start, block.end),
+        "threads": threads,
+        "overhead": round(lengths(block.start, block.end) - sum(inside), 1),
+        "reason": note.reason if note else "",
+        "first": note.first if note else threads[0]["first"],
+        "last": note.last if note else threads[-1]["last"],
         "outlines": [pieces.split(item.body) for item in block.outlines],
         "conclusion": pieces.rows(block.conclusion.body) if block.conclusion else None,
-    }  # fmt: skip
+    }
 
 
 def _thread_rows(body: str, trace, first: int, with_edits: bool) -> list:

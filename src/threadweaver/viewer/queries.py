@@ -88,10 +88,20 @@ class Lists:
         if words and not all(word in row.problem.lower() for word in words):
             hit = snippet(self.indexer.text(row.id), words)
         return {
-            "id": row.id, "uuid": row.uuid, "problem": row.problem, "title": title(row.problem), "stage": row.stage, "outcome": row.outcome,
-            "reason": row.reason, "answer": row.answer, "estimated": row.estimated, "values": row.values,
-            "shape": json.loads(row.shape), "review": review, "hit": hit,
-        }  # fmt: skip
+            "id": row.id,
+            "uuid": row.uuid,
+            "problem": row.problem,
+            "title": title(row.problem),
+            "stage": row.stage,
+            "outcome": row.outcome,
+            "reason": row.reason,
+            "answer": row.answer,
+            "estimated": row.estimated,
+            "values": row.values,
+            "shape": json.loads(row.shape),
+            "review": review,
+            "hit": hit,
+        }
 
     def neighbours(self, id: str, text: str, query: Query) -> dict:
         """The samples before and after this one in the list, and its place there (None where it is not in it)."""

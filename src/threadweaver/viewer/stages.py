@@ -22,10 +22,16 @@ def stages(run: Run, source: Source, gauge: Gauge) -> dict:
     chain = _chain(run, source)
     note = _annotation(run, source, chain)
     result = {
-        "id": source.row.id, "path": [_station(place, source) for place in run.places],
+        "id": source.row.id,
+        "path": [_station(place, source) for place in run.places],
         "chain": pieces.rows(chain) if chain is not None else None,
-        "steps": [], "annotated": [], "unused": [], "notes": [], "parts": [], "chats": _chats(run, source),
-    }  # fmt: skip
+        "steps": [],
+        "annotated": [],
+        "unused": [],
+        "notes": [],
+        "parts": [],
+        "chats": _chats(run, source),
+    }
     if note:
         result["steps"] = [_step(step) for step in note.steps]
         result["annotated"] = [_annotated(block) for block in note.blocks]
@@ -75,24 +81,33 @@ def _of_uuid(folder: Path, source: Source, suffix: str) -> Path | None:
 
 def _step(step) -> dict:
     return {
-        "number": step.number, "depth": step.number.count("."), "description": pieces.split(step.description),
-        "first": step.lines.first if step.lines else None, "last": step.lines.last if step.lines else None,
-    }  # fmt: skip
+        "number": step.number,
+        "depth": step.number.count("."),
+        "description": pieces.split(step.description),
+        "first": step.lines.first if step.lines else None,
+        "last": step.lines.last if step.lines else None,
+    }
 
 
 def _annotated(block) -> dict:
     threads = [
         {
-            "first": thread.lines.first if thread.lines else None, "last": thread.lines.last if thread.lines else None,
-            "passed": thread.passed, "note": thread.note, "steps": [step.number for step in thread.steps],
+            "first": thread.lines.first if thread.lines else None,
+            "last": thread.lines.last if thread.lines else None,
+            "passed": thread.passed,
+            "note": thread.note,
+            "steps": [step.number for step in thread.steps],
         }
         for thread in block.threads
-    ]  # fmt: skip
+    ]
     return {
-        "number": block.number, "reason": block.reason, "threads": threads,
-        "first": block.lines.first if block.lines else None, "last": block.lines.last if block.lines else None,
+        "number": block.number,
+        "reason": block.reason,
+        "threads": threads,
+        "first": block.lines.first if block.lines else None,
+        "last": block.lines.last if block.lines else None,
         "problems": [{"code": str(item.code), "detail": item.detail, "thread": item.thread} for item in block.problems],
-    }  # fmt: skip
+    }
 
 
 def _station(place: Place, source: Source) -> dict:

@@ -16,11 +16,7 @@ from threadweaver.edits import Replacement
 from threadweaver.prompts import Prompt
 from threadweaver.store import Sample
 
-PROMPTS = {
-    "steps": "step1-prompt_v1.txt",
-    "edits": "step3-prompt_v1_v1.txt",
-    "outlines": "step4-prompt_v1_v1_v1.txt",
-}
+PROMPTS = {"steps": "step1-prompt_v1.txt", "edits": "step3-prompt_v1_v1.txt", "outlines": "step4-prompt_v1_v1_v1.txt"}
 PLACEHOLDERS = {
     "steps": ("problem", "chain"),
     "edits": ("problem", "context", "siblings", "thread"),
@@ -42,8 +38,13 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
     """What decides the answers of a model to this question (steps, edits or outlines), and the client's
     flags."""
     group = parser.add_argument_group("model annotator")
-    group.add_argument("--prompt", type=Path, default=prompts.FOLDER / PROMPTS[question], metavar="FILE",
-                       help=f"prompt file (prompt/{PROMPTS[question]})")  # fmt: skip
+    group.add_argument(
+        "--prompt",
+        type=Path,
+        default=prompts.FOLDER / PROMPTS[question],
+        metavar="FILE",
+        help=f"prompt file (prompt/{PROMPTS[question]})",
+    )
     group.add_argument("--effort", choices=EFFORTS, default=EFFORT[question], help="reasoning effort (%(default)s)")
     group.add_argument("--verbosity", choices=("low", "medium", "high"), help="length of replies (the model's own)")
     add_client_flags(parser)

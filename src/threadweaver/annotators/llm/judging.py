@@ -102,8 +102,7 @@ def judge_annotation(chain_lines: Sequence[str], text: str, before: str) -> Judg
     found = annotation.parse(text, chain_lines)
     if not found.steps:
         fault = Fault(
-            "unreadable_annotation",
-            f'It holds no step line of the form "S1: description (L1-L14)". {_begins(text)}',
+            "unreadable_annotation", f'It holds no step line of the form "S1: description (L1-L14)". {_begins(text)}'
         )
         return Judgement(None, (fault,))
     faults = [_problem_fault(problem, found) for problem in found.problems if problem.code != Code.CHECK_FAILED]

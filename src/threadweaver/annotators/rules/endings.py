@@ -185,16 +185,22 @@ def _goes_on(chain: Chain, threads: Sequence[Span]) -> bool:
         return True
     if _TAKES_BACK.match(text) and not _only_turns(chain, threads):
         return True
-    if _FINISHES.match(text) and not _SUMMARY.search(text[:_ALIKE_CHARS]) and any(
-        alike(text[:_ALIKE_CHARS], chain.units[index].text[:_ALIKE_CHARS])
-        for span in threads[:-1] for index in range(span.first + 1, span.last + 1)
-    ):  # fmt: skip
+    if (
+        _FINISHES.match(text)
+        and not _SUMMARY.search(text[:_ALIKE_CHARS])
+        and any(
+            alike(text[:_ALIKE_CHARS], chain.units[index].text[:_ALIKE_CHARS])
+            for span in threads[:-1]
+            for index in range(span.first + 1, span.last + 1)
+        )
+    ):
         return True
     own_shape = shape(text)
     return len(own_shape) >= _SHAPE_CHARS // 2 and any(
         own_shape == shape(chain.units[index].text)
-        for span in threads for index in (span.first, min(span.first + 1, span.last))
-    )  # fmt: skip
+        for span in threads
+        for index in (span.first, min(span.first + 1, span.last))
+    )
 
 
 def _only_turns(chain: Chain, threads: Sequence[Span]) -> bool:
@@ -210,9 +216,9 @@ def _only_turns(chain: Chain, threads: Sequence[Span]) -> bool:
         again = None  # the next value of the series
     end = chain.units[threads[-1].last].text
     own, foreign = _held(chain, threads, Span(after, after))
-    return not again and (not own or foreign > 0) and any(
-        alike(end, chain.units[span.last].text) for span in threads[:-1]
-    )  # fmt: skip
+    return (
+        not again and (not own or foreign > 0) and any(alike(end, chain.units[span.last].text) for span in threads[:-1])
+    )
 
 
 def shape(text: str) -> str:
@@ -276,8 +282,9 @@ def _opens_alike(chain: Chain, threads: Sequence[Span]) -> bool:
         return False
     return all(
         (inner := chain.skeleton(index)) is None or inner[0] != own[0]
-        for span in threads for index in range(span.first + 1, span.last + 1)
-    )  # fmt: skip
+        for span in threads
+        for index in range(span.first + 1, span.last + 1)
+    )
 
 
 def grouped(chain: Chain, threads: Sequence[Span]) -> bool:

@@ -76,10 +76,13 @@ def hands_over(chain: Chain, before: Span, span: Span, found: Sequence[Leak], so
     last = chain.units[before.last].offset - chain.units[before.first].offset
     first = len(chain.units[span.first].text)
     return before.last > before.first and any(
-        leak.source == source and leak.kind in _HANDED and leak.score >= _HANDED_SCORE
-        and leak.defined_at >= last and leak.used_at <= first
+        leak.source == source
+        and leak.kind in _HANDED
+        and leak.score >= _HANDED_SCORE
+        and leak.defined_at >= last
+        and leak.used_at <= first
         for leak in found
-    )  # fmt: skip
+    )
 
 
 def works_on(chain: Chain, threads: Sequence[Span], kinds: Sequence[str]) -> bool:

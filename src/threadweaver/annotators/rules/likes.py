@@ -23,9 +23,10 @@ def like_blocks(chain: Chain) -> list[Block]:
     """The blocks of every run of passages that open alike; they may overlap."""
     return [
         block
-        for run in _runs(chain) for block in grown(chain, "counterpart", run)
+        for run in _runs(chain)
+        for block in grown(chain, "counterpart", run)
         if _steady(chain, run, block) and all(_comes_to_an_end(chain, span) for span in block.threads)
-    ]  # fmt: skip
+    ]
 
 
 def _steady(chain: Chain, run: Sequence[int], block: Block) -> bool:

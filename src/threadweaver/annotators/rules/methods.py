@@ -16,13 +16,7 @@ from threadweaver.annotators.rules.independence import (
 )
 from threadweaver.annotators.rules.series import DOUBTS, MAX_THREADS
 from threadweaver.annotators.rules.shaping import ANNOUNCES, accept
-from threadweaver.annotators.rules.ways import (
-    BREAKS_OFF,
-    came_to_something,
-    closing_sentence,
-    same_end,
-    settles,
-)
+from threadweaver.annotators.rules.ways import BREAKS_OFF, came_to_something, closing_sentence, same_end, settles
 
 MIN_CHARS = 220
 MAX_CHARS = 4500

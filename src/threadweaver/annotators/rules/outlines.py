@@ -64,9 +64,10 @@ _VERBS = (
 ).split()
 _VERB = re.compile(rf"(?:{'|'.join(_VERBS)})\b", re.IGNORECASE)
 _GERUNDS = {
-    form: verb for verb in _VERBS
+    form: verb
+    for verb in _VERBS
     for form in (f"{verb}ing", f"{verb[:-1]}ing" if verb.endswith("e") else f"{verb}{verb[-1]}ing")
-}  # fmt: skip
+}
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|has|have|had|means?|must|can|could|should|would|will|may|might|seems?|says?"
     r"|appears?|cycles?|lies|equals?|does|do"

@@ -20,11 +20,7 @@ _LISTED = 2  # repeats from which on they are one list
 _OPENING_DOUBT = 6  # characters: "Wait, for two opposite edges …" only sets out
 _FIGURES = re.compile(r"\d[\d.,]*")
 _SPACED = str.maketrans(
-    {
-        **{mark: f" {mark} " for mark in "=≡≈<>≤≥+-*/^²³×·÷"},
-        **dict.fromkeys("(){}[]$,;.:!?|&_", " "),
-        "\\": " \\",
-    }
+    {**{mark: f" {mark} " for mark in "=≡≈<>≤≥+-*/^²³×·÷"}, **dict.fromkeys("(){}[]$,;.:!?|&_", " "), "\\": " \\"}
 )
 _CLOSING = 60  # characters that hold the result of a passage
 _OPENING = 80  # and those that say what the next one starts from
@@ -42,8 +38,7 @@ _TURNS_TO = re.compile(
     re.IGNORECASE,
 )
 _PROMISES = re.compile(
-    r"[?:,]\s*$|\b(?:let me|let's (?!call|denote|name|label)|i need to|we need to)\b[^.]*\.?\s*$",
-    re.IGNORECASE,
+    r"[?:,]\s*$|\b(?:let me|let's (?!call|denote|name|label)|i need to|we need to)\b[^.]*\.?\s*$", re.IGNORECASE
 )
 
 

@@ -6,14 +6,7 @@ import re
 from collections.abc import Sequence
 
 from threadweaver.annotators.rules.chain import Block, Chain, Span
-from threadweaver.annotators.rules.independence import (
-    FINAL,
-    first_lean,
-    independent_part,
-    joins_own,
-    leans,
-    works_on,
-)
+from threadweaver.annotators.rules.independence import FINAL, first_lean, independent_part, joins_own, leans, works_on
 from threadweaver.annotators.rules.shaping import MIN_INFORMATION, accept
 from threadweaver.annotators.rules.ways import came_to_something
 

@@ -11,16 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from threadweaver.annotators.rules.chain import Block, Chain, Span
-from threadweaver.annotators.rules.endings import (
-    GATHERS,
-    LIKEWISE,
-    alike,
-    closed,
-    ended,
-    grouped,
-    members,
-    shape,
-)
+from threadweaver.annotators.rules.endings import GATHERS, LIKEWISE, alike, closed, ended, grouped, members, shape
 from threadweaver.annotators.rules.independence import independent
 from threadweaver.annotators.rules.repeats import given_figures
 from threadweaver.annotators.rules.shaping import MIN_CASE_CHARS, MIN_THREAD_CHARS, has_substance
@@ -28,8 +19,13 @@ from threadweaver.annotators.rules.skeletons import BLANKS
 from threadweaver.annotators.rules.ways import closing_sentence
 
 _LEAST = {
-    "item": (1, 0.25), "label": (2, 0.25), "instance": (2, 0.4), "counterpart": (2, 0.4), "repeat": (1, 0.25), "method": (3, 0.6),
-}  # fmt: skip
+    "item": (1, 0.25),
+    "label": (2, 0.25),
+    "instance": (2, 0.4),
+    "counterpart": (2, 0.4),
+    "repeat": (1, 0.25),
+    "method": (3, 0.6),
+}
 """Relations that a thread must work out anew, and their share in all it has; headings vouch for much."""
 MAX_SHIFT = 12  # units after its first end in which the end of a last thread is looked for
 MAX_STRETCH = 2  # of its longest sibling's characters
@@ -167,9 +163,10 @@ def _same_result(chain: Chain, threads: Sequence[Span], texts: Sequence[str]) ->
     results = {(_FIGURE.findall(closing_sentence(text)) or [""])[-1] for text in texts}
     return (
         all(chain.opens_way(span.first) for span in threads)
-        and len(results) == 1 and len(results.pop()) > 1
+        and len(results) == 1
+        and len(results.pop()) > 1
         and min(chain.sizes(threads)) >= _LONG_WAY
-    )  # fmt: skip
+    )
 
 
 def _recalls(chain: Chain, threads: Sequence[Span], text: str) -> bool:
@@ -200,8 +197,9 @@ def _crosses_cases(chain: Chain, kind: str, threads: Sequence[Span]) -> bool:
     """Whether a case of the text begins in the middle of a thread that is told by its likeness to others."""
     return kind in ("counterpart", "repeat") and any(
         (head := chain.head(index)) is not None and head.kind == "label" and not head.key.startswith("ordinal")
-        for span in threads for index in range(span.first + 2, span.last + 1)
-    )  # fmt: skip
+        for span in threads
+        for index in range(span.first + 2, span.last + 1)
+    )
 
 
 def _unlike(chain: Chain, threads: Sequence[Span]) -> bool:
@@ -245,9 +243,8 @@ def _cuts_series(chain: Chain, threads: Sequence[Span]) -> bool:
     if in_groups:
         near += [threads[0].first - 2, threads[-1].last + 2, threads[-1].last + 3]
     return any(
-        (head := chain.head(i)) is not None and head.key == key and head.slot not in slots
-        for i in near if i >= 0
-    )  # fmt: skip
+        (head := chain.head(i)) is not None and head.key == key and head.slot not in slots for i in near if i >= 0
+    )
 
 
 def _balanced(text: str) -> bool:

@@ -65,10 +65,13 @@ def same_end(texts: Sequence[str]) -> bool:
     """Ways to one end do not come to different values: then the later one went on where the first stopped."""
     closings = [_FIGURE.findall(closing_sentence(text)) for text in texts]
     return all(
-        not first or not second or first[-1] == second[-1]
-        or _is_told(second[-1], _FIGURE.findall(text)) or _is_told(first[-1], second)
+        not first
+        or not second
+        or first[-1] == second[-1]
+        or _is_told(second[-1], _FIGURE.findall(text))
+        or _is_told(first[-1], second)
         for first, second, text in zip(closings, closings[1:], texts, strict=False)
-    )  # fmt: skip
+    )
 
 
 def _is_told(figure: str, figures: Sequence[str]) -> bool:
