@@ -15,17 +15,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver import corpus, stage, store
+from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
+from threadweaver.corpus.schemas import to_sample
 from threadweaver.errors import UserError
+from threadweaver.files import digest, read_text, to_json, write_atomic
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags, allowed_failures, positive_int
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, StageReport, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
+from threadweaver.samples import Sample
+from threadweaver.stages import collecting
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
     parser.add_argument("--output_path", type=Path, required=True, help="the folder to write, or its collected.jsonl")
-    parser.add_argument(
-        "--max_samples", type=stage.positive, default=1000, help="rows to read, from the first on (1000)"
-    )
+    parser.add_argument("--max_samples", type=positive_int, default=1000, help="rows to read, from the first on (1000)")
     parser.add_argument("--keep-wrong", action="store_true", help="collect chains marked wrong too")
     parser.add_common(max_failed="0")
     return parser
@@ -34,10 +41,10 @@ def flags() -> stage.Flags:
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return stage.tell_no_calls("collect")
+        return print_no_calls("collect")
     output = args.output_path.parent if args.output_path.suffix == ".jsonl" else args.output_path
-    dataset = corpus.name_of(args.dataset_path)
-    candidates = [read(row, dataset) for row in corpus.read_rows(args.dataset_path, args.max_samples)]
+    dataset = dataset_name(args.dataset_path)
+    candidates = [read(row, dataset) for row in read_rows(args.dataset_path, args.max_samples)]
     refuse_malformed(args.dataset_path, candidates, args.max_failed)
     repeats = set(repeated(candidates))
     settings = {
@@ -48,37 +55,37 @@ def main(argv: list[str] | None) -> int:
         "keep_wrong": args.keep_wrong,
     }
 
-    def work(task: stage.Task) -> stage.Result:
+    def work(task: Task) -> Result:
         candidate: Candidate = task.payload
         sample = candidate.sample
         if sample is None:
-            return stage.Result("failed", "malformed", facts={"error": candidate.fault})
-        if reason := corpus.unfit(sample, keep_wrong=args.keep_wrong):
-            return stage.Result("rejected", reason)
+            return Result("failed", "malformed", facts={"error": candidate.fault})
+        if reason := collecting.unfit(sample, keep_wrong=args.keep_wrong):
+            return Result("rejected", reason)
         if sample.index in repeats:
-            return stage.Result("rejected", "repeated_uuid")
+            return Result("rejected", "repeated_uuid")
         facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1}
-        return stage.Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts)
+        return Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts)
 
-    with store.StageFolder(output, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(map(to_task, candidates), work, folder, total=len(candidates), title="collect")
+    with StageFolder(output, settings, overwrite=args.overwrite) as folder:
+        report = run_stage(map(to_task, candidates), work, folder, total=len(candidates), title="collect")
         write_collected(candidates, report, output)
-    stage.tell("collect", report, output)
-    return stage.exit_code(report, args.max_failed)
+    print_summary("collect", report, output)
+    return exit_code(report, args.max_failed)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A row that was read, and the sample it holds, or what is wrong with it."""
 
-    row: corpus.Row
-    sample: store.Sample | None
+    row: SourceRow
+    sample: Sample | None
     fault: str = ""
 
 
-def read(row: corpus.Row, dataset: str) -> Candidate:
+def read(row: SourceRow, dataset: str) -> Candidate:
     try:
-        return Candidate(row, corpus.to_sample(row, dataset))
+        return Candidate(row, to_sample(row, dataset))
     except ValueError as error:
         return Candidate(row, None, f"{row.place}: {error}")
 
@@ -88,7 +95,7 @@ def refuse_malformed(source: Path, candidates: list[Candidate], max_failed: str)
     if not candidates:
         raise UserError(f"{source} holds no rows: name another with --dataset_path (DATASET_PATH)")
     faults = [candidate.fault for candidate in candidates if candidate.sample is None]
-    if len(faults) > stage.allowed_failures(max_failed, len(candidates)):
+    if len(faults) > allowed_failures(max_failed, len(candidates)):
         raise UserError(
             f"{faults[0]} ({len(faults)} malformed of {len(candidates)}): mend it, or collect the rest with "
             f"--max-failed {len(faults)}"
@@ -105,20 +112,20 @@ def repeated(candidates: list[Candidate]) -> Iterator[int]:
             seen.add(str(given))
 
 
-def to_task(candidate: Candidate) -> stage.Task:
-    source = store.digest(json.dumps(candidate.row.fields, sort_keys=True, default=str))
-    return stage.Task(str(candidate.row.index), source, candidate, candidate.sample.uuid if candidate.sample else "")
+def to_task(candidate: Candidate) -> Task:
+    source = digest(json.dumps(candidate.row.fields, sort_keys=True, default=str))
+    return Task(str(candidate.row.index), source, candidate, candidate.sample.uuid if candidate.sample else "")
 
 
-def write_collected(candidates: list[Candidate], report: stage.Report, output: Path) -> None:
+def write_collected(candidates: list[Candidate], report: StageReport, output: Path) -> None:
     """`collected.jsonl`: the samples collected, in the order of the source."""
     kept = {entry.id for entry in report.entries if entry.outcome == "ok"}
     samples = (candidate.sample for candidate in candidates if str(candidate.row.index) in kept)
-    text = "".join(store.to_json(sample.to_row()) + "\n" for sample in samples)
+    text = "".join(to_json(sample.to_row()) + "\n" for sample in samples)
     path = output / "collected.jsonl"
-    if not path.is_file() or store.read_text(path) != text:
-        store.write_atomic(path, text)
+    if not path.is_file() or read_text(path) != text:
+        write_atomic(path, text)
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

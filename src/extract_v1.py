@@ -14,19 +14,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver import annotation, extract, lineage, stage, store
 from threadweaver.errors import UserError
+from threadweaver.files import digest, read_text
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
+from threadweaver.samples import Sample, list_samples, read_collected, read_sample
+from threadweaver.stages import parallel
+from threadweaver.stages.traced import new_lineage, traced_files
+from threadweaver.trajectory import annotation
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--trajectory", "-t", type=Path, required=True, help="folder of chains, or one <i>.txt")
     parser.add_argument("--annotations", "-a", type=Path, required=True, help="folder of annotations, or one file")
     parser.add_argument("--output-dir", "-o", type=Path, required=True, help="folder of the trajectories")
     parser.add_argument(
         "--filter-diff-threshold",
         type=int,
-        default=extract.FILTER_DIFF_THRESHOLD,
+        default=parallel.FILTER_DIFF_THRESHOLD,
         help="characters a block's threads must hold beside the longest one (200)",
     )
     parser.add_argument("--no-merge-dependent", action="store_true", help="keep threads apart that surely depend")
@@ -41,7 +50,7 @@ class Pair:
     """A chain and the text of its annotation (None when there is none)."""
 
     id: str
-    sample: store.Sample
+    sample: Sample
     chain: str
     annotation: str | None
 
@@ -49,7 +58,7 @@ class Pair:
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return stage.tell_no_calls("step 2")
+        return print_no_calls("step 2")
     pairs = list(read_pairs(args.trajectory, args.annotations))
     if args.dry_run:
         for pair in pairs:
@@ -63,18 +72,18 @@ def main(argv: list[str] | None) -> int:
         "merge_dependent": not args.no_merge_dependent,
     }
 
-    def work(task: stage.Task) -> stage.Result:
+    def work(task: Task) -> Result:
         return mark(task.payload, args)
 
-    with store.StageFolder(args.output_dir, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(map(to_task, pairs), work, folder, total=len(pairs), title="step 2")
-    stage.tell("step 2 (parallel blocks)", report, args.output_dir)
-    return stage.exit_code(report, args.max_failed)
+    with StageFolder(args.output_dir, settings, overwrite=args.overwrite) as folder:
+        report = run_stage(map(to_task, pairs), work, folder, total=len(pairs), title="step 2")
+    print_summary("step 2 (parallel blocks)", report, args.output_dir)
+    return exit_code(report, args.max_failed)
 
 
-def mark(pair: Pair, args) -> stage.Result:
+def mark(pair: Pair, args) -> Result:
     if pair.annotation is None:
-        return stage.Result("failed", "no_annotation", facts={"error": f"no annotation of {pair.sample.uuid}"})
+        return Result("failed", "no_annotation", facts={"error": f"no annotation of {pair.sample.uuid}"})
     found = extracted(pair, args)
     blocks, unused = found.record.blocks, found.record.unused
     facts = {
@@ -83,15 +92,15 @@ def mark(pair: Pair, args) -> stage.Result:
         "unused": [item.code for item in unused],
         "problems": [note["code"] for note in found.record.notes if note["kind"] == "annotation"],
     }
-    files = lineage.files(pair.id, found.trajectory, found.record)
-    return stage.Result("ok" if blocks else "unchanged", None if blocks else "no_block", files, facts)
+    files = traced_files(pair.id, found.trajectory, found.record)
+    return Result("ok" if blocks else "unchanged", None if blocks else "no_block", files, facts)
 
 
-def extracted(pair: Pair, args) -> extract.Extraction:
-    return extract.extract(
+def extracted(pair: Pair, args) -> parallel.Extraction:
+    return parallel.extract(
         pair.chain,
         annotation.parse(pair.annotation, annotation.lines(pair.chain)),
-        lineage.new_record(pair.sample),
+        new_lineage(pair.sample),
         threshold=args.filter_diff_threshold,
         merge_dependent=not args.no_merge_dependent,
     )
@@ -108,22 +117,22 @@ def describe(pair: Pair, args) -> str:
 
 def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
     """Every chain with its annotation, joined by the uuid that collected.jsonl gives it."""
-    chains = store.list_samples(trajectory)
+    chains = list_samples(trajectory)
     if annotations.is_file() and len(chains) > 1:
         raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(chains)} chains: name one <i>.txt")
     collected = (trajectory.parent if trajectory.is_file() else trajectory) / "collected.jsonl"
-    samples = {str(item.index): item for item in store.read_collected(collected)} if collected.is_file() else {}
+    samples = {str(item.index): item for item in read_collected(collected)} if collected.is_file() else {}
     for path in chains:
-        chain = store.read_sample(path)
+        chain = read_sample(path)
         sample = samples.get(path.stem)
         if sample and sample.thinking != chain:
             raise UserError(f"{path} is not the chain that {collected} holds: collect anew with --overwrite")
         file = annotations if annotations.is_file() else annotation_of(path.stem, sample, annotations)
-        sample = sample or store.Sample(int(path.stem) if path.stem.isdecimal() else 0, path.stem, "", chain)
-        yield Pair(path.stem, sample, chain, store.read_text(file) if file else None)
+        sample = sample or Sample(int(path.stem) if path.stem.isdecimal() else 0, path.stem, "", chain)
+        yield Pair(path.stem, sample, chain, read_text(file) if file else None)
 
 
-def annotation_of(id: str, sample: store.Sample | None, folder: Path) -> Path | None:
+def annotation_of(id: str, sample: Sample | None, folder: Path) -> Path | None:
     """The annotation of a chain: by its uuid, or, where that is not known, the only one that ends in its number."""
     if sample:
         exact = folder / f"{sample.uuid}_reasoning.txt"
@@ -136,10 +145,10 @@ def annotation_of(id: str, sample: store.Sample | None, folder: Path) -> Path | 
     return found[0] if found else None
 
 
-def to_task(pair: Pair) -> stage.Task:
-    source = store.digest(f"{pair.chain}\n{pair.annotation}\n{pair.sample.problem}\n{pair.sample.output}")
-    return stage.Task(pair.id, source, pair, pair.sample.uuid)
+def to_task(pair: Pair) -> Task:
+    source = digest(f"{pair.chain}\n{pair.annotation}\n{pair.sample.problem}\n{pair.sample.output}")
+    return Task(pair.id, source, pair, pair.sample.uuid)
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

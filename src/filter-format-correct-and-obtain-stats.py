@@ -17,19 +17,33 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from threadweaver import corpus, dependencies, edits, grading, lineage, metrics, stage, stats, store, tokens, verify
+from threadweaver import grading, independence
+from threadweaver.corpus.readers import read_rows
+from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
+from threadweaver.files import digest
+from threadweaver.runs import statistics
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
+from threadweaver.samples import list_samples
+from threadweaver.stages import filtering
+from threadweaver.stages.traced import Traced, traced_files, traced_tasks
+from threadweaver.trajectory import edits
+from threadweaver.trajectory.measures import measure
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--input", type=Path, help="folder of trajectories, or one <i>.txt")
     parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
     parser.add_argument("--dataset", type=Path, help="instead of --input: a parquet, .jsonl or dataset folder")
     parser.add_argument("--split", default="train", help="of --dataset (train)")
     parser.add_argument("--text_column", default="response_reasoning", help="of --dataset (response_reasoning)")
     parser.add_argument("--output", type=Path, required=True, help="folder of the accepted trajectories")
-    parser.add_argument("--tokenizer", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
+    parser.add_argument("--tokenizer", default=DEFAULT_TOKENIZER, help=f"name or local path ({DEFAULT_TOKENIZER})")
     parser.add_argument("--no_require_think_end", action="store_true", help="take a text whose <think> is not closed")
     parser.add_argument(
         "--skip_conclusion_check", action="store_true", help="do not ask for a conclusion in each block"
@@ -38,9 +52,9 @@ def flags() -> stage.Flags:
     parser.add_argument(
         "--max-leak",
         type=float,
-        default=dependencies.CERTAIN,
+        default=independence.CONFIDENT,
         metavar="SCORE",
-        help=f"reject when a thread leans on a sibling with this score or more ({dependencies.CERTAIN}; 1.1 keeps all)",
+        help=f"reject when a thread leans on a sibling with this score or more ({independence.CONFIDENT}; 1.1 keeps all)",
     )
     parser.add_argument("--summary_name", default="summary.json", help="of the summary (summary.json)")
     parser.add_argument("--sidecar_dirname", default="stats", help="of the folder of summary and plots (stats)")
@@ -59,11 +73,11 @@ def flags() -> stage.Flags:
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return stage.tell_no_calls("step 5")
+        return print_no_calls("step 5")
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
     source = args.input or args.dataset
-    rules = verify.Rules(
+    rules = filtering.Rules(
         not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak
     )
     judge = Judge(args, rules)
@@ -76,66 +90,66 @@ def main(argv: list[str] | None) -> int:
         "stripped": [args.keep_first, args.keep_last] if args.strip_reasoning else None,
         **asdict(rules),
     }
-    paths = store.list_samples(args.input, args.glob) if args.input else []
-    pending = lineage.tasks(paths) if args.input else column_tasks(args.dataset, args.text_column, args.split)
-    with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(pending, judge, folder, total=len(paths), title="step 5", partial=args.glob != "*.txt")
-        summary = stats.summarize(report.entries)
+    paths = list_samples(args.input, args.glob) if args.input else []
+    pending = traced_tasks(paths) if args.input else column_tasks(args.dataset, args.text_column, args.split)
+    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+        report = run_stage(pending, judge, folder, total=len(paths), title="step 5", partial=args.glob != "*.txt")
+        summary = statistics.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
-        stats.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)
-    stage.tell("step 5 (filter)", report, args.output)
-    print(stats.table(summary))
-    return stage.exit_code(report, args.max_failed)
+        statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)
+    print_summary("step 5 (filter)", report, args.output)
+    print(statistics.table(summary))
+    return exit_code(report, args.max_failed)
 
 
-def column_tasks(dataset: Path, column: str, split: str) -> Iterator[stage.Task]:
-    for row in corpus.read_rows(dataset, split=split):
+def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
+    for row in read_rows(dataset, split=split):
         text = (row.fields or {}).get(column)
         if not isinstance(text, str):
             raise UserError(f"{row.place} has no text in the column {column!r}: name another with --text_column")
-        yield stage.Task(str(row.index), store.digest(text), lineage.Traced(str(row.index), text, None))
+        yield Task(str(row.index), digest(text), Traced(str(row.index), text, None))
 
 
 class Judge:
     """The verdict and the measures of one sample; the tokenizer is loaded when the first is asked for."""
 
-    def __init__(self, args, rules: verify.Rules):
+    def __init__(self, args, rules: filtering.Rules):
         self.args, self.rules = args, rules
-        self.tokenizer_name = tokens.short_name(args.tokenizer)
+        self.tokenizer_name = short_name(args.tokenizer)
 
     @cached_property
     def grader(self) -> grading.Grader:
         return grading.Grader()
 
     @cached_property
-    def tokenizer(self) -> tokens.Tokenizer:
-        return tokens.load(self.args.tokenizer)
+    def tokenizer(self) -> Tokenizer:
+        return load_tokenizer(self.args.tokenizer)
 
-    def __call__(self, task: stage.Task) -> stage.Result:
-        sample: lineage.Traced = task.payload
-        verdict = verify.verify(sample.text, sample.record, self.rules)
+    def __call__(self, task: Task) -> Result:
+        sample: Traced = task.payload
+        verdict = filtering.verify(sample.text, sample.record, self.rules)
         if verdict.reason:
             return self.rejected(sample, verdict)
         trajectory = verdict.trajectory
         answer = self.answer(sample.record, trajectory.text)
         if answer.get("answer") == "wrong" and sample.record.correctness is not False:  # False: kept on purpose
             detail = f"{answer['answer_given']} where {sample.record.solution} is right"
-            return self.rejected(sample, verify.Verdict("answer_wrong", detail, trajectory, verdict.conserved))
-        measures = metrics.measure(trajectory, self.tokenizer.starts(trajectory.text))
+            return self.rejected(sample, filtering.Verdict("answer_wrong", detail, trajectory, verdict.conserved))
+        measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
         facts = {"measures": asdict(measures), "conserved": verdict.conserved, **answer}
-        return stage.Result("ok", None, lineage.files(sample.id, trajectory.text, sample.record), facts)
+        return Result("ok", None, traced_files(sample.id, trajectory.text, sample.record), facts)
 
-    def answer(self, record: edits.Record | None, reasoning: str) -> dict:
+    def answer(self, record: edits.Lineage | None, reasoning: str) -> dict:
         """The final answer judged again, and the edits that touched it; nothing where no reference is known."""
         if record is None or record.solution in ("", None, []):
             return {}
-        given = verify.final_answer(record, reasoning)
+        given = filtering.final_answer(record, reasoning)
         verdict = self.grader.grade(given, record.solution)
         facts = {"answer": verdict.verdict, "answer_given": given, "answer_how": verdict.how, "answer_rl": verdict.rl}
-        touched = verify.edits_of_answer(record, given)
+        touched = filtering.edits_of_answer(record, given)
         return facts | ({"answer_edits": touched} if touched else {})
 
-    def rejected(self, sample: lineage.Traced, verdict: verify.Verdict) -> stage.Result:
+    def rejected(self, sample: Traced, verdict: filtering.Verdict) -> Result:
         text = sample.text
         if self.args.strip_reasoning:
             text = shorten(text, self.args.keep_first, self.args.keep_last)
@@ -146,7 +160,7 @@ class Judge:
             f"rejected/{sample.id}.json": json.dumps(why, ensure_ascii=False, indent=1) + "\n",
         }
         facts = {"detail": verdict.detail, "conserved": verdict.conserved}
-        return stage.Result("rejected", verdict.reason, files, facts)
+        return Result("rejected", verdict.reason, files, facts)
 
 
 def shorten(text: str, first: int, last: int) -> str:
@@ -157,4 +171,4 @@ def shorten(text: str, first: int, last: int) -> str:
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

@@ -16,12 +16,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from threadweaver import annotators, edits, lineage, markup, outline, planning, rewrite, stage, store
-from threadweaver.annotators.llm.judging import REJECTED
+from threadweaver.annotators import registry as annotators
+from threadweaver.annotators.llm.validation import REJECTED
+from threadweaver.annotators.protocol import Annotator, Answer, add_up
+from threadweaver.outlines.checks import GIVES_AWAY, OutlineFault, check_outlines
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_summary
+from threadweaver.samples import list_samples
+from threadweaver.stages import outlining, planning, rewriting
+from threadweaver.stages.traced import Traced, read_traced, traced_files, traced_tasks
+from threadweaver.trajectory import edits, markup
+from threadweaver.trajectory.questions import OutlineQuestion
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--input", type=Path, required=True, help="folder of trajectories, or one <i>.txt")
     parser.add_argument("--output", type=Path, required=True, help="folder of the trajectories with outlines")
     parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
@@ -41,11 +53,11 @@ def flags() -> stage.Flags:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    paths = store.list_samples(args.input, args.glob)[: args.max_samples]
+    paths = list_samples(args.input, args.glob)[: args.max_samples]
     annotator = annotators.build(args, "outlines")
     if args.plan:
         return planning.tell_stage(
-            "step 4", annotator, (outlined(lineage.read(path), annotator, args) for path in paths)
+            "step 4", annotator, (outlined(read_traced(path), annotator, args) for path in paths)
         )
     settings = {
         "stage": "outlines",
@@ -55,12 +67,12 @@ def main(argv: list[str] | None) -> int:
         **annotator.settings(),
     }
 
-    async def work(task: stage.Task) -> stage.Result:
+    async def work(task: Task) -> Result:
         return await outlined(task.payload, annotator, args)
 
-    with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(
-            lineage.tasks(paths),
+    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+        report = run_stage(
+            traced_tasks(paths),
             work,
             folder,
             total=len(paths),
@@ -69,21 +81,21 @@ def main(argv: list[str] | None) -> int:
             workers=annotators.samples_at_once(args, len(paths)),
             partial=args.max_samples is not None or args.glob != "*.txt",
         )
-    stage.tell("step 4 (outlines)", report, args.output)
-    return stage.exit_code(report, args.max_failed)
+    print_summary("step 4 (outlines)", report, args.output)
+    return exit_code(report, args.max_failed)
 
 
-async def outlined(sample: lineage.Traced, annotator: annotators.Annotator, args) -> stage.Result:
+async def outlined(sample: Traced, annotator: Annotator, args) -> Result:
     """All blocks of a sample are asked about at once. A block without fit outlines goes back in sequence; a call
     without a reply fails the sample, so that it is asked again."""
     trajectory = markup.parse(sample.text)
-    asked = outline.questions(trajectory, sample.problem, args.ctx_lines)
+    asked = outlining.outline_questions(trajectory, sample.problem, args.ctx_lines)
     if not asked:
-        return stage.Result("unchanged", "no_block", lineage.files(sample.id, sample.text, sample.record))
+        return Result("unchanged", "no_block", traced_files(sample.id, sample.text, sample.record))
     answers = await asyncio.gather(*(annotator.outlines(question) for question in asked))
-    facts = annotators.add_up(answers)
+    facts = add_up(answers)
     if lost := next((answer for answer in answers if answer.value is None and answer.reason not in REJECTED), None):
-        return stage.Result("failed", lost.reason, facts=facts)
+        return Result("failed", lost.reason, facts=facts)
     found = faults_of(asked, answers)
     back = {
         number: faults[0] for number, faults in found.items() if goes_back(faults, sample.record, args.keep_telling)
@@ -94,33 +106,33 @@ async def outlined(sample: lineage.Traced, annotator: annotators.Annotator, args
     facts["unused"] = [fault.code for fault in back.values()]
     facts["blocks"] = len(asked) - len(back)
     unfit = next(
-        (number for number, faults in found.items() if faults[0].code not in outline.TOLD and number not in back), None
+        (number for number, faults in found.items() if faults[0].code not in GIVES_AWAY and number not in back), None
     )
     if unfit:
         facts["error"] = f"block {unfit}: {found[unfit][0]}"
-        return stage.Result("failed", "poor_outlines", facts=facts)
+        return Result("failed", "poor_outlines", facts=facts)
     text, record = written(trajectory, sample.record, [answer.value for answer in answers], found, back)
     outcome = ("ok", None) if facts["blocks"] else ("unchanged", "no_block")
-    return stage.Result(*outcome, lineage.files(sample.id, text, record), facts)
+    return Result(*outcome, traced_files(sample.id, text, record), facts)
 
 
-Faults = dict[int, list[outline.Fault]]
+Faults = dict[int, list[OutlineFault]]
 
 
-def faults_of(asked: Sequence[outline.Question], answers: Sequence[annotators.Answer]) -> Faults:
+def faults_of(asked: Sequence[OutlineQuestion], answers: Sequence[Answer]) -> Faults:
     """Number of the block (from 1) -> what is wrong with its outlines, the worst first."""
     found = {}
     for question, answer in zip(asked, answers, strict=True):
         if answer.value is None:
-            faults = [outline.Fault(answer.reason, None, str(answer.facts.get("error", "no reply was accepted")))]
+            faults = [OutlineFault(answer.reason, None, str(answer.facts.get("error", "no reply was accepted")))]
         else:
-            faults = sorted(outline.faults(answer.value, question), key=lambda fault: fault.code != "gives_result")
+            faults = sorted(check_outlines(answer.value, question), key=lambda fault: fault.code != "gives_result")
         if faults:
             found[question.block + 1] = faults
     return found
 
 
-def goes_back(faults: Sequence[outline.Fault], record: edits.Record | None, keep_telling: bool) -> bool:
+def goes_back(faults: Sequence[OutlineFault], record: edits.Lineage | None, keep_telling: bool) -> bool:
     """Whether a block goes back in sequence: nothing announces its threads, or an outline tells what comes of one.
 
     Words that lean on a sibling are noted and left, as in step 3. Without a lineage nothing can be put back.
@@ -131,11 +143,11 @@ def goes_back(faults: Sequence[outline.Fault], record: edits.Record | None, keep
 
 def written(
     trajectory: markup.Trajectory,
-    record: edits.Record | None,
+    record: edits.Lineage | None,
     outlines: Sequence[Sequence[str] | None],
     found: Faults,
-    back: dict[int, outline.Fault],
-) -> tuple[str, edits.Record | None]:
+    back: dict[int, OutlineFault],
+) -> tuple[str, edits.Lineage | None]:
     """The trajectory with the outlines of the blocks that stay, and its lineage with what was found."""
     if record:
         notes = [
@@ -146,11 +158,11 @@ def written(
         record = replace(record, notes=(*record.notes, *notes))
     if record and back:
         why = {number: (fault.code, str(fault)) for number, fault in back.items()}
-        text, record = rewrite.make_sequential(trajectory, record, why)
+        text, record = rewriting.sequentialize(trajectory, record, why)
         trajectory = markup.parse(text)
     kept = [texts for number, texts in enumerate(outlines, 1) if number not in back]
-    return outline.insert(trajectory, kept), record
+    return outlining.insert_outlines(trajectory, kept), record
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

@@ -19,19 +19,24 @@ import re
 import sys
 from pathlib import Path
 
-from threadweaver import chat, forkjoin, generation, server, stage, tokens
-from threadweaver.completions import Endpoint, Pool, Sampling
+from threadweaver.corpus import chat
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
-from threadweaver.generated import read_problems
-from threadweaver.sampler import WORKERS, Job, Sampler, Task
+from threadweaver.generation import forkjoin, server
+from threadweaver.generation.engine import Endpoint, Pool, Sampling
+from threadweaver.generation.journal import Journal
+from threadweaver.generation.problems import find_data, fingerprint, read_problems, split_of, system_prompt
+from threadweaver.generation.sampler import WORKERS, Job, Sampler, Task
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
 
 DATA = Path("data")
 SERVE_PYTHON = Path(__file__).parents[1] / ".venv-serve" / "bin" / "python"
 """The engine's own environment, where there is one: sglang pins another openai than the rest needs."""
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     add = parser.add_argument
     add("--model_name", required=True, help="model to serve or ask: a name on the hub or a folder")
     add("--data-type", required=True, help="problems: a name under data/, a parquet, or a folder with val.parquet")
@@ -62,7 +67,7 @@ def flags() -> stage.Flags:
     return parser
 
 
-def _add_server_flags(parser: stage.Flags) -> None:
+def _add_server_flags(parser: Flags) -> None:
     add = parser.add_argument
     add("--launch_server", action="store_true", help="start the engine, and end it with this command")
     add(
@@ -89,14 +94,14 @@ def _add_server_flags(parser: stage.Flags) -> None:
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     check(args)
-    path, name = generation.find_data(args.data_type, DATA)
-    first_row, problems = generation.split_of(read_problems(path), args.total_splits, args.current_split)
-    tokenizer = tokens.load(args.tokenizer or args.model_name)
+    path, name = find_data(args.data_type, DATA)
+    first_row, problems = split_of(read_problems(path), args.total_splits, args.current_split)
+    tokenizer = load_tokenizer(args.tokenizer or args.model_name)
     if args.branching:
         forkjoin.require_tags(tokenizer)
     check_template(tokenizer, args)
     settings = settings_of(args, tokenizer, problems)
-    with generation.Journal(stem_of(args, name), settings, overwrite=args.overwrite) as journal:
+    with Journal(stem_of(args, name), settings, overwrite=args.overwrite) as journal:
         asked = problems[: args.limit]
         missing = journal.missing(len(asked), args.n_samples)
         if journal.dropped:
@@ -173,8 +178,8 @@ def check(args: argparse.Namespace) -> None:
         tell("--no-conclusion has no effect without --branching")
 
 
-def check_template(tokenizer: tokens.Tokenizer, args: argparse.Namespace) -> None:
-    added = generation.system_prompt(tokenizer)
+def check_template(tokenizer: Tokenizer, args: argparse.Namespace) -> None:
+    added = system_prompt(tokenizer)
     if added and not args.skip_system_prompt_check:
         shown = " ".join(added.split())[:80]
         raise UserError(
@@ -197,12 +202,12 @@ def stem_of(args: argparse.Namespace, name: str) -> Path:
     return folder_of(args) / f"{name}_{args.n_samples}{split}"
 
 
-def settings_of(args: argparse.Namespace, tokenizer: tokens.Tokenizer, problems: list) -> dict:
+def settings_of(args: argparse.Namespace, tokenizer: Tokenizer, problems: list) -> dict:
     """All that decides what a sample is; servers, speed and --limit do not."""
     folder = Path(args.model_name).expanduser()  # in full: checkpoints of two trainings often bear the same name
     return {
         "model": str(folder.resolve()) if folder.is_dir() else args.model_name,
-        "tokenizer": tokens.short_name(tokenizer.name),
+        "tokenizer": short_name(tokenizer.name),
         "mode": "branching" if args.branching else "autoregressive",
         "no_conclusion": args.no_conclusion,
         "template_type": args.template_type,
@@ -216,7 +221,7 @@ def settings_of(args: argparse.Namespace, tokenizer: tokens.Tokenizer, problems:
         "total_splits": args.total_splits,
         "current_split": args.current_split,
         "problems": len(problems),
-        "problems_sha256": generation.fingerprint(problems),
+        "problems_sha256": fingerprint(problems),
     }
 
 
@@ -256,7 +261,7 @@ def reporter(args: argparse.Namespace):
     return report
 
 
-def finish(args: argparse.Namespace, journal: generation.Journal, sampler: Sampler, asked: list) -> int:
+def finish(args: argparse.Namespace, journal: Journal, sampler: Sampler, asked: list) -> int:
     """Write the json when nothing is missing, and say what there is."""
     missing = journal.missing(len(asked), args.n_samples)
     total = len(asked) * args.n_samples
@@ -275,4 +280,4 @@ def finish(args: argparse.Namespace, journal: generation.Journal, sampler: Sampl
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

@@ -20,15 +20,28 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from threadweaver import chat, conversion, generated, overlap, stage, store, tokens
+from threadweaver.corpus import chat
+from threadweaver.corpus.contamination import ENOUGH, NGRAM, Benchmarks
+from threadweaver.corpus.thinking import THINK_TAGS, Loss
+from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
 from threadweaver.errors import UserError
+from threadweaver.files import write_atomic
+from threadweaver.generation import conversion
+from threadweaver.generation.outputs import Generated, read_outputs
+from threadweaver.generation.problems import Problem, read_problems
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, StageFolder
+from threadweaver.runs.runner import StageReport
+from threadweaver.runs.summary import print_summary
+from threadweaver.samples import sample_key
 
 USUAL_CONTEXT = 40960
 """What the published trainer's context holds: longer rows are counted."""
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     add = parser.add_argument
     add(
         "--dataset-json",
@@ -41,7 +54,7 @@ def flags() -> stage.Flags:
     add("--polaris-parquet", type=Path, required=True, help="the problems that they were sampled for")
     add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
     add("--instruction", default=chat.INSTRUCTION, help="put after the question, once; the one used when generating")
-    add("--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})")
+    add("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER, help=f"name or local path ({DEFAULT_TOKENIZER})")
     add(
         "--template",
         choices=conversion.TEMPLATES,
@@ -75,9 +88,9 @@ def flags() -> stage.Flags:
         nargs="+",
         default=[],
         metavar="PARQUET",
-        help=f"drop problems that hold half of the word n-grams of a problem of these, or {overlap.ENOUGH} of them",
+        help=f"drop problems that hold half of the word n-grams of a problem of these, or {ENOUGH} of them",
     )
-    add("--ngram", type=positive, default=overlap.NGRAM, help=f"words in a row, for --decontaminate ({overlap.NGRAM})")
+    add("--ngram", type=positive, default=NGRAM, help=f"words in a row, for --decontaminate ({NGRAM})")
     add("--dedupe", action="store_true", help="of problems equal after normalization keep the first")
     add("--per-problem", type=positive, metavar="N", help="chains kept of a problem at the most (all)")
     add("--per-problem-rule", choices=conversion.RULES, default="first", help="which of them (first)")
@@ -97,39 +110,39 @@ def positive(text: str) -> int:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    problems = generated.read_problems(args.polaris_parquet)
-    given = generated.read_outputs(args.dataset_json, len(problems))
+    problems = read_problems(args.polaris_parquet)
+    given = read_outputs(args.dataset_json, len(problems))
     files = Files(args, given.base)
     files.check()
-    with store.StageFolder(files.account, settings(args), overwrite=args.overwrite) as folder:
+    with StageFolder(files.account, settings(args), overwrite=args.overwrite) as folder:
         if folder.was_complete and files.complete():
-            stage.tell("convert", stage.Report(tuple(folder.done.values()), 0, 0.0), args.output_dir)
+            print_summary("convert", StageReport(tuple(folder.done.values()), 0, 0.0), args.output_dir)
             return 0
         try:
             report = convert(args, problems, given, files)
         except UserError:
             if not folder.was_complete:  # nothing was written: the next try may have other flags
-                for name in (store.SETTINGS, store.ACCOUNT):
+                for name in (SETTINGS_FILE, ACCOUNT_FILE):
                     (files.account / name).unlink(missing_ok=True)
             raise
         folder.close_account(report.entries)
-    stage.tell("convert", report, args.output_dir)
+    print_summary("convert", report, args.output_dir)
     files.tell(report)
     return 0
 
 
-def convert(args, problems: list[generated.Problem], given: generated.Generated, files: Files) -> stage.Report:
+def convert(args, problems: list[Problem], given: Generated, files: Files) -> StageReport:
     """Sift and write; what became of every sample."""
     begun = time.monotonic()
-    form = conversion.Form(tokens.load(args.tokenizer), args.instruction, args.template)
+    form = conversion.Form(load_tokenizer(args.tokenizer), args.instruction, args.template)
     tell_reading(given, problems)
     sieve = sift(args, problems, given, form)
-    entries = sorted(sieve.account(), key=lambda entry: store.sample_key(entry.id))
+    entries = sorted(sieve.account(), key=lambda entry: sample_key(entry.id))
     if not sieve.kept:
         counts = Counter(entry.reason for entry in entries).most_common()
         raise UserError(f"no row is left to write ({', '.join(f'{count} {reason}' for reason, count in counts)})")
     files.write(sieve.kept, form)
-    return stage.Report(tuple(entries), len(entries), time.monotonic() - begun)
+    return StageReport(tuple(entries), len(entries), time.monotonic() - begun)
 
 
 def settings(args) -> dict:
@@ -143,7 +156,7 @@ def settings(args) -> dict:
             raise UserError(f"the benchmark {path} is not there: name another parquet with --decontaminate")
     return {
         "stage": "convert",
-        "tokenizer": tokens.short_name(args.tokenizer),
+        "tokenizer": short_name(args.tokenizer),
         **{name: [f"{path.name} {digest(path)}" for path in paths] for name, paths in inputs.items()},
         **{name: getattr(args, name) for name in names},
     }
@@ -154,14 +167,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def sift(
-    args, problems: list[generated.Problem], given: generated.Generated, form: conversion.Form
-) -> conversion.Sieve:
+def sift(args, problems: list[Problem], given: Generated, form: conversion.Form) -> conversion.Sieve:
     """Each step sees what the one before it left; cheap ones first, and choices between chains last."""
     sieve = conversion.Sieve()
     for place in given.unreadable:
-        sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
-    sieve.start(given.outputs, problems, [conversion.THINK_TAGS, *map(tuple, args.think_tags)], args.answer_tags)
+        sieve.lose(Path(place).name, Loss("unreadable_line"))
+    sieve.start(given.outputs, problems, [THINK_TAGS, *map(tuple, args.think_tags)], args.answer_tags)
     sieve.apply(conversion.sanitize(form.tokenizer))
     if args.require_parallel:
         sieve.apply(conversion.parallel)
@@ -178,13 +189,13 @@ def sift(
     return sieve
 
 
-def benchmarks(args) -> overlap.Benchmarks:
+def benchmarks(args) -> Benchmarks:
     named = (
         (f"{path.name}, row {row}", conversion.bare(problem.text, args.instruction))
         for path in args.decontaminate
-        for row, problem in enumerate(generated.read_problems(path, references=False))
+        for row, problem in enumerate(read_problems(path, references=False))
     )
-    return overlap.Benchmarks(named, args.ngram)
+    return Benchmarks(named, args.ngram)
 
 
 class Files:
@@ -209,7 +220,7 @@ class Files:
     def check(self) -> None:
         """Refuse to replace files of the same name that another tool wrote."""
         found = [path for path in self.paths() if path.is_file()]
-        if found and not self.args.overwrite and not (self.account / store.SETTINGS).is_file():
+        if found and not self.args.overwrite and not (self.account / SETTINGS_FILE).is_file():
             raise UserError(
                 f"{found[0]} was not written by this command: --overwrite replaces it, another --output-dir keeps both"
             )
@@ -222,12 +233,12 @@ class Files:
             if re.fullmatch(rf"{re.escape(self.base)}_\d+x_json", old.parent.name):
                 old.unlink()
         write_lines(self.all, map(form.line, chains))
-        store.write_atomic(self.table, conversion.parquet_bytes(rows))
+        write_atomic(self.table, conversion.parquet_bytes(rows))
         write_lines(self.drawn, map(form.line, drawn))
         if self.repeated:
             write_lines(self.repeated, (form.line(chain) for _ in range(self.args.repeats) for chain in chains))
 
-    def tell(self, report: stage.Report) -> None:
+    def tell(self, report: StageReport) -> None:
         verdicts = Counter(entry.facts["verdict"] for entry in report.entries if "verdict" in entry.facts)
         parts = ", ".join(f"{verdicts[name]} {name}" for name in ("correct", "wrong", "undecided"))
         print(f"  graded {verdicts.total()}: {parts}")
@@ -239,7 +250,7 @@ class Files:
             print(f"  {rows:>7} rows  {path}")
         if self.over:
             print(f"  {self.over} rows of {self.table} are longer than {USUAL_CONTEXT} tokens: see --max-tokens")
-        print(f"  the reason of every loss: {self.account / store.ACCOUNT}")
+        print(f"  the reason of every loss: {self.account / ACCOUNT_FILE}")
         source, output = self.table.parent, Path("data") / f"{self.table.parent.name}_1000samples"
         print(f"Next:  python src/collect_trajectories.py --dataset_path {source} --output_path {output}")
 
@@ -254,7 +265,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     os.replace(part, path)
 
 
-def tell_reading(given: generated.Generated, problems: list[generated.Problem]) -> None:
+def tell_reading(given: Generated, problems: list[Problem]) -> None:
     for place in given.unreadable:
         print(f"{place} is cut off or damaged and was passed over: its sample is not in the output", file=sys.stderr)
     if given.missing:
@@ -265,4 +276,4 @@ def tell_reading(given: generated.Generated, problems: list[generated.Problem]) 
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

@@ -12,11 +12,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from threadweaver import annotators, planning, stage, store
+from threadweaver.annotators import registry as annotators
+from threadweaver.files import digest
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_summary
+from threadweaver.samples import Sample, read_collected, read_sample
+from threadweaver.stages import planning
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--input", type=Path, required=True, help="collected.jsonl, its folder, or one chain as .txt")
     parser.add_argument("--output", type=Path, required=True, help="folder of the annotations")
     parser.add_argument("--chat", type=Path, help="folder of the conversations (<output>/chat)")
@@ -37,15 +45,15 @@ def main(argv: list[str] | None) -> int:
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
     settings = {"stage": "steps", "input": os.path.relpath(args.input, args.output), **annotator.settings()}
 
-    async def work(task: stage.Task) -> stage.Result:
+    async def work(task: Task) -> Result:
         answer = await annotator.steps(task.payload)
         files = {f"{chat}/{task.uuid}_chat.txt": answer.chat} if answer.chat else {}
         if answer.value is None:
-            return stage.Result("failed", answer.reason, files, answer.facts)
-        return stage.Result("ok", None, {f"{task.uuid}_reasoning.txt": answer.value, **files}, answer.facts)
+            return Result("failed", answer.reason, files, answer.facts)
+        return Result("ok", None, {f"{task.uuid}_reasoning.txt": answer.value, **files}, answer.facts)
 
-    with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(
+    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+        report = run_stage(
             map(to_task, samples),
             work,
             folder,
@@ -55,26 +63,22 @@ def main(argv: list[str] | None) -> int:
             workers=annotators.samples_at_once(args, len(samples)),
             partial=bool(args.start_idx) or args.end_idx is not None,
         )
-    stage.tell("step 1 (steps)", report, args.output)
-    return stage.exit_code(report, args.max_failed)
+    print_summary("step 1 (steps)", report, args.output)
+    return exit_code(report, args.max_failed)
 
 
-def read_samples(path: Path) -> list[store.Sample]:
+def read_samples(path: Path) -> list[Sample]:
     """The collected samples; a single `<i>.txt` gets its problem from the collected.jsonl beside it, if there is one."""
     if path.suffix != ".txt":
-        return store.read_collected(path)
+        return read_collected(path)
     beside = path.parent / "collected.jsonl"
-    known = (
-        [sample for sample in store.read_collected(beside) if str(sample.index) == path.stem]
-        if beside.is_file()
-        else []
-    )
-    return known or [store.Sample(0, path.stem, "", store.read_sample(path))]
+    known = [sample for sample in read_collected(beside) if str(sample.index) == path.stem] if beside.is_file() else []
+    return known or [Sample(0, path.stem, "", read_sample(path))]
 
 
-def to_task(sample: store.Sample) -> stage.Task:
-    return stage.Task(str(sample.index), store.digest(sample.problem + "\n" + sample.thinking), sample, sample.uuid)
+def to_task(sample: Sample) -> Task:
+    return Task(str(sample.index), digest(sample.problem + "\n" + sample.thinking), sample, sample.uuid)
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

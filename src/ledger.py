@@ -13,14 +13,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from threadweaver import stage
 from threadweaver.client.settings import DEFAULT_LEDGER
 from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, target, transfer
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("what", choices=("export", "import"))
     parser.add_argument("file", type=Path, help="the JSONL file to write or to read")
     parser.add_argument("--ledger", type=Path, default=DEFAULT_LEDGER, help="the ledger (data/ledger.sqlite)")
@@ -54,4 +55,4 @@ def take_in(file: Path, path: Path) -> int:
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

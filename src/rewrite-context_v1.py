@@ -15,12 +15,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from threadweaver import annotators, dependencies, edits, lineage, markup, planning, rewrite, stage, store
-from threadweaver.annotators.llm.judging import REJECTED
+from threadweaver import independence
+from threadweaver.annotators import registry as annotators
+from threadweaver.annotators.llm.validation import REJECTED
+from threadweaver.annotators.protocol import Annotator, add_up
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_summary
+from threadweaver.samples import list_samples
+from threadweaver.stages import planning, rewriting
+from threadweaver.stages.traced import Traced, bare_lineage, read_traced, traced_files, traced_tasks
+from threadweaver.trajectory import edits, markup
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--input", type=Path, required=True, help="folder of trajectories, or one <i>.txt")
     parser.add_argument("--output", type=Path, required=True, help="folder of the rewritten trajectories")
     parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
@@ -33,10 +44,10 @@ def flags() -> stage.Flags:
     parser.add_argument(
         "--max-leak",
         type=float,
-        default=dependencies.CERTAIN,
+        default=independence.CONFIDENT,
         metavar="SCORE",
         help="put a block back in sequence when, after the rewriting, a thread still uses a sibling's mathematics with this score "
-        f"or more ({dependencies.CERTAIN}; 1.1 keeps all)",
+        f"or more ({independence.CONFIDENT}; 1.1 keeps all)",
     )
     parser.obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "edits")
@@ -46,11 +57,11 @@ def flags() -> stage.Flags:
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    paths = store.list_samples(args.input, args.glob)
+    paths = list_samples(args.input, args.glob)
     annotator = annotators.build(args, "edits")
     if args.plan:
         return planning.tell_stage(
-            "step 3", annotator, (rewritten(lineage.read(path), annotator, args) for path in paths)
+            "step 3", annotator, (rewritten(read_traced(path), annotator, args) for path in paths)
         )
     settings = {
         "stage": "rewrite",
@@ -60,12 +71,12 @@ def main(argv: list[str] | None) -> int:
         **annotator.settings(),
     }
 
-    async def work(task: stage.Task) -> stage.Result:
+    async def work(task: Task) -> Result:
         return await rewritten(task.payload, annotator, args)
 
-    with store.StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = stage.run(
-            lineage.tasks(paths),
+    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+        report = run_stage(
+            traced_tasks(paths),
             work,
             folder,
             total=len(paths),
@@ -74,48 +85,48 @@ def main(argv: list[str] | None) -> int:
             workers=annotators.samples_at_once(args, len(paths)),
             partial=args.glob != "*.txt",
         )
-    stage.tell("step 3 (rewriting)", report, args.output)
-    return stage.exit_code(report, args.max_failed)
+    print_summary("step 3 (rewriting)", report, args.output)
+    return exit_code(report, args.max_failed)
 
 
-async def rewritten(sample: lineage.Traced, annotator: annotators.Annotator, args) -> stage.Result:
+async def rewritten(sample: Traced, annotator: Annotator, args) -> Result:
     """All threads of a sample are asked about at once. A thread whose reply cannot be used stays as it is, or, where
     it seems to lean on a sibling, takes its block back in sequence; a call without a reply fails the sample."""
     trajectory = markup.parse(sample.text)
-    record = sample.record or lineage.bare_record(trajectory.blocks, sample.id)
-    asked = rewrite.questions(trajectory, record.problem, only_suspected=args.rewrite == "suspected")
+    record = sample.record or bare_lineage(trajectory.blocks, sample.id)
+    asked = rewriting.edit_questions(trajectory, record.problem, only_suspected=args.rewrite == "suspected")
     answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
-    facts = annotators.add_up(answers)
+    facts = add_up(answers)
     if lost := next((answer for answer in answers if answer.value is None and answer.reason not in REJECTED), None):
-        return stage.Result("failed", lost.reason, facts=facts)
+        return Result("failed", lost.reason, facts=facts)
     pairs = [(question, answer.value or []) for question, answer in zip(asked, answers, strict=True)]
     refused = {(q.block, q.thread): a.reason for q, a in zip(asked, answers, strict=True) if a.value is None}
-    text, record = rewrite.apply_answers(trajectory, record, pairs)
+    text, record = rewriting.apply_answers(trajectory, record, pairs)
     facts |= {
         "edits": sum(len(thread.edits) for block in record.blocks for thread in block.threads),
-        "edited_characters": rewrite.edited_characters(record),
+        "edited_characters": rewriting.edited_characters(record),
         "left_out": [item.code for block in record.blocks for thread in block.threads for item in thread.skipped],
-        "leaks_before": len(rewrite.leaks(trajectory, record.problem, args.max_leak)),
+        "leaks_before": len(rewriting.leaks(trajectory, record.problem, args.max_leak)),
     }
     text, record = without_refused(text, record, trajectory, refused)
     facts["not_rewritten"] = len(refused)
-    text, record = rewrite.without_leaks(text, record, args.max_leak)
-    facts["leaks_after"] = len(rewrite.leaks(markup.parse(text), record.problem, args.max_leak))
+    text, record = rewriting.sequentialize_leaking(text, record, args.max_leak)
+    facts["leaks_after"] = len(rewriting.leaks(markup.parse(text), record.problem, args.max_leak))
     facts["blocks"] = len(record.blocks)
     reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
-    return stage.Result("unchanged" if reason else "ok", reason, lineage.files(sample.id, text, record), facts)
+    return Result("unchanged" if reason else "ok", reason, traced_files(sample.id, text, record), facts)
 
 
 def without_refused(
-    text: str, record: edits.Record, before: markup.Trajectory, refused: Mapping[tuple[int, int], str]
-) -> tuple[str, edits.Record]:
+    text: str, record: edits.Lineage, before: markup.Trajectory, refused: Mapping[tuple[int, int], str]
+) -> tuple[str, edits.Lineage]:
     """The trajectory without the blocks of which a thread seems to lean on a sibling and could not be rewritten."""
     notes = [
         {"kind": "not_rewritten", "block": b + 1, "thread": t + 1, "code": code} for (b, t), code in refused.items()
     ]
     record = replace(record, notes=(*record.notes, *notes))
     suspected = (
-        {(q.block, q.thread) for q in rewrite.questions(before, record.problem, only_suspected=True)}
+        {(q.block, q.thread) for q in rewriting.edit_questions(before, record.problem, only_suspected=True)}
         if refused
         else set()
     )
@@ -124,8 +135,8 @@ def without_refused(
         for (b, t), code in refused.items()
         if (b, t) in suspected
     }
-    return rewrite.make_sequential(markup.parse(text), record, back) if back and record.sha256 else (text, record)
+    return rewriting.sequentialize(markup.parse(text), record, back) if back and record.sha256 else (text, record)
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

@@ -20,23 +20,35 @@ from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
-from threadweaver import account, chat, dataset, lineage, markup, metrics, stage, stats, store, tokens
-from threadweaver import report as report_page
+from threadweaver.corpus import chat, training_rows
+from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
+from threadweaver.files import digest, read_jsonl, to_json
+from threadweaver.runs import account, statistics
+from threadweaver.runs import report as report_page
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, StageReport, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
+from threadweaver.samples import Sample, read_collected, sample_key
+from threadweaver.stages.traced import Traced, is_lineage_of, read_traced
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.measures import MAX_BLOCKS
 
 MAX_TOKENS = 40960
 """Training length allowed: what the published trainer's context holds."""
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument("--input", type=Path, required=True, help="collected.jsonl or its folder")
     parser.add_argument(
         "--trajectory-glob", required=True, help="the accepted trajectories, e.g. 'data/…_step5_…/*.txt'"
     )
     parser.add_argument("--output", type=Path, required=True, help="the dataset's folder")
     parser.add_argument(
-        "--tokenizer", "--qwen-model", default=tokens.DEFAULT, help=f"name or local path ({tokens.DEFAULT})"
+        "--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER, help=f"name or local path ({DEFAULT_TOKENIZER})"
     )
     parser.add_argument(
         "--trajectory-strict", action="store_true", help="stop when a collected sample has no trajectory"
@@ -76,22 +88,22 @@ def flags() -> stage.Flags:
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return stage.tell_no_calls("save")
+        return print_no_calls("save")
     if args.units and not args.build_chat:
         raise UserError("--units are made of the chat columns: leave --no-build-chat out")
-    samples = {str(sample.index): sample for sample in store.read_collected(args.input)}
+    samples = {str(sample.index): sample for sample in read_collected(args.input)}
     trajectories = read_trajectories(args, samples)
     saver = Saver(args, samples, trajectories)
-    with store.StageFolder(args.output, saver.settings(), overwrite=args.overwrite) as folder:
-        report = stage.run(saver.tasks(), saver, folder, total=len(saver.ids), title="save")
+    with StageFolder(args.output, saver.settings(), overwrite=args.overwrite) as folder:
+        report = run_stage(saver.tasks(), saver, folder, total=len(saver.ids), title="save")
         run = account.read(args.output)
         account.check(run)
         saver.write(report, run)
-    stage.tell("save", report, args.output)
+    print_summary("save", report, args.output)
     page = report_page.write(run, report_stem(args.input))
     tell(run, saver, report)
     print(f"The account as a page:  {account.relative(page)}")
-    return stage.exit_code(report, args.max_failed)
+    return exit_code(report, args.max_failed)
 
 
 def report_stem(collected: Path) -> Path:
@@ -100,16 +112,14 @@ def report_stem(collected: Path) -> Path:
     return folder.with_name(f"{folder.name}_report")
 
 
-def read_trajectories(args, samples: dict[str, store.Sample]) -> dict[str, lineage.Traced]:
+def read_trajectories(args, samples: dict[str, Sample]) -> dict[str, Traced]:
     """The accepted trajectories by sample number, each held against the chain that it claims to come from."""
-    paths = sorted(
-        (Path(name) for name in glob.glob(args.trajectory_glob)), key=lambda path: store.sample_key(path.name)
-    )
+    paths = sorted((Path(name) for name in glob.glob(args.trajectory_glob)), key=lambda path: sample_key(path.name))
     if not paths:
         raise UserError(
             f"no trajectory matches {args.trajectory_glob}: nothing was accepted, or name another --trajectory-glob"
         )
-    found = {path.stem: lineage.read(path) for path in paths}
+    found = {path.stem: read_traced(path) for path in paths}
     for id, traced in found.items():
         sample = samples.get(id)
         if sample is None:
@@ -120,7 +130,7 @@ def read_trajectories(args, samples: dict[str, store.Sample]) -> dict[str, linea
             raise UserError(
                 f"the trajectory {id}.txt is of {traced.record.uuid}, the collected sample is {sample.uuid}"
             )
-        if traced.record and not lineage.is_of(traced.record, sample.thinking):
+        if traced.record and not is_lineage_of(traced.record, sample.thinking):
             raise UserError(f"the trajectory {id}.txt was made from another chain than {args.input} holds")
     if args.trajectory_strict and (missing := [id for id in samples if id not in found]):
         raise UserError(
@@ -134,7 +144,7 @@ def read_review(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise UserError(f"the review {path} is not there: name the review.jsonl that the viewer wrote")
     verdicts = {}
-    for number, row, fault in store.read_jsonl(path):
+    for number, row, fault in read_jsonl(path):
         if not isinstance(row, dict) or "uuid" not in row or "verdict" not in row:
             raise UserError(f"{path}, line {number}: {fault or 'no review (uuid and verdict are needed)'}")
         verdicts[row["uuid"]] = row["verdict"]
@@ -144,7 +154,7 @@ def read_review(path: Path) -> dict[str, str]:
 class Saver:
     """Decides on each row, and writes the files when all are decided."""
 
-    def __init__(self, args, samples: dict[str, store.Sample], trajectories: dict[str, lineage.Traced]):
+    def __init__(self, args, samples: dict[str, Sample], trajectories: dict[str, Traced]):
         self.args, self.samples, self.trajectories = args, samples, trajectories
         self.folder = Path(args.trajectory_glob).parent
         self.review = read_review(args.review) if args.review else {}
@@ -154,11 +164,11 @@ class Saver:
             self.drawn = set(random.Random(args.seed).sample(self.ids, args.sample_size))
 
     @cached_property
-    def tokenizer(self) -> tokens.Tokenizer | None:
-        return tokens.load(self.args.tokenizer) if self.args.build_chat else None
+    def tokenizer(self) -> Tokenizer | None:
+        return load_tokenizer(self.args.tokenizer) if self.args.build_chat else None
 
     @cached_property
-    def tagged(self) -> tokens.Tokenizer:
+    def tagged(self) -> Tokenizer:
         """The tokenizer as trainers set it up, with the tags as single tokens."""
         return self.tokenizer.with_tags(markup.TAGS)
 
@@ -178,9 +188,9 @@ class Saver:
         return {
             "stage": "save",
             "input": os.path.relpath(self.folder, args.output),
-            "tokenizer": tokens.short_name(args.tokenizer),
+            "tokenizer": short_name(args.tokenizer),
             "build_chat": args.build_chat,
-            "review": store.digest(store.to_json(self.review)) if self.review else None,
+            "review": digest(to_json(self.review)) if self.review else None,
             "matched_only": args.trajectory_matched_only,
             "sanitize": not args.no_sanitize,
             **{name: getattr(args, name) for name in names},
@@ -190,17 +200,17 @@ class Saver:
     def tasks(self):
         for id in self.ids:
             sample, traced = self.samples[id], self.trajectories.get(id)
-            source = store.digest(store.to_json(sample.to_row()) + (traced.text if traced else ""))
-            yield stage.Task(id, source, sample, sample.uuid)
+            source = digest(to_json(sample.to_row()) + (traced.text if traced else ""))
+            yield Task(id, source, sample, sample.uuid)
 
     def reasoning(self, id: str) -> tuple[str, str]:
         """What is saved as the reasoning, and where it comes from."""
         traced = self.trajectories.get(id)
         return (traced.text, f"{self.folder.name}/{id}.txt") if traced else (self.samples[id].thinking, "sequential")
 
-    def row(self, id: str) -> dataset.Row:
+    def row(self, id: str) -> training_rows.Row:
         reasoning, source = self.reasoning(id)
-        return dataset.build_row(
+        return training_rows.build_row(
             self.samples[id],
             reasoning,
             source,
@@ -209,24 +219,24 @@ class Saver:
             deepseek=self.args.template == "deepseek",
         )
 
-    def __call__(self, task: stage.Task) -> stage.Result:
+    def __call__(self, task: Task) -> Result:
         if self.review.get(task.uuid) == "reject":
-            return stage.Result("rejected", "review")
+            return Result("rejected", "review")
         if task.id not in self.drawn:
-            return stage.Result("rejected", "not_drawn")
+            return Result("rejected", "not_drawn")
         if (
             self.tokenizer
             and not self.args.no_sanitize
-            and (token := dataset.special_token(task.payload, self.reasoning(task.id)[0], self.tokenizer))
+            and (token := training_rows.special_token(task.payload, self.reasoning(task.id)[0], self.tokenizer))
         ):
-            return stage.Result("rejected", "special_token", facts={"detail": token})
+            return Result("rejected", "special_token", facts={"detail": token})
         row = self.row(task.id)
         facts = {"training_length": row.training_length}
         if row.training_length > self.args.max_tokens:
-            return stage.Result("rejected", "over_max_tokens", facts=facts)
-        return stage.Result("ok", facts=facts)
+            return Result("rejected", "over_max_tokens", facts=facts)
+        return Result("ok", facts=facts)
 
-    def write(self, report: stage.Report, run: account.Account) -> None:
+    def write(self, report: StageReport, run: account.Account) -> None:
         """All parquet files and cards; left alone when nothing changed and they are there."""
         kept = [entry.id for entry in report.entries if entry.outcome == "ok"]
         if not kept:
@@ -234,14 +244,14 @@ class Saver:
         if not report.fresh and self.files(len(kept)):
             return
         rows = [self.row(id) for id in kept]
-        train, validation = dataset.split_validation(rows, self.args.val_size, self.args.seed)
+        train, validation = training_rows.split_validation(rows, self.args.val_size, self.args.seed)
         name = self.args.output.name
         for old in self.args.output.glob("*/*.parquet"):
             old.unlink()
         for prefix, part, split in (("units", train, "train"), ("val_units", validation, "val")):
             if part and self.args.units:
-                pairs = (pair for row in part for pair in dataset.unit_rows(row, self.tagged))
-                dataset.write_units(
+                pairs = (pair for row in part for pair in training_rows.unit_rows(row, self.tagged))
+                training_rows.write_units(
                     self.args.output, prefix, pairs, f"{name}, {split}, units", {"rows": len(part)}, split=split
                 )
         for folder, part, split, repeat in (
@@ -250,20 +260,20 @@ class Saver:
             (f"val_{len(validation)}", validation, "val", 1),
         ):
             if part and not (split == "train" and folder.endswith("x") and repeat < 2):
-                card = dataset.card(
+                card = training_rows.card(
                     f"{name}, {split}",
                     self.facts(part, repeat, run),
                     [item.settings for item in run.stages],
                     self.args.license,
                     self.args.source or self.origin(run),
                 )
-                dataset.write(self.args.output / folder, part, card, split=split, repeat=repeat)
+                training_rows.write(self.args.output / folder, part, card, split=split, repeat=repeat)
 
     def files(self, rows: int) -> bool:
         written = ("sample_*/train.parquet", *(["units_*/train.parquet"] if self.args.units else []))
         return all(any(self.args.output.glob(name)) for name in written)
 
-    def facts(self, rows: list[dataset.Row], repeat: int, run: account.Account) -> dict:
+    def facts(self, rows: list[training_rows.Row], repeat: int, run: account.Account) -> dict:
         counts = {account.STAGES[item.stage]: len(item.passed) for item in run.stages}
         read = {"read": len(run.stages[0].entries)} if run.stages else {}
         return {"rows": len(rows) * repeat, "repeated": repeat, **read, **counts}
@@ -273,16 +283,16 @@ class Saver:
         return str(first.settings["dataset"]) if first else self.args.input.parent.name
 
 
-def tell(run: account.Account, saver: Saver, report: stage.Report) -> None:
+def tell(run: account.Account, saver: Saver, report: StageReport) -> None:
     """The funnel, the measures beside the published ones, and what to type next."""
     print("\nWhat became of every sample\n" + account.tell(run, colour=sys.stdout.isatty()))
     filtered = run.stage("filter")
     if filtered:
         saved = {entry.id for entry in report.entries if entry.outcome == "ok"}
-        summary = stats.summarize([entry for entry in filtered.entries if entry.id in saved])
-        print("\nThe rows saved, beside the published run\n" + stats.comparison(summary))
+        summary = statistics.summarize([entry for entry in filtered.entries if entry.id in saved])
+        print("\nThe rows saved, beside the published run\n" + statistics.comparison(summary))
         if over := summary["over_15_blocks"]:
-            print(f"  {over} rows have more than {metrics.MAX_BLOCKS} blocks: rollouts would be cut there")
+            print(f"  {over} rows have more than {MAX_BLOCKS} blocks: rollouts would be cut there")
     output = account.relative(saver.args.output)
     shown = next(iter(sorted(saver.args.output.glob("sample_*/train.parquet"))), None)
     if shown:
@@ -294,4 +304,4 @@ def tell(run: account.Account, saver: Saver, report: stage.Report) -> None:
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

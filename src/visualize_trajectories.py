@@ -13,15 +13,16 @@ import ipaddress
 import time
 from pathlib import Path
 
-from threadweaver import stage
 from threadweaver.errors import UserError
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
 
 INDEX_LIMIT = 3600
 """Seconds that --export waits for the index."""
 
 
-def flags() -> stage.Flags:
-    parser = stage.Flags(__doc__)
+def flags() -> Flags:
+    parser = Flags(__doc__)
     parser.add_argument(
         "--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset"
     )
@@ -65,9 +66,9 @@ def main(argv: list[str] | None) -> int:
 def _tokenizer(name: str | None):
     if name is None:
         return None
-    from threadweaver import tokens
+    from threadweaver.corpus.tokenizer import load_tokenizer
 
-    return tokens.load(name)
+    return load_tokenizer(name)
 
 
 def _is_local(host: str) -> bool:
@@ -106,7 +107,7 @@ def serve(run, gauge, args) -> int:
 
 
 def export(run, gauge, args) -> int:
-    from threadweaver import store
+    from threadweaver.files import write_atomic
     from threadweaver.viewer import about, export, queries
     from threadweaver.viewer.database import Database, location
     from threadweaver.viewer.indexing import Indexer
@@ -129,7 +130,7 @@ def export(run, gauge, args) -> int:
         raise UserError(
             f"{len(ids)} samples are selected, one page holds {about.EXPORT_LIMIT}: choose with --ids, --query or --limit"
         )
-    store.write_atomic(args.export, export.page(run, indexer, kept, ids))
+    write_atomic(args.export, export.page(run, indexer, kept, ids))
     indexer.stop()
     print(f"{len(ids)} samples → {args.export} ({args.export.stat().st_size / 1e6:.1f} MB)")
     return 0
@@ -152,4 +153,4 @@ def _chosen(ids: list[str], wanted: str | None) -> list[str]:
 
 
 if __name__ == "__main__":
-    stage.command(main)
+    run_command(main)

@@ -26,6 +26,6 @@ def pytest_collection_modifyitems(items) -> None:
 @pytest.fixture(scope="session")
 def tokenizer():
     """The small tokenizer that ships with the sample."""
-    from threadweaver import tokens
+    from threadweaver.corpus.tokenizer import load_tokenizer
 
-    return tokens.load(str(ROOT / "data" / "sample" / "tokenizer"))
+    return load_tokenizer(str(ROOT / "data" / "sample" / "tokenizer"))

@@ -15,7 +15,7 @@ from typing import Any
 
 from threadweaver.annotators import rules
 from threadweaver.annotators.llm import NO_CONTEXT, UNKNOWN_PROBLEM
-from threadweaver.annotators.llm.judging import REPAIR_OPENING
+from threadweaver.annotators.llm.validation import REPAIR_OPENING
 
 _THREAD_HEAD = re.compile(r"(?:\A|\n\n)\[Thread \d+\]\n")
 _LINE_NUMBER = re.compile(r"^L\d+: ", re.M)

@@ -16,8 +16,8 @@ from typing import Any
 
 import fake_answers
 from fake_openai import FakeOpenAI
-from threadweaver import store
-from threadweaver.annotators.llm.judging import REPAIR_OPENING
+from threadweaver.annotators.llm.validation import REPAIR_OPENING
+from threadweaver.files import read_text
 
 SEED = 7
 Messages = Sequence[Mapping[str, str]]
@@ -286,7 +286,7 @@ def plan_of(log: Mapping[str, tuple[Asked, str]], way: str, share: float, again:
 def read_recorded(path: Path) -> dict[tuple[str, int], str]:
     """(first message, turn) -> reply."""
     found = {}
-    for line in store.read_text(path).rstrip("\n").split("\n"):
+    for line in read_text(path).rstrip("\n").split("\n"):
         row = json.loads(line)
         messages = row["request"]["messages"]
         found[messages[0][1], len(messages) // 2 + 1] = row["reply"]

@@ -33,7 +33,8 @@ import tokenizers
 from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # run by path, too
-from threadweaver import markup, tokens
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.trajectory import markup
 
 Model = Callable[[Sequence[int], int | None], Iterator[int]]
 WORDS = "so we get that the sum of two squares is even and hence n must be odd 12 35 7 let us check case".split()
@@ -42,7 +43,7 @@ WORDS = "so we get that the sum of two squares is even and hence n must be odd 1
 class Improviser:
     """Text that a trained model could write: prose, blocks, an answer; a function of the context alone."""
 
-    def __init__(self, tokenizer: tokens.Tokenizer, *, blocks: int = 3, words: tuple[int, int] = (3, 12)):
+    def __init__(self, tokenizer: Tokenizer, *, blocks: int = 3, words: tuple[int, int] = (3, 12)):
         self.tokenizer, self.blocks, self.words = tokenizer, blocks, words
         self.ids = {tag: tokenizer.ids(tag)[0] for tag in markup.TAGS}
         self.tags = {id: tag for tag, id in self.ids.items()}
@@ -84,7 +85,7 @@ class Script:
     """Knows trajectories by their prompts: `script[prompt ids] = trajectory ids`, the end-of-sequence token
     included."""
 
-    def __init__(self, tokenizer: tokens.Tokenizer):
+    def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
         self.next: dict[tuple[int, ...], tuple[int, ...]] = {}
         self.whole: list[tuple[int, ...]] = []
@@ -126,7 +127,7 @@ class FakeEngine:
     def __init__(
         self,
         model: Model,
-        tokenizer: tokens.Tokenizer,
+        tokenizer: Tokenizer,
         *,
         name: str = "fake/model",
         context: int = 40_960,

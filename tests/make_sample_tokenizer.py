@@ -25,7 +25,7 @@ def main() -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from threadweaver.markup import TAGS
+    from threadweaver.trajectory.markup import TAGS
 
     rows = [json.loads(line) for line in (SAMPLE / "chains.jsonl").read_text().split("\n") if line]
     tokenizer = Tokenizer(models.BPE())

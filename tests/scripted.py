@@ -8,11 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from threadweaver import forkjoin, markup, units
-from threadweaver.completions import Completion, SampleFailed, decode
-from threadweaver.tokens import Tokenizer
+from threadweaver.corpus import training_units
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.generation import forkjoin
+from threadweaver.generation.engine import Completion, SampleFailed, decode
+from threadweaver.trajectory import markup
 
-STOPS = {units.OUTLINES: markup.OUTLINES_END, units.THREAD: markup.THREAD_END, units.END: markup.OUTLINES_END}
+STOPS = {
+    training_units.OUTLINES: markup.OUTLINES_END,
+    training_units.THREAD: markup.THREAD_END,
+    training_units.END: markup.OUTLINES_END,
+}
 NO_LIMITS = forkjoin.Limits(context=1 << 30, blocks=1 << 20)
 
 
@@ -23,7 +29,7 @@ class Unknown(SampleFailed):
 class Scripted:
     """Stands in for the completions API; `asked` holds the context of every request."""
 
-    def __init__(self, known: Sequence[units.Unit[list[int]]], tokenizer: Tokenizer):
+    def __init__(self, known: Sequence[training_units.Unit[list[int]]], tokenizer: Tokenizer):
         self.known = {tuple(unit.context): unit for unit in known}
         self.tokenizer = tokenizer
         self.asked: list[tuple[int, ...]] = []
@@ -41,7 +47,7 @@ class Scripted:
             )
         await asyncio.sleep(0)  # siblings are under way together
         ids = tuple(unit.continuation)
-        if unit.kind != units.END:
+        if unit.kind != training_units.END:
             return Completion(ids, "stop")
         return Completion(ids[:-1] if ids and ids[-1] in self.tokenizer.hf.all_special_ids else ids, "end")
 
@@ -61,8 +67,8 @@ def round_trip(row: str, begin: int, tokenizer: Tokenizer) -> Trip:
     `tokenizer` has the tags as single tokens.
     """
     try:
-        texts, ids = units.as_text(row, begin), units.as_ids(row, begin, tokenizer)
-    except (markup.MarkupError, units.UnitError) as error:
+        texts, ids = training_units.as_text(row, begin), training_units.as_ids(row, begin, tokenizer)
+    except (markup.MarkupError, training_units.UnitError) as error:
         return Trip(0, 0, (str(error),))
     model = Scripted(ids, tokenizer)
     prompt, whole = tokenizer.ids(row[:begin]), tokenizer.ids(row)
@@ -86,7 +92,7 @@ def round_trip(row: str, begin: int, tokenizer: Tokenizer) -> Trip:
 def same_tokens(tokenizer: Tokenizer):
     """Whether a unit of text, encoded in one piece or in two, is the unit of token ids."""
 
-    def same(text: units.Unit[str], ids: units.Unit[list[int]]) -> bool:
+    def same(text: training_units.Unit[str], ids: training_units.Unit[list[int]]) -> bool:
         apart = [tokenizer.ids(text.context), tokenizer.ids(text.continuation)]
         together = tokenizer.ids(text.context + text.continuation)
         return apart == [ids.context, ids.continuation] and together == ids.context + ids.continuation

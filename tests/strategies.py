@@ -6,7 +6,7 @@ import re
 
 from hypothesis import strategies as st
 
-from threadweaver.edits import Replacement
+from threadweaver.trajectory.edits import Replacement
 
 # What has cut, joined or lost lines in pipelines of this kind: characters that str.splitlines() takes for a line's
 # end and that strip() takes off, and what is shaped like a tag.

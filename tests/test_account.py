@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from threadweaver import account, store
 from threadweaver.errors import UserError
-from threadweaver.store import Entry, StageFolder
+from threadweaver.runs import account
+from threadweaver.runs.folder import MANIFEST_FILE, AccountEntry, StageFolder
 
 STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter", "save")
 
 
-def make(root: Path, stage: str, previous: str | None, entries: list[Entry]) -> Path:
+def make(root: Path, stage: str, previous: str | None, entries: list[AccountEntry]) -> Path:
     settings = {"stage": stage, "input": f"../{previous}" if previous else "../source.jsonl"}
     with StageFolder(root / stage, settings) as folder:
         folder.close_account([folder.put(entry, {}) for entry in entries])
     return root / stage
 
 
-def a_run(root: Path, **changes: list[Entry]) -> Path:
+def a_run(root: Path, **changes: list[AccountEntry]) -> Path:
     """Ten rows; 1 is wrong, 2 fails in step 1, 3 has no block and is rejected at the end, 4 is not drawn."""
     losses = {
         "collect": {1: ("rejected", "wrong")},
@@ -36,7 +36,9 @@ def a_run(root: Path, **changes: list[Entry]) -> Path:
             "rewrite": {"edits": 1, "edited_characters": 7},
         }.get(stage, {})
         entries = [
-            Entry(str(n), *lost.get(n, ("unchanged" if stage == "parallel" and n == 3 else "ok", None)), facts=facts)
+            AccountEntry(
+                str(n), *lost.get(n, ("unchanged" if stage == "parallel" and n == 3 else "ok", None)), facts=facts
+            )
             for n in ids
         ]
         folder = make(root, stage, previous, changes.get(stage, entries))
@@ -75,26 +77,26 @@ def test_totals_of_blocks_and_edits(tmp_path):
     ],
 )
 def test_a_stage_that_holds_other_samples_is_named(tmp_path, ids, says):
-    run = account.read(a_run(tmp_path, rewrite=[Entry(str(n), "ok") for n in ids]))
+    run = account.read(a_run(tmp_path, rewrite=[AccountEntry(str(n), "ok") for n in ids]))
     with pytest.raises(UserError, match=says) as caught:
         account.check(run)
     assert "rewrite" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_sample_that_failed_before_may_not_come_back(tmp_path):
-    everyone = [Entry(str(n), "ok") for n in range(12)]
+    everyone = [AccountEntry(str(n), "ok") for n in range(12)]
     with pytest.raises(UserError, match="from nowhere: 1"):
         account.check(account.read(a_run(tmp_path, steps=everyone)))
 
 
 def test_a_stage_that_is_not_done_ends_the_account(tmp_path):
     last = a_run(tmp_path)
-    (tmp_path / "outlines" / store.MANIFEST).unlink()
+    (tmp_path / "outlines" / MANIFEST_FILE).unlink()
     assert [stage.stage for stage in account.read(last).stages] == ["filter", "save"]
 
 
 def test_a_folder_of_others_is_no_stage(tmp_path):
-    (tmp_path / store.MANIFEST).write_text('{"name": "a web page"}')
+    (tmp_path / MANIFEST_FILE).write_text('{"name": "a web page"}')
     assert account.read(tmp_path).stages == ()
     assert account.read(tmp_path / "nowhere").stages == ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.annotators import Marks, agreement, f1
-from threadweaver.edits import BlockRecord, Record, ThreadRecord
+from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage
 
 CHAIN = "a\nb\n\nc\nd\ne\n\nf\ng\nh"  # eight lines that are not blank: places 0 … 7 are lines 1 2 4 5 6 8 9 10
 
@@ -13,10 +13,10 @@ CHAIN = "a\nb\n\nc\nd\ne\n\nf\ng\nh"  # eight lines that are not blank: places 0
 def marks(*blocks: list[tuple[int, int]]) -> Marks:
     """A chain with blocks whose threads have these first and last lines."""
     records = tuple(
-        BlockRecord(threads[0][0], threads[-1][1], tuple(ThreadRecord(*thread) for thread in threads))
+        BlockLineage(threads[0][0], threads[-1][1], tuple(ThreadLineage(*thread) for thread in threads))
         for threads in blocks
     )
-    return Marks.read(CHAIN, Record(0, "u", "", "", None, "", len(CHAIN), 10, records))
+    return Marks.read(CHAIN, Lineage(0, "u", "", "", None, "", len(CHAIN), 10, records))
 
 
 def test_blank_lines_count_for_nothing():

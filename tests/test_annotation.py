@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
-from threadweaver import annotation
-from threadweaver.annotation import Code, Range, parse, read_range
+from threadweaver.trajectory import annotation
+from threadweaver.trajectory.annotation import Code, Range, parse, read_range
 
 CHAIN = [f"line {n}" for n in range(1, 41)]
 

@@ -17,8 +17,8 @@ import pytest
 
 from fake_openai import FakeOpenAI
 from threadweaver import client as tw
-from threadweaver.client import Client, ClientSettings, Request, Retrying, errors, keys, prices, replies, requests
-from threadweaver.client.pacing import Allowance, Pacer, parse_duration, read_allowance
+from threadweaver.client import Client, ClientSettings, Request, Retrying, apis, credentials, errors, prices, requests
+from threadweaver.client.rate_limit import Allowance, RateLimiter, parse_duration, read_allowance
 from threadweaver.client.settings import Batching
 from threadweaver.client.transport import retry_after
 from threadweaver.errors import UserError
@@ -435,7 +435,7 @@ RESPONSE = {"output": [{"type": "reasoning"}, {"type": "message", "content": [{"
     ],
 )
 def test_reading_replies(api, data, status, text, usage):
-    answer = replies.read_answer(api, data)
+    answer = apis.read_reply(api, data)
     assert (answer.status, answer.text) == (status, text)
     assert answer.usage == (usage and tw.Usage(*usage))
     assert api != "completions" or answer.extra == {"matched_stop": "</Thread>"}
@@ -445,13 +445,13 @@ def test_reading_replies(api, data, status, text, usage):
 @pytest.mark.parametrize("api", ["responses", "chat", "completions"])
 def test_what_is_no_reply_is_a_fault_to_retry(api, data):
     with pytest.raises(errors.BadReply):
-        replies.read_answer(api, data)
+        apis.read_reply(api, data)
 
 
 @pytest.mark.parametrize(("code", "kind"), [("server_error", errors.ServerFault), ("invalid_image", errors.BadRequest)])
 def test_responses_that_failed(code, kind):
     with pytest.raises(kind):
-        replies.read_answer("responses", {"status": "failed", "error": {"code": code, "message": "m"}, "output": []})
+        apis.read_reply("responses", {"status": "failed", "error": {"code": code, "message": "m"}, "output": []})
 
 
 # what is sent
@@ -629,16 +629,16 @@ async def test_offline_without_a_ledger_says_so(settings):
 def test_the_key_comes_from_the_file_then_the_environment(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     path = tmp_path / "key"
-    assert keys.find_key(None, {}) is None
-    assert keys.find_key(None, {"OPENAI_API_KEY": " k1 "}).value == "k1"
+    assert credentials.find_key(None, {}) is None
+    assert credentials.find_key(None, {"OPENAI_API_KEY": " k1 "}).value == "k1"
     path.write_text("k2\n")
     path.chmod(0o600)
-    found = keys.find_key(str(path), {"OPENAI_API_KEY": "k1"})
+    found = credentials.find_key(str(path), {"OPENAI_API_KEY": "k1"})
     assert (found.value, found.source) == ("k2", str(path)) and "k2" not in repr(found)
     assert capsys.readouterr().err == ""
     path.chmod(0o644)
-    keys.find_key(str(path), {})
-    keys.find_key(str(path), {})
+    credentials.find_key(str(path), {})
+    credentials.find_key(str(path), {})
     assert capsys.readouterr().err.count("chmod 600") == 1
 
 
@@ -646,26 +646,26 @@ def test_the_key_comes_from_the_file_then_the_environment(tmp_path, monkeypatch,
 def test_files_that_hold_no_key(tmp_path, content):
     (tmp_path / "key").write_text(content, encoding="utf-8")
     with pytest.raises(UserError) as raised:
-        keys.find_key(str(tmp_path / "key"), {})
+        credentials.find_key(str(tmp_path / "key"), {})
     assert not content or content not in str(raised.value)
 
 
 def test_without_key_and_endpoint_both_ways_on_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match=r"OPENAI_API_KEY.*ANNOTATOR=rules"):
-        keys.key_for(keys.OPENAI_URL, None, {})
-    assert keys.key_for("http://127.0.0.1:8000/v1", None, {}).value == "none"
+        credentials.key_for(credentials.OPENAI_URL, None, {})
+    assert credentials.key_for("http://127.0.0.1:8000/v1", None, {}).value == "none"
 
 
 def test_endpoints():
     env = {"OPENAI_BASE_URL": "http://a/v1/", "OPENAI_API_BASE": "http://b/v1"}
-    assert keys.find_base_url("http://c/v1", env) == "http://c/v1"
-    assert keys.find_base_url(None, env) == "http://a/v1"
-    assert keys.find_base_url(None, {"OPENAI_API_BASE": "http://b/v1"}) == "http://b/v1"
-    assert keys.find_base_url(None, {}) == keys.OPENAI_URL
+    assert credentials.find_base_url("http://c/v1", env) == "http://c/v1"
+    assert credentials.find_base_url(None, env) == "http://a/v1"
+    assert credentials.find_base_url(None, {"OPENAI_API_BASE": "http://b/v1"}) == "http://b/v1"
+    assert credentials.find_base_url(None, {}) == credentials.OPENAI_URL
     for wrong in ("localhost:8000", "ftp://x/v1", "http://user:secret@host/v1"):
         with pytest.raises(UserError) as raised:
-            keys.find_base_url(wrong, {})
+            credentials.find_base_url(wrong, {})
         assert "secret" not in str(raised.value)
 
 
@@ -760,7 +760,7 @@ async def test_calls_in_flight_grow_to_the_ceiling_and_no_further(settings):
 
 
 async def test_overload_cuts_the_calls_in_flight_once_a_round():
-    pacer = Pacer(100)
+    pacer = RateLimiter(100)
     tickets = [await pacer.acquire() for _ in range(30)]
     before = pacer.limit
     for ticket in tickets:
@@ -774,7 +774,7 @@ async def test_overload_cuts_the_calls_in_flight_once_a_round():
 
 async def test_a_refusal_slows_down_and_successes_speed_up():
     now = [100.0]
-    pacer = Pacer(500, clock=lambda: now[0])
+    pacer = RateLimiter(500, clock=lambda: now[0])
     tickets = [await pacer.acquire() for _ in range(20)]
     pacer.refused(tickets[-1], {}, None)
     slow = pacer.rate
@@ -788,7 +788,7 @@ async def test_a_refusal_slows_down_and_successes_speed_up():
 
 
 async def test_a_cancelled_wait_gives_its_place_back():
-    pacer = Pacer(1)
+    pacer = RateLimiter(1)
     ticket = await pacer.acquire()
     waiting = asyncio.create_task(pacer.acquire())
     await asyncio.sleep(0)

@@ -15,10 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import generated_data_to_training_data_polaris as command
-from threadweaver import chat, conversion, corpus, generated, markup, overlap, store, tokens
-from threadweaver.conversion import Chain, Loss
+from threadweaver.corpus import chat
+from threadweaver.corpus.contamination import Benchmarks
+from threadweaver.corpus.readers import read_rows
+from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.thinking import THINK_TAGS, Loss, cut, unwrap
+from threadweaver.corpus.tokenizer import load_tokenizer
 from threadweaver.errors import UserError
+from threadweaver.generation import conversion
+from threadweaver.generation.conversion import Chain
+from threadweaver.generation.outputs import read_outputs
+from threadweaver.generation.problems import read_problems
 from threadweaver.grading import Verdict
+from threadweaver.runs.folder import read_account
+from threadweaver.samples import read_collected
+from threadweaver.trajectory import markup
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
@@ -84,7 +95,7 @@ class Run:
         return parquet.read_table(self.folder / "out" / f"{base}_1k" / "train.parquet").to_pylist()
 
     def reasons(self, base: str = "some_data_1") -> dict[str, str | None]:
-        return {entry.id: entry.reason for entry in store.read_account(self.folder / "out" / f"{base}_account")}
+        return {entry.id: entry.reason for entry in read_account(self.folder / "out" / f"{base}_account")}
 
 
 def journal(path: Path, records: list[tuple[int, int, str]]) -> Path:
@@ -117,25 +128,25 @@ def chain(row: int, sample: int = 0, thinking: str = "a", problem: str = "", ver
     ],
 )
 def test_the_cut(text, expected):
-    result = conversion.cut(text)
+    result = cut(text)
     assert (result.reason if isinstance(result, Loss) else result) == expected
 
 
 def test_other_tags_are_read_beside_the_usual_ones_and_pairs_do_not_mix():
-    pairs = [conversion.THINK_TAGS, ("<|a|>", "<|b|>")]
-    assert conversion.cut("<|a|>x<|b|>y", pairs) == conversion.cut("<think>x</think>y", pairs) == ("x", "y")
-    assert conversion.cut("<think>x<|b|>y", pairs).reason == "ambiguous_cut"
-    assert conversion.cut("<|a|>x<|b|>y").reason == "no_think_tags"
+    pairs = [THINK_TAGS, ("<|a|>", "<|b|>")]
+    assert cut("<|a|>x<|b|>y", pairs) == cut("<think>x</think>y", pairs) == ("x", "y")
+    assert cut("<think>x<|b|>y", pairs).reason == "ambiguous_cut"
+    assert cut("<|a|>x<|b|>y").reason == "no_think_tags"
 
 
 def test_tags_around_the_answer_are_taken_off():
-    assert conversion.unwrap("<|s|>\n5\n<|e|>\n", [("<|s|>", "<|e|>")]) == "5"
-    assert conversion.unwrap("5 <|e|>", [("<|s|>", "<|e|>")]) == "5 <|e|>"
+    assert unwrap("<|s|>\n5\n<|e|>\n", [("<|s|>", "<|e|>")]) == "5"
+    assert unwrap("5 <|e|>", [("<|s|>", "<|e|>")]) == "5 <|e|>"
 
 
 @given(st.text(alphabet=st.sampled_from("ab <>/\n\r\u2028\x85"), min_size=1), st.text(alphabet="c\n \u2028"))
 def test_the_cut_loses_nothing_but_blank_lines_at_the_edges(thinking, answer):
-    result = conversion.cut(f"<think>{thinking}</think>{answer}")
+    result = cut(f"<think>{thinking}</think>{answer}")
     if not thinking.strip():
         assert result.reason == "no_thinking"
         return
@@ -148,7 +159,7 @@ def test_the_cut_loses_nothing_but_blank_lines_at_the_edges(thinking, answer):
 
 
 def test_white_space_that_is_no_blank_line_stays():
-    assert conversion.cut("<think>\n \n  A \r\n\n</think> \n\n\tB ") == ("  A \r", "\tB ")
+    assert cut("<think>\n \n  A \r\n\n</think> \n\n\tB ") == ("  A \r", "\tB ")
 
 
 def test_what_is_graded_is_what_is_saved(tmp_path):
@@ -312,7 +323,7 @@ def test_a_markup_tag_in_the_answer_is_no_training_example():
 
 def test_max_tokens_counts_what_a_trainer_holds():
     """A tag is one token, and every thread but the first stands twice."""
-    form = conversion.Form(tokens.load(str(TOKENIZER)))
+    form = conversion.Form(load_tokenizer(str(TOKENIZER)))
     longer = markup.write_block(["x is 1", "word " * 50], ["find x", "find y"])
     plain, block = chain(0, thinking="word " * 50), chain(1, thinking=longer)
     lengths = list(form.lengths([plain, block]))
@@ -348,7 +359,7 @@ def test_a_benchmark_problem_is_known_again(problem, hit):
         f"A needle of length one is thrown on a floor with parallel lines at distance two. {STOCK}",
         "what is 2 + 2",
     ]
-    found = overlap.Benchmarks((str(k), text) for k, text in enumerate(texts)).find(conversion.bare(problem, ""))
+    found = Benchmarks((str(k), text) for k, text in enumerate(texts)).find(conversion.bare(problem, ""))
     assert bool(found) == hit
 
 
@@ -361,7 +372,7 @@ def test_decontaminate_names_the_benchmark_and_the_instruction_is_no_overlap(tmp
         pa.table({"prompt": [[{"role": "user", "content": text}] for text in texts]}), bench
     )  # no answers
     run("--decontaminate", str(bench))
-    entries = {entry.id: entry for entry in store.read_account(tmp_path / "out" / "some_data_1_account")}
+    entries = {entry.id: entry for entry in read_account(tmp_path / "out" / "some_data_1_account")}
     assert (entries["0-0"].reason, entries["0-0"].facts["detail"]) == ("contaminated", "bench.parquet, row 0")
     assert entries["1-0"].outcome == "ok"
 
@@ -382,8 +393,8 @@ def test_the_instruction_stands_once_whether_or_not_the_problem_has_it(tmp_path)
 def test_the_next_stage_reads_the_rows(tmp_path):
     run = Run(tmp_path, [("p", "1"), ("q", "2")], [[output(1, "first\n\nsecond")], [output(5)]])
     run("--keep-wrong")
-    read = corpus.read_rows(tmp_path / "out" / "some_data_1_1k")
-    samples = [corpus.to_sample(row, "d") for row in read]
+    read = read_rows(tmp_path / "out" / "some_data_1_1k")
+    samples = [to_sample(row, "d") for row in read]
     assert [(item.problem, item.solution, item.correctness) for item in samples] == [
         ("p", "1", True),
         ("q", "2", False),
@@ -403,7 +414,7 @@ def test_a_reference_keeps_its_kind(tmp_path, answers):
 @pytest.mark.parametrize("template", conversion.TEMPLATES)
 @pytest.mark.parametrize("thinking", ["first this, then that", "2"])
 def test_a_template_that_strips_the_think_block_does_not_lose_it(template, thinking):
-    tokenizer = tokens.load(str(TOKENIZER))
+    tokenizer = load_tokenizer(str(TOKENIZER))
     tokenizer.hf.chat_template = STRIPPING
     form = conversion.Form(tokenizer, template=template)
     text = form.text(Chain(0, 0, "Is it 2?", thinking, "It is 2.", "2"))
@@ -415,7 +426,7 @@ def test_the_deepseek_template_adds_its_columns(tmp_path):
     run("--template", "deepseek")
     (row,) = run.rows()
     assert "<think>\nLet me think.\n</think>" in row["deepseek_text"] and row["num_deepseek_tokens"] > 0
-    assert row["num_qwen_tokens"] == tokens.load(str(TOKENIZER)).count(row["qwen_text"])
+    assert row["num_qwen_tokens"] == load_tokenizer(str(TOKENIZER)).count(row["qwen_text"])
 
 
 def test_repeats_and_the_drawn_rows(tmp_path):
@@ -495,7 +506,7 @@ def test_problems_that_are_none(tmp_path, columns, said):
     path = tmp_path / "p.parquet"
     parquet.write_table(pa.table(columns), path)
     with pytest.raises(UserError, match=said):
-        generated.read_problems(path)
+        read_problems(path)
 
 
 def test_files_that_do_not_belong_together(tmp_path):
@@ -508,7 +519,7 @@ def test_files_that_do_not_belong_together(tmp_path):
         (("c.json",), "not there"),
     ):
         with pytest.raises(UserError, match=said):
-            generated.read_outputs([tmp_path / name for name in names], 3)
+            read_outputs([tmp_path / name for name in names], 3)
 
 
 def test_a_journal_of_something_else_and_files_of_another_tool_are_refused(tmp_path):
@@ -541,15 +552,15 @@ def test_the_sample_is_converted_and_collected_by_the_commands(tmp_path):
     flags = ["--dataset-json", "data/sample/sample_1.json", "--polaris-parquet", "data/sample/problems.parquet"]
     flags += ["--tokenizer", "data/sample/tokenizer", "--output-dir", str(tmp_path), "--workers", "1"]
     assert "36 samples" in command_line("generated_data_to_training_data_polaris.py", *flags)
-    reasons = Counter(entry.reason for entry in store.read_account(tmp_path / "sample_1_account"))
-    marked = [row.fields for row in corpus.read_rows(SAMPLE / "chains.jsonl")]
+    reasons = Counter(entry.reason for entry in read_account(tmp_path / "sample_1_account"))
+    marked = [row.fields for row in read_rows(SAMPLE / "chains.jsonl")]
     assert reasons[None] == sum(row["correctness"] for row in marked[:35])
     assert reasons == {None: reasons[None], "wrong": 35 - reasons[None], "not_closed": 1}
     command_line(
         "collect_trajectories.py", "--dataset_path", str(tmp_path / "sample_1_1k"), "--output_path", str(tmp_path / "c")
     )
     chains = {row["problem"]: row["thinking"] for row in marked}
-    collected = store.read_collected(tmp_path / "c")
+    collected = read_collected(tmp_path / "c")
     assert len(collected) == reasons[None] and all(sample.thinking == chains[sample.problem] for sample in collected)
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 import project
-from threadweaver import corpus, store
-from threadweaver.corpus import Row, read_rows, to_sample, unfit
+from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
+from threadweaver.corpus.schemas import to_sample
 from threadweaver.errors import UserError
+from threadweaver.runs.folder import read_account
+from threadweaver.samples import read_collected, read_sample
+from threadweaver.stages.collecting import unfit
 
 CHAIN = "\n\n".join(f"Step {n} is about the number {n * n}, which we add to what we have by now." for n in range(9))
 
@@ -141,7 +144,7 @@ def test_the_name_of_a_dataset(tmp_path, path, name):
     target = tmp_path / path
     target.parent.mkdir(parents=True)
     target.touch() if target.suffix in (".jsonl", ".parquet") else target.mkdir()
-    assert corpus.name_of(target) == name
+    assert dataset_name(target) == name
 
 
 # ---- who is who
@@ -166,19 +169,19 @@ def test_the_name_of_a_dataset(tmp_path, path, name):
     ],
 )
 def test_a_uuid_names_its_row_and_a_file_or_becomes_the_source_uuid(given, index, uuid, source):
-    sample = to_sample(Row(index, "x", row(0, uuid=given)), "x")
+    sample = to_sample(SourceRow(index, "x", row(0, uuid=given)), "x")
     assert (sample.uuid, sample.index, sample.extra.get("source_uuid")) == (uuid, index, source)
 
 
 @pytest.mark.parametrize("solution", ["5", 5, 2.5, ["5", "five"], 0, ""])
 def test_the_reference_answer_is_kept_as_it_is(solution):
-    assert to_sample(Row(0, "x", row(0, solution=solution)), "x").solution == solution
+    assert to_sample(SourceRow(0, "x", row(0, solution=solution)), "x").solution == solution
 
 
 def test_the_reference_answer_is_found_where_polaris_keeps_it():
     fields = row(0, reward_model={"ground_truth": ["1", "one"]}, difficulty="7/8")
     del fields["solution"]
-    sample = to_sample(Row(0, "x", fields), "x")
+    sample = to_sample(SourceRow(0, "x", fields), "x")
     assert sample.solution == ["1", "one"] and sample.extra["difficulty"] == "7/8"
 
 
@@ -196,12 +199,12 @@ def test_the_reference_answer_is_found_where_polaris_keeps_it():
     ],
 )
 def test_marks_of_right_and_wrong(given, read):
-    assert to_sample(Row(0, "x", row(0, correctness=given)), "x").correctness is read
+    assert to_sample(SourceRow(0, "x", row(0, correctness=given)), "x").correctness is read
 
 
 def test_of_a_long_conversation_the_last_question_goes_with_the_last_answer():
     turns = [*chat(1)["messages"], *chat(2)["messages"][1:]]
-    sample = to_sample(Row(0, "x", {"messages": turns}), "x")
+    sample = to_sample(SourceRow(0, "x", {"messages": turns}), "x")
     assert sample.problem == "problem 2" and sample.thinking.endswith("This was 2.")
 
 
@@ -229,7 +232,7 @@ MALFORMED = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_row_says_what_is_missing(name):
     with pytest.raises(ValueError, match=r"no problem|no chain|no mark"):
-        to_sample(Row(0, "x", MALFORMED[name]), "x")
+        to_sample(SourceRow(0, "x", MALFORMED[name]), "x")
 
 
 def test_a_line_that_is_no_json_is_named_by_its_number(tmp_path):
@@ -259,7 +262,7 @@ def test_what_is_no_dataset_is_one_line(tmp_path, name):
 
 
 def reason(keep_wrong: bool = False, **changes) -> str | None:
-    return unfit(to_sample(Row(0, "x", row(0, **changes)), "x"), keep_wrong=keep_wrong)
+    return unfit(to_sample(SourceRow(0, "x", row(0, **changes)), "x"), keep_wrong=keep_wrong)
 
 
 @pytest.mark.parametrize(
@@ -328,12 +331,12 @@ def test_collecting_names_files_by_row_and_accounts_for_every_one(place):
     result, folder = collect(place, "mixed", rows)
     assert result.returncode == 0, result.stderr
     assert {path.name for path in folder.glob("*.txt")} == {"0.txt", "2.txt", "5.txt", "6.txt"}
-    samples = store.read_collected(folder)
+    samples = read_collected(folder)
     assert [sample.uuid for sample in samples] == ["mixed-0", "mixed-2", "mixed-5", "mixed-6"]
-    assert [store.read_sample(folder / f"{sample.index}.txt") for sample in samples] == [
+    assert [read_sample(folder / f"{sample.index}.txt") for sample in samples] == [
         sample.thinking for sample in samples
     ]
-    assert [(entry.id, entry.reason) for entry in store.read_account(folder) if entry.outcome == "rejected"] == [
+    assert [(entry.id, entry.reason) for entry in read_account(folder) if entry.outcome == "rejected"] == [
         ("1", "wrong"),
         ("3", "repeated_uuid"),
         ("4", "too_short"),
@@ -351,12 +354,8 @@ def test_a_malformed_row_stops_before_anything_is_written_or_is_left_out_when_al
     )
     result, folder = collect(place, "broken", rows, "--max-failed", "1")
     assert result.returncode == 0, result.stderr
-    assert [(entry.id, entry.outcome) for entry in store.read_account(folder)] == [
-        ("0", "ok"),
-        ("1", "failed"),
-        ("2", "ok"),
-    ]
-    assert [sample.index for sample in store.read_collected(folder)] == [0, 2]
+    assert [(entry.id, entry.outcome) for entry in read_account(folder)] == [("0", "ok"), ("1", "failed"), ("2", "ok")]
+    assert [sample.index for sample in read_collected(folder)] == [0, 2]
 
 
 def test_collecting_what_was_collected_gives_the_same_samples(place):
@@ -364,7 +363,7 @@ def test_collecting_what_was_collected_gives_the_same_samples(place):
     _, folder = collect(place, "first", first)
     again = place.python("src/collect_trajectories.py", "--dataset_path", "data/first", "--output_path", "data/again")
     assert again.returncode == 0, again.stderr
-    before, after = store.read_collected(folder), store.read_collected(place.root / "data/again")
+    before, after = read_collected(folder), read_collected(place.root / "data/again")
     assert [sample.thinking for sample in after] == [sample.thinking for sample in before]
     assert [(sample.uuid, sample.extra.get("source_uuid")) for sample in after] == [
         ("first-0", None),

@@ -10,12 +10,14 @@ import pytest
 import fake_answers as answers
 from bench.damage import SAMPLE, compare
 from fake_damage import WAYS, Asked, dice_of, read_recorded
-from threadweaver import annotation, edits, outline, store
-from threadweaver.annotators.llm import judging
+from threadweaver.annotators.llm import validation
+from threadweaver.files import read_text
+from threadweaver.trajectory import annotation, edits
+from threadweaver.trajectory.questions import OutlineQuestion
 
 COUNT = 2
 RECORDED = read_recorded(SAMPLE / "recorded.jsonl")
-CHAINS = [json.loads(line) for line in store.read_text(SAMPLE / "chains.jsonl").split("\n")[:12]]
+CHAINS = [json.loads(line) for line in read_text(SAMPLE / "chains.jsonl").split("\n")[:12]]
 CODES = ("gap", "overlap", "out_of_file", "out_of_order", "nested", "single_thread", "missing_range", "unbalanced_tag")
 
 
@@ -46,14 +48,16 @@ def test_a_damaged_list_of_outlines_is_judged_faulty(way):
         text = WAYS[way][1](reply, first, dice_of(first))
         if text is not None:
             damaged += 1
-            assert judging.judge_outlines(question_of(first), text, "").faults
-        assert not judging.judge_outlines(question_of(first), reply, "").faults, "the recorded reply stays accepted"
+            assert validation.validate_outlines(question_of(first), text, "").faults
+        assert not validation.validate_outlines(question_of(first), reply, "").faults, (
+            "the recorded reply stays accepted"
+        )
     assert damaged >= 8
 
 
-def question_of(first: str) -> outline.Question:
+def question_of(first: str) -> OutlineQuestion:
     threads = tuple(answers.threads_in(answers.section(first, "threads")))
-    return outline.Question(0, answers.problem_of(first), answers.context_of(first, "context"), threads)
+    return OutlineQuestion(0, answers.problem_of(first), answers.context_of(first, "context"), threads)
 
 
 @pytest.mark.parametrize(

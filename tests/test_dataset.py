@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import project
-from threadweaver import chat, dataset, markup, store, tokens
-from threadweaver.dataset import Row, build_row, parquet_bytes, split_validation
-from threadweaver.edits import Record, fingerprint
+from threadweaver.corpus import chat, training_rows
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.corpus.training_rows import Row, build_row, parquet_bytes, split_validation
 from threadweaver.errors import UserError
-from threadweaver.store import Sample
+from threadweaver.files import write_atomic
+from threadweaver.samples import Sample
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.edits import Lineage, fingerprint
 
 SEIZED = {"prompt", "completion", "messages", "conversations", "input_ids"}
 REASONING = (
@@ -124,7 +127,7 @@ def test_a_special_token_in_a_text_is_found(tokenizer, field):
     for text, found in ((f"text {token} text", token), ("text <n> </think> <Thread> text", None)):
         texts = {"problem": "", "reasoning": "", "output": "", field: text}
         reasoning = texts.pop("reasoning")
-        assert dataset.special_token(sample(**texts), reasoning, tokenizer) == found
+        assert training_rows.special_token(sample(**texts), reasoning, tokenizer) == found
 
 
 # ---- validation
@@ -148,7 +151,7 @@ def test_a_problem_stands_on_one_side_however_it_is_written():
 
 
 def test_two_problems_that_differ_by_a_sign_are_two():
-    assert dataset.normalized_problem("2+3") != dataset.normalized_problem("2-3")
+    assert training_rows.normalized_problem("2+3") != training_rows.normalized_problem("2-3")
 
 
 @given(
@@ -160,7 +163,8 @@ def test_the_split_loses_no_row_and_shares_no_problem(questions, size, seed):
     rows = [bare(text, n) for n, text in enumerate(questions)]
     train, validation = split_validation(rows, size, seed)
     problems = [
-        {dataset.normalized_problem(str(item.columns["question"])) for item in part} for part in (train, validation)
+        {training_rows.normalized_problem(str(item.columns["question"])) for item in part}
+        for part in (train, validation)
     ]
     assert sorted(str(item.columns["uuid"]) for item in train + validation) == sorted(
         str(item.columns["uuid"]) for item in rows
@@ -185,8 +189,11 @@ def test_a_trainer_loads_the_rows_character_for_character(tokenizer, tmp_path, c
 
     odd = sample(problem="a\r\nb\u2028c\x0c", output="é 🧵\n\n", correctness=correctness)
     rows = [build_row(odd, REASONING, "s", tokenizer, instruction=""), row(tokenizer)]
-    dataset.write(
-        tmp_path / "sample_2_3x", rows, dataset.card("a name: of it", {"rows": 6}, [], None, "somewhere"), repeat=3
+    training_rows.write(
+        tmp_path / "sample_2_3x",
+        rows,
+        training_rows.card("a name: of it", {"rows": 6}, [], None, "somewhere"),
+        repeat=3,
     )
     assert {path.name for path in (tmp_path / "sample_2_3x").iterdir()} == {"train.parquet", "README.md"}
     loaded = load_dataset(
@@ -216,7 +223,7 @@ def test_no_row_ever_has_a_column_that_trainers_seize(tokenizer):
 def test_the_card_says_what_it_is_and_from_what():
     import yaml
 
-    card = dataset.card(
+    card = training_rows.card(
         "set: one, train",
         {"rows": 5, "accepted": 6},
         [{"stage": "parallel", "filter_diff_threshold": 200}],
@@ -227,7 +234,7 @@ def test_the_card_says_what_it_is_and_from_what():
     assert front["license"] == "apache-2.0" and front["pretty_name"] == "set: one, train"
     for piece in ("chains of ours", "| rows | 5 |", '"filter_diff_threshold":200', "apache-2.0"):
         assert piece in card
-    assert "license" not in yaml.safe_load(dataset.card("x", {}, [], None, "y").split("---")[1])
+    assert "license" not in yaml.safe_load(training_rows.card("x", {}, [], None, "y").split("---")[1])
 
 
 # ---- the command
@@ -243,9 +250,9 @@ def save(command, tmp_path, monkeypatch):
     """The command in a folder of six collected chains, of which five were accepted and two are on one problem."""
     monkeypatch.chdir(tmp_path)
     samples = [sample(n, problem=f"What is {max(n, 1)} + 5?") for n in range(6)]
-    store.write_atomic(Path("in/collected.jsonl"), "".join(json.dumps(item.to_row()) + "\n" for item in samples))
+    write_atomic(Path("in/collected.jsonl"), "".join(json.dumps(item.to_row()) + "\n" for item in samples))
     for item in samples[:5]:
-        store.write_atomic(Path(f"step5/{item.index}.txt"), REASONING + "\n")
+        write_atomic(Path(f"step5/{item.index}.txt"), REASONING + "\n")
 
     def run(name: str, *flags: str) -> int:
         return command(
@@ -295,7 +302,7 @@ def test_validation_and_repeats_are_saved_apart(save):
 def test_rows_too_long_for_the_trainer_are_set_aside_and_counted(save, capsys):
     with pytest.raises(UserError, match="no row is left to save"):
         save("short", "--max-tokens", "10")
-    store.write_atomic(Path("step5/4.txt"), REASONING.replace("So it is 5.", "So it is 5. " * 200) + "\n")
+    write_atomic(Path("step5/4.txt"), REASONING.replace("So it is 5.", "So it is 5. " * 200) + "\n")
     assert save("some", "--max-tokens", "300") == 0
     assert "over_max_tokens 1 (4)" in capsys.readouterr().out
     assert tables("some")["sample_4"].num_rows == 4
@@ -304,12 +311,12 @@ def test_rows_too_long_for_the_trainer_are_set_aside_and_counted(save, capsys):
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        (Record(0, "other-0", "", "", None, fingerprint("We begin."), 9, 1), "is of other-0"),
-        (Record(0, "set-0", "", "", None, fingerprint("Something else."), 9, 1), "another chain"),
+        (Lineage(0, "other-0", "", "", None, fingerprint("We begin."), 9, 1), "is of other-0"),
+        (Lineage(0, "set-0", "", "", None, fingerprint("Something else."), 9, 1), "another chain"),
     ],
 )
 def test_a_trajectory_is_never_joined_to_another_question(save, record, says):
-    store.write_atomic(Path("step5/trace/0.json"), record.to_json())
+    write_atomic(Path("step5/trace/0.json"), record.to_json())
     with pytest.raises(UserError, match=says):
         save("never")
     assert tables("never") == {}
@@ -318,7 +325,7 @@ def test_a_trajectory_is_never_joined_to_another_question(save, record, says):
 def test_a_trajectory_without_a_sample_or_the_other_way_round_is_said(save):
     with pytest.raises(UserError, match="1 collected samples have no trajectory"):
         save("strict", "--trajectory-strict")
-    store.write_atomic(Path("step5/77.txt"), REASONING + "\n")
+    write_atomic(Path("step5/77.txt"), REASONING + "\n")
     with pytest.raises(UserError, match=r"77\.txt has no collected sample"):
         save("stranger")
 
@@ -398,7 +405,7 @@ def test_units_of_the_rows_held_out_are_saved_apart(save):
 
 
 def test_a_trajectory_that_inference_would_not_build_stops_the_units(save):
-    store.write_atomic(Path("step5/3.txt"), REASONING.replace("</Thread><Thread>", "</Thread>\n<Thread>") + "\n")
+    write_atomic(Path("step5/3.txt"), REASONING.replace("</Thread><Thread>", "</Thread>\n<Thread>") + "\n")
     with pytest.raises(
         UserError, match=r"no units can be made of set-3 \(not_canonical at character \d+: .*stage 5"
     ) as caught:
@@ -418,15 +425,15 @@ def test_a_template_that_renders_the_question_otherwise_for_generating_is_refuse
 
     hf = deepcopy(tokenizer.hf)
     hf.chat_template = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}{% if add_generation_prompt %}go:{% endif %}"
-    found = row(tokens.Tokenizer("odd", hf))
+    found = row(Tokenizer("odd", hf))
     with pytest.raises(UserError, match="chat template of odd"):
-        dataset.unit_rows(found, tokens.Tokenizer("odd", hf))
+        training_rows.unit_rows(found, Tokenizer("odd", hf))
 
 
 def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
     import pyarrow.parquet
 
-    monkeypatch.setattr(dataset, "ROWS_A_GROUP", 3)
+    monkeypatch.setattr(training_rows, "ROWS_A_GROUP", 3)
     rows = [
         {
             "uuid": f"set-{n}",
@@ -441,7 +448,7 @@ def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
         }
         for n in range(8)
     ]
-    data, count = dataset.unit_parquet_bytes(iter(rows))
+    data, count = training_rows.unit_parquet_bytes(iter(rows))
     file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
     assert (count, file.num_row_groups, file.read().to_pylist()) == (8, 3, rows)
-    assert dataset.unit_parquet_bytes(iter(rows))[0] == data
+    assert training_rows.unit_parquet_bytes(iter(rows))[0] == data

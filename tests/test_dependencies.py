@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threadweaver import dependencies
-from threadweaver.dependencies import CERTAIN, SUBSTANCE, leaks, looping, pair_scores
+from threadweaver import independence
+from threadweaver.corpus.repetition import looping
+from threadweaver.independence import CONFIDENT, MATHEMATICAL, leaks, pair_scores
 
 PROBLEM = "Find the number of ways to tile a strip of length 9. Let x be the length of the strip, where x > 2."
 
@@ -222,13 +223,13 @@ def test_each_kind_of_leaning_is_found(name):
     source, target, kind = LEANING[name]
     found = [leak for leak in leaks(SETUP, [source, target]) if (leak.source, leak.target) == (0, 1)]
     assert max((leak.score for leak in found if leak.kind == kind), default=0.0) >= 0.5, found
-    assert pair_scores(found)[0, 1] >= dependencies.DEPENDENT
+    assert pair_scores(found)[0, 1] >= independence.DEPENDENT_PAIR
 
 
 @pytest.mark.parametrize("name", FREE)
 def test_what_only_looks_like_leaning_is_left_alone(name):
     found = leaks(FREE_SETUP, FREE[name])
-    assert pair_scores(found).get((0, 1), 0.0) < dependencies.DEPENDENT, found
+    assert pair_scores(found).get((0, 1), 0.0) < independence.DEPENDENT_PAIR, found
 
 
 def test_going_on_is_laid_to_the_passage_just_before():
@@ -239,7 +240,7 @@ def test_going_on_is_laid_to_the_passage_just_before():
 
 def test_wording_is_no_substance():
     found = leaks(SETUP, ["In total 76 of them:", "= 76, and so on."])
-    assert {leak.kind for leak in found if leak.certain} - SUBSTANCE == {"continuation"}
+    assert {leak.kind for leak in found if leak.certain} - MATHEMATICAL == {"continuation"}
 
 
 def test_evidence_says_what_and_where():
@@ -251,41 +252,41 @@ def test_evidence_says_what_and_where():
 
 def test_what_stands_in_the_context_is_no_leak():
     source, target = "So k = 31 is the number.", "Using k = 31, we divide by 31."
-    assert score("", source, target) >= CERTAIN
-    assert score("We know already that k = 31.", source, target) < CERTAIN
+    assert score("", source, target) >= CONFIDENT
+    assert score("We know already that k = 31.", source, target) < CONFIDENT
 
 
 @pytest.mark.parametrize("context", ["Let $xyk = 4$ hold.", "Let k be odd.", "Here (k+1)/2 is whole."])
 def test_context_symbols_are_found_in_any_notation(context):
-    assert score(context, "Put k = 31.", "Now k is prime.") < CERTAIN
+    assert score(context, "Put k = 31.", "Now k is prime.") < CONFIDENT
 
 
 def test_the_english_article_is_no_symbol():
-    assert score("Let a be a number.", "Take a square.", "Draw a circle.") < CERTAIN
-    assert score("Draw a circle.", "Let a = 5 be the side.", "Now 3a is the perimeter.") >= CERTAIN
+    assert score("Let a be a number.", "Take a square.", "Draw a circle.") < CONFIDENT
+    assert score("Draw a circle.", "Let a = 5 be the side.", "Now 3a is the perimeter.") >= CONFIDENT
 
 
 def test_pointing_back_is_resolved_to_the_sibling_that_holds_the_value():
     passages = ["First part: 12 + 7 = 1219.", "Second part: nothing here.", "As we found before, 1219 is prime."]
     found = pair_scores(leaks("", passages))
-    assert found[0, 2] >= CERTAIN
-    assert found.get((1, 2), 0.0) < CERTAIN
+    assert found[0, 2] >= CONFIDENT
+    assert found.get((1, 2), 0.0) < CONFIDENT
 
 
 def test_each_ordered_pair_has_its_own_score():
     found = pair_scores(leaks("", ["Let q = 7.", "Nothing of it.", "Then 3q = 21."]))
-    assert found[0, 2] >= CERTAIN
-    assert all(found.get(pair, 0.0) < CERTAIN for pair in [(0, 1), (1, 2), (2, 0), (2, 1), (1, 0)])
+    assert found[0, 2] >= CONFIDENT
+    assert all(found.get(pair, 0.0) < CONFIDENT for pair in [(0, 1), (1, 2), (2, 0), (2, 1), (1, 0)])
 
 
 def test_weak_evidence_adds_up():
-    one = pair_scores([dependencies.Leak(0, 1, "noun", "pyramid", 0, 0, 0.4)])
-    two = pair_scores([dependencies.Leak(0, 1, "noun", w, 0, 0, 0.4) for w in ("pyramid", "apex")])
+    one = pair_scores([independence.Leak(0, 1, "noun", "pyramid", 0, 0, 0.4)])
+    two = pair_scores([independence.Leak(0, 1, "noun", w, 0, 0, 0.4) for w in ("pyramid", "apex")])
     assert one[0, 1] == pytest.approx(0.4) and two[0, 1] == pytest.approx(0.64)
 
 
 def test_one_phrase_said_three_times_is_not_three_signs():
-    often = [dependencies.Leak(0, 1, "joint result", "both cases", 0, at, 0.34) for at in (50, 150, 250)]
+    often = [independence.Leak(0, 1, "joint result", "both cases", 0, at, 0.34) for at in (50, 150, 250)]
     assert pair_scores(often)[0, 1] < 0.55 < 1 - (1 - 0.34) ** 3
 
 

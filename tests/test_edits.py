@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies
-from threadweaver import edits, markup
-from threadweaver.edits import (
-    BlockRecord,
+from threadweaver.trajectory import edits, markup
+from threadweaver.trajectory.edits import (
+    BlockLineage,
     ConservationError,
     Edit,
-    Record,
+    Lineage,
     Replacement,
     Skipped,
-    ThreadRecord,
+    ThreadLineage,
     UnreadableReply,
     Unused,
     apply,
@@ -303,7 +303,7 @@ def test_undo_takes_back_all_that_apply_did(case):
 
 # ---- the record
 
-RECORD = Record(
+RECORD = Lineage(
     7,
     "set-7",
     "problem \u2028",
@@ -313,12 +313,12 @@ RECORD = Record(
     120,
     9,
     (
-        BlockRecord(
+        BlockLineage(
             2,
             5,
             (
-                ThreadRecord(2, 3, "\r\n", "\n\n"),
-                ThreadRecord(4, 5, "", "", (Edit(0, "x\x0c", ""),), (Skipped("q", "<n>", "tag_in_dest"),)),
+                ThreadLineage(2, 3, "\r\n", "\n\n"),
+                ThreadLineage(4, 5, "", "", (Edit(0, "x\x0c", ""),), (Skipped("q", "<n>", "tag_in_dest"),)),
             ),
             "why",
         ),
@@ -329,21 +329,21 @@ RECORD = Record(
 
 
 def test_a_record_comes_back_from_its_file():
-    assert Record.from_json(RECORD.to_json()) == RECORD
+    assert Lineage.from_json(RECORD.to_json()) == RECORD
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "null", "[]", "3", "{}", '{"blocks": 3}', '{"blocks": ["x"], "unused": [], "notes": []}']
 )
 def test_a_damaged_record_is_an_error_that_lineage_tells_in_one_line(text, tmp_path):
-    from threadweaver import lineage
     from threadweaver.errors import UserError
+    from threadweaver.stages.traced import read_traced
 
     (tmp_path / "trace").mkdir()
     (tmp_path / "3.txt").write_text("text\n")
     (tmp_path / "trace/3.json").write_text(text)
     with pytest.raises(UserError, match="is damaged"):
-        lineage.read(tmp_path / "3.txt")
+        read_traced(tmp_path / "3.txt")
 
 
 def test_the_record_tells_people_every_edit_and_every_loss():
@@ -355,7 +355,7 @@ def test_the_record_tells_people_every_edit_and_every_loss():
 def test_restoring_something_else_is_an_error():
     chain = "a\nb"
     text = markup.write_block(["a", "b"])
-    record = Record(
+    record = Lineage(
         0,
         "u",
         "",
@@ -364,7 +364,7 @@ def test_restoring_something_else_is_an_error():
         edits.fingerprint(chain),
         3,
         2,
-        (BlockRecord(1, 2, (ThreadRecord(1, 1, "", "\n"), ThreadRecord(2, 2))),),
+        (BlockLineage(1, 2, (ThreadLineage(1, 1, "", "\n"), ThreadLineage(2, 2))),),
     )
     assert edits.restore(markup.parse(text), record) == chain
     for other in ("a\nb", text.replace("a", "c"), f"{text}\n{text}", markup.write_block(["a", "b", "c"]), f"{text} "):

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies
-from threadweaver import annotation, markup, outline, rewrite
-from threadweaver.annotation import Code
-from threadweaver.edits import Record, fingerprint, restore
-from threadweaver.extract import Extraction, extract
+from threadweaver.outlines.checks import describe_unfit
+from threadweaver.stages import outlining, rewriting
+from threadweaver.stages.parallel import Extraction, extract
+from threadweaver.trajectory import annotation, markup
+from threadweaver.trajectory.annotation import Code
+from threadweaver.trajectory.edits import Lineage, fingerprint, restore
 
 WORDS = "one counts the apples in every basket, weighs them, and writes both figures into a long book for later"
 
@@ -27,7 +29,7 @@ CHAIN = "\n".join(line(n) for n in range(1, 31))
 
 def marked(chain: str, notes: str, problem: str = "", **options) -> Extraction:
     lines = annotation.lines(chain)
-    record = Record(0, "set-0", problem, "", None, fingerprint(chain), len(chain), len(lines))
+    record = Lineage(0, "set-0", problem, "", None, fingerprint(chain), len(chain), len(lines))
     return extract(chain, annotation.parse(notes, lines), record, **options)
 
 
@@ -238,10 +240,10 @@ def cases(draw) -> tuple[str, str, int, bool]:
     return chain, notes, draw(st.sampled_from((0, 0, 5, 200))), draw(st.booleans())
 
 
-def held(text: str, record: Record, chain: str) -> markup.Trajectory:
+def held(text: str, record: Lineage, chain: str) -> markup.Trajectory:
     """The trajectory, after asking that it gives the chain back and that every block has the canonical form."""
     trajectory = markup.parse(text)
-    assert restore(trajectory, Record.from_json(record.to_json())) == chain
+    assert restore(trajectory, Lineage.from_json(record.to_json())) == chain
     for item in trajectory.blocks:
         assert text[item.start : item.end] == markup.canonical(item)
         assert text[item.end : item.end + 1] in ("", "\n") and (not item.start or text[item.start - 1] == "\n")
@@ -257,17 +259,18 @@ def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, d
     assert len(annotation.parse(notes, chain.split("\n")).blocks) <= len(found.record.blocks) + len(found.record.unused)
 
     for _ in range(data.draw(st.integers(1, 2))):
-        asked = rewrite.questions(trajectory, "a problem")
+        asked = rewriting.edit_questions(trajectory, "a problem")
         answers = [(question, data.draw(strategies.replacements(question.passage))) for question in asked]
-        text, record = rewrite.apply_answers(trajectory, found.record, answers)
+        text, record = rewriting.apply_answers(trajectory, found.record, answers)
         trajectory = held(text, record, chain)
         found = Extraction(text, record)
 
     outlines = [[data.draw(strategies.bodies) for _ in item.threads] for item in trajectory.blocks]
     if all(
-        outline.fault(texts, len(item.threads)) is None for texts, item in zip(outlines, trajectory.blocks, strict=True)
+        describe_unfit(texts, len(item.threads)) is None
+        for texts, item in zip(outlines, trajectory.blocks, strict=True)
     ):
-        trajectory = held(outline.insert(trajectory, outlines), found.record, chain)
+        trajectory = held(outlining.insert_outlines(trajectory, outlines), found.record, chain)
         assert all(len(item.outlines) == len(item.threads) for item in trajectory.blocks)
 
 

@@ -14,17 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_engine import FakeEngine, Improviser, Script
-from threadweaver import forkjoin, markup, metrics, tokens
-from threadweaver.completions import Completion, Endpoint, Pool, SampleFailed, Sampling, decode, read_choice
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
 from threadweaver.errors import UserError
+from threadweaver.generation import forkjoin
+from threadweaver.generation.engine import Completion, Endpoint, Pool, SampleFailed, Sampling, decode, read_choice
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.measures import measure
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "tokenizer"
 LIMITS = forkjoin.Limits()
 
 
 @cache
-def tokenizer() -> tokens.Tokenizer:
-    return tokens.load(str(SAMPLE))
+def tokenizer() -> Tokenizer:
+    return load_tokenizer(str(SAMPLE))
 
 
 PROMPT = tuple(tokenizer().ids("<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"))
@@ -81,7 +84,7 @@ def test_a_known_trajectory_comes_out_token_for_token():
 
 def test_the_critical_path_is_that_of_the_metrics():
     rollout = run(script(TRAJECTORY))
-    measures = metrics.measure(markup.parse(TRAJECTORY), tokenizer().starts(TRAJECTORY))
+    measures = measure(markup.parse(TRAJECTORY), tokenizer().starts(TRAJECTORY))
     assert len(rollout.ids) == measures.total_num_tokens
     assert rollout.critical_path == measures.num_tokens_in_the_longest_thread < len(rollout.ids)
 
@@ -352,13 +355,14 @@ def test_seeds_differ_by_request_and_repeat_by_run():
 
 
 def test_a_tokenizer_without_the_tags_is_refused():
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer as Core
+    from tokenizers import models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     letters = {chr(code): code - 32 for code in range(32, 127)}
-    plain = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    plain = Core(models.BPE(vocab=letters, merges=[]))
     plain.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    without = tokens.Tokenizer("plain", PreTrainedTokenizerFast(tokenizer_object=plain))
+    without = Tokenizer("plain", PreTrainedTokenizerFast(tokenizer_object=plain))
     with pytest.raises(UserError, match="no token <Parallel>"):
         forkjoin.require_tags(without)
     forkjoin.require_tags(without.with_tags(markup.TAGS))

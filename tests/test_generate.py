@@ -23,15 +23,19 @@ import pytest
 from fake_engine import FakeEngine, Improviser, Script
 from test_forkjoin import TRAJECTORY
 from test_server import alive, free_port
-from threadweaver import chat, completions, generation, markup, sampler, tokens
-from threadweaver.completions import Endpoint, Pool, Sampling
+from threadweaver.corpus import chat
+from threadweaver.corpus.tokenizer import load_tokenizer
 from threadweaver.errors import UserError
-from threadweaver.generated import Problem
+from threadweaver.generation import sampler
+from threadweaver.generation.engine import Endpoint, Pool, Sampling
+from threadweaver.generation.journal import Journal
+from threadweaver.generation.problems import Problem, find_data
+from threadweaver.trajectory import markup
 
 ROOT = Path(__file__).parents[1]
 MODEL = str(ROOT / "data" / "sample" / "tokenizer")
 command = importlib.import_module("generate_trajectories")
-TOKENIZER = tokens.load(MODEL)
+TOKENIZER = load_tokenizer(MODEL)
 
 PROBLEMS = [
     ("What is 1 + 1?", "2"),
@@ -52,7 +56,7 @@ def rows(problems) -> list[dict]:
 def project(tmp_path, monkeypatch) -> Path:
     """An empty project with the problems as data/few.parquet."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(completions, "PROBES", (0.05, 0.1))
+    monkeypatch.setattr("threadweaver.generation.engine.PROBES", (0.05, 0.1))
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "few.parquet", rows(PROBLEMS))
     return tmp_path
@@ -242,7 +246,7 @@ def test_a_pilot_grows_into_the_whole():
 
 
 def test_two_runs_at_once_are_refused():
-    with generation.Journal(folder() / "few_1", {}), pytest.raises(UserError, match="another run"):
+    with Journal(folder() / "few_1", {}), pytest.raises(UserError, match="another run"):
         generate("http://127.0.0.1:1/v1")
 
 
@@ -267,12 +271,12 @@ NURSERY = """
 import importlib, os, sys
 command = importlib.import_module("generate_trajectories")
 import openai
-command.tokens.load(sys.argv[1])
+command.load_tokenizer(sys.argv[1])
 print("ready", flush=True)
 for line in sys.stdin:  # a command line each: forked, because importing takes seconds
     pid = os.fork()
     if not pid:
-        command.stage.command(lambda argv: command.main(line.split()))
+        command.run_command(lambda argv: command.main(line.split()))
     print(pid, flush=True)
 """
 
@@ -321,7 +325,7 @@ def test_killed_at_random_and_restarted_gives_what_an_uninterrupted_run_gives():
 
 
 def test_faults_that_pass_are_retried(monkeypatch):
-    monkeypatch.setattr(completions.random, "uniform", lambda low, high: 0.01)
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.01)
     with engine(faults=[500, 503, 0, 429]) as served:
         assert generate(served.url) == 0
     assert len(served.requests) == 4 + 4
@@ -444,13 +448,13 @@ def test_where_problems_are_looked_for(project):
     write(project / "data" / "set" / "val.parquet", rows(PROBLEMS))
     write(project / "elsewhere" / "mine.parquet", rows(PROBLEMS))
     data = Path("data")
-    assert generation.find_data("few", data) == (data / "few.parquet", "few")
-    assert generation.find_data("set", data) == (data / "set" / "val.parquet", "set")
-    assert generation.find_data("data/set", data) == (data / "set" / "val.parquet", "set")
-    assert generation.find_data("elsewhere/mine.parquet", data) == (Path("elsewhere/mine.parquet"), "mine")
-    assert generation.find_data(str(project / "data" / "few.parquet"), data)[1] == "few"
+    assert find_data("few", data) == (data / "few.parquet", "few")
+    assert find_data("set", data) == (data / "set" / "val.parquet", "set")
+    assert find_data("data/set", data) == (data / "set" / "val.parquet", "set")
+    assert find_data("elsewhere/mine.parquet", data) == (Path("elsewhere/mine.parquet"), "mine")
+    assert find_data(str(project / "data" / "few.parquet"), data)[1] == "few"
     with pytest.raises(UserError, match=r"no problems 'polaris-data-53K'.*POLARIS repository"):
-        generation.find_data("polaris-data-53K", data)
+        find_data("polaris-data-53K", data)
 
 
 def test_a_template_with_a_system_prompt_is_refused(project, capsys):

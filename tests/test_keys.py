@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from fake_openai import FakeOpenAI
-from threadweaver.client import Client, ClientSettings, keys, prices
-from threadweaver.client.records import record_of
-from threadweaver.client.replies import Answer
+from threadweaver.client import Client, ClientSettings, credentials, prices
+from threadweaver.client.apis import RawReply
+from threadweaver.client.entries import entry_of
 from threadweaver.client.requests import Usage
 from threadweaver.errors import UserError
 
@@ -24,18 +24,18 @@ def home(tmp_path, monkeypatch):
 
 
 def test_only_the_default_file_may_be_missing(home):
-    assert keys.find_key(None, OTHER).value == "another-key"
-    assert keys.find_key(None, {}) is None
+    assert credentials.find_key(None, OTHER).value == "another-key"
+    assert credentials.find_key(None, {}) is None
     for path, environment in ((str(home / "none"), OTHER), (None, {**OTHER, "OPENAI_KEY_PATH": "~/none"})):
         with pytest.raises(UserError, match="none is not there") as raised:
-            keys.find_key(path, environment)
+            credentials.find_key(path, environment)
         assert "another-key" not in str(raised.value)
 
 
 def test_a_named_file_comes_before_the_environment(home):
     (home / "named").write_text("named-key")
     (home / "named").chmod(0o600)
-    assert keys.find_key(None, {**OTHER, "OPENAI_KEY_PATH": "~/named"}).value == "named-key"
+    assert credentials.find_key(None, {**OTHER, "OPENAI_KEY_PATH": "~/named"}).value == "named-key"
 
 
 @pytest.mark.parametrize(
@@ -57,24 +57,24 @@ def test_what_no_key_looks_like_is_refused_and_not_shown(home, content):
     (home / "key").write_text(content)
     for path, environment in (("~/key", {}), (None, {"OPENAI_API_KEY": content})):
         with pytest.raises(UserError, match="does not hold one API key") as raised:
-            keys.find_key(path, environment)
+            credentials.find_key(path, environment)
         assert "sk-" not in str(raised.value)
 
 
 @pytest.mark.parametrize("value", ["sk-proj-aB_9-x", "eyJhbGci.eyJz.SflK+/w==", "12|abc", "user:pass", "none"])
 def test_keys_that_servers_give_out_are_taken(home, value):
-    assert keys.find_key(None, {"OPENAI_API_KEY": f" {value}\n"}).value == value
+    assert credentials.find_key(None, {"OPENAI_API_KEY": f" {value}\n"}).value == value
 
 
 def test_a_named_pipe_is_read_when_somebody_writes_and_not_waited_for_when_nobody_does(home, monkeypatch):
     os.mkfifo(home / "pipe")
     writer = threading.Thread(target=lambda: (home / "pipe").write_text("piped-key\n"))
     writer.start()
-    assert keys.find_key("~/pipe", {}).value == "piped-key"
+    assert credentials.find_key("~/pipe", {}).value == "piped-key"
     writer.join()
-    monkeypatch.setattr(keys, "PIPE_SECONDS", 0.2)
+    monkeypatch.setattr(credentials, "PIPE_SECONDS", 0.2)
     with pytest.raises(UserError, match="no key came through it"):
-        keys.find_key("~/pipe", {})
+        credentials.find_key("~/pipe", {})
 
 
 def test_process_substitution(home):
@@ -82,9 +82,9 @@ def test_process_substitution(home):
     os.write(theirs, b"piped-key\n")
     os.close(theirs)
     try:
-        assert keys.find_key(f"/dev/fd/{ours}", {}).value == "piped-key"
+        assert credentials.find_key(f"/dev/fd/{ours}", {}).value == "piped-key"
         with pytest.raises(UserError, match="empty"):
-            keys.find_key(f"/dev/fd/{ours}", {})
+            credentials.find_key(f"/dev/fd/{ours}", {})
     finally:
         os.close(ours)
 
@@ -92,11 +92,11 @@ def test_process_substitution(home):
 def test_the_default_file_must_be_a_file(home):
     os.mkfifo(home / ".openai_api_key")
     with pytest.raises(UserError, match="is no file"):
-        keys.find_key(None, OTHER)
+        credentials.find_key(None, OTHER)
     with pytest.raises(UserError, match="is no file"):
-        keys.find_key("/dev/zero", OTHER)
+        credentials.find_key("/dev/zero", OTHER)
     with pytest.raises(UserError, match="directory"):
-        keys.find_key(str(home), OTHER)
+        credentials.find_key(str(home), OTHER)
 
 
 # ---- what is paid in a tier without a price
@@ -106,8 +106,8 @@ REQUEST = SETTINGS.request([("user", "q" * 100)])
 
 
 def cost_of(usage: Usage | None, tier: str) -> int:
-    answer = Answer("text", "ok", "stop", usage, tier)
-    return record_of(prices.price_of("gpt-5"), REQUEST, "step1", answer, tier, 0.0).cost
+    answer = RawReply("text", "ok", "stop", usage, tier)
+    return entry_of(prices.price_of("gpt-5"), REQUEST, "step1", answer, tier, 0.0).cost
 
 
 def test_a_tier_without_a_price_is_settled_at_twice_the_default_price():

@@ -22,8 +22,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadweaver.errors import UserError
-from threadweaver.ledger import Ledger, LedgerDamaged, LedgerFull, Record, canonical, entries, request_key, transfer
-from threadweaver.ledger import thread as ledger_thread
+from threadweaver.ledger import (
+    Ledger,
+    LedgerDamaged,
+    LedgerEntry,
+    LedgerFull,
+    canonical,
+    entries,
+    request_key,
+    transfer,
+    writer,
+)
 
 SRC = str(Path(__file__).parents[1] / "src")
 LONG = "a chain of thought, " * 100
@@ -43,7 +52,7 @@ def key(text: str, attempt: int = 0) -> str:
     return request_key(request(text, attempt))
 
 
-def record(text: str, *, cost: int | None = 5, attempt: int = 0, reply: str = "reply", **more: object) -> Record:
+def record(text: str, *, cost: int | None = 5, attempt: int = 0, reply: str = "reply", **more: object) -> LedgerEntry:
     values = dict(
         key=key(text, attempt),
         base=key(text),
@@ -65,7 +74,7 @@ def record(text: str, *, cost: int | None = 5, attempt: int = 0, reply: str = "r
         sent=1.5,
         done=2.5,
     )
-    return Record(**{**values, **more})
+    return LedgerEntry(**{**values, **more})
 
 
 @pytest.fixture
@@ -75,7 +84,7 @@ def ledger(tmp_path):
     made.close()
 
 
-async def pay(ledger: Ledger, text: str, *, cost: int = 5) -> Record:
+async def pay(ledger: Ledger, text: str, *, cost: int = 5) -> LedgerEntry:
     claim = await ledger.claim(key(text), cost, None)
     assert claim.state == "mine"
     return await ledger.record(record(text, cost=cost), claim.reservation)
@@ -142,7 +151,7 @@ async def test_long_messages_are_stored_once(ledger, tmp_path):
 def test_any_text_comes_back(text):
     ledger = Ledger(None)
 
-    async def there_and_back() -> list[Record]:
+    async def there_and_back() -> list[LedgerEntry]:
         claim = await ledger.claim(key(text), 0, None)
         await ledger.record(record(text, reply=text * 30, extra={"matched_stop": text}), claim.reservation)
         return await ledger.find(key(text))
@@ -351,7 +360,7 @@ def make_room(ledger: Ledger) -> None:
 
 async def test_a_full_disk_stops_calls_keeps_replies_and_goes_on(small, capsys, monkeypatch):
     paid: list[str] = []
-    monkeypatch.setattr(ledger_thread, "SPARE_BYTES", 2**60)  # as long as the disk is full it cannot be had again
+    monkeypatch.setattr(writer, "SPARE_BYTES", 2**60)  # as long as the disk is full it cannot be had again
     with pytest.raises(LedgerFull, match="make space"):
         for number in range(1000):
             claim = await small.claim(key(f"x{number}"), 0, None)
@@ -408,7 +417,7 @@ async def fill_and_make_room(folder: Path) -> None:
         while filler.write(b"x" * 4096):
             pass
     replies = {f"x{number}": os.urandom(30_000).hex() for number in range(20)}
-    received: dict[str, Record] = {}
+    received: dict[str, LedgerEntry] = {}
 
     async def call(text: str) -> None:
         claim = await ledger.claim(key(text), 0, None)

@@ -16,14 +16,18 @@ from hypothesis import strategies as st
 
 import fake_answers
 from fake_openai import FakeOpenAI
-from threadweaver import annotation, outline, prompts, rewrite, stage, store
 from threadweaver.annotators import llm, rules
-from threadweaver.annotators.llm import judging
+from threadweaver.annotators.llm import prompts, validation
 from threadweaver.annotators.llm.conversation import Conversation
 from threadweaver.client import Client, ClientSettings, GaveUp, Reply, ServerDown, Usage
 from threadweaver.client.errors import ServerFault
-from threadweaver.edits import Replacement
 from threadweaver.errors import UserError
+from threadweaver.outlines.checks import CODES
+from threadweaver.runs.flags import Flags
+from threadweaver.samples import Sample
+from threadweaver.trajectory import annotation
+from threadweaver.trajectory.edits import Replacement
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
 
 ROOT = Path(__file__).parents[1]
 CHAIN = [f"line {number}" for number in range(1, 31)]
@@ -39,10 +43,10 @@ S3: odd (L10-L20)
 S4: adds up (L21-L30)"""
 
 
-def chains(count: int) -> list[store.Sample]:
+def chains(count: int) -> list[Sample]:
     with open(ROOT / "data/sample/chains.jsonl", encoding="utf-8", newline="") as file:
         rows = [json.loads(line) for line, _ in zip(file, range(count), strict=False)]
-    return [store.Sample(at, row["uuid"], row["problem"], row["thinking"]) for at, row in enumerate(rows)]
+    return [Sample(at, row["uuid"], row["problem"], row["thinking"]) for at, row in enumerate(rows)]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -50,7 +54,7 @@ def chains(count: int) -> list[store.Sample]:
 
 
 def test_a_good_outline_is_accepted_and_ends_with_a_newline():
-    assert judging.judge_annotation(CHAIN, GOOD, "") == judging.Judgement(GOOD + "\n")
+    assert validation.validate_annotation(CHAIN, GOOD, "") == validation.Validation(GOOD + "\n")
 
 
 @pytest.mark.parametrize(
@@ -82,43 +86,43 @@ def test_a_good_outline_is_accepted_and_ends_with_a_newline():
 def test_every_typed_problem_is_one_sentence_that_names_its_place(old, new, code, told):
     assert old in GOOD
     text = GOOD.replace(old, new)
-    judgement = judging.judge_annotation(CHAIN, text, "")
+    judgement = validation.validate_annotation(CHAIN, text, "")
     assert judgement.value, "the extraction mends it, or leaves the block sequential"
     fault = next(fault for fault in judgement.faults if fault.code == code)
-    assert told in fault.sentence and fault.sentence in judging.repair_request(judgement.faults)
+    assert told in fault.sentence and fault.sentence in validation.repair_request(judgement.faults)
 
 
 def test_every_code_of_the_annotation_has_its_advice():
-    assert set(judging._ADVICE) == set(annotation.Code) - {annotation.Code.CHECK_FAILED}
+    assert set(validation._ADVICE) == set(annotation.Code) - {annotation.Code.CHECK_FAILED}
 
 
 def test_a_failed_check_is_an_answer_and_no_fault():
     failed = GOOD.replace("L10-L20, check passed: uses L2 alone", "L10-L20, check failed: takes k from L7")
-    assert judging.judge_annotation(CHAIN, failed, "").faults == ()
+    assert validation.validate_annotation(CHAIN, failed, "").faults == ()
 
 
 @pytest.mark.parametrize("text", ["I see no steps here.", "<parallel>\n</parallel>", "```\n```", "[]"])
 def test_an_outline_without_steps_is_unreadable(text):
-    judgement = judging.judge_annotation(CHAIN, text, "")
+    judgement = validation.validate_annotation(CHAIN, text, "")
     assert judgement.value is None and judgement.faults[0].code == "unreadable_annotation"
     assert json.dumps(text) in judgement.faults[0].sentence, "it is quoted"
 
 
 def test_an_outline_in_a_fence_with_prose_around_it_is_read():
-    assert judging.judge_annotation(CHAIN, f"Sure:\n```\n{GOOD}\n```\nDone.", "").faults == ()
+    assert validation.validate_annotation(CHAIN, f"Sure:\n```\n{GOOD}\n```\nDone.", "").faults == ()
 
 
 def test_blocks_that_the_check_drops_in_silence_are_asked_for():
     bare = "S1: reads (L1-L30)"
-    assert judging.judge_annotation(CHAIN, bare, bare).faults == ()
-    assert [fault.code for fault in judging.judge_annotation(CHAIN, bare, GOOD).faults] == ["blocks_lost"]
+    assert validation.validate_annotation(CHAIN, bare, bare).faults == ()
+    assert [fault.code for fault in validation.validate_annotation(CHAIN, bare, GOOD).faults] == ["blocks_lost"]
 
 
 # ------------------------------------------------------------------------------------------------------------
 # judging step 3
 
 PASSAGE = r"Similarly, for the other root we get $\frac{1}{2} \times \beta \neq \nu$ and so on. We are done, we think."
-EDITS = rewrite.Question(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
+EDITS = EditQuestion(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
 
 
 @pytest.mark.parametrize(
@@ -131,20 +135,20 @@ EDITS = rewrite.Question(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
 )
 def test_raw_and_escaped_latex_come_through_as_typed(reply):
     wanted = [Replacement(r"$\frac{1}{2} \times \beta \neq \nu$", r"$\theta \times \nabla$")]
-    assert judging.judge_edits(EDITS, reply, "") == judging.Judgement(wanted)
+    assert validation.validate_edits(EDITS, reply, "") == validation.Validation(wanted)
 
 
 @pytest.mark.parametrize(
     "reply", ["Nothing to change.", "{}", '[{"src": "Sim', '["a"]', '[{"src": 1, "dest": "x"}]', "null"]
 )
 def test_a_reply_without_the_array_is_unreadable_and_not_nothing_to_change(reply):
-    judgement = judging.judge_edits(EDITS, reply, "")
+    judgement = validation.validate_edits(EDITS, reply, "")
     assert judgement.value is None and judgement.faults[0].code == "unreadable_edits"
     assert json.dumps(reply) in judgement.faults[0].sentence
 
 
 def test_an_empty_array_means_nothing_to_change():
-    assert judging.judge_edits(EDITS, "[]", "") == judging.Judgement([])
+    assert validation.validate_edits(EDITS, "[]", "") == validation.Validation([])
 
 
 @pytest.mark.parametrize(
@@ -159,7 +163,7 @@ def test_an_empty_array_means_nothing_to_change():
     ],
 )
 def test_a_replacement_that_cannot_be_applied_is_told_with_its_quote(src, dest, code, told):
-    judgement = judging.judge_edits(EDITS, json.dumps([{"src": src, "dest": dest}]), "")
+    judgement = validation.validate_edits(EDITS, json.dumps([{"src": src, "dest": dest}]), "")
     assert judgement.value == [Replacement(src, dest)]
     assert [fault.code for fault in judgement.faults] == [code]
     assert told in judgement.faults[0].sentence
@@ -183,13 +187,13 @@ def test_a_replacement_that_cannot_be_applied_is_told_with_its_quote(src, dest, 
     ],
 )
 def test_outlines_are_read_from_numbered_lines_whatever_stands_around_them(reply):
-    assert judging.parse_outlines(reply, 2) == ["Count $\\frac{a}{b}$", "Try it"]
+    assert validation.parse_outlines(reply, 2) == ["Count $\\frac{a}{b}$", "Try it"]
 
 
 def test_a_line_of_blanks_takes_no_time():
     begun = time.monotonic()
-    with pytest.raises(judging.UnreadableOutlines):
-        judging.parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
+    with pytest.raises(validation.UnreadableOutlines):
+        validation.parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
     assert time.monotonic() - begun < 2
 
 
@@ -202,7 +206,7 @@ def test_a_line_of_blanks_takes_no_time():
 )
 def test_numbered_outlines_come_through_as_typed(texts):
     reply = "\n".join(f"{number}: {text}" for number, text in enumerate(texts, 1))
-    assert judging.parse_outlines(reply, len(texts)) == [text.strip() for text in texts]
+    assert validation.parse_outlines(reply, len(texts)) == [text.strip() for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -219,12 +223,12 @@ def test_numbered_outlines_come_through_as_typed(texts):
     ],
 )
 def test_a_count_that_does_not_fit_is_told(reply, told):
-    with pytest.raises(judging.UnreadableOutlines, match=told):
-        judging.parse_outlines(reply, 2)
+    with pytest.raises(validation.UnreadableOutlines, match=told):
+        validation.parse_outlines(reply, 2)
 
 
-def block(*threads: str) -> outline.Question:
-    return outline.Question(0, "Roots of $x^2 - 5x + 6$ for n = 12.", "Two cases.", threads)
+def block(*threads: str) -> OutlineQuestion:
+    return OutlineQuestion(0, "Roots of $x^2 - 5x + 6$ for n = 12.", "Two cases.", threads)
 
 
 @pytest.mark.parametrize(
@@ -240,14 +244,16 @@ def block(*threads: str) -> outline.Question:
     ],
 )
 def test_outlines_that_announce_nothing_fail_with_their_code(poor, code, told):
-    judgement = judging.judge_outlines(block("x", "y"), poor, "")
-    assert judgement.value is None and judgement.faults[0].code == code in judging.REJECTED
+    judgement = validation.validate_outlines(block("x", "y"), poor, "")
+    assert judgement.value is None and judgement.faults[0].code == code in validation.REJECTED
     assert told in judgement.faults[0].sentence
 
 
 def test_an_outline_that_tells_a_result_is_asked_for_again_and_then_left_to_the_stage():
     thread = "Case k = 4. " + "We go through the factors one by one. " * 8 + "So the sum is 137."
-    judgement = judging.judge_outlines(block(thread, "other"), "1: Find that the sum is 137\n2: Work on the rest", "")
+    judgement = validation.validate_outlines(
+        block(thread, "other"), "1: Find that the sum is 137\n2: Work on the rest", ""
+    )
     assert judgement.value == ["Find that the sum is 137", "Work on the rest"]
     [fault] = judgement.faults
     assert fault.code == "gives_result" and fault.sentence.startswith("Outline 1 tells ") and "137" in fault.sentence
@@ -255,12 +261,12 @@ def test_an_outline_that_tells_a_result_is_asked_for_again_and_then_left_to_the_
 
 
 def test_an_outline_that_leans_on_a_sibling_is_told():
-    judgement = judging.judge_outlines(block("x", "y"), "1: Solve for a\n2: Use the result of the first case", "")
+    judgement = validation.validate_outlines(block("x", "y"), "1: Solve for a\n2: Use the result of the first case", "")
     assert judgement.value and judgement.faults[0].code == "leans_on_sibling"
 
 
 def test_every_fault_of_outlines_has_its_advice():
-    assert set(judging._OUTLINE_ADVICE) == set(outline.CODES)
+    assert set(validation._OUTLINE_ADVICE) == set(CODES)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -289,7 +295,7 @@ class ScriptedClient:
 
 def converse(turns, *replies, question=EDITS):
     client = ScriptedClient(*replies)
-    judge = lambda text, before: judging.judge_edits(question, text, before)  # noqa: E731
+    judge = lambda text, before: validation.validate_edits(question, text, before)  # noqa: E731
     answer = asyncio.run(Conversation(client, {"effort": "low"}, "step3").run(turns, judge))
     return client, answer
 
@@ -459,7 +465,7 @@ def test_a_conversation_that_failed_in_turn_6_goes_on_there(server, tmp_path):
     assert server.stats()["received"] == received + 1, "turn 6 alone"
 
 
-def trajectory_questions() -> tuple[list[rewrite.Question], list[outline.Question]]:
+def trajectory_questions() -> tuple[list[EditQuestion], list[OutlineQuestion]]:
     threads = (
         r"Case $p=2$. Then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime." + " Nothing comes of it." * 8,
         r"Similarly, case $p=3$. Then $\beta \neq \nu$ and $q = 71$ works." + " We keep the pair." * 8,
@@ -467,12 +473,12 @@ def trajectory_questions() -> tuple[list[rewrite.Question], list[outline.Questio
     )
     problem, context = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
     asked = [
-        rewrite.Question(
+        EditQuestion(
             0, at, problem, context, {k: text for k, text in enumerate(threads, 1) if k != at + 1}, threads[at]
         )
         for at in (1, 2)
     ]
-    return asked, [outline.Question(0, problem, context, threads)]
+    return asked, [OutlineQuestion(0, problem, context, threads)]
 
 
 def test_edits_and_outlines_over_http_are_those_of_the_rules(server):
@@ -517,7 +523,7 @@ def test_a_reply_in_another_dress_is_read_at_once(mode):
 
 
 def parsed(question: str, *argv: str) -> argparse.Namespace:
-    parser = stage.Flags("doc")
+    parser = Flags("doc")
     llm.add_flags(parser, question)
     parser.add_common()
     return parser.parse_args(argv)

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import strategies
-from threadweaver import markup
-from threadweaver.markup import Block, MarkupError, Text, parse, write_block
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.markup import Block, MarkupError, Text, parse, write_block
 
 CANONICAL = """<Parallel>
 <Outlines>

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import strategies
 from project import ROOT
-from threadweaver import markup, metrics
-from threadweaver.metrics import measure
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.measures import dataset_speedup, measure, summarize_measures
 
 BLOCK = markup.write_block(["aaaa", "bb"], ["p", "q"], "z")
 TEXT = f"12345\n{BLOCK}\n678"
@@ -126,15 +126,15 @@ def test_the_speedup_of_a_dataset_is_mean_total_by_mean_longest():
         for text in ("x" * 100, markup.write_block(["y" * 30, "z" * 30]))
     )
     total, longest = 100 + fast.total_num_tokens, 100 + fast.num_tokens_in_the_longest_thread
-    assert metrics.speedup([slow, fast]) == pytest.approx(total / longest)
-    assert metrics.speedup([]) == 1.0
+    assert dataset_speedup([slow, fast]) == pytest.approx(total / longest)
+    assert dataset_speedup([]) == 1.0
 
 
 def test_the_summary_of_several_trajectories():
     rows = [measure(markup.parse("x" * count), every_character("x" * count)) for count in (10, 20, 60)]
-    summary = metrics.summarize(rows)["total_num_tokens"]
+    summary = summarize_measures(rows)["total_num_tokens"]
     assert summary == {"mean": 30, "min": 10, "max": 60, "std": pytest.approx(((400 + 100 + 900) / 3) ** 0.5)}
-    assert metrics.summarize([]) == {}
+    assert summarize_measures([]) == {}
 
 
 def test_with_the_tokenizer_of_the_sample_a_tag_is_one_token(tokenizer):
@@ -150,7 +150,7 @@ def test_with_the_tokenizer_of_the_sample_a_tag_is_one_token(tokenizer):
 
 
 def test_stage_5_tokenizes_each_text_once(tokenizer, tmp_path, monkeypatch):
-    from threadweaver import store, tokens
+    from threadweaver.files import write_atomic
 
     counted: list[str] = []
 
@@ -164,8 +164,8 @@ def test_stage_5_tokenizes_each_text_once(tokenizer, tmp_path, monkeypatch):
         for n in range(4)
     ]
     for n, text in enumerate([*texts, "no block, so it is not measured"]):
-        store.write_atomic(tmp_path / "in" / f"{n}.txt", text + "\n")
-    monkeypatch.setattr(tokens, "load", lambda name: Counting())
+        write_atomic(tmp_path / "in" / f"{n}.txt", text + "\n")
+    monkeypatch.setattr("threadweaver.corpus.tokenizer.load_tokenizer", lambda name: Counting())
     command = run_path(str(ROOT / "src" / "filter-format-correct-and-obtain-stats.py"))
     flags = [
         "--input",

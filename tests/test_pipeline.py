@@ -48,17 +48,18 @@ def test_the_dataset_loads_with_the_columns_trainers_read(finished):
 
 
 def test_every_accepted_trajectory_gives_its_chain_back(finished):
-    from threadweaver import edits, markup, store
-    from threadweaver.edits import Record
+    from threadweaver.samples import list_samples, read_collected, read_sample
+    from threadweaver.trajectory import edits, markup
+    from threadweaver.trajectory.edits import Lineage
 
     project, _ = finished
-    chains = {sample.index: sample.thinking for sample in store.read_collected(project.root / "data/sample_24samples")}
+    chains = {sample.index: sample.thinking for sample in read_collected(project.root / "data/sample_24samples")}
     folder = project.root / STEPS[-1]
-    accepted = store.list_samples(folder)
+    accepted = list_samples(folder)
     assert accepted
     for path in accepted:
-        record = Record.from_json((folder / "trace" / f"{path.stem}.json").read_text())
-        assert edits.restore(markup.parse(store.read_sample(path)), record) == chains[int(path.stem)]
+        record = Lineage.from_json((folder / "trace" / f"{path.stem}.json").read_text())
+        assert edits.restore(markup.parse(read_sample(path)), record) == chains[int(path.stem)]
 
 
 def test_the_account_names_every_sample_and_the_page_needs_nothing_else(finished):

@@ -10,9 +10,9 @@ import pytest
 import fake_answers
 from fake_openai import FakeOpenAI
 from project import Project
-from threadweaver import planning
-from threadweaver.client import Batching, Client, ClientSettings, DryClient, Estimate
-from threadweaver.store import Sample
+from threadweaver.client import Batching, Client, ClientSettings, Estimate, PlanningClient
+from threadweaver.samples import Sample
+from threadweaver.stages import planning
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def test_the_second_half_costs_what_the_first_one_says(settings):
     with FakeOpenAI(answer=wordy) as server:
         settings = replace(settings, base_url=server.url)
         await ask_all(settings, texts[:30])
-        async with DryClient(settings) as client:
+        async with PlanningClient(settings) as client:
             plans = [await client.plan(settings.request([("user", text)]), label="step1") for text in texts]
         assert server.stats()["received"] == 30
         second = await ask_all(settings, texts)
@@ -51,12 +51,12 @@ async def test_the_second_half_costs_what_the_first_one_says(settings):
 
 async def test_without_a_ledger_a_plan_says_what_it_assumes_and_makes_no_ledger(settings):
     request = settings.request([("user", "x" * 3300)])
-    async with DryClient(settings) as client:
+    async with PlanningClient(settings) as client:
         planned = await client.plan(request, label="step1")
     assert planned.estimate.usage.input == pytest.approx(1000, rel=0.02)
     assert any("assumed" in basis for basis in planned.estimate.basis)
     assert not settings.ledger.exists()
-    async with DryClient(replace(settings, batch=Batching())) as client:
+    async with PlanningClient(replace(settings, batch=Batching())) as client:
         half = await client.plan(request, label="step1")
     assert half.estimate.cost == pytest.approx(planned.estimate.cost / 2)
 
@@ -74,7 +74,7 @@ async def test_repairs_are_planned_in_the_share_they_had(settings):
                 await client.ask(talk(f"question {n}", 2), label="step3+repair/9")
             for n in range(8):  # of another prompt, with turns of its own
                 await client.ask(talk(f"another {n}", 2), label="step3 v2/9")
-    async with DryClient(settings) as client:
+    async with PlanningClient(settings) as client:
         for n in range(8, 20):
             await client.ask(talk(f"question {n}", 1), label="step3")
         drawn = await client.drain("step3", turns=1)

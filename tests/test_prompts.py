@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadweaver import prompts
-from threadweaver.annotators.llm import PLACEHOLDERS, PROMPTS
+from threadweaver.annotators.llm import PLACEHOLDERS, PROMPTS, prompts
 from threadweaver.errors import UserError
 
 

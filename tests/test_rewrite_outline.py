@@ -10,12 +10,27 @@ import pytest
 
 from bench.damage import load
 from project import ROOT
-from threadweaver import annotators, lineage, markup, outline, rewrite, stage
-from threadweaver.edits import BlockRecord, Record, Replacement, Skipped, ThreadRecord, fingerprint, restore
+from threadweaver.annotators.protocol import Answer
+from threadweaver.outlines.checks import OutlineFault, check_outlines, describe_unfit, is_placeholder
+from threadweaver.outlines.giveaways import given_away
+from threadweaver.runs.runner import Result
+from threadweaver.stages import outlining, rewriting
+from threadweaver.stages.traced import Traced
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.edits import (
+    BlockLineage,
+    Lineage,
+    Replacement,
+    Skipped,
+    ThreadLineage,
+    fingerprint,
+    restore,
+)
+from threadweaver.trajectory.questions import OutlineQuestion
 
 BLOCK = markup.write_block(["first thread", "second thread, as above", "third thread"])
 TEXT = f"Before\nit all.\n{BLOCK}\nbetween\n{markup.write_block(['left', 'right'], ['to the left', 'to the right'], 'so both')}\nAfter"
-RECORD = Record(
+RECORD = Lineage(
     0,
     "set-0",
     "the problem",
@@ -25,14 +40,14 @@ RECORD = Record(
     0,
     0,
     (
-        BlockRecord(3, 5, tuple(ThreadRecord(n, n, "", "\n") for n in (3, 4, 5))),
-        BlockRecord(7, 8, (ThreadRecord(7, 7), ThreadRecord(8, 8))),
+        BlockLineage(3, 5, tuple(ThreadLineage(n, n, "", "\n") for n in (3, 4, 5))),
+        BlockLineage(7, 8, (ThreadLineage(7, 7), ThreadLineage(8, 8))),
     ),
 )
 
 
 def test_every_thread_but_the_first_is_asked_about():
-    asked = rewrite.questions(markup.parse(TEXT), "the problem")
+    asked = rewriting.edit_questions(markup.parse(TEXT), "the problem")
     assert [(question.block, question.thread, question.passage) for question in asked] == [
         (0, 1, "second thread, as above"),
         (0, 2, "third thread"),
@@ -43,33 +58,35 @@ def test_every_thread_but_the_first_is_asked_about():
 
 
 def test_without_evidence_a_thread_is_held_against_all_its_siblings():
-    asked = rewrite.questions(markup.parse(markup.write_block(["same", "same", "other"])), "")
+    asked = rewriting.edit_questions(markup.parse(markup.write_block(["same", "same", "other"])), "")
     assert [dict(question.siblings) for question in asked] == [{1: "same", 3: "other"}, {1: "same", 2: "same"}]
 
 
 def test_with_evidence_it_is_held_against_the_siblings_it_leans_on_and_the_third_against_the_first_too():
     text = markup.write_block(["Let $Q_7 = 4913$.", "Nothing is said here.", "Here $Q_7 + 2$ is odd."])
-    asked = rewrite.questions(markup.parse(text), "")
+    asked = rewriting.edit_questions(markup.parse(text), "")
     assert asked[1].siblings == {1: "Let $Q_7 = 4913$."}
-    assert [question.thread for question in rewrite.questions(markup.parse(text), "", only_suspected=True)] == [2]
-    assert rewrite.questions(markup.parse(text), "Let $Q_7 = 4913$.", only_suspected=True) == []
+    assert [question.thread for question in rewriting.edit_questions(markup.parse(text), "", only_suspected=True)] == [
+        2
+    ]
+    assert rewriting.edit_questions(markup.parse(text), "Let $Q_7 = 4913$.", only_suspected=True) == []
 
 
 def test_answers_change_their_thread_alone_and_are_recorded_with_what_was_left_out():
     trajectory = markup.parse(TEXT)
-    asked = rewrite.questions(trajectory, "")
+    asked = rewriting.edit_questions(trajectory, "")
     answers = [(asked[0], [Replacement(", as above", ""), Replacement("nowhere", "x")]), (asked[2], [])]
-    text, record = rewrite.apply_answers(trajectory, RECORD, answers)
+    text, record = rewriting.apply_answers(trajectory, RECORD, answers)
     assert text == TEXT.replace(", as above", "")
     assert record.blocks[0].threads[1].skipped == (Skipped("nowhere", "x", "not_found"),)
     assert [len(thread.edits) for item in record.blocks for thread in item.threads] == [0, 1, 0, 0, 0]
-    assert rewrite.edited_characters(record) == len(", as above")
+    assert rewriting.edited_characters(record) == len(", as above")
 
 
 def test_a_second_rewriting_is_undone_after_the_first():
     chain = "one two three four\nfive six seven eight"
     trajectory = markup.parse(markup.write_block(["one two three four", "five six seven eight"]))
-    record = Record(
+    record = Lineage(
         0,
         "u",
         "",
@@ -78,11 +95,11 @@ def test_a_second_rewriting_is_undone_after_the_first():
         fingerprint(chain),
         0,
         0,
-        (BlockRecord(1, 2, (ThreadRecord(1, 1, "", "\n"), ThreadRecord(2, 2))),),
+        (BlockLineage(1, 2, (ThreadLineage(1, 1, "", "\n"), ThreadLineage(2, 2))),),
     )
     for src, dest in (("five", "5"), ("5 six", "five and six"), ("eight", "8")):
-        (question,) = rewrite.questions(trajectory, "")
-        text, record = rewrite.apply_answers(trajectory, record, [(question, [Replacement(src, dest)])])
+        (question,) = rewriting.edit_questions(trajectory, "")
+        text, record = rewriting.apply_answers(trajectory, record, [(question, [Replacement(src, dest)])])
         trajectory = markup.parse(text)
     assert "2: five and six seven 8\n" in text
     assert restore(trajectory, record) == chain
@@ -90,25 +107,30 @@ def test_a_second_rewriting_is_undone_after_the_first():
 
 def test_neither_stage_loses_outlines_or_conclusions_that_are_there():
     trajectory = markup.parse(TEXT)
-    text, _ = rewrite.apply_answers(trajectory, RECORD, [])
+    text, _ = rewriting.apply_answers(trajectory, RECORD, [])
     assert text == TEXT
-    told = outline.insert(trajectory, [["a plan", "b plan", "c plan"], ["to the left", "to the right"]])
+    told = outlining.insert_outlines(trajectory, [["a plan", "b plan", "c plan"], ["to the left", "to the right"]])
     assert "<Conclusion>\nso both\n</Conclusion>" in told and told.endswith("\nAfter")
 
 
 def test_one_question_a_block_with_what_precedes_it():
-    asked = outline.questions(markup.parse(TEXT), "the problem")
+    asked = outlining.outline_questions(markup.parse(TEXT), "the problem")
     assert [question.threads for question in asked] == [
         ("first thread", "second thread, as above", "third thread"),
         ("left", "right"),
     ]
     assert [question.block for question in asked] == [0, 1]
     assert asked[0].context == "Before\nit all.\n"
-    assert [question.context for question in outline.questions(markup.parse(TEXT), "", 1)] == ["it all.\n", "between\n"]
+    assert [question.context for question in outlining.outline_questions(markup.parse(TEXT), "", 1)] == [
+        "it all.\n",
+        "between\n",
+    ]
 
 
 def test_an_outline_is_written_on_one_line():
-    text = outline.insert(markup.parse(markup.write_block(["x", "y"])), [[" take\n the first\u2028way ", "b"]])
+    text = outlining.insert_outlines(
+        markup.parse(markup.write_block(["x", "y"])), [[" take\n the first\u2028way ", "b"]]
+    )
     assert "<Outline>1: take the first way</Outline>\n<Outline>2: b</Outline>" in text
 
 
@@ -135,7 +157,7 @@ GOOD = ["Count the pairs directly", "Use the complement: all minus those without
     ],
 )
 def test_faults_of_outlines(outlines, says):
-    found = outline.fault(outlines, 2)
+    found = describe_unfit(outlines, 2)
     assert found is None if says is None else says in found
 
 
@@ -166,7 +188,7 @@ def test_faults_of_outlines(outlines, says):
     ],
 )
 def test_placeholders(text):
-    assert outline.is_placeholder(text)
+    assert is_placeholder(text)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +196,7 @@ def test_placeholders(text):
     ["Case n = 1", "Approach by symmetry", "Step back and count", "x > 0", "None of them is even", "[0, 1) as domain"],
 )
 def test_plans_are_no_placeholders(text):
-    assert not outline.is_placeholder(text)
+    assert not is_placeholder(text)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +205,7 @@ def test_plans_are_no_placeholders(text):
 )
 def test_no_outline_takes_long_to_judge(text):
     begun = time.perf_counter()
-    outline.is_placeholder(text)
+    is_placeholder(text)
     assert time.perf_counter() - begun < 1
 
 
@@ -193,7 +215,7 @@ def test_no_outline_takes_long_to_judge(text):
 def test_no_thread_takes_long_to_be_held_against_its_outline(piece):
     hostile = piece * (20_000 // len(piece))
     begun = time.perf_counter()
-    outline.faults([hostile[:500] + " a", "Count"], outline.Question(0, hostile, hostile, (hostile, hostile)))
+    check_outlines([hostile[:500] + " a", "Count"], OutlineQuestion(0, hostile, hostile, (hostile, hostile)))
     assert time.perf_counter() - begun < 30  # quadratic time would be minutes
 
 
@@ -239,27 +261,27 @@ THREAD = OPENED + (
 )
 def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(text, told):
     """A notation that is not read would let a result pass; a case or a known number that is taken for one would cost a block."""
-    found = outline.results_told(text, THREAD, "n = 12")
+    found = given_away(text, THREAD, "n = 12")
     assert len(found) == len(told) and all(piece in found[0] for piece in told)
     if told != ["which fails"]:
-        assert outline.results_told(text, THREAD, f"n = 12. {THREAD}") == [], "what stood before the block is no result"
+        assert given_away(text, THREAD, f"n = 12. {THREAD}") == [], "what stood before the block is no result"
 
 
-def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> outline.Question:
-    return outline.Question(0, "", context, threads)
+def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> OutlineQuestion:
+    return OutlineQuestion(0, "", context, threads)
 
 
 def test_the_form_that_the_readme_shows_has_no_fault():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme[readme.index("### A trajectory") :].split("```")[1].strip("\n")
     trajectory = markup.parse(shown)
-    [asked] = outline.questions(trajectory, "")
-    assert outline.faults([item.body for item in trajectory.blocks[0].outlines], asked) == []
+    [asked] = outlining.outline_questions(trajectory, "")
+    assert check_outlines([item.body for item in trajectory.blocks[0].outlines], asked) == []
 
 
 def test_faults_are_typed_and_the_unfit_ones_come_alone():
     telling = question("With r = 0 " + "we go on " * 30 + "so n = 64.", "With r = 1 " + "we go on " * 30 + "so n = 65.")
-    codes = lambda *outlines: [(fault.code, fault.number) for fault in outline.faults(outlines, telling)]  # noqa: E731
+    codes = lambda *outlines: [(fault.code, fault.number) for fault in check_outlines(outlines, telling)]  # noqa: E731
     assert codes("Find n = 64", "Find n = 65") == [("gives_result", 1), ("gives_result", 2)]
     assert codes("Find n = 64", "") == [("empty", 2)]
     assert codes("Find n = 64") == [("count", None)]
@@ -268,18 +290,18 @@ def test_faults_are_typed_and_the_unfit_ones_come_alone():
 
 def test_mathematics_of_a_sibling_that_its_own_thread_does_not_hold_is_a_lean():
     asked = question("Let $Q_7 = 4913$ be the count.", "The other count is even.", context="Two counts.")
-    assert outline.faults(["Count the first kind", "Use $Q_7$ for the second kind"], asked) == [
-        outline.Fault("leans_on_sibling", 2, "uses Q_7, which only thread 1 introduces")
+    assert check_outlines(["Count the first kind", "Use $Q_7$ for the second kind"], asked) == [
+        OutlineFault("leans_on_sibling", 2, "uses Q_7, which only thread 1 introduces")
     ]
-    assert outline.faults(["Count the first kind", "Count the second kind"], asked) == []
+    assert check_outlines(["Count the first kind", "Count the second kind"], asked) == []
 
 
 def test_what_is_not_shown_is_still_known():
     """With few lines of context shown, a number further up is no result."""
     text = f"The total is 4913.\nSo much for that.\n{markup.write_block([OPENED + 'again 4913', OPENED + 'and more'])}"
-    [asked] = outline.questions(markup.parse(text), "", 1)
+    [asked] = outlining.outline_questions(markup.parse(text), "", 1)
     assert asked.context == "So much for that.\n"
-    assert outline.faults(["Hold it against 4913", "Go on"], asked) == []
+    assert check_outlines(["Hold it against 4913", "Go on"], asked) == []
 
 
 # stage 4: what becomes of outlines that are not as they should be
@@ -288,12 +310,12 @@ LONG = "we go on for a while and look at what there is, step by step. " * 5
 CHAIN = f"Two cases.\nCase r = 0. {LONG}So n = 64.\nCase r = 1. {LONG}So n = 65.\nThird.\nLet it be. {LONG}\nOr not. {LONG}\nDone."
 
 
-def extracted() -> lineage.Traced:
+def extracted() -> Traced:
     """A chain with two blocks, as stage 3 leaves it."""
     parts = CHAIN.split("\n")
     blocks = [
-        BlockRecord(2, 3, (ThreadRecord(2, 2, "", "\n"), ThreadRecord(3, 3))),
-        BlockRecord(5, 6, (ThreadRecord(5, 5, "", " \n"), ThreadRecord(6, 6, "", " "))),
+        BlockLineage(2, 3, (ThreadLineage(2, 2, "", "\n"), ThreadLineage(3, 3))),
+        BlockLineage(5, 6, (ThreadLineage(5, 5, "", " \n"), ThreadLineage(6, 6, "", " "))),
     ]
     text = "\n".join(
         [
@@ -304,9 +326,7 @@ def extracted() -> lineage.Traced:
             parts[6],
         ]
     )
-    return lineage.Traced(
-        "0", text, Record(0, "set-0", "Find n.", "", None, fingerprint(CHAIN), len(CHAIN), 7, tuple(blocks))
-    )
+    return Traced("0", text, Lineage(0, "set-0", "Find n.", "", None, fingerprint(CHAIN), len(CHAIN), 7, tuple(blocks)))
 
 
 class Scripted:
@@ -315,9 +335,9 @@ class Scripted:
     def __init__(self, *answers):
         self.answers = answers
 
-    async def outlines(self, question: outline.Question) -> annotators.Answer:
+    async def outlines(self, question: OutlineQuestion) -> Answer:
         answer = self.answers[question.block]
-        return answer if isinstance(answer, annotators.Answer) else annotators.Answer(answer)
+        return answer if isinstance(answer, Answer) else Answer(answer)
 
 
 PLANS = ["Take the case r = 0", "Take the case r = 1"]
@@ -325,14 +345,14 @@ OTHERS = ["Let it be", "Let it not be"]
 TELLING = ["Take the case r = 0 and find n = 64", "Take the case r = 1"]
 
 
-def outlined(*answers, sample: lineage.Traced | None = None, keep_telling: bool = False) -> stage.Result:
+def outlined(*answers, sample: Traced | None = None, keep_telling: bool = False) -> Result:
     args = argparse.Namespace(ctx_lines=None, keep_telling=keep_telling)
     return asyncio.run(load("generate-outline_v1").outlined(sample or extracted(), Scripted(*answers), args))
 
 
-def whole(result: stage.Result) -> tuple[markup.Trajectory, Record]:
+def whole(result: Result) -> tuple[markup.Trajectory, Lineage]:
     """The trajectory and its record, from which the chain comes back."""
-    trajectory, record = markup.parse(result.files["0.txt"][:-1]), Record.from_json(result.files["trace/0.json"])
+    trajectory, record = markup.parse(result.files["0.txt"][:-1]), Lineage.from_json(result.files["trace/0.json"])
     assert restore(trajectory, record) == CHAIN
     return trajectory, record
 
@@ -352,8 +372,8 @@ def test_sound_outlines_are_written_and_nothing_is_counted():
         (["Case 1", "Take r = 1"], "placeholder"),
         (["Take it", "take it."], "repeats_sibling"),
         (PLANS[:1], "count"),
-        (annotators.Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}), "unreadable_outlines"),
-        (annotators.Answer(None, "truncated"), "truncated"),
+        (Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}), "unreadable_outlines"),
+        (Answer(None, "truncated"), "truncated"),
     ],
 )
 def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(answer, code):
@@ -380,12 +400,12 @@ def test_results_given_away_can_be_kept_and_are_counted():
 
 
 def test_a_call_without_a_reply_fails_the_sample_so_that_it_is_asked_again():
-    result = outlined(annotators.Answer(None, "server_fault"), OTHERS)
+    result = outlined(Answer(None, "server_fault"), OTHERS)
     assert (result.outcome, result.reason, dict(result.files)) == ("failed", "server_fault", {})
 
 
 def test_without_a_lineage_a_telling_block_stays_and_one_without_outlines_fails():
-    bare = lineage.Traced("0", extracted().text, None)
+    bare = Traced("0", extracted().text, None)
     assert outlined(TELLING, OTHERS, sample=bare).facts["outline_faults"] == {"gives_result": 1}
     assert outlined(PLANS[:1], OTHERS, sample=bare).reason == "poor_outlines"
 

@@ -18,8 +18,12 @@ from fake_engine import FakeEngine
 from project import Project
 from scripted import NO_LIMITS, Scripted, Unknown, round_trip
 from strategies import bodies, chains
-from threadweaver import chat, dataset, forkjoin, markup, metrics, tokens, units
-from threadweaver.completions import Endpoint, Pool, Sampling
+from threadweaver.corpus import chat, training_rows, training_units
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.generation import forkjoin
+from threadweaver.generation.engine import Endpoint, Pool, Sampling
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.measures import measure
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Saved:
     folder: Path
 
     def trips(self, tokenizer) -> list[tuple[str, int]]:
-        return [dataset.turn_span(row["qwen_text"], row["raw_messages"], tokenizer) for row in self.rows]
+        return [training_rows.turn_span(row["qwen_text"], row["raw_messages"], tokenizer) for row in self.rows]
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +118,14 @@ def test_the_training_length_of_a_row_is_that_of_its_units(saved, tokenizer):
             if pair["thread"] > 1
         ]
         found = last["num_context_tokens"] + last["num_continuation_tokens"] + sum(again)
-        measured = metrics.measure(markup.parse(text), tokenizer.starts(text)).training_length
+        measured = measure(markup.parse(text), tokenizer.starts(text)).training_length
         assert found == measured and again
 
 
 def test_the_tree_of_a_row_holds_every_unit_and_threads_two_to_n_twice(saved, tokenizer):
     """What tests/engine/train.sh packs, without the model."""
     for row, begin in saved.trips(tokenizer):
-        found = units.as_ids(row, begin, tokenizer)
+        found = training_units.as_ids(row, begin, tokenizer)
         packed, whole = tree(found), tokenizer.ids(row)
         assert packed.tokens[: len(whole)] == whole
         for unit, path in zip(found, packed.paths, strict=True):
@@ -173,8 +177,8 @@ def test_any_trajectory_comes_back_token_for_token(text):
 
 
 @cache
-def small() -> tokens.Tokenizer:
-    return tokens.load(str(Path(__file__).parents[1] / "data" / "sample" / "tokenizer"))
+def small() -> Tokenizer:
+    return load_tokenizer(str(Path(__file__).parents[1] / "data" / "sample" / "tokenizer"))
 
 
 # ---- one byte
@@ -220,9 +224,9 @@ def test_one_byte_changed_in_the_writer_breaks_the_round_trip(saved, tokenizer, 
 @pytest.mark.parametrize("method", ["opening", "thread", "joined"])
 def test_one_byte_changed_in_the_loop_breaks_the_round_trip(saved, tokenizer, monkeypatch, method):
     row, begin = saved.trips(tokenizer)[0]
-    known = units.as_ids(row, begin, tokenizer)
-    right = getattr(units.Contexts, method)
-    monkeypatch.setattr(units.Contexts, method, lambda self, *args: right(self, *args) + self.encode("\n"))
+    known = training_units.as_ids(row, begin, tokenizer)
+    right = getattr(training_units.Contexts, method)
+    monkeypatch.setattr(training_units.Contexts, method, lambda self, *args: right(self, *args) + self.encode("\n"))
     assert round_trip(row, begin, tokenizer).faults
 
     with pytest.raises(Unknown, match="no unit has the context"):

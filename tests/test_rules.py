@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threadweaver import annotation, markup, outline
 from threadweaver.annotators.rules import annotate_steps, propose_edits, propose_outlines
+from threadweaver.outlines.checks import describe_unfit
+from threadweaver.trajectory import annotation, markup
 
 PROBLEM = "How many integers n with 1 ≤ n ≤ 60 satisfy that n^2 + n is divisible by 12?"
 INTRO = """First I restate what is asked: n(n + 1) has to be a multiple of 12, for n up to 60.
@@ -429,7 +430,7 @@ def test_siblings_get_different_outlines():
 @settings(max_examples=150, deadline=None)
 def test_outlines_fit_their_bounds(threads):
     outlines = propose_outlines(PROBLEM, INTRO, threads)
-    assert outline.fault(outlines, len(threads)) is None
+    assert describe_unfit(outlines, len(threads)) is None
     for text in outlines:
         assert 4 <= len(text.split()) <= 25 and "\n" not in text
         assert not markup.TAG_SHAPED.search(text)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from threadweaver import server
 from threadweaver.errors import UserError
+from threadweaver.generation import server
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -162,7 +162,7 @@ PARENT = textwrap.dedent(
     import sys, time
     from pathlib import Path
     sys.path.insert(0, sys.argv[1])
-    from threadweaver import server
+    from threadweaver.generation import server
     server.STOP_SECONDS = 0.5
     log = Path(sys.argv[4])
     one = server.Replica((sys.executable, sys.argv[2], sys.argv[3], "well"), {}, int(sys.argv[3]), log)

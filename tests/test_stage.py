@@ -18,23 +18,28 @@ from pathlib import Path
 import pytest
 
 from project import ROOT, Project
-from threadweaver import stage, store
 from threadweaver.errors import UserError
-from threadweaver.stage import Result, Task
+from threadweaver.files import digest
+from threadweaver.runs import runner
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags, allowed_failures, positive_int
+from threadweaver.runs.folder import MANIFEST_FILE, AccountEntry, StageFolder, read_account
+from threadweaver.runs.runner import Result, StageReport, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_summary
 
 SETTINGS = {"stage": "test"}
 
 
 def tasks(count: int) -> list[Task]:
-    return [Task(str(n), store.digest(f"{n}"), n, f"set-{n}") for n in range(count)]
+    return [Task(str(n), digest(f"{n}"), n, f"set-{n}") for n in range(count)]
 
 
-def run(path: Path, work, count: int = 5, **options) -> stage.Report:
-    with store.StageFolder(path, SETTINGS) as folder:
-        return stage.run(tasks(count), work, folder, total=count, title="test", **options)
+def run(path: Path, work, count: int = 5, **options) -> StageReport:
+    with StageFolder(path, SETTINGS) as folder:
+        return run_stage(tasks(count), work, folder, total=count, title="test", **options)
 
 
-def outcomes(report: stage.Report) -> list[tuple[str, str, str | None]]:
+def outcomes(report: StageReport) -> list[tuple[str, str, str | None]]:
     return [(entry.id, entry.outcome, entry.reason) for entry in report.entries]
 
 
@@ -66,7 +71,7 @@ def test_every_sample_is_done_written_and_accounted_for(tmp_path, kind):
     assert [entry.id for entry in report.entries] == [str(n) for n in range(12)]
     assert report.fresh == 12 and report.count("ok") == 12
     assert (tmp_path / "11.txt").read_text() == "text 11"
-    assert [entry.uuid for entry in store.read_account(tmp_path)] == [f"set-{n}" for n in range(12)]
+    assert [entry.uuid for entry in read_account(tmp_path)] == [f"set-{n}" for n in range(12)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,8 +115,8 @@ def test_one_sample_that_crashes_fails_alone_and_is_told_by_place(tmp_path, kind
 def test_what_would_fail_every_sample_ends_the_run_and_keeps_what_is_done(tmp_path, kind, error):
     with pytest.raises(type(error), match=r"mend this|No space"):
         run(tmp_path, failing_at(2, error=error)[kind])
-    assert [entry.id for entry in store.read_account(tmp_path)] == ["0", "1"]
-    assert not (tmp_path / store.MANIFEST).exists()
+    assert [entry.id for entry in read_account(tmp_path)] == ["0", "1"]
+    assert not (tmp_path / MANIFEST_FILE).exists()
     report = run(tmp_path, failing_at(error=error)[kind])
     assert (report.fresh, report.count("ok")) == (3, 5)
 
@@ -157,10 +162,10 @@ def test_what_the_annotator_says_of_itself_stands_behind_the_bar(tmp_path, monke
             pass
 
     bar = Bar()
-    monkeypatch.setattr(stage, "progress", lambda *_: nullcontext(bar))
+    monkeypatch.setattr(runner, "progress_bar", lambda *_: nullcontext(bar))
     around = nullcontext()
     around.status = lambda: "wave 2: 1 batches running"
-    monkeypatch.setattr(stage, "STATUS_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "STATUS_SECONDS", 0.01)
 
     async def slow(task: Task) -> Result:
         await asyncio.sleep(0.03)
@@ -178,15 +183,15 @@ def test_a_fault_in_the_input_ends_the_run_whoever_finds_it(tmp_path):
     async def work(task: Task) -> Result:
         return good(task)
 
-    with store.StageFolder(tmp_path, SETTINGS) as folder, pytest.raises(UserError, match="is damaged"):
-        stage.run(broken(), work, folder, total=3, title="test", workers=3)
+    with StageFolder(tmp_path, SETTINGS) as folder, pytest.raises(UserError, match="is damaged"):
+        run_stage(broken(), work, folder, total=3, title="test", workers=3)
 
 
 def test_only_some_of_the_samples_leave_the_others_as_they_are(tmp_path):
     run(tmp_path, good, 4)
-    with store.StageFolder(tmp_path, SETTINGS) as folder:
-        stage.run(tasks(6)[4:], good, folder, total=2, title="test", partial=True)
-    assert len(list(tmp_path.glob("*.txt"))) == len(store.read_account(tmp_path)) == 6
+    with StageFolder(tmp_path, SETTINGS) as folder:
+        run_stage(tasks(6)[4:], good, folder, total=2, title="test", partial=True)
+    assert len(list(tmp_path.glob("*.txt"))) == len(read_account(tmp_path)) == 6
 
 
 # ---- what a command says
@@ -197,11 +202,11 @@ def test_what_became_of_the_samples_is_one_line_and_a_line_a_reason(tmp_path, ca
         return Result("rejected", "no_block") if task.payload % 2 else good(task)
 
     report = run(tmp_path, work)
-    stage.tell("step 9", report, Path("out"))
+    print_summary("step 9", report, Path("out"))
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("step 9: 5 samples: 3 ok, 2 rejected") and first.endswith("→ out")
     assert second == "  rejected: no_block 2 (1, 3)"
-    stage.tell("step 9", run(tmp_path, work), Path("out"))
+    print_summary("step 9", run(tmp_path, work), Path("out"))
     assert capsys.readouterr().out == "step 9: nothing to do, all 5 samples are done (3 ok, 2 rejected) in out\n"
 
 
@@ -222,7 +227,7 @@ def test_what_became_of_the_samples_is_one_line_and_a_line_a_reason(tmp_path, ca
     ],
 )
 def test_failures_allowed(given, total, allowed):
-    assert stage.allowed_failures(given, total) == allowed
+    assert allowed_failures(given, total) == allowed
 
 
 @pytest.mark.parametrize(
@@ -231,15 +236,15 @@ def test_failures_allowed(given, total, allowed):
 )
 def test_nonsense_is_refused_in_one_line(given):
     with pytest.raises(UserError, match="takes a count or a fraction below 1") as caught:
-        stage.allowed_failures(given, 10)
+        allowed_failures(given, 10)
     assert "\n" not in str(caught.value)
 
 
 def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
     report = run(tmp_path, failing_at(1, 3, error=ValueError("odd"))["plain"])
-    assert stage.exit_code(report, "2") == 0 and stage.exit_code(report, "0.4") == 0
+    assert exit_code(report, "2") == 0 and exit_code(report, "0.4") == 0
     assert capsys.readouterr().err == ""
-    assert stage.exit_code(report, "1") == 1
+    assert exit_code(report, "1") == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "2 of 5 samples failed" in told and "1: ValueError: odd" in told and "3: " in told
 
@@ -257,10 +262,10 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
 )
 def test_what_failed_says_the_way_on(capsys, reason, says):
     """The cap ends a stage however few samples it left undone: the next one would do without them in silence."""
-    entries = [store.Entry(str(n), "ok") for n in range(20)]
-    entries[3] = store.Entry("3", "failed", reason, facts={"error": "it would cost $1"})
-    report = stage.Report(tuple(entries), 20, 0.0)
-    assert stage.exit_code(report, "0" if reason != "cap_reached" else "0.1") == 1
+    entries = [AccountEntry(str(n), "ok") for n in range(20)]
+    entries[3] = AccountEntry("3", "failed", reason, facts={"error": "it would cost $1"})
+    report = StageReport(tuple(entries), 20, 0.0)
+    assert exit_code(report, "0" if reason != "cap_reached" else "0.1") == 1
     told = capsys.readouterr().err
     assert says in told and told.count("\n") == 1
 
@@ -268,11 +273,11 @@ def test_what_failed_says_the_way_on(capsys, reason, says):
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
 def test_a_count_is_at_least_1(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        stage.positive(text)
+        positive_int(text)
 
 
-def parser() -> stage.Flags:
-    flags = stage.Flags("A command.")
+def parser() -> Flags:
+    flags = Flags("A command.")
     flags.add_argument("--max_samples", type=int)
     flags.add_argument("--keep-first", type=int)
     flags.add_argument("--trajectory", "-t")
@@ -329,7 +334,7 @@ def test_how_a_command_ends(error, code, says, capsys):
         raise error
 
     with pytest.raises(SystemExit) as caught:
-        stage.command(main)
+        run_command(main)
     assert caught.value.code == code
     told = capsys.readouterr().err
     assert told.startswith(says) and told.count("\n") == 1
@@ -340,26 +345,29 @@ def test_a_fault_of_ours_is_not_hidden():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        stage.command(main)
+        run_command(main)
 
 
 COMMAND = """
 import asyncio, sys
 from pathlib import Path
-from threadweaver import stage, store
+from threadweaver.runs.command import run_command
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.summary import exit_code, print_summary
 
 async def work(task):
     await asyncio.sleep(float(sys.argv[2]))
-    return stage.Result("ok", files={f"{task.id}.txt": "x" * 20_000})
+    return Result("ok", files={f"{task.id}.txt": "x" * 20_000})
 
 def main(_):
-    with store.StageFolder(Path(sys.argv[1]), {"stage": "test"}) as folder:
-        tasks = (stage.Task(str(n), "s", n) for n in range(20))
-        report = stage.run(tasks, work, folder, total=20, title="test", workers=2)
-    stage.tell("test", report, Path(sys.argv[1]))
-    return stage.exit_code(report, "0")
+    with StageFolder(Path(sys.argv[1]), {"stage": "test"}) as folder:
+        tasks = (Task(str(n), "s", n) for n in range(20))
+        report = run_stage(tasks, work, folder, total=20, title="test", workers=2)
+    print_summary("test", report, Path(sys.argv[1]))
+    return exit_code(report, "0")
 
-stage.command(main)
+run_command(main)
 """
 
 
@@ -378,8 +386,8 @@ def test_an_interrupt_is_exit_130_and_the_next_run_goes_on(tmp_path, sign):
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert out == "" and err.count("\n") == 1 and "what is done is kept" in err
-    done = len(store.read_account(tmp_path / "out"))
-    assert 1 <= done < 20 and not (tmp_path / "out" / store.MANIFEST).exists()
+    done = len(read_account(tmp_path / "out"))
+    assert 1 <= done < 20 and not (tmp_path / "out" / MANIFEST_FILE).exists()
     again = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0")
     out, err = again.communicate(timeout=20)
     assert again.returncode == 0, err
@@ -445,7 +453,7 @@ def test_two_halves_of_step_1_are_one_whole(place):
     annotate("data/halves", "--start_idx", "3")
     annotate("data/whole")
     halves, whole = place.files("data/halves"), place.files("data/whole")
-    assert len(store.read_account(place.root / "data/halves")) == 6
+    assert len(read_account(place.root / "data/halves")) == 6
     assert {Path(name).name: content for name, content in halves.items()} == {
         Path(name).name: content for name, content in whole.items()
     }

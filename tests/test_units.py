@@ -7,8 +7,10 @@ import re
 
 import pytest
 
-from threadweaver import markup, tokens, units
-from threadweaver.units import Contexts, UnitError, as_ids, as_text, places
+from threadweaver.corpus import training_units
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.corpus.training_units import Contexts, UnitError, as_ids, as_text, places
+from threadweaver.trajectory import markup
 
 PROMPT = "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"
 FIRST = """<Parallel>
@@ -180,16 +182,15 @@ def test_thread_one_and_the_joined_context_are_the_row_to_the_last_token(tokeniz
         assert (both == row[: len(both)]) == (unit.thread <= 1)
 
 
-def letters(*joined: str) -> tokens.Tokenizer:
+def letters(*joined: str) -> Tokenizer:
     """A tokenizer of single characters and the tags; each of `joined` is two characters that it makes one token."""
-    from tokenizers import Tokenizer, models
+    from tokenizers import Tokenizer as Core
+    from tokenizers import models
     from transformers import PreTrainedTokenizerFast
 
     names = [chr(code) for code in (10, *range(32, 127), 246, 223)] + list(joined)
-    core = Tokenizer(
-        models.BPE(vocab={name: id for id, name in enumerate(names)}, merges=[tuple(pair) for pair in joined])
-    )
-    return tokens.Tokenizer("letters", PreTrainedTokenizerFast(tokenizer_object=core)).with_tags(markup.TAGS)
+    core = Core(models.BPE(vocab={name: id for id, name in enumerate(names)}, merges=[tuple(pair) for pair in joined]))
+    return Tokenizer("letters", PreTrainedTokenizerFast(tokenizer_object=core)).with_tags(markup.TAGS)
 
 
 @pytest.mark.parametrize("joined", [(), ("ab",), ("\n1",)])
@@ -207,7 +208,7 @@ def test_a_tokenizer_that_joins_across_a_cut_is_refused(joined, says):
 def test_a_prompt_that_is_other_tokens_alone_is_refused():
     """A normalizer, a dummy prefix or a special token may depend on where the text ends."""
 
-    class Late(tokens.Tokenizer):
+    class Late(Tokenizer):
         def ids(self, text):
             return super().ids(text) + ([0] if text == PROMPT else [])
 
@@ -231,4 +232,4 @@ def test_the_loop_and_the_units_have_their_contexts_from_one_place(tokenizer):
 
 
 def test_a_token_id_unit_keeps_its_kind():
-    assert {unit.kind for unit in as_text(ROW, BEGIN)} == set(units.KINDS)
+    assert {unit.kind for unit in as_text(ROW, BEGIN)} == set(training_units.KINDS)

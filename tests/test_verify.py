@@ -6,14 +6,14 @@ import dataclasses
 
 import pytest
 
-from threadweaver import markup
-from threadweaver.edits import BlockRecord, Edit, Record, ThreadRecord, fingerprint
-from threadweaver.verify import Rules, verify
+from threadweaver.stages.filtering import Rules, verify
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.edits import BlockLineage, Edit, Lineage, ThreadLineage, fingerprint
 
 OUTLINES = ["Count them directly", "Use the complement"]
 GOOD = f"We begin.\n{markup.write_block(['first way', 'second way'], OUTLINES)}\nDone, with <n> in the text."
 CHAIN = "We begin.\nfirst way\n\nsecond way, as above\nDone, with <n> in the text."
-RECORD = Record(
+RECORD = Lineage(
     0,
     "set-0",
     "",
@@ -22,11 +22,11 @@ RECORD = Record(
     fingerprint(CHAIN),
     len(CHAIN),
     5,
-    (BlockRecord(2, 4, (ThreadRecord(2, 3, "", "\n\n"), ThreadRecord(4, 4, edits=(Edit(10, ", as above", ""),)))),),
+    (BlockLineage(2, 4, (ThreadLineage(2, 3, "", "\n\n"), ThreadLineage(4, 4, edits=(Edit(10, ", as above", ""),)))),),
 )
 
 
-def reason(text: str, record: Record | None = None, **rules) -> str | None:
+def reason(text: str, record: Lineage | None = None, **rules) -> str | None:
     return verify(text, record, Rules(**rules)).reason
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from browser.fixture import IMAGE, SCRIPT, Run, add_sample
-from threadweaver import store
 from threadweaver.errors import UserError
+from threadweaver.runs.folder import read_account
+from threadweaver.samples import read_sample
 from threadweaver.viewer import database, pieces, runs
 from threadweaver.viewer.reviews import Reviews
 from viewing import COMMAND, Server
@@ -66,7 +67,7 @@ def test_calls_and_cost_of_all_stages_are_added_up(server):
 
 
 def test_counts_of_the_account_are_kept_and_others_are_marked_as_estimates(server, root):
-    account = {entry.id: entry.facts for entry in store.read_account(root)}
+    account = {entry.id: entry.facts for entry in read_account(root)}
     rows = {row["id"]: row for row in server.json("/api/list")["rows"]}
     assert not rows["0"]["estimated"] and rows["0"]["values"][0] == account["0"]["measures"]["total_num_tokens"]
     text = (root / "rejected" / "3.txt").read_text().removesuffix("\n")
@@ -109,7 +110,7 @@ def test_a_histogram_counts_what_passes_the_other_filters(server):
 
 def test_totals_are_those_of_the_selection(server, root):
     totals = server.json("/api/list?outcome=ok")["totals"]
-    measures = [entry.facts["measures"] for entry in store.read_account(root) if entry.outcome == "ok"]
+    measures = [entry.facts["measures"] for entry in read_account(root) if entry.outcome == "ok"]
     whole, longest = (
         sum(item[name] for item in measures) for name in ("total_num_tokens", "num_tokens_in_the_longest_thread")
     )
@@ -208,7 +209,7 @@ def test_a_dataset_is_shown_too(tmp_path, root):
 
     folder = tmp_path / "sample_2"
     folder.mkdir()
-    text = store.read_sample(root / "0.txt")
+    text = read_sample(root / "0.txt")
     rows = {
         "uuid": ["d-0", "d-1"],
         "question": ["Which primes?", "And again?"],

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threadweaver import edits
-from threadweaver.edits import Replacement
+from threadweaver.trajectory import edits
+from threadweaver.trajectory.edits import Replacement
 from threadweaver.viewer import database, mathml, pieces, queries
 from viewing import text_of
 

@@ -34,10 +34,12 @@ from statistics import fmean
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from bench.damage import command  # noqa: E402
-from threadweaver import lineage, metrics, store  # noqa: E402
-from threadweaver.edits import Record  # noqa: E402
-from threadweaver.metrics import Measures  # noqa: E402
+from bench.damage import command
+from threadweaver.runs.folder import read_account
+from threadweaver.samples import list_samples, read_collected, read_sample
+from threadweaver.stages.traced import read_traced
+from threadweaver.trajectory.edits import Lineage
+from threadweaver.trajectory.measures import Measures, dataset_speedup
 
 SAMPLE = ROOT / "data" / "sample"
 
@@ -97,11 +99,11 @@ def run(spec: str, folder: Path, chains: Path, tokenizer: str, more: Sequence[st
         "--max-failed",
         "100%",
     )
-    return figures(len(store.read_collected(chains / "collected.jsonl")), at)
+    return figures(len(read_collected(chains / "collected.jsonl")), at)
 
 
 def figures(read: int, at: Mapping[int, Path]) -> Figures:
-    accounts = {step: [entry.facts for entry in store.read_account(folder)] for step, folder in at.items()}
+    accounts = {step: [entry.facts for entry in read_account(folder)] for step, folder in at.items()}
     rows = [Measures(**facts["measures"]) for facts in accounts[5] if "measures" in facts]
     asked = [facts for step in (1, 3, 4) for facts in accounts[step] if facts.get("calls")]
     blocks = sum(row.parallel_count for row in rows)
@@ -117,7 +119,7 @@ def figures(read: int, at: Mapping[int, Path]) -> Figures:
         threads / blocks if blocks else 0.0,
         lengths / threads if threads else 0.0,
         fmean(row.parallel_ratio for row in rows) if rows else 0.0,
-        metrics.speedup(rows),
+        dataset_speedup(rows),
         *(sum(facts.get(name, 0) for facts in accounts[3]) for name in ("leaks_before", "leaks_after", "edits")),
         sum(facts["calls"] for facts in asked),
         sum(facts["cost_usd"] for facts in asked) if priced else None,
@@ -139,7 +141,7 @@ class Marks:
     cuts: tuple[int, ...]
 
     @classmethod
-    def read(cls, chain: str, record: Record) -> Marks:
+    def read(cls, chain: str, record: Lineage) -> Marks:
         filled = [number for number, line in enumerate(chain.split("\n"), 1) if line.strip()]
         place = {number: at for at, number in enumerate(filled)}
         spans = [[place[n] for n in range(block.first, block.last + 1) if n in place] for block in record.blocks]
@@ -197,9 +199,9 @@ def matched(one: Sequence[int], two: Sequence[int], tolerance: int) -> int:
 
 def marks_of(folder: Path, chains: Path) -> dict[str, Marks]:
     found = {}
-    for path in store.list_samples(folder / "s4"):
-        sample = lineage.read(path)
-        found[sample.id] = Marks.read(store.read_sample(chains / path.name), sample.record)
+    for path in list_samples(folder / "s4"):
+        sample = read_traced(path)
+        found[sample.id] = Marks.read(read_sample(chains / path.name), sample.record)
     return found
 
 

@@ -26,13 +26,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-import fake_answers  # noqa: E402
-from fake_faults import TRANSPORT  # noqa: E402
-from fake_openai import FakeOpenAI  # noqa: E402
-from project import Project  # noqa: E402
-from threadweaver.annotators.llm.judging import REPAIR_OPENING  # noqa: E402
-from threadweaver.client import Usage, price_of  # noqa: E402
-from threadweaver.store import digest  # noqa: E402
+import fake_answers
+from fake_faults import TRANSPORT
+from fake_openai import FakeOpenAI
+from project import Project
+from threadweaver.annotators.llm.validation import REPAIR_OPENING
+from threadweaver.client import Usage, price_of
+from threadweaver.files import digest
 
 MODES = (*TRANSPORT, "slow", "truncated", "empty", "refused", "code_fence", "extra_prose")
 """All that a client has to get over; replies that say something else than they should are another matter."""

@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from threadweaver.client import Client, ClientSettings  # noqa: E402
+from threadweaver.client import Client, ClientSettings
 
 PROMPT = "Here is a chain of thought. " * 80  # 2.2 KB
 

@@ -33,8 +33,12 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from fake_damage import STEP_OF, WAYS, Damaging, plan_of, read_recorded  # noqa: E402
-from threadweaver import edits, lineage, markup, store  # noqa: E402
+from fake_damage import STEP_OF, WAYS, Damaging, plan_of, read_recorded
+from threadweaver.files import read_text
+from threadweaver.runs.folder import read_account
+from threadweaver.samples import read_collected
+from threadweaver.stages.traced import read_traced
+from threadweaver.trajectory import edits, markup
 
 SAMPLE = ROOT / "data" / "sample"
 
@@ -71,7 +75,10 @@ def load(name: str) -> ModuleType:
 def command(name: str, *flags: object) -> None:
     """A command of the pipeline, run in this process; what it prints is left out, and so are the plots of step 5, which
     would take longer than all else."""
-    with contextlib.redirect_stdout(io.StringIO()), mock.patch("threadweaver.stats.histogram", return_value=b""):
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        mock.patch("threadweaver.runs.statistics.histogram", return_value=b""),
+    ):
         code = load(name).main([str(flag) for flag in flags])
     if code:
         raise SystemExit(f"{name} ended with {code}")
@@ -104,9 +111,9 @@ def run(folder: Path, before: Path, url: str, first_step: int, workers: int = 64
     for step, words in steps.items():
         if step >= first_step:
             command(*words)
-    measures = [entry.facts["measures"] for entry in store.read_account(at(5)) if entry.outcome == "ok"]
+    measures = [entry.facts["measures"] for entry in read_account(at(5)) if entry.outcome == "ok"]
     return Outcome(
-        len(store.read_collected(chains / "collected.jsonl")),
+        len(read_collected(chains / "collected.jsonl")),
         len(measures),
         sum(row["parallel_count"] for row in measures),
         sum(row["parallel_ratio"] for row in measures) / max(1, len(measures)),
@@ -118,7 +125,7 @@ def text_lost(folders: Sequence[Path]) -> int:
     """Samples in these folders of stages from which the chain does not come back, character for character."""
     lost = 0
     for path in (path for folder in folders for path in sorted(folder.glob("[0-9]*.txt"))):
-        sample = lineage.read(path)
+        sample = read_traced(path)
         try:
             edits.restore(markup.parse(sample.text), sample.record)
         except (edits.ConservationError, markup.MarkupError):
@@ -128,7 +135,7 @@ def text_lost(folders: Sequence[Path]) -> int:
 
 def copied(source: Path, count: int, copies: int) -> Iterator[str]:
     """The first `count` chains, `copies` times; dots tell the copies apart and mean nothing to any rule."""
-    rows = [json.loads(line) for line in store.read_text(source).split("\n")[:count] if line]
+    rows = [json.loads(line) for line in read_text(source).split("\n")[:count] if line]
     for copy in range(copies):
         for row in rows:
             mark = f" (Copy{'.' * (copy + 1)})"

@@ -19,9 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from fake_engine import WORDS, FakeEngine, Script  # noqa: E402
-from threadweaver import forkjoin, markup, tokens  # noqa: E402
-from threadweaver.completions import Endpoint, Pool, Sampling  # noqa: E402
+from fake_engine import WORDS, FakeEngine, Script
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.generation import forkjoin
+from threadweaver.generation.engine import Endpoint, Pool, Sampling
+from threadweaver.trajectory import markup
 
 
 def prose(rng: random.Random, words: int) -> str:
@@ -38,9 +40,7 @@ def trajectory(rng: random.Random, thread_words: int) -> str:
     return f"<think>\n{text}\n</think>\n\n\\boxed{{7}}"
 
 
-async def run(
-    url: str, prompts: list[list[int]], tokenizer: tokens.Tokenizer, at_once: int, generate
-) -> tuple[float, list]:
+async def run(url: str, prompts: list[list[int]], tokenizer: Tokenizer, at_once: int, generate) -> tuple[float, list]:
     """Seconds for all prompts, and their rollouts."""
     rollouts: list[forkjoin.Rollout] = []
     queue = iter(prompts)
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--ms-a-token", type=float, default=3.0)
     parser.add_argument("--thread-tokens", type=int, default=80)
     args = parser.parse_args()
-    tokenizer, rng = tokens.load(str(ROOT / "data" / "sample" / "tokenizer")), random.Random(0)
+    tokenizer, rng = load_tokenizer(str(ROOT / "data" / "sample" / "tokenizer")), random.Random(0)
     script = Script(tokenizer)
     prompts = [tokenizer.ids(f"problem {number}:") for number in range(args.trajectories)]
     texts = [trajectory(rng, args.thread_tokens) for _ in prompts]

@@ -26,11 +26,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from threadweaver import dependencies
-from threadweaver.dependencies import Leak
+from threadweaver import independence
+from threadweaver.independence import Leak
 
 JUDGED = Path(__file__).resolve().parent / "leaks"
-THRESHOLD = getattr(dependencies, "DEPENDENT", dependencies.CERTAIN)
+THRESHOLD = getattr(independence, "DEPENDENT", independence.CONFIDENT)
 SWEEP = (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 LOOKALIKE = "none"
 SIDES = {"dev": "templates_dev.json", "tune": "templates_tune.json", "test": "templates_heldout.json"}
@@ -65,7 +65,7 @@ class Pair:
     def leaks(self) -> list[Leak]:
         passages = [text for text in (self.ahead, self.source, self.between, self.target) if text.strip()]
         pair = (int(bool(self.ahead.strip())), len(passages) - 1)
-        return [leak for leak in dependencies.leaks(self.context, passages) if (leak.source, leak.target) == pair]
+        return [leak for leak in independence.leaks(self.context, passages) if (leak.source, leak.target) == pair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class Scored:
     @classmethod
     def of(cls, pair: Pair) -> Scored:
         found = pair.leaks()
-        return cls(pair, tuple(found), max(dependencies.pair_scores(found).values(), default=0.0))
+        return cls(pair, tuple(found), max(independence.pair_scores(found).values(), default=0.0))
 
     @property
     def substance(self) -> bool:
         """Whether a finding alone merges the two threads."""
-        return any(leak.certain and leak.kind in dependencies.SUBSTANCE for leak in self.found)
+        return any(leak.certain and leak.kind in independence.MATHEMATICAL for leak in self.found)
 
 
 def read_chains(path: str) -> dict[str, tuple[str, str]]:

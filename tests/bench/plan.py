@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-import fake_answers  # noqa: E402
-from fake_openai import FakeOpenAI  # noqa: E402
-from project import Project  # noqa: E402
-from threadweaver.ledger import NANO, Ledger  # noqa: E402
+import fake_answers
+from fake_openai import FakeOpenAI
+from project import Project
+from threadweaver.ledger import NANO, Ledger
 
 ALLOWED = 0.15
 STEPS = {"step 1": "step1", "step 3": "step3", "step 4": "step4"}

@@ -18,10 +18,11 @@ from statistics import mean, quantiles
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
-from threadweaver import prompts, store, tokens
-from threadweaver.annotation import number_lines
-from threadweaver.annotators.llm import PLACEHOLDERS
+from threadweaver.annotators.llm import PLACEHOLDERS, prompts
 from threadweaver.client.prices import price_of
+from threadweaver.corpus.tokenizer import load_tokenizer
+from threadweaver.samples import read_collected
+from threadweaver.trajectory.annotation import number_lines
 
 CACHE_LEAST, CACHE_STEP = 1024, 128
 ENVELOPE = 4  # tokens around each message
@@ -91,11 +92,11 @@ def main() -> None:
     parser.add_argument("--chains", type=Path, required=True, help="collected.jsonl")
     parser.add_argument("--model", default="gpt-5", help="whose prices (%(default)s)")
     args = parser.parse_args()
-    tokenizer, price, assumed = tokens.load(args.tokenizer), price_of(args.model), Assumed()
+    tokenizer, price, assumed = load_tokenizer(args.tokenizer), price_of(args.model), Assumed()
     six, one = (prompts.load(prompts.FOLDER / name, PLACEHOLDERS["steps"]) for name in (SIX, ONE))
     results: dict[str, list[Cost]] = {SIX: [], ONE: []}
     chains, material = [], []
-    for sample in store.read_collected(args.chains):
+    for sample in read_collected(args.chains):
         chain_tokens = tokenizer.count(sample.thinking)
         values = {"problem": sample.problem, "chain": number_lines(sample.thinking)}
         visible = assumed.visible(chain_tokens)

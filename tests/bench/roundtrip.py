@@ -19,14 +19,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 from tqdm import tqdm
 
 from scripted import Trip, round_trip
-from threadweaver import chat, dataset, lineage, markup, store, tokens
+from threadweaver.corpus import chat, training_rows
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.samples import list_samples
+from threadweaver.stages.traced import read_traced
+from threadweaver.trajectory import markup
 
 
-def trip(path: Path, tokenizer: tokens.Tokenizer) -> Trip:
-    traced = lineage.read(path)
+def trip(path: Path, tokenizer: Tokenizer) -> Trip:
+    traced = read_traced(path)
     output = traced.record.output if traced.record else ""
     turns = chat.messages(traced.problem, traced.text, output)
-    return round_trip(*dataset.turn_span(chat.render(tokenizer, turns), turns, tokenizer), tokenizer)
+    return round_trip(*training_rows.turn_span(chat.render(tokenizer, turns), turns, tokenizer), tokenizer)
 
 
 def main() -> int:
@@ -34,9 +38,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="trajectories, <i>.txt with or without trace/<i>.json")
     parser.add_argument("--tokenizer", required=True, help="name or local path; the tags are added to it")
     args = parser.parse_args()
-    tokenizer = tokens.load(args.tokenizer).with_tags(markup.TAGS)
+    tokenizer = load_tokenizer(args.tokenizer).with_tags(markup.TAGS)
     begun, done, bad = time.perf_counter(), [], 0
-    for path in tqdm(store.list_samples(args.folder), unit=" trajectories", disable=None, leave=False):
+    for path in tqdm(list_samples(args.folder), unit=" trajectories", disable=None, leave=False):
         done.append(trip(path, tokenizer))
         bad += bool(done[-1].faults)
         for fault in done[-1].faults:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from threadweaver import annotation
 from threadweaver.annotators import rules
+from threadweaver.trajectory import annotation
 
 CHAIN_LINES = 300
 LONG_CHAIN_LINES = 60

@@ -16,9 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from threadweaver import annotation, corpus, extract, metrics, tokens, verify
 from threadweaver.annotators import rules
-from threadweaver.edits import Record, fingerprint
+from threadweaver.corpus.readers import read_rows
+from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.tokenizer import load_tokenizer
+from threadweaver.stages import collecting, filtering, parallel
+from threadweaver.trajectory import annotation
+from threadweaver.trajectory.edits import Lineage, fingerprint
+from threadweaver.trajectory.measures import measure
 
 
 def seconds(work, times: int) -> float:
@@ -36,8 +41,8 @@ def main() -> None:
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--times", type=int, default=5)
     args = parser.parse_args()
-    samples = [corpus.to_sample(row, "bench") for row in corpus.read_rows(args.chains)]
-    samples = [sample for sample in samples if corpus.unfit(sample, keep_wrong=True) is None]
+    samples = [to_sample(row, "bench") for row in read_rows(args.chains)]
+    samples = [sample for sample in samples if collecting.unfit(sample, keep_wrong=True) is None]
     lines = sum(sample.thinking.count("\n") + 1 for sample in samples)
     print(f"{len(samples)} chains, {lines} lines")
 
@@ -48,20 +53,20 @@ def main() -> None:
         lines,
     )
 
-    def extracted(merge: bool) -> list[extract.Extraction]:
+    def extracted(merge: bool) -> list[parallel.Extraction]:
         return [extract_one(sample, text, merge) for sample, text in zip(samples, annotations, strict=True)]
 
     report("stage 2", seconds(lambda: extracted(True), args.times), lines)
     report("stage 2, no merging", seconds(lambda: extracted(False), args.times), lines)
 
     texts = [(found.trajectory, found.record) for found in extracted(True)]
-    tokenizer = tokens.load(args.tokenizer)
-    rules_of_filter = verify.Rules(keep_sequential=True)
+    tokenizer = load_tokenizer(args.tokenizer)
+    rules_of_filter = filtering.Rules(keep_sequential=True)
 
     def judged() -> None:
         for text, record in texts:
-            verdict = verify.verify(text, record, rules_of_filter)
-            metrics.measure(verdict.trajectory, tokenizer.starts(text))
+            verdict = filtering.verify(text, record, rules_of_filter)
+            measure(verdict.trajectory, tokenizer.starts(text))
 
     bare = seconds(lambda: [tokenizer.starts(text) for text, _ in texts], args.times)
     whole = seconds(judged, args.times)
@@ -70,9 +75,9 @@ def main() -> None:
     print(f"stage 5 / bare tokenization: {whole / bare:.2f}")
 
 
-def extract_one(sample, text: str, merge: bool) -> extract.Extraction:
+def extract_one(sample, text: str, merge: bool) -> parallel.Extraction:
     chain_lines = annotation.lines(sample.thinking)
-    record = Record(
+    record = Lineage(
         sample.index,
         sample.uuid,
         sample.problem,
@@ -82,7 +87,7 @@ def extract_one(sample, text: str, merge: bool) -> extract.Extraction:
         len(sample.thinking),
         len(chain_lines),
     )
-    return extract.extract(sample.thinking, annotation.parse(text, chain_lines), record, merge_dependent=merge)
+    return parallel.extract(sample.thinking, annotation.parse(text, chain_lines), record, merge_dependent=merge)
 
 
 def report(name: str, spent: float, lines: int) -> None:

@@ -28,8 +28,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src")]
 
-from threadweaver import edits, lineage, markup, metrics, store  # noqa: E402
-from threadweaver.edits import BlockRecord, Record, ThreadRecord  # noqa: E402
+from threadweaver.files import to_json
+from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, AccountEntry
+from threadweaver.samples import Sample
+from threadweaver.stages.traced import TRACE
+from threadweaver.trajectory import edits, markup
+from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage
+from threadweaver.trajectory.measures import measure
 
 COMMAND = ROOT / "src" / "visualize_trajectories.py"
 STEMS = "sum product case prime root angle vertex modulo factor bound term number triangle circle integer even odd value".split()
@@ -54,11 +59,11 @@ def line(words: list[str], number: int) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def trajectory(words: list[str], chars: int) -> tuple[str, str, Record]:
+def trajectory(words: list[str], chars: int) -> tuple[str, str, Lineage]:
     """A text, its chain, and the record that joins them: a block of two to four threads in every sixth of the text."""
     parts: list[str] = []
     chain: list[str] = []
-    blocks: list[BlockRecord] = []
+    blocks: list[BlockLineage] = []
     number = 1
     while sum(map(len, parts)) < chars:
         plain = [line(words, at) for at in range(22)]
@@ -69,16 +74,16 @@ def trajectory(words: list[str], chars: int) -> tuple[str, str, Record]:
         for _ in range(random.randint(2, 4)):
             body = [line(words, at) for at in range(random.randint(4, 12))]
             threads.append("\n".join(body))
-            notes.append(ThreadRecord(number, number + len(body) - 1, "", "\n"))
+            notes.append(ThreadLineage(number, number + len(body) - 1, "", "\n"))
             chain += body
             number += len(body)
-        notes[-1] = ThreadRecord(notes[-1].first, notes[-1].last)
-        blocks.append(BlockRecord(first, number - 1, tuple(notes), "cases"))
+        notes[-1] = ThreadLineage(notes[-1].first, notes[-1].last)
+        blocks.append(BlockLineage(first, number - 1, tuple(notes), "cases"))
         parts.append(
             markup.write_block(threads, [f"Plan {at} of {random.choice(words)}" for at in range(len(threads))]) + "\n"
         )
     text, whole = "".join(parts).removesuffix("\n"), "\n".join(chain)
-    record = Record(0, "", "", "3", True, edits.fingerprint(whole), len(whole), len(chain), tuple(blocks))
+    record = Lineage(0, "", "", "3", True, edits.fingerprint(whole), len(whole), len(chain), tuple(blocks))
     return text, whole, record
 
 
@@ -101,9 +106,9 @@ def make(parent: Path, samples: int, chars: int, *, full: bool) -> Path:
             _sample(root, index, text, record, uuid, problem, accounts)
             if full:
                 (collect / f"{index}.txt").write_text(chain + "\n", encoding="utf-8")
-                sample = store.Sample(index, uuid, problem, chain, "3", index % 3 > 0, "$\\boxed{3}$")
-                rows.write(store.to_json(sample.to_row()) + "\n")
-                accounts[collect].append(store.to_json(asdict(store.Entry(str(index), "ok", uuid=uuid))))
+                sample = Sample(index, uuid, problem, chain, "3", index % 3 > 0, "$\\boxed{3}$")
+                rows.write(to_json(sample.to_row()) + "\n")
+                accounts[collect].append(to_json(asdict(AccountEntry(str(index), "ok", uuid=uuid))))
     _close(root, {"stage": "filter", "input": "../bench", "tokenizer": "none"}, accounts[root])
     if full:
         (parent / "collected.part").rename(collect / "collected.jsonl")
@@ -113,18 +118,18 @@ def make(parent: Path, samples: int, chars: int, *, full: bool) -> Path:
     return root
 
 
-def _sample(root: Path, index: int, text: str, record: Record, uuid: str, problem: str, accounts: dict) -> None:
+def _sample(root: Path, index: int, text: str, record: Lineage, uuid: str, problem: str, accounts: dict) -> None:
     (root / f"{index}.txt").write_text(text + "\n", encoding="utf-8")
     own = replace(record, index=index, uuid=uuid, problem=problem, correctness=index % 3 > 0)
-    (root / lineage.TRACE / f"{index}.json").write_text(own.to_json(), encoding="utf-8")
-    measures = metrics.measure(markup.parse(text), range(0, len(text), 3 + index % 3))
+    (root / TRACE / f"{index}.json").write_text(own.to_json(), encoding="utf-8")
+    measures = measure(markup.parse(text), range(0, len(text), 3 + index % 3))
     facts = {"measures": asdict(measures), "conserved": True}
-    accounts[root].append(store.to_json(asdict(store.Entry(str(index), "ok", uuid=uuid, facts=facts))))
+    accounts[root].append(to_json(asdict(AccountEntry(str(index), "ok", uuid=uuid, facts=facts))))
 
 
 def _close(folder: Path, settings: dict, account: list[str]) -> None:
-    (folder / store.SETTINGS).write_text(json.dumps(settings))
-    (folder / store.ACCOUNT).write_text("".join(entry + "\n" for entry in account), encoding="utf-8")
+    (folder / SETTINGS_FILE).write_text(json.dumps(settings))
+    (folder / ACCOUNT_FILE).write_text("".join(entry + "\n" for entry in account), encoding="utf-8")
 
 
 class Server:
@@ -221,7 +226,7 @@ def tell(what: str, value: float, unit: str, aim: float) -> None:
     print(f"{what:52}{value:10.2f} {unit:3} (aim: under {aim:g} {unit}){'' if value < aim else '  MISSED'}", flush=True)
 
 
-def measure(root: Path, samples: int) -> None:
+def measure_viewer(root: Path, samples: int) -> None:
     server = Server(root)
     try:
         tell("first page, first start", server.first_page(), "s", 1)
@@ -269,7 +274,7 @@ def main() -> None:
         )
     shutil.rmtree(parent / ".viewer", ignore_errors=True)
     try:
-        measure(root, args.samples)
+        measure_viewer(root, args.samples)
     finally:
         if not args.keep:
             shutil.rmtree(parent)

@@ -6,8 +6,14 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from threadweaver import annotation, edits, extract, lineage, markup, metrics, outline, rewrite, store, verify
-from threadweaver.edits import Record, Replacement
+from threadweaver.files import to_json, write_atomic
+from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.samples import Sample
+from threadweaver.stages import filtering, outlining, parallel, rewriting
+from threadweaver.stages.traced import read_traced, traced_files
+from threadweaver.trajectory import annotation, edits, markup
+from threadweaver.trajectory.edits import Lineage, Replacement
+from threadweaver.trajectory.measures import measure
 
 STAGES = ("", "_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
 NAME = "fixture_8samples"
@@ -143,7 +149,7 @@ class Run:
         """All six stages; the path of the last."""
         found = chains()
         samples = [
-            store.Sample(index, f"fixture-{index}", problem, chain, "3", right, "The answer is $\\boxed{3}$.")
+            Sample(index, f"fixture-{index}", problem, chain, "3", right, "The answer is $\\boxed{3}$.")
             for index, (problem, chain, _, right) in found.items()
         ]
         self._collect(samples)
@@ -153,23 +159,23 @@ class Run:
         self._filter(self._outlines(texts))
         return self.folder(5)
 
-    def _write(self, number: int, settings: dict, entries: list[tuple[store.Entry, dict]]) -> None:
-        with store.StageFolder(self.folder(number), settings) as folder:
+    def _write(self, number: int, settings: dict, entries: list[tuple[AccountEntry, dict]]) -> None:
+        with StageFolder(self.folder(number), settings) as folder:
             folder.close_account([folder.put(entry, files) for entry, files in entries])
 
-    def _collect(self, samples: list[store.Sample]) -> None:
+    def _collect(self, samples: list[Sample]) -> None:
         source = self.parent / "source.jsonl"
-        looping = store.Sample(5, "fixture-5", "The one that loops.", "Again and again.\n\n" * 60, "3", True)
+        looping = Sample(5, "fixture-5", "The one that loops.", "Again and again.\n\n" * 60, "3", True)
         everything = sorted([*samples, looping], key=lambda sample: sample.index)
-        store.write_atomic(source, "".join(store.to_json(sample.to_row()) + "\n" for sample in everything))
+        write_atomic(source, "".join(to_json(sample.to_row()) + "\n" for sample in everything))
         entries = [
-            (store.Entry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"})
+            (AccountEntry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"})
             for sample in samples
         ]
-        entries.append((store.Entry("5", "rejected", "looping", "fixture-5"), {}))
+        entries.append((AccountEntry("5", "rejected", "looping", "fixture-5"), {}))
         self._write(0, {"stage": "collect", "input": "../source.jsonl", "dataset": "fixture"}, entries)
-        rows = "".join(store.to_json(sample.to_row()) + "\n" for sample in samples)
-        store.write_atomic(self.folder(0) / "collected.jsonl", rows)
+        rows = "".join(to_json(sample.to_row()) + "\n" for sample in samples)
+        write_atomic(self.folder(0) / "collected.jsonl", rows)
 
     def _steps(self, found: dict) -> None:
         facts = {"calls": 2, "tokens_in": 5120, "tokens_out": 780, "cost_usd": 0.0142}
@@ -180,14 +186,14 @@ class Run:
                 f"{uuid}_reasoning.txt": steps,
                 f"chat/{uuid}_chat.txt": f"=== user ===\nMark the steps of {uuid}.\n\n=== assistant ===\n{steps}",
             }
-            entries.append((store.Entry(str(index), "ok", uuid=uuid, facts=facts), files))
+            entries.append((AccountEntry(str(index), "ok", uuid=uuid, facts=facts), files))
         self._write(1, {"stage": "steps", "input": f"../{NAME}", "annotator": "fixture"}, entries)
 
-    def _parallel(self, samples: list[store.Sample], found: dict) -> dict[str, tuple[str, Record]]:
+    def _parallel(self, samples: list[Sample], found: dict) -> dict[str, tuple[str, Lineage]]:
         entries, texts = [], {}
         for sample in samples:
             lines = annotation.lines(sample.thinking)
-            record = Record(
+            record = Lineage(
                 sample.index,
                 sample.uuid,
                 sample.problem,
@@ -197,13 +203,13 @@ class Run:
                 len(sample.thinking),
                 len(lines),
             )
-            made = extract.extract(
+            made = parallel.extract(
                 sample.thinking, annotation.parse(found[sample.index][2], lines), record, threshold=50
             )
             texts[str(sample.index)] = (made.trajectory, made.record)
             outcome = ("ok", None) if made.record.blocks else ("unchanged", "no_block")
-            entry = store.Entry(str(sample.index), *outcome, sample.uuid, facts={"blocks": len(made.record.blocks)})
-            entries.append((entry, lineage.files(str(sample.index), made.trajectory, made.record)))
+            entry = AccountEntry(str(sample.index), *outcome, sample.uuid, facts={"blocks": len(made.record.blocks)})
+            entries.append((entry, traced_files(str(sample.index), made.trajectory, made.record)))
         self._write(2, {"stage": "parallel", "input": f"../{NAME}_step1_v1", "chains": f"../{NAME}"}, entries)
         return texts
 
@@ -212,25 +218,25 @@ class Run:
         for id, (text, record) in texts.items():
             if id == "7":
                 error = {"error": "the reply held no JSON array", "calls": 3, "cost": 0.002}
-                entries.append((store.Entry(id, "failed", "unreadable_reply", record.uuid, facts=error), {}))
+                entries.append((AccountEntry(id, "failed", "unreadable_reply", record.uuid, facts=error), {}))
                 continue
             trajectory = markup.parse(text)
-            asked = rewrite.questions(trajectory, record.problem)
+            asked = rewriting.edit_questions(trajectory, record.problem)
             wanted = [Replacement("Similarly, $p = 3$", "$p = 3$"), Replacement("not in the text", "x")]
             answers = [(question, wanted if "Similarly" in question.passage else []) for question in asked]
-            text, record = rewrite.apply_answers(trajectory, record, answers)
+            text, record = rewriting.apply_answers(trajectory, record, answers)
             changed = sum(len(thread.edits) for block in record.blocks for thread in block.threads)
             facts = {"edits": changed, "calls": len(asked), "tokens_in": 900, "tokens_out": 40, "cost_usd": 0.0011}
             entries.append(
                 (
-                    store.Entry(
+                    AccountEntry(
                         id,
                         "ok" if changed else "unchanged",
                         None if changed else "nothing_to_change",
                         record.uuid,
                         facts=facts,
                     ),
-                    lineage.files(id, text, record),
+                    traced_files(id, text, record),
                 )
             )
             result[id] = (text, record)
@@ -245,11 +251,11 @@ class Run:
                 [f"Plan {number} of thread {k} with $x_{k}$" for k in range(1, len(block.threads) + 1)]
                 for number, block in enumerate(trajectory.blocks, 1)
             ]
-            text = outline.insert(trajectory, plans)
+            text = outlining.insert_outlines(trajectory, plans)
             entries.append(
                 (
-                    store.Entry(id, "ok" if plans else "unchanged", None if plans else "no_block", record.uuid),
-                    lineage.files(id, text, record),
+                    AccountEntry(id, "ok" if plans else "unchanged", None if plans else "no_block", record.uuid),
+                    traced_files(id, text, record),
                 )
             )
             result[id] = (text, record)
@@ -259,23 +265,23 @@ class Run:
     def _filter(self, texts: dict) -> None:
         entries = []
         for id, (text, record) in texts.items():
-            verdict = verify.verify(text, record, verify.Rules())
+            verdict = filtering.verify(text, record, filtering.Rules())
             if verdict.reason:
                 why = {"id": id, "uuid": record.uuid, "reason": verdict.reason, "detail": verdict.detail}
                 files = {f"rejected/{id}.txt": text + "\n", f"rejected/{id}.json": json.dumps(why)}
                 entries.append(
-                    (store.Entry(id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail}), files)
+                    (AccountEntry(id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail}), files)
                 )
                 continue
-            measures = metrics.measure(verdict.trajectory, range(0, len(text), 3))
+            measures = measure(verdict.trajectory, range(0, len(text), 3))
             facts = {"measures": asdict(measures), "conserved": verdict.conserved}
-            entries.append((store.Entry(id, "ok", None, record.uuid, facts=facts), lineage.files(id, text, record)))
+            entries.append((AccountEntry(id, "ok", None, record.uuid, facts=facts), traced_files(id, text, record)))
         self._write(5, {"stage": "filter", "input": f"../{NAME}_step4_v1_v1_v1", "tokenizer": "fixture"}, entries)
 
 
 def add_sample(root: Path, like: str, id: str) -> None:
     """One more accepted sample in a folder that is already being viewed, as a running pipeline adds it."""
     text = (root / f"{like}.txt").read_bytes()
-    record = lineage.read(root / f"{like}.txt").record
-    store.write_atomic(root / "trace" / f"{id}.json", replace(record, uuid=f"fixture-{id}").to_json())
-    store.write_atomic(root / f"{id}.txt", text)
+    record = read_traced(root / f"{like}.txt").record
+    write_atomic(root / "trace" / f"{id}.json", replace(record, uuid=f"fixture-{id}").to_json())
+    write_atomic(root / f"{id}.txt", text)

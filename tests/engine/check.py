@@ -19,10 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
-from steer import BLOCKS, THREAD, Steer  # noqa: E402
+from steer import BLOCKS, THREAD, Steer
 
-from threadweaver import forkjoin, markup, server, tokens  # noqa: E402
-from threadweaver.generated import read_problems  # noqa: E402
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.generation import forkjoin, server
+from threadweaver.generation.problems import read_problems
+from threadweaver.trajectory import markup
 
 ENGINE_ARGS = (
     "--device cpu --mem-fraction-static 0.3 --max-total-tokens 20000 --disable-overlap-schedule --enable-cache-report"
@@ -63,7 +65,7 @@ def complete(url: str, **body) -> dict:
         return json.loads(reply.read())["choices"][0]
 
 
-def stop_strings(url: str, tokenizer: tokens.Tokenizer) -> None:
+def stop_strings(url: str, tokenizer: Tokenizer) -> None:
     print("stop strings", flush=True)
     prompt = tokenizer.ids("one two three")
     for tag in (markup.OUTLINES_END, markup.THREAD_END):
@@ -123,7 +125,7 @@ def out(work: Path, args, suffix: str) -> Path:
     return work / "data" / f"{Path(args.model).name}_{suffix}"
 
 
-def branching(work: Path, args, url: str, tokenizer: tokens.Tokenizer, *, whole: bool, workers: int):
+def branching(work: Path, args, url: str, tokenizer: Tokenizer, *, whole: bool, workers: int):
     """The texts of a fork-join run, and how many of them are right."""
     suffix = f"{'whole' if whole else 'pieces'}_{workers}"
     with Steer(url, tokenizer, answers(), whole=whole) as proxy:
@@ -182,7 +184,7 @@ def blocks(text: str) -> int:
         return 0
 
 
-def contexts(proxy: Steer, tokenizer: tokens.Tokenizer, *, whole: bool) -> None:
+def contexts(proxy: Steer, tokenizer: Tokenizer, *, whole: bool) -> None:
     """Every context begins with one that was sent before and the token ids that came back for it."""
     threads = [exchange for exchange in proxy.exchanges if proxy.regex(exchange[0]) == THREAD]
     if whole:
@@ -229,7 +231,7 @@ def main() -> int:
     (args.work / "data").mkdir(parents=True)
     shutil.copy(ROOT / "data" / "sample" / "problems.parquet", args.work / "data")
     begun = time.monotonic()
-    tokenizer = tokens.load(args.model)
+    tokenizer = load_tokenizer(args.model)
     sequential(args.work, args)
     launch = server.Launch(
         "sglang",

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 from aiohttp import web
 
-from threadweaver import markup, tokens
-from threadweaver.completions import decode
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.generation.engine import decode
+from threadweaver.trajectory import markup
 
 BLOCKS = 2
 TAG = re.compile("|".join(markup.TAGS))
@@ -29,7 +30,7 @@ class Steer:
     """The proxy, in a thread. `exchanges` holds (prompt ids, returned ids, cached prompt tokens, matched
     stop). `answers` are those it writes to questions it knows; to others it writes a digit."""
 
-    def __init__(self, engine: str, tokenizer: tokens.Tokenizer, answers: Mapping[str, str], *, whole: bool):
+    def __init__(self, engine: str, tokenizer: Tokenizer, answers: Mapping[str, str], *, whole: bool):
         self.engine, self.answers, self.whole = engine, answers, whole
         self.tokenizer = tokenizer
         self.tags = [tokenizer.ids(tag)[0] for tag in markup.TAGS]

@@ -25,7 +25,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from threadweaver import dataset, markup, metrics, tokens, units
+from threadweaver.corpus import training_rows, training_units
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.measures import measure
 
 STEPS = 2
 failures: list[str] = []
@@ -43,12 +46,12 @@ class Tree:
     targets: list[tuple[int, int]]
 
 
-def tree(found: Sequence[units.Unit[list[int]]]) -> Tree:
+def tree(found: Sequence[training_units.Unit[list[int]]]) -> Tree:
     """The prefix tree of the units of a row. The row itself, the last unit, stands first, so that it lies in one piece."""
     children: dict[tuple[int, int], int] = {}
     ids, parents, depths, targets = [], [], [], []
 
-    def walk(unit: units.Unit[list[int]]) -> list[int]:
+    def walk(unit: training_units.Unit[list[int]]) -> list[int]:
         path, node = [], -1
         for depth, id in enumerate(unit.context + unit.continuation):
             if (node, id) not in children:
@@ -89,7 +92,7 @@ def everything_before(packed: Tree):
     return ancestors(packed).new_ones(len(packed.tokens), len(packed.tokens)).tril()
 
 
-def threads_once(packed: Tree, found: Sequence[units.Unit[list[int]]]):
+def threads_once(packed: Tree, found: Sequence[training_units.Unit[list[int]]]):
     """Wrong, though it would save the second copies: what follows a block attends to threads 2 … n where they stand as
     branches, each behind the outlines and without the threads before it."""
     allowed, row = ancestors(packed), len(packed.paths[-1])
@@ -101,11 +104,11 @@ def threads_once(packed: Tree, found: Sequence[units.Unit[list[int]]]):
     return ancestors(packed, allowed, row)
 
 
-def joined_copies(found: Sequence[units.Unit[list[int]]]) -> list[tuple[int, int, int]]:
+def joined_copies(found: Sequence[training_units.Unit[list[int]]]) -> list[tuple[int, int, int]]:
     """Of threads 2 … n: the number of the unit, and the tokens [start, end) of the row in which it stands once more."""
     copies, fork, end = [], 0, 0
     for number, unit in enumerate(found):
-        if unit.kind == units.OUTLINES:
+        if unit.kind == training_units.OUTLINES:
             fork = len(unit.context) + len(unit.continuation)
             end = fork + 1  # a newline
         elif unit.thread:
@@ -153,7 +156,7 @@ def packed_logits(model, packed: Tree, allowed, positions: Sequence[int]):
     ).logits[0]
 
 
-def plain_logits(model, found: Sequence[units.Unit[list[int]]]) -> list:
+def plain_logits(model, found: Sequence[training_units.Unit[list[int]]]) -> list:
     """Of each unit, the logits [continuation, vocabulary] that a plain causal pass over its context and continuation
     predicts the continuation with."""
     import torch
@@ -166,7 +169,7 @@ def plain_logits(model, found: Sequence[units.Unit[list[int]]]) -> list:
         return [logits[len(unit.context) - 1 : -1].clone() for unit, logits in zip(found, passes, strict=True)]
 
 
-def differences(found: Sequence[units.Unit[list[int]]], packed: Tree, logits, plain: Sequence) -> list[float]:
+def differences(found: Sequence[training_units.Unit[list[int]]], packed: Tree, logits, plain: Sequence) -> list[float]:
     """Of each unit, the largest difference between its logits in the tree and in the plain pass."""
     return [
         float((logits[path[len(unit.context) - 1 : -1]] - expected).abs().max())
@@ -194,7 +197,7 @@ def check(holds: bool, what: str) -> None:
         failures.append(what)
 
 
-def hold_against_plain_passes(model, rows: Sequence[list[units.Unit[list[int]]]], tolerance: float) -> None:
+def hold_against_plain_passes(model, rows: Sequence[list[training_units.Unit[list[int]]]], tolerance: float) -> None:
     """Every unit of every row, with the right mask and positions and with three wrong ones."""
     import torch
 
@@ -230,7 +233,7 @@ def hold_against_plain_passes(model, rows: Sequence[list[units.Unit[list[int]]]]
     check(gap < tolerance, f"the loss of the tree is the loss of the units: largest difference {gap:.2g}")
 
 
-def mean_loss(found: Sequence[units.Unit[list[int]]], plain: Sequence) -> float:
+def mean_loss(found: Sequence[training_units.Unit[list[int]]], plain: Sequence) -> float:
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -238,7 +241,7 @@ def mean_loss(found: Sequence[units.Unit[list[int]]], plain: Sequence) -> float:
     return float(cross_entropy(logits, torch.tensor(ids)))
 
 
-def train(model, rows: Sequence[list[units.Unit[list[int]]]]) -> None:
+def train(model, rows: Sequence[list[training_units.Unit[list[int]]]]) -> None:
     """Optimizer steps over all rows, and the loss once more."""
     import torch
 
@@ -281,25 +284,25 @@ def saved(folder: Path, name: str):
     )
 
 
-def rows_of(folder: Path, tokenizer: tokens.Tokenizer, limit: int) -> list[list[units.Unit[list[int]]]]:
+def rows_of(folder: Path, tokenizer: Tokenizer, limit: int) -> list[list[training_units.Unit[list[int]]]]:
     """The units of the first rows of a dataset, checked against the pairs saved beside it and the training length."""
     rows = saved(folder, r"sample_\d+").select(range(limit)) if limit else saved(folder, r"sample_\d+")
-    spans = [dataset.turn_span(row["qwen_text"], row["raw_messages"], tokenizer) for row in rows]
-    found = [units.as_ids(*span, tokenizer) for span in spans]
+    spans = [training_rows.turn_span(row["qwen_text"], row["raw_messages"], tokenizer) for row in rows]
+    found = [training_units.as_ids(*span, tokenizer) for span in spans]
     pairs = saved(folder, r"units_\d+")
     if pairs is not None:
         known = {(pair["uuid"], pair["unit"]): pair["context"] + "\0" + pair["continuation"] for pair in pairs}
         built = {
             (row["uuid"], number): f"{unit.context}\0{unit.continuation}"
             for row, span in zip(rows, spans, strict=True)
-            for number, unit in enumerate(units.as_text(*span))
+            for number, unit in enumerate(training_units.as_text(*span))
         }
         check(
             all(known.get(key) == text for key, text in built.items()),
             f"{len(built)} units are the pairs that were saved",
         )
     trees = [tree(one) for one in found]
-    counted = sum(metrics.measure(markup.parse(text), tokenizer.starts(text)).training_length for text, _ in spans)
+    counted = sum(measure(markup.parse(text), tokenizer.starts(text)).training_length for text, _ in spans)
     nodes, extra = sum(len(one.tokens) for one in trees), sum(unit.thread > 1 for one in found for unit in one)
     plain = sum(len(one[-1].context) + len(one[-1].continuation) for one in found)
     trained, spoken = (
@@ -326,7 +329,7 @@ def main() -> int:
     parser.add_argument("--tolerance", type=float, default=1e-4, help="between logits of float32 passes (1e-4)")
     args = parser.parse_args()
     begun = time.monotonic()
-    tokenizer = tokens.load(args.tokenizer).with_tags(markup.TAGS)
+    tokenizer = load_tokenizer(args.tokenizer).with_tags(markup.TAGS)
     rows = rows_of(args.dataset, tokenizer, args.rows)
     model = random_model(len(tokenizer.hf))
     hold_against_plain_passes(model, rows, args.tolerance)

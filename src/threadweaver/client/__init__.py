@@ -9,8 +9,8 @@ retried, paid for under `max_cost` and stored before it is returned. A process h
 it late: importing this package loads no SDK.
 """
 
-from threadweaver.client.core import Client
-from threadweaver.client.dry import Drawn, DryClient
+from threadweaver.client.client import Client
+from threadweaver.client.credentials import find_base_url, find_key, scrub
 from threadweaver.client.errors import (
     Authentication,
     BadRequest,
@@ -26,12 +26,12 @@ from threadweaver.client.errors import (
     SampleError,
     ServerDown,
 )
-from threadweaver.client.keys import find_base_url, find_key, scrub
-from threadweaver.client.plan import Estimate, Planned
+from threadweaver.client.estimates import Estimate, Planned
+from threadweaver.client.planning_client import Drawn, PlanningClient
 from threadweaver.client.prices import Price, price_of
 from threadweaver.client.requests import Message, Reply, Request, Usage
 from threadweaver.client.settings import Batching, ClientSettings, Retrying, add_client_flags, settings_from
-from threadweaver.client.tally import Tally, repair_of
+from threadweaver.client.usage import Tally, repair_of
 
 __all__ = [
     "Authentication",
@@ -44,12 +44,12 @@ __all__ = [
     "ContentFilter",
     "ContextTooLong",
     "Drawn",
-    "DryClient",
     "Estimate",
     "GaveUp",
     "Message",
     "NotInLedger",
     "Planned",
+    "PlanningClient",
     "Price",
     "QuotaExhausted",
     "Reply",

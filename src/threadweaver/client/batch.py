@@ -24,12 +24,12 @@ from threadweaver.client import errors
 from threadweaver.client.batch_files import Want, Wave, line_of, read_row, split
 from threadweaver.client.requests import PATHS, Reply, Request, reply_of
 from threadweaver.client.settings import Batching
-from threadweaver.client.tally import stage_of
+from threadweaver.client.usage import stage_of
 from threadweaver.errors import UserError
-from threadweaver.ledger import BatchEntry, BatchRow, Record
+from threadweaver.ledger import BatchEntry, BatchRow, LedgerEntry
 
 if TYPE_CHECKING:
-    from threadweaver.client.core import Client
+    from threadweaver.client.client import Client
 
 TRIES = 3  # batches that a request may be in before it is called alone
 FIRST_LOOK = 0.5  # seconds until the first look at a batch; doubles up to `poll`
@@ -304,7 +304,7 @@ class Batcher:
 
     async def _finish(self, entry: BatchEntry, batch: Mapping[str, Any], late: bool) -> None:
         """Stores what the batch answered; what it did not answer is asked again, or fails for good."""
-        replies: list[Record] = []
+        replies: list[LedgerEntry] = []
         failures: dict[str, errors.ClientError] = {}
         if batch["status"] == "failed":
             self._refused(batch)
@@ -349,7 +349,7 @@ class Batcher:
     async def _end(
         self,
         entry: BatchEntry,
-        replies: Sequence[Record],
+        replies: Sequence[LedgerEntry],
         failures: Mapping[str, errors.ClientError],
         *,
         billed: bool,

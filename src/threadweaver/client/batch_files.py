@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from threadweaver.client.apis import RawReply, read_reply
 from threadweaver.client.errors import ClientError
-from threadweaver.client.replies import Answer, read_answer
 from threadweaver.client.requests import PATHS, Reply, Request, body_of
 from threadweaver.client.settings import Batching
 from threadweaver.client.transport import Transport
@@ -70,12 +70,12 @@ def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator
             yield wave
 
 
-def read_row(row: Mapping[str, Any], request: Request, transport: Transport) -> Answer | ClientError:
+def read_row(row: Mapping[str, Any], request: Request, transport: Transport) -> RawReply | ClientError:
     """What a row of an output or error file says of its request."""
     response = row.get("response") or {}
     try:
         if response.get("status_code") == 200:
-            return read_answer(request.api, response["body"])
+            return read_reply(request.api, response["body"])
     except ClientError as error:
         return error
     body = (response.get("body") or {}).get("error") or row.get("error") or {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from threadweaver.ledger import Record, canonical, key_of
+from threadweaver.ledger import LedgerEntry, canonical, key_of
 
 PATHS = {"responses": "/responses", "chat": "/chat/completions", "completions": "/completions"}
 
@@ -134,7 +134,7 @@ class Reply:
         return self.verdict == "rejected"
 
 
-def reply_of(record: Record, *, from_ledger: bool) -> Reply:
+def reply_of(record: LedgerEntry, *, from_ledger: bool) -> Reply:
     usage = Usage(record.input, record.cached, record.output, record.reasoning)
     cost = None if record.cost is None else record.cost / 1e9
     return Reply(

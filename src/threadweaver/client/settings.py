@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from threadweaver.client.keys import DEFAULT_KEY_PATH, find_base_url
+from threadweaver.client.credentials import DEFAULT_KEY_PATH, find_base_url
 from threadweaver.client.requests import Message, Request
 from threadweaver.errors import UserError
 

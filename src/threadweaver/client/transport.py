@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from threadweaver.client import errors
-from threadweaver.client.keys import Key, scrub
-from threadweaver.client.replies import Answer, read_answer
+from threadweaver.client.apis import RawReply, read_reply
+from threadweaver.client.credentials import Key, scrub
 from threadweaver.client.requests import PATHS, Request, body_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Transport:
     async def close(self) -> None:
         await self.sdk.close()
 
-    async def post(self, request: Request, service_tier: str | None) -> tuple[Answer, Mapping[str, str]]:
+    async def post(self, request: Request, service_tier: str | None) -> tuple[RawReply, Mapping[str, str]]:
         """The reply and its headers. Raises a ClientError; it carries `headers` where the server answered."""
         body = json.dumps(body_of(request, service_tier), ensure_ascii=True, separators=(",", ":")).encode("ascii")
         response = await self.call("POST", PATHS[request.api], body)
@@ -79,7 +79,7 @@ class Transport:
             data = json.loads(response.content)
         except ValueError as error:
             raise errors.BadReply("the server's reply is not JSON", billed=True) from error
-        return read_answer(request.api, data), response.headers
+        return read_reply(request.api, data), response.headers
 
     async def call(self, method: str, path: str, body: bytes | None = None) -> httpx2.Response:
         """The response of any endpoint, a 2xx. Raises a ClientError for anything else."""

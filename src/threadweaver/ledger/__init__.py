@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.ledger import batches, calls, money, owners, schema, statistics
+from threadweaver.ledger import batches, budget, claims, processes, schema, statistics
 from threadweaver.ledger.batches import BatchEntry, BatchRow
-from threadweaver.ledger.calls import Claim, Ended, Verdict, Wish
+from threadweaver.ledger.claims import Claim, Ended, Verdict, Wish
 from threadweaver.ledger.entries import VERDICTS
-from threadweaver.ledger.records import Record, Texts, canonical, key_of, request_key
+from threadweaver.ledger.records import LedgerEntry, Texts, canonical, key_of, request_key
 from threadweaver.ledger.schema import LedgerDamaged
-from threadweaver.ledger.thread import CHANGE, DatabaseThread, Kind, LedgerFull
+from threadweaver.ledger.writer import CHANGE, DatabaseThread, Kind, LedgerFull
 
 __all__ = [
     "NANO",
@@ -28,8 +28,8 @@ __all__ = [
     "Claim",
     "Ledger",
     "LedgerDamaged",
+    "LedgerEntry",
     "LedgerFull",
-    "Record",
     "Spending",
     "canonical",
     "key_of",
@@ -65,15 +65,15 @@ class Ledger:
         self.in_doubt: set[int] = set()  # reservations whose calls are on the wire
         self._texts = Texts()
         # Replies first, questions last: what a transaction brings, the same transaction can answer from.
-        self._record = Kind(0, lambda db, replies: calls.record(db, replies, self._texts), committed=self._texts.keep)
-        self._release = Kind(1, calls.release)
-        self._judge = Kind(2, calls.judge)
-        self._find = Kind(20, calls.find, write=False)
-        self._claim = Kind(21, calls.claim, before_a_call=True)
-        self.thread = DatabaseThread(self.path, read_only, lambda db: owners.beat(db, self.owner))
+        self._record = Kind(0, lambda db, replies: claims.record(db, replies, self._texts), committed=self._texts.keep)
+        self._release = Kind(1, claims.release)
+        self._judge = Kind(2, claims.judge)
+        self._find = Kind(20, claims.find, write=False)
+        self._claim = Kind(21, claims.claim, before_a_call=True)
+        self.thread = DatabaseThread(self.path, read_only, lambda db: processes.beat(db, self.owner))
         if not read_only:
             try:
-                self.owner = self.thread.call(owners.register)
+                self.owner = self.thread.call(processes.register)
             except BaseException:
                 self.thread.close()
                 raise
@@ -90,8 +90,8 @@ class Ledger:
             doubtful = frozenset(self.in_doubt)
 
             def leave(db: sqlite3.Connection) -> None:
-                money.close_open(db, owner, doubtful)
-                owners.leave(db, owner)
+                budget.close_open(db, owner, doubtful)
+                processes.leave(db, owner)
 
             self.thread.send(CHANGE, leave)
         self.thread.close()
@@ -101,7 +101,7 @@ class Ledger:
 
     # one request
 
-    async def find(self, base: str) -> list[Record]:
+    async def find(self, base: str) -> list[LedgerEntry]:
         """The replies to all attempts of a request, the first attempt first."""
         return await self.thread.do(self._find, bytes.fromhex(base))
 
@@ -113,7 +113,7 @@ class Ledger:
         """
         return await self.thread.do(self._claim, Wish(bytes.fromhex(key), self.owner, amount, cap, again))
 
-    async def record(self, record: Record, reservation: int) -> Record:
+    async def record(self, record: LedgerEntry, reservation: int) -> LedgerEntry:
         """Stores a reply, settles its reservation and ends its claim. Returns what is stored: the first reply
         wins.
         """
@@ -152,14 +152,14 @@ class Ledger:
     async def batch_requests(self, local: str) -> Mapping[str, tuple[str, str]]:
         return await self.thread.run(lambda db: batches.requests_of(db, local), write=False)
 
-    async def collect(self, local: str, replies: Sequence[Record], *, billed: bool = False) -> list[Record]:
+    async def collect(self, local: str, replies: Sequence[LedgerEntry], *, billed: bool = False) -> list[LedgerEntry]:
         """Stores what a batch answered and removes it; `billed`: the rest may still cost money."""
         return await self.thread.run(lambda db: batches.collect(db, local, replies, billed=billed, texts=Texts()))
 
     # the whole
 
     async def spending(self) -> Spending:
-        return await self.thread.run(lambda db: Spending(*money.totals(db), money.uncertain(db)), write=False)
+        return await self.thread.run(lambda db: Spending(*budget.totals(db), budget.uncertain(db)), write=False)
 
     async def statistics(self, model: str | None = None) -> list[statistics.Ratio]:
         """Measured tokens by stage and turn: what an estimate of further calls stands on."""

@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from threadweaver.ledger import money, owners
+from threadweaver.ledger import budget, processes
 from threadweaver.ledger.bulk import select_in, write_rows
-from threadweaver.ledger.calls import Claim
-from threadweaver.ledger.records import COLUMNS, Record, Texts, insert, load_request, read
+from threadweaver.ledger.claims import Claim
+from threadweaver.ledger.records import COLUMNS, LedgerEntry, Texts, insert, load_request, read
 
 SUBMITTING, RUNNING = "submitting", "running"
 
@@ -58,7 +58,7 @@ def open_batch(
     stored = {found[0]: found for found in select_in(db, f"SELECT {COLUMNS} FROM replies WHERE key", keys)}
     batched = dict(select_in(db, "SELECT key, batch FROM batch_rows WHERE key", keys))
     held = dict(select_in(db, "SELECT key, owner FROM claims WHERE key", keys))
-    purse = money.Purse(db, money.BATCH)
+    purse = budget.Purse(db, budget.BATCH)
     claims: list[Claim] = []
     taken: list[tuple[object, ...]] = []
     new_texts: dict[bytes, bytes] = {}
@@ -67,7 +67,7 @@ def open_batch(
             claims.append(Claim("stored", record=read(db, stored[key])))
         elif key in batched:
             claims.append(Claim("batch", batch=batched[key]))
-        elif held.get(key) not in (None, owner) and owners.alive(db, held[key]):
+        elif held.get(key) not in (None, owner) and processes.alive(db, held[key]):
             claims.append(Claim("theirs"))
         else:
             outcome = purse.reserve(key, owner, row.amount, cap)
@@ -89,7 +89,7 @@ def batches(db: sqlite3.Connection, owner: str) -> list[BatchEntry]:
     rows = db.execute(
         "SELECT id, remote, base_url, endpoint, state, rows, tokens, created, owner FROM batches ORDER BY created"
     ).fetchall()
-    return [BatchEntry(*row[:-1], ours=row[-1] == owner or not owners.alive(db, row[-1])) for row in rows]
+    return [BatchEntry(*row[:-1], ours=row[-1] == owner or not processes.alive(db, row[-1])) for row in rows]
 
 
 def started(db: sqlite3.Connection, local: str, remote: str) -> None:
@@ -103,8 +103,8 @@ def requests_of(db: sqlite3.Connection, local: str) -> Mapping[str, tuple[str, s
 
 
 def collect(
-    db: sqlite3.Connection, local: str, replies: Sequence[Record], *, billed: bool, texts: Texts
-) -> list[Record]:
+    db: sqlite3.Connection, local: str, replies: Sequence[LedgerEntry], *, billed: bool, texts: Texts
+) -> list[LedgerEntry]:
     """Stores the replies of a batch that has ended, settles it, and removes it; what it did not answer is
     free again.
 
@@ -113,12 +113,12 @@ def collect(
     waiting = dict(db.execute("SELECT key, reservation FROM batch_rows WHERE batch = ?", (local,)).fetchall())
     mine = [reply for reply in replies if bytes.fromhex(reply.key) in waiting]
     answered = {bytes.fromhex(reply.key) for reply in mine}
-    money.settle(db, [waiting[key] for key in answered], sum(reply.cost or 0 for reply in mine))
+    budget.settle(db, [waiting[key] for key in answered], sum(reply.cost or 0 for reply in mine))
     rest = [reservation for key, reservation in waiting.items() if key not in answered]
     if billed:
-        money.keep_uncertain(db, rest)
+        budget.keep_uncertain(db, rest)
     else:
-        money.settle(db, rest, 0)
+        budget.settle(db, rest, 0)
     insert(db, mine, texts)
     db.execute("DELETE FROM batch_rows WHERE batch = ?", (local,))
     db.execute("DELETE FROM batches WHERE id = ?", (local,))

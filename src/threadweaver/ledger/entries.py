@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from threadweaver.ledger.records import Record, canonical, request_key
+from threadweaver.ledger.records import LedgerEntry, canonical, request_key
 
 APIS = ("responses", "chat", "completions")
 STATUSES = ("ok", "truncated", "empty", "refused")
@@ -18,7 +18,7 @@ MOST_COUNT = 10**6  # turns and attempts
 LATEST = 1e11  # unix time, in the year 5138
 
 
-def as_json(record: Record) -> dict[str, Any]:
+def as_json(record: LedgerEntry) -> dict[str, Any]:
     return {
         "key": record.key,
         "request": json.loads(record.request),
@@ -39,7 +39,7 @@ def as_json(record: Record) -> dict[str, Any]:
     }
 
 
-def parse(line: bytes) -> Record:
+def parse(line: bytes) -> LedgerEntry:
     """The entry of a line. Raises ValueError, whose text says what is wrong, for anything that the ledger
     would not have written itself.
     """
@@ -51,7 +51,7 @@ def parse(line: bytes) -> Record:
         raise ValueError(f"it is not UTF-8 at byte {error.start}") from error
 
 
-def from_json(entry: Any) -> Record:
+def from_json(entry: Any) -> LedgerEntry:
     """Raises ValueError where the entry is not one of ours, or its key is not that of its request."""
     try:
         request = entry["request"]
@@ -65,7 +65,7 @@ def from_json(entry: Any) -> Record:
         tokens = [_count(entry["tokens"], name, MOST_TOKENS) for name in TOKENS]
         if tokens[1] > tokens[0] or tokens[3] > tokens[2]:
             raise ValueError("a part of its tokens is more than the whole")
-        return Record(
+        return LedgerEntry(
             entry["key"],
             request_key({**request, "attempt": 0}),
             request["attempt"],

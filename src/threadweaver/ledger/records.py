@@ -45,7 +45,7 @@ def key_of(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Record:
+class LedgerEntry:
     """A reply with its request and what it cost. `cost` is in nano-dollars (None: no price known), times are
     unix.
 
@@ -156,7 +156,7 @@ def _damage_told(what: str) -> Iterator[None]:
         raise Unreadable(f"{what} in it cannot be read") from error
 
 
-def insert(db: sqlite3.Connection, records: Sequence[Record], texts: Texts) -> set[bytes]:
+def insert(db: sqlite3.Connection, records: Sequence[LedgerEntry], texts: Texts) -> set[bytes]:
     """Stores what is new and returns those keys; a request that was answered before keeps its first reply."""
     keys = [bytes.fromhex(record.key) for record in records]
     there = {row[0] for row in select_in(db, "SELECT key FROM replies WHERE key", keys)}
@@ -170,7 +170,7 @@ def insert(db: sqlite3.Connection, records: Sequence[Record], texts: Texts) -> s
     return set(rows)
 
 
-def _row(key: bytes, record: Record, request: bytes, size: int) -> tuple[Any, ...]:
+def _row(key: bytes, record: LedgerEntry, request: bytes, size: int) -> tuple[Any, ...]:
     extra = None if record.extra is None else canonical(record.extra)
     return (
         key,
@@ -202,7 +202,7 @@ def _row(key: bytes, record: Record, request: bytes, size: int) -> tuple[Any, ..
     )
 
 
-def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = False) -> Record:
+def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = False) -> LedgerEntry:
     """A row of `COLUMNS`; the request's text is left empty unless it is asked for (replays do not
     need it). Raises Unreadable.
     """
@@ -212,7 +212,7 @@ def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = F
     with _damage_told("a reply"):
         if with_request and key_of(text) != key.hex():
             raise ValueError("its key does not belong to its request")
-        return Record(
+        return LedgerEntry(
             key.hex(),
             base.hex(),
             attempt,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from threadweaver.ledger.records import COLUMNS, Record, read
+from threadweaver.ledger.records import COLUMNS, LedgerEntry, read
 from threadweaver.ledger.schema import Unreadable
 
 WAYS = (
@@ -51,11 +51,11 @@ def survey(db: sqlite3.Connection, after: bytes) -> Salvage:
     return found
 
 
-def records(db: sqlite3.Connection, numbers: list[int]) -> list[Record]:
+def records(db: sqlite3.Connection, numbers: list[int]) -> list[LedgerEntry]:
     return [_read(db, number) for number in numbers]
 
 
-def _read(db: sqlite3.Connection, number: int) -> Record:
+def _read(db: sqlite3.Connection, number: int) -> LedgerEntry:
     row = db.execute(f"SELECT {COLUMNS} FROM replies NOT INDEXED WHERE id = ?", (number,)).fetchone()
     return read(db, row, with_request=True)
 

@@ -15,7 +15,7 @@ from typing import IO
 
 from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, LedgerDamaged, entries, salvage, target
-from threadweaver.ledger.records import COLUMNS, Record, Texts, canonical, insert, read
+from threadweaver.ledger.records import COLUMNS, LedgerEntry, Texts, canonical, insert, read
 
 GROUP = 256
 
@@ -39,12 +39,12 @@ def export(ledger: Ledger, path: Path) -> int:
     return count
 
 
-def _pages(ledger: Ledger, damaged: list[str]) -> Iterator[list[Record]]:
+def _pages(ledger: Ledger, damaged: list[str]) -> Iterator[list[LedgerEntry]]:
     """The replies in the order of their keys; `damaged` gets a word on what could not be read."""
     last = b""
     while True:
 
-        def look(db: sqlite3.Connection, after: bytes = last) -> list[Record]:
+        def look(db: sqlite3.Connection, after: bytes = last) -> list[LedgerEntry]:
             rows = db.execute(
                 f"SELECT {COLUMNS} FROM replies WHERE key > ? ORDER BY key LIMIT ?", (after, GROUP)
             ).fetchall()
@@ -77,7 +77,7 @@ def load(ledger: Ledger, path: Path) -> tuple[int, int]:
         for _ in _records(file, path):
             pass  # all of it is looked at before any of it is taken in
         file.seek(0)
-        group: list[Record] = []
+        group: list[LedgerEntry] = []
 
         def flush() -> None:
             nonlocal new, known
@@ -109,7 +109,7 @@ def _opened(path: Path) -> IO[bytes]:
     return copy
 
 
-def _records(file: IO[bytes], path: Path) -> Iterator[Record]:
+def _records(file: IO[bytes], path: Path) -> Iterator[LedgerEntry]:
     number = 0
     try:
         for line in file:

@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver import store
+from threadweaver.files import digest
 
 VERSION = "2"
 """Of the schema: an index of another version is made anew."""
@@ -53,7 +53,7 @@ def location(root: Path) -> Path:
                 pass
         except OSError:
             continue
-        name = root.name if folder.parent == root.parent else f"{root.name}-{store.digest(str(root))}"
+        name = root.name if folder.parent == root.parent else f"{root.name}-{digest(str(root))}"
         return folder / f"{name}.sqlite"
     raise OSError(f"no folder can be written for the index of {root}")
 

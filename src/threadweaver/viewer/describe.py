@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from threadweaver import markup, store
+from threadweaver.files import to_json
+from threadweaver.samples import Sample
+from threadweaver.trajectory import markup
 from threadweaver.viewer import table
 from threadweaver.viewer.gauge import Gauge, shape
 from threadweaver.viewer.scan import Fate, Found
@@ -83,7 +85,7 @@ def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTI
         values |= {name: value for name, value in (account or gauge.measures(trajectory)).items() if name in values}
     except markup.MarkupError:
         pass
-    return replace(row, values=tuple(values.values()), shape=store.to_json(plan), estimated=estimated)
+    return replace(row, values=tuple(values.values()), shape=to_json(plan), estimated=estimated)
 
 
 def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
@@ -96,7 +98,7 @@ def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
     return replace(row, values=tuple(values[name] for name in table.NAMES), estimated=False)
 
 
-def from_dataset(sample: store.Sample) -> Described:
+def from_dataset(sample: Sample) -> Described:
     """The row of a dataset's sample, which has no stages behind it."""
     row = Row(
         id=str(sample.index),

@@ -7,9 +7,11 @@ from bisect import bisect_left
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from threadweaver import edits, lineage, markup, store
-from threadweaver.edits import BlockRecord, Record
 from threadweaver.errors import UserError
+from threadweaver.samples import Sample
+from threadweaver.stages.traced import read_traced
+from threadweaver.trajectory import edits, markup
+from threadweaver.trajectory.edits import BlockLineage, Lineage
 from threadweaver.viewer import describe, pieces, scan, table
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.runs import DATASET, Run
@@ -25,7 +27,7 @@ class Source:
 
     row: Row
     text: str | None
-    record: Record | None
+    record: Lineage | None
     problem: str
     solution: object
     output: str
@@ -68,9 +70,10 @@ def _from_dataset(indexer, row: Row) -> Source:
     return Source(row, shown, None, problem, extra.get("solution", ""), extra.get("output", ""), None)
 
 
-def _origin(run: Run, id: str) -> store.Sample | None:
+def _origin(run: Run, id: str) -> Sample | None:
     """A sample that was not collected, as the source dataset has it, where that is at hand and not too large to read."""
-    from threadweaver import corpus
+    from threadweaver.corpus.readers import read_rows
+    from threadweaver.corpus.schemas import to_sample
 
     place = run.place("collect")
     named = place.settings.get("input") if place else None
@@ -80,19 +83,19 @@ def _origin(run: Run, id: str) -> store.Sample | None:
     try:
         if not path.is_file() or path.stat().st_size > MAX_SOURCE:
             return None
-        for row in corpus.read_rows(path, int(id) + 1):
+        for row in read_rows(path, int(id) + 1):
             if row.index == int(id):
-                return corpus.to_sample(row, str(place.settings.get("dataset", "")))
+                return to_sample(row, str(place.settings.get("dataset", "")))
     except (UserError, OSError, ValueError):
         return None
     return None
 
 
-def find_record(run: Run, id: str) -> Record | None:
+def find_record(run: Run, id: str) -> Lineage | None:
     """The lineage of the latest stage that has one; a damaged trace counts as none."""
     for place in reversed(run.shown):
         try:
-            sample = lineage.read(place.path / f"{id}.txt") if (place.path / "trace" / f"{id}.json").is_file() else None
+            sample = read_traced(place.path / f"{id}.txt") if (place.path / "trace" / f"{id}.json").is_file() else None
         except (UserError, OSError, AttributeError):
             continue
         if sample and sample.record:
@@ -154,9 +157,9 @@ def _body(source: Source, gauge: Gauge) -> dict:
     except markup.MarkupError as error:
         rows = pieces.tagged_rows(source.text)
         return {"parts": [{"kind": "text", "tokens": None, "rows": rows}], "fault": str(error), "numbering": "file"}
-    from threadweaver import verify
+    from threadweaver.stages import filtering
 
-    verdict = verify.verify(source.text, source.record, verify.Rules())
+    verdict = filtering.verify(source.text, source.record, filtering.Rules())
     told = {"reason": verdict.reason, "detail": verdict.detail, "conserved": verdict.conserved}
     body = {"parts": parts(trajectory, source.record, Lengths(trajectory, gauge, source.row)), "verdict": told}
     return body if usable(trajectory, source.record) else body | {"numbering": "file"}
@@ -176,7 +179,7 @@ class Lengths:
         return round((end - start) * self._share, 1)
 
 
-def usable(trajectory: markup.Trajectory, record: Record | None) -> bool:
+def usable(trajectory: markup.Trajectory, record: Lineage | None) -> bool:
     """Whether the record's line ranges are those of this text's blocks."""
     if record is None or len(record.blocks) != len(trajectory.blocks):
         return False
@@ -185,7 +188,7 @@ def usable(trajectory: markup.Trajectory, record: Record | None) -> bool:
 
 
 def parts(
-    trajectory: markup.Trajectory, record: Record | None, lengths: Lengths, *, with_edits: bool = False
+    trajectory: markup.Trajectory, record: Lineage | None, lengths: Lengths, *, with_edits: bool = False
 ) -> list[dict]:
     """The trajectory's parts; lines are numbered as in the chain where the record allows it, else as in the file."""
     notes = iter(record.blocks if usable(trajectory, record) else ())
@@ -217,7 +220,7 @@ def _edge(raw: str, line: int, *, after_block: bool, before_block: bool) -> tupl
 def _block(
     trajectory: markup.Trajectory,
     block: markup.Block,
-    note: BlockRecord | None,
+    note: BlockLineage | None,
     number: int,
     lengths: Lengths,
     with_edits: bool,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from threadweaver import markup, metrics, tokens
+from threadweaver.corpus.tokenizer import Tokenizer, short_name
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.measures import measure
 
 CHARS_A_TOKEN = 4
 ESTIMATE = f"estimated: characters / {CHARS_A_TOKEN}, not tokens"
@@ -15,7 +17,7 @@ ESTIMATE = f"estimated: characters / {CHARS_A_TOKEN}, not tokens"
 class Gauge:
     """Without a tokenizer every fourth character counts as the start of a token, and `exact` is False."""
 
-    tokenizer: tokens.Tokenizer | None = None
+    tokenizer: Tokenizer | None = None
 
     @property
     def exact(self) -> bool:
@@ -23,13 +25,13 @@ class Gauge:
 
     @property
     def name(self) -> str:
-        return tokens.short_name(self.tokenizer.name) if self.tokenizer else ESTIMATE
+        return short_name(self.tokenizer.name) if self.tokenizer else ESTIMATE
 
     def starts(self, text: str) -> Sequence[int]:
         return self.tokenizer.starts(text) if self.tokenizer else range(0, len(text), CHARS_A_TOKEN)
 
     def measures(self, trajectory: markup.Trajectory) -> dict[str, float]:
-        return asdict(metrics.measure(trajectory, self.starts(trajectory.text)))
+        return asdict(measure(trajectory, self.starts(trajectory.text)))
 
 
 def shape(trajectory: markup.Trajectory) -> list:

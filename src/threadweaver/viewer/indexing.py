@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from threadweaver import store
 from threadweaver.errors import UserError
+from threadweaver.files import digest
+from threadweaver.samples import sample_key
 from threadweaver.viewer import database, describe, scan
 from threadweaver.viewer.database import Database, Item
 from threadweaver.viewer.describe import Described, Known
@@ -129,7 +130,7 @@ class Indexer:
         known = self._collected()
         wanted = {id: _signature(found.get(id), fates.get(id), self.gauge) for id in {*found, *fates}}
         self._remove(self._signatures.keys() - wanted.keys())
-        pending = sorted((id for id in wanted if self._signatures.get(id) != wanted[id]), key=store.sample_key)
+        pending = sorted((id for id in wanted if self._signatures.get(id) != wanted[id]), key=sample_key)
 
         def described() -> Iterator[tuple[str, str, Described]]:
             for id in pending:
@@ -169,7 +170,8 @@ class Indexer:
         return {id: (uuid, problem, fields) for id, uuid, problem, fields in rows}
 
     def _refresh_dataset(self) -> None:
-        from threadweaver import corpus
+        from threadweaver.corpus.readers import dataset_name, read_rows
+        from threadweaver.corpus.schemas import to_sample
 
         mark = scan.state(self.run) + self.gauge.name
         files = [self.run.root] if self.run.root.is_file() else sorted(self.run.root.rglob("*.*"))
@@ -179,10 +181,10 @@ class Indexer:
         self._remove(list(self._rows))
 
         def described() -> Iterator[tuple[str, str, Described]]:
-            name = corpus.name_of(self.run.root)
-            for row in corpus.read_rows(self.run.root):
+            name = dataset_name(self.run.root)
+            for row in read_rows(self.run.root):
                 try:
-                    yield str(row.index), "dataset", describe.from_dataset(corpus.to_sample(row, name))
+                    yield str(row.index), "dataset", describe.from_dataset(to_sample(row, name))
                 except ValueError:
                     fate = Fate("", "failed", "malformed")
                     yield str(row.index), "dataset", describe.describe(str(row.index), None, fate, Known())
@@ -275,7 +277,7 @@ def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:
     parts = [found.signature if found else ""]
     if fate:
         facts = (fate.stage, fate.outcome, fate.reason, fate.calls, fate.cost, fate.edits, fate.measures)
-        parts.append(store.digest(repr(facts)))
+        parts.append(digest(repr(facts)))
     if found and not (fate and fate.measures):
         parts.append(gauge.name)
     return "|".join(parts)

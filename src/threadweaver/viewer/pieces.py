@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from threadweaver import markup
-from threadweaver.edits import Edit
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.edits import Edit
 
 Piece = str | dict
 Row = list
@@ -127,7 +127,7 @@ def changes(body: str, edits: Sequence[Edit]) -> list[tuple[str, str]]:
 
     Raises edits.ConservationError when the edits are not those that led to this body.
     """
-    from threadweaver.edits import undo
+    from threadweaver.trajectory.edits import undo
 
     parts = [("keep", undo(body, edits))]
     for edit in edits:

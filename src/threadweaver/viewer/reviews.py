@@ -7,8 +7,9 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from threadweaver import store
 from threadweaver.errors import UserError
+from threadweaver.files import read_jsonl, to_json, write_atomic
+from threadweaver.samples import sample_key
 
 VERDICTS = ("accept", "reject", "")
 MAX_NOTE = 10_000
@@ -50,8 +51,8 @@ class Reviews:
             known.pop(id, None)
             if verdict or note.strip():
                 known[id] = Review(id, uuid, verdict, note.strip())
-            ordered = sorted(known.values(), key=lambda review: store.sample_key(review.id))
-            store.write_atomic(self.path, "".join(store.to_json(asdict(review)) + "\n" for review in ordered))
+            ordered = sorted(known.values(), key=lambda review: sample_key(review.id))
+            write_atomic(self.path, "".join(to_json(asdict(review)) + "\n" for review in ordered))
             self._known = known
         return self.get(id)
 
@@ -61,7 +62,7 @@ def _read(path: Path) -> dict[str, Review]:
     if not path.is_file():
         return {}
     known = {}
-    for number, row, fault in store.read_jsonl(path):
+    for number, row, fault in read_jsonl(path):
         try:
             review = Review(str(row["id"]), str(row.get("uuid", "")), str(row["verdict"]), str(row.get("note", "")))
         except (TypeError, KeyError, AttributeError):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from threadweaver import store
 from threadweaver.errors import UserError
+from threadweaver.runs.folder import SETTINGS_FILE
 
 STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter")
 PLAIN, DATASET = "plain", "dataset"
@@ -85,7 +85,7 @@ def _has(root: Path, pattern: str) -> bool:
 
 
 def _place(folder: Path) -> Place | None:
-    path = folder / store.SETTINGS
+    path = folder / SETTINGS_FILE
     if not path.is_file():
         return None
     try:
@@ -131,4 +131,4 @@ def _after(place: Place, siblings: list[Place]) -> Place | None:
     later = [other for other in made if STAGES.index(other.stage) == STAGES.index(place.stage) + 1] or [
         other for other in made if STAGES.index(other.stage) > STAGES.index(place.stage)
     ]
-    return max(later, key=lambda other: (other.path / store.SETTINGS).stat().st_mtime_ns, default=None)
+    return max(later, key=lambda other: (other.path / SETTINGS_FILE).stat().st_mtime_ns, default=None)

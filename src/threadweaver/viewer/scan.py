@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from threadweaver import store
+from threadweaver.files import read_jsonl, to_json
+from threadweaver.runs.folder import ACCOUNT_FILE, LOSSES, AccountEntry
+from threadweaver.samples import Sample
 from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run
 
 REJECTED = "rejected"
@@ -79,7 +81,7 @@ def state(run: Run) -> str:
     """Changes when a folder or an account does: cheap to ask again and again."""
     marks = []
     for place in run.shown or (Place(DATASET, run.root),):
-        for path in (place.path, place.path / REJECTED, place.path / store.ACCOUNT, place.path / "collected.jsonl"):
+        for path in (place.path, place.path / REJECTED, place.path / ACCOUNT_FILE, place.path / "collected.jsonl"):
             try:
                 stat = path.stat()
             except OSError:
@@ -92,7 +94,7 @@ def accounts_state(run: Run) -> str:
     """Changes when an account or the collected samples do; folders may gain files meanwhile."""
     marks = []
     for place in run.shown:
-        for name in (store.ACCOUNT, "collected.jsonl"):
+        for name in (ACCOUNT_FILE, "collected.jsonl"):
             path = place.path / name
             if path.is_file():
                 stat = path.stat()
@@ -112,19 +114,19 @@ def fates(run: Run) -> dict[str, Fate]:
     return known
 
 
-def read_entries(folder: Path) -> Iterator[store.Entry]:
+def read_entries(folder: Path) -> Iterator[AccountEntry]:
     """The account of a folder, also while it is being written: a half line is passed over."""
-    path = folder / store.ACCOUNT
+    path = folder / ACCOUNT_FILE
     if not path.is_file():
         return
-    for _, row, _ in store.read_jsonl(path):
+    for _, row, _ in read_jsonl(path):
         try:
-            yield store.Entry(**row)
+            yield AccountEntry(**row)
         except TypeError:
             continue
 
 
-def _take(known: dict[str, Fate], place: Place, entry: store.Entry) -> None:
+def _take(known: dict[str, Fate], place: Place, entry: AccountEntry) -> None:
     fate = known.setdefault(entry.id, Fate(place.stage, entry.outcome))
     facts = entry.facts if isinstance(entry.facts, dict) else {}
     fate.uuid = entry.uuid or fate.uuid
@@ -135,7 +137,7 @@ def _take(known: dict[str, Fate], place: Place, entry: store.Entry) -> None:
         fate.measures = facts["measures"]
     if not fate.lost:
         fate.stage, fate.outcome, fate.reason = place.stage, entry.outcome, entry.reason or ""
-        fate.lost = entry.outcome in store.LOSSES
+        fate.lost = entry.outcome in LOSSES
 
 
 def number(value: object) -> float:
@@ -153,12 +155,12 @@ def collected_rows(path: Path) -> Iterator[tuple[str, str, str, str, int, int]]:
     with open(path, "rb") as file:
         for position, raw in enumerate(file):
             try:
-                sample = store.Sample.from_row(json.loads(raw), position)
+                sample = Sample.from_row(json.loads(raw), position)
             except (ValueError, KeyError, TypeError, AttributeError):
                 at += len(raw)
                 continue
             fields = {"solution": sample.solution, "correctness": sample.correctness}
-            yield str(sample.index), sample.uuid, sample.problem, store.to_json(fields), at, len(raw)
+            yield str(sample.index), sample.uuid, sample.problem, to_json(fields), at, len(raw)
             at += len(raw)
 
 

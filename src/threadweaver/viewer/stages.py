@@ -7,7 +7,8 @@ from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
-from threadweaver import markup, store
+from threadweaver.runs.folder import ACCOUNT_FILE, MANIFEST_FILE, OUTCOMES, AccountEntry
+from threadweaver.trajectory import markup
 from threadweaver.viewer import describe, documents, pieces
 from threadweaver.viewer.documents import Lengths, Source
 from threadweaver.viewer.gauge import Gauge
@@ -61,7 +62,7 @@ def _chain(run: Run, source: Source) -> str | None:
 
 def _annotation(run: Run, source: Source, chain: str | None):
     """What the annotator wrote, read as the extraction reads it; None where it is not kept."""
-    from threadweaver import annotation
+    from threadweaver.trajectory import annotation
 
     place = run.place("steps")
     if place is None or chain is None:
@@ -121,16 +122,16 @@ def _station(place: Place, source: Source) -> dict:
     return station
 
 
-def _entries_of(place: Place, id: str) -> list[store.Entry]:
+def _entries_of(place: Place, id: str) -> list[AccountEntry]:
     """The sample's lines of the account, found by their text so that a long account is not parsed whole."""
     needle = b'"id":' + json.dumps(id, ensure_ascii=False).encode() + b","
     found = []
     try:
-        with open(place.path / store.ACCOUNT, "rb") as file:
+        with open(place.path / ACCOUNT_FILE, "rb") as file:
             for line in file:
                 if needle in line[:400]:
                     try:
-                        found.append(store.Entry(**json.loads(line)))
+                        found.append(AccountEntry(**json.loads(line)))
                     except (ValueError, TypeError):
                         continue
     except OSError:
@@ -156,12 +157,12 @@ def funnel(run: Run) -> list[dict]:
 
 def _counts(place: Place) -> dict[str, int]:
     try:
-        manifest = json.loads((place.path / store.MANIFEST).read_bytes())
+        manifest = json.loads((place.path / MANIFEST_FILE).read_bytes())
         return {str(key): int(value) for key, value in manifest["outcomes"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         pass
     try:
-        stat = (place.path / store.ACCOUNT).stat()
+        stat = (place.path / ACCOUNT_FILE).stat()
     except OSError:
         return {}
     return _count_account(place.path, stat.st_mtime_ns, stat.st_size)
@@ -170,6 +171,6 @@ def _counts(place: Place) -> dict[str, int]:
 @lru_cache(maxsize=32)
 def _count_account(folder: Path, *_changes: int) -> dict[str, int]:
     """The outcomes of an account without a manifest (a stage under way), counted in its text when it grew."""
-    text = (folder / store.ACCOUNT).read_bytes()
-    counts = {outcome: text.count(b'"outcome":"%s"' % outcome.encode()) for outcome in store.OUTCOMES}
+    text = (folder / ACCOUNT_FILE).read_bytes()
+    counts = {outcome: text.count(b'"outcome":"%s"' % outcome.encode()) for outcome in OUTCOMES}
     return {outcome: number for outcome, number in counts.items() if number}

@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import compress
 from math import ceil, inf
 
-from threadweaver.store import sample_key, to_json
+from threadweaver.files import to_json
+from threadweaver.samples import sample_key
 
 MEASURES = {
     "total_num_tokens": ("tokens", "tok"),

@@ -6,15 +6,15 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from threadweaver import outline, prompts, rewrite
-from threadweaver.annotation import lines, number_lines
-from threadweaver.annotators import LABELS, Answer
-from threadweaver.annotators.llm import judging
+from threadweaver.annotators.llm import prompts, validation
 from threadweaver.annotators.llm.conversation import Conversation
-from threadweaver.client import Client, Drawn, DryClient, add_client_flags, settings_from
-from threadweaver.edits import Replacement
-from threadweaver.prompts import Prompt
-from threadweaver.store import Sample
+from threadweaver.annotators.llm.prompts import Prompt
+from threadweaver.annotators.protocol import LABELS, Answer
+from threadweaver.client import Client, Drawn, PlanningClient, add_client_flags, settings_from
+from threadweaver.samples import Sample
+from threadweaver.trajectory.annotation import lines, number_lines
+from threadweaver.trajectory.edits import Replacement
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
 
 PROMPTS = {"steps": "step1-prompt_v1.txt", "edits": "step3-prompt_v1_v1.txt", "outlines": "step4-prompt_v1_v1_v1.txt"}
 PLACEHOLDERS = {
@@ -55,7 +55,7 @@ def build(args: argparse.Namespace, question: str) -> LlmAnnotator:
     """The annotator of these flags; raises UserError for a prompt or a setting that cannot be used. With `--plan`
     it calls nothing and counts what it would have called."""
     prompt = prompts.load(prompts.resolve(args.prompt), PLACEHOLDERS[question])
-    client = (DryClient if args.plan else Client)(settings_from(args))
+    client = (PlanningClient if args.plan else Client)(settings_from(args))
     return LlmAnnotator(client, prompt, question, args.effort, args.verbosity)
 
 
@@ -103,9 +103,9 @@ class LlmAnnotator:
         extraction to mend."""
         turns = self.prompt.fill({"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)})
         talk = Conversation(self.client, self.params, f"{self.label}/{sample.uuid}")
-        return await talk.run(turns, partial(judging.judge_annotation, lines(sample.thinking)))
+        return await talk.run(turns, partial(validation.validate_annotation, lines(sample.thinking)))
 
-    async def edits(self, question: rewrite.Question) -> Answer[list[Replacement]]:
+    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
         """The replacements for one thread, also those that cannot be applied: applying them leaves these
         out by name."""
         turns = self.prompt.fill(
@@ -117,9 +117,9 @@ class LlmAnnotator:
             }
         )
         where = f"block {question.block + 1}, thread {question.thread + 1}: "
-        return await self._talk(where).run(turns, partial(judging.judge_edits, question))
+        return await self._talk(where).run(turns, partial(validation.validate_edits, question))
 
-    async def outlines(self, question: outline.Question) -> Answer[list[str]]:
+    async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
         """One outline a thread, in order."""
         turns = self.prompt.fill(
             {
@@ -129,7 +129,9 @@ class LlmAnnotator:
                 "count": str(len(question.threads)),
             }
         )
-        return await self._talk(f"block {question.block + 1}: ").run(turns, partial(judging.judge_outlines, question))
+        return await self._talk(f"block {question.block + 1}: ").run(
+            turns, partial(validation.validate_outlines, question)
+        )
 
     def _talk(self, where: str) -> Conversation:
         return Conversation(self.client, self.params, self.label, where)

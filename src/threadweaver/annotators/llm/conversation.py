@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from threadweaver.annotators import Answer
-from threadweaver.annotators.llm import judging
-from threadweaver.annotators.llm.judging import Fault, Judgement
+from threadweaver.annotators.llm import validation
+from threadweaver.annotators.llm.validation import ReplyFault, Validation
+from threadweaver.annotators.protocol import Answer
 from threadweaver.client import Client, Reply, SampleError, Usage, repair_of
 
 T = TypeVar("T")
-Judge = Callable[[str, str], Judgement[T]]
+Validator = Callable[[str, str], Validation[T]]
 """Judges a reply's text; the second text is the accepted reply of the turn before, empty in the first."""
 
 CUT_REPLY_SHOWN = 1000
@@ -48,7 +48,7 @@ class Conversation(Generic[T]):
         self.usage = Usage()
         self.cost: float | None = 0.0
 
-    async def run(self, turns: Sequence[str], judge: Judge[T]) -> Answer[T]:
+    async def run(self, turns: Sequence[str], judge: Validator[T]) -> Answer[T]:
         """All turns; the last reply is judged by `judge`, the ones before only have to say something."""
         try:
             for text in turns[:-1]:
@@ -64,14 +64,14 @@ class Conversation(Generic[T]):
     async def _way(self, text: str) -> None:
         """A turn before the last, which only prepares it: one of them may stay without a reply."""
         try:
-            await self._turn(text, judging.judge_text)
+            await self._turn(text, validation.validate_text)
         except NotAccepted as error:
             if self.left_out:
                 raise
             self.left_out.append(f"turn_left_out_{error.code}")
             self.history.append(("assistant", TURN_LEFT_OUT))
 
-    async def _turn(self, text: str, judge: Judge) -> Judgement:
+    async def _turn(self, text: str, judge: Validator) -> Validation:
         """Ask, judge, and ask once more if need be; the accepted reply is put into the history. Raises
         NotAccepted."""
         before = self.history[-1][1] if self.history else ""
@@ -90,12 +90,12 @@ class Conversation(Generic[T]):
         return repaired
 
     async def _repair(
-        self, first: Reply, judgement: Judgement, judge: Judge, before: str, number: int
-    ) -> tuple[Reply | None, Judgement]:
+        self, first: Reply, judgement: Validation, judge: Validator, before: str, number: int
+    ) -> tuple[Reply | None, Validation]:
         """The repaired reply and its judgement, or None and that of the first reply where it is the better
         one."""
         self.repairs += 1
-        request = judging.repair_request(judgement.faults)
+        request = validation.repair_request(judgement.faults)
         shown = first.text if first.status != "truncated" else first.text[:CUT_REPLY_SHOWN]
         messages = [*self.history, ("assistant", shown.strip() or "(no text)"), ("user", request)]
         second = await self._ask(messages, f"turn {number}, repair", request, repair_of(self.label))
@@ -110,8 +110,8 @@ class Conversation(Generic[T]):
         if repaired.value is None or (judgement.value is not None and len(repaired.faults) > len(judgement.faults)):
             self._settle(first, "accepted", code)
             self._settle(second, "rejected", left)
-            told = Fault(f"repair_{left}", "The repair was worse.")
-            return None, Judgement(judgement.value, (*judgement.faults, told))
+            told = ReplyFault(f"repair_{left}", "The repair was worse.")
+            return None, Validation(judgement.value, (*judgement.faults, told))
         self._settle(first, "repaired", code)
         self._settle(second, "accepted", left)
         return second, repaired
@@ -127,12 +127,12 @@ class Conversation(Generic[T]):
         self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
         return reply
 
-    def _judge(self, reply: Reply, judge: Judge, before: str) -> Judgement:
+    def _judge(self, reply: Reply, judge: Validator, before: str) -> Validation:
         if reply.status == "planned":  # only counted: the answer has no value and no fault
-            return Judgement(None)
+            return Validation(None)
         if reply.status != "ok":
-            fault = judging.status_fault(reply.status, self.client.settings.output_limit)
-            return Judgement(None, (fault,))
+            fault = validation.status_fault(reply.status, self.client.settings.output_limit)
+            return Validation(None, (fault,))
         return judge(reply.text, before)
 
     def _settle(self, reply: Reply, verdict: str, why: str = "") -> None:

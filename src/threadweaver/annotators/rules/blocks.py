@@ -11,7 +11,7 @@ from threadweaver.annotators.rules.methods import method_blocks
 from threadweaver.annotators.rules.repeats import repeat_blocks
 from threadweaver.annotators.rules.series import series_blocks
 from threadweaver.annotators.rules.vetting import vetted
-from threadweaver.dependencies import DEGENERATE_SHARE, looping
+from threadweaver.corpus.repetition import DEGENERATE_SHARE, looping
 
 
 def find_blocks(problem: str, thinking: str) -> tuple[Chain, list[Block]]:

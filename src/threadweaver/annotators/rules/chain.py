@@ -10,7 +10,7 @@ from typing import NamedTuple
 from threadweaver.annotators.rules.heads import Head
 from threadweaver.annotators.rules.passages import Unit, units
 from threadweaver.annotators.rules.skeletons import BLANKS, skeleton
-from threadweaver.dependencies import Context, Leak, Lookup, Passage
+from threadweaver.independence import Context, Leak, Lookup, Passage
 
 
 class Span(NamedTuple):

@@ -10,7 +10,7 @@ from threadweaver.annotators.rules.chain import Chain, Span
 from threadweaver.annotators.rules.heads import Head
 from threadweaver.annotators.rules.independence import FINAL, leans
 from threadweaver.annotators.rules.skeletons import BLANKS, NAMES_NEXT
-from threadweaver.dependencies import SUBSTANCE
+from threadweaver.independence import MATHEMATICAL
 
 MIN_KEPT = 0.6  # of a last thread's characters, when its closing about the whole goes
 MAX_ADDED = 2  # units by which a last thread is lengthened to its end
@@ -257,7 +257,7 @@ def _may_join(chain: Chain, others: Sequence[Span], index: int) -> bool:
         return False
     if FINAL.search(chain.units[index + 1].text):
         return False
-    return not any(leak.certain and leak.kind in SUBSTANCE for leak in leans(chain, others, Span(index, index)))
+    return not any(leak.certain and leak.kind in MATHEMATICAL for leak in leans(chain, others, Span(index, index)))
 
 
 def _next_member(chain: Chain, threads: Sequence[Span]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 
 from threadweaver.annotators.rules.chain import Chain, Span
-from threadweaver.dependencies import CERTAIN, Leak, leaks_of, pair_scores
+from threadweaver.independence import CONFIDENT, Leak, leaks_of, pair_scores
 
 BEARABLE = 0.75
 """Weak evidence between two passages, all taken together, that is still no dependence."""
@@ -63,7 +63,7 @@ def joins_own(text: str, at: int) -> bool:
 
 def first_lean(found: Sequence[Leak], bearable: float = BEARABLE) -> int | None:
     """Offset of the first evidence that makes a passage dependent; weak pieces count when they add up."""
-    certain = [leak.used_at for leak in found if leak.score >= CERTAIN]
+    certain = [leak.used_at for leak in found if leak.score >= CONFIDENT]
     if certain:
         return min(certain)
     if any(score >= bearable for score in pair_scores(found).values()):
@@ -94,7 +94,7 @@ def works_on(chain: Chain, threads: Sequence[Span], kinds: Sequence[str]) -> boo
     found = leans(chain, threads, after)
     shared = {leak.what for leak in found if leak.source < own}
     scores = [leak.score for leak in found if leak.kind in kinds and leak.source == own and leak.what not in shared]
-    return 1 - prod(1 - score for score in scores) >= CERTAIN
+    return 1 - prod(1 - score for score in scores) >= CONFIDENT
 
 
 def independent_part(

@@ -9,7 +9,7 @@ from itertools import accumulate
 from threadweaver.annotators.rules.chain import Block, Chain, Span
 from threadweaver.annotators.rules.independence import FINAL, independent
 from threadweaver.annotators.rules.skeletons import NAMES_NEXT
-from threadweaver.markup import TAG_SHAPED
+from threadweaver.trajectory.markup import TAG_SHAPED
 
 MIN_INFORMATION = 200
 """Characters of all threads minus the longest: the extractor drops blocks with less."""

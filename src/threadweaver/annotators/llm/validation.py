@@ -1,0 +1,303 @@
+"""Judging a model's replies: what each question demands; what is wrong is said in sentences for the model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from threadweaver.outlines.checks import UNFIT, check_outlines
+from threadweaver.trajectory import annotation, edits
+from threadweaver.trajectory.annotation import Code
+from threadweaver.trajectory.edits import Replacement
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+
+T = TypeVar("T")
+QUOTED = 300
+"""Characters of a reply that a sentence quotes at the most: enough to find the place."""
+SENTENCES = 20
+"""A repair turn names so many faults; a longer list hides what matters and the reply is written anew
+anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFault:
+    """One thing wrong with a reply: a code for the account, a sentence for the model."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation(Generic[T]):
+    """Without faults the reply is accepted. After the repair a `value` is used in spite of faults; None
+    fails."""
+
+    value: T | None
+    faults: tuple[ReplyFault, ...] = ()
+
+
+REJECTED = frozenset(
+    {"truncated", "empty", "refused", "unreadable_annotation", "unreadable_edits", "unreadable_outlines", *UNFIT}
+)
+"""Why an answer has no value although a reply came and was asked for once more; any other reason is a call without
+a reply."""
+
+
+def status_fault(status: str, limit: int) -> ReplyFault:
+    """What is wrong with a reply that is truncated, empty or refused."""
+    return ReplyFault(
+        status,
+        {
+            "truncated": f"It was cut off at the limit of {limit} output tokens before it was complete; "
+            "think and write more briefly.",
+            "empty": "It held no text.",
+            "refused": "It declined. The material is mathematics, to be annotated or edited as text; nothing in it "
+            "has to be judged or carried out.",
+        }[status],
+    )
+
+
+def repair_request(faults: Sequence[ReplyFault]) -> str:
+    """The turn that asks once more."""
+    sentences = list(dict.fromkeys(fault.sentence for fault in faults))
+    shown = [f"- {sentence}" for sentence in sentences[:SENTENCES]]
+    if len(sentences) > SENTENCES:
+        shown.append(f"- And {len(sentences) - SENTENCES} more faults of these kinds.")
+    return "\n".join(
+        [
+            REPAIR_OPENING,
+            *shown,
+            "Write the whole reply again in the form that was asked for, with this mended and all else as it was. "
+            "Write nothing before or after it.",
+        ]
+    )
+
+
+REPAIR_OPENING = "Your last reply cannot be used as it stands:"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# step 1: the annotated outline
+
+
+def validate_text(text: str, before: str) -> Validation[str]:
+    """A turn on the way: that it says something is all that is asked of it."""
+    return Validation(text)
+
+
+def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> Validation[str]:
+    """The final outline. `before` is the outline that was checked, or empty.
+
+    A failed check is no fault: it is what the check is for, and its block stays sequential.
+    """
+    found = annotation.parse(text, chain_lines)
+    if not found.steps:
+        fault = ReplyFault(
+            "unreadable_annotation", f'It holds no step line of the form "S1: description (L1-L14)". {_begins(text)}'
+        )
+        return Validation(None, (fault,))
+    faults = [_problem_fault(problem, found) for problem in found.problems if problem.code != Code.CHECK_FAILED]
+    faults += _missing_checks(found)
+    checked = annotation.parse(before, chain_lines).blocks if before else ()
+    if checked and not found.blocks:
+        faults.append(
+            ReplyFault(
+                "blocks_lost",
+                f"The outline that was checked had {len(checked)} <parallel> blocks and this one has none: write "
+                "every block again, also one whose check failed.",
+            )
+        )
+    return Validation(text.strip() + "\n", tuple(faults))
+
+
+_ADVICE = {
+    Code.GAP: "Every line from a block's first to its last belongs to exactly one of its threads.",
+    Code.OVERLAP: "No line belongs to two threads or to two blocks.",
+    Code.OUT_OF_FILE: "Cite only lines that the chain has.",
+    Code.OUT_OF_ORDER: "Threads stand in the order of their lines.",
+    Code.NESTED: "A block never lies inside a thread: keep the inner or the outer one.",
+    Code.SINGLE_THREAD: "A block has at least two threads: complete it, or write its steps without the tags.",
+    Code.MISSING_RANGE: "Every thread ends with a line such as </thread> (range: L16-L27, check passed: why).",
+    Code.UNBALANCED_TAG: "Each tag stands at the beginning of its own line; every <parallel> is closed by </parallel>, "
+    "every <thread> in it by </thread>.",
+}
+
+
+def _problem_fault(problem: annotation.Defect, found: annotation.Annotation) -> ReplyFault:
+    place = _place(problem.block, problem.thread, found)
+    return ReplyFault(str(problem.code), f"{place}{problem.detail}. {_ADVICE[problem.code]}")
+
+
+def _place(number: int | None, thread: int | None, found: annotation.Annotation) -> str:
+    """Where in the outline, for example `Block 2 (L16-L41), thread 1: `."""
+    if number is None:
+        return ""
+    lines = next((block.lines for block in found.blocks if block.number == number), None)
+    block = f"Block {number} ({lines})" if lines else f"Block {number}"
+    return f"{block}, thread {thread}: " if thread else f"{block}: "
+
+
+def _missing_checks(found: annotation.Annotation) -> list[ReplyFault]:
+    return [
+        ReplyFault(
+            "missing_check",
+            f"{_place(block.number, at, found)}its note has no verdict. Every thread's note says check passed or "
+            "check failed, and why.",
+        )
+        for block in found.blocks
+        for at, thread in enumerate(block.threads, 1)
+        if thread.passed is None
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# step 3: replacements
+
+
+def validate_edits(question: EditQuestion, text: str, before: str) -> Validation[list[Replacement]]:
+    """Replacements that can all be applied; those that cannot after the repair are left out when they are
+    applied."""
+    try:
+        replacements = edits.parse_reply(text, question.passage)
+    except edits.UnreadableReply as error:
+        sentence = (
+            f'{_sentence(str(error))} Write a JSON array of objects with the strings "src" and "dest", [] for no '
+            f"change; in JSON a backslash is written twice. {_begins(text)}"
+        )
+        return Validation(None, (ReplyFault("unreadable_edits", sentence),))
+    applied = edits.apply(question.passage, replacements)
+    faults = [_skipped_fault(item) for item in applied.skipped if item.code != "no_change"]
+    return Validation(replacements, tuple(faults))
+
+
+def _skipped_fault(item: edits.Skipped) -> ReplyFault:
+    src = json.dumps(_short(item.src), ensure_ascii=False)
+    dest = json.dumps(_short(item.dest), ensure_ascii=False)
+    told = {
+        "empty_src": f"The replacement with dest {dest} has an empty src.",
+        "tag_in_dest": f"The dest {dest} holds a tag, which no replacement may write.",
+        "control_character": f"The dest {dest} holds a control character: write every backslash of LaTeX twice.",
+        "not_found": f"The src {src} does not occur in the thread under review, or only inside a word: copy it "
+        "character for character.",
+        "ambiguous": f"The src {src} occurs more than once in the thread under review: take in "
+        "neighbouring words until it occurs once.",
+        "overlaps": f"The src {src} overlaps that of another replacement: make one of the two.",
+        "shrinks_thread": f"The replacement of {src} leaves less than half of the thread: change less.",
+    }
+    return ReplyFault(item.code, told.get(item.code, f"The replacement of {src} cannot be made ({item.code})."))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# step 4: outlines
+
+# one class before the number and one after it: two runs of blanks side by side would take quadratic time
+_NUMBERED = re.compile(r"^([\s>#*\-•]*)(?:(?:outline|thread)\s*)?(\d{1,3})[\s*]*(?::|[.)](?=[\s*]|$))(.*)$", re.I)
+_OUTLINE_TAG = re.compile(r"</?outlines?>", re.I)
+_FENCE = re.compile(r"^\s*```\w*\s*$")
+
+
+class UnreadableOutlines(ValueError):
+    """A reply without the numbered lines 1 … n; its text says what is missing."""
+
+    def __init__(self, message: str, code: str = "count"):
+        super().__init__(message)
+        self.code = code
+
+
+def parse_outlines(text: str, count: int) -> list[str]:
+    """The outlines of a reply: lines `1: …`, `2: …`, perhaps in a fence, with prose around them or as a
+    JSON array.
+
+    Numbered lines need no escapes, so mathematics comes through as typed. A line without a number right
+    below a numbered one goes on with it; a blank line ends it. Raises UnreadableOutlines.
+    """
+    numbers, texts, open_line = [], [], False
+    for line in _OUTLINE_TAG.sub("", text).replace("\r\n", "\n").split("\n"):
+        if match := _NUMBERED.match(line):
+            numbers.append(int(match.group(2)))
+            texts.append(_unbold(match.group(3).strip(), "**" in match.group(1)))
+            open_line = True
+        elif open_line and line.strip() and not _FENCE.match(line):
+            texts[-1] = f"{texts[-1]} {line.strip()}".strip()
+        else:
+            open_line = False
+    if not numbers and (listed := _json_strings(text)):
+        numbers, texts = list(range(1, len(listed) + 1)), listed
+    _check_numbers(numbers, count)
+    return texts
+
+
+def _unbold(text: str, opened: bool) -> str:
+    """Without the other half of stars that opened before the number (`**1:** …`, `**1: …**`)."""
+    if not opened or text.count("**") % 2 == 0:
+        return text
+    return text.removeprefix("**").strip() if text.startswith("**") else text.removesuffix("**").strip()
+
+
+def _json_strings(text: str) -> list[str]:
+    """The strings of a JSON array; none where LaTeX with single backslashes was decoded as escapes."""
+    start, end = text.find("["), text.rfind("]")
+    try:
+        listed = json.loads(text[start : end + 1], strict=False) if 0 <= start < end else []
+    except json.JSONDecodeError:
+        return []
+    if not all(isinstance(item, str) and item.isprintable() for item in listed):
+        return []
+    return [re.sub(r"^\s*\d+\s*:\s*", "", item).strip() for item in listed]
+
+
+def _check_numbers(numbers: Sequence[int], count: int) -> None:
+    wanted = list(range(1, count + 1))
+    if numbers == wanted:
+        return
+    form = f'Write one line for each of the {count} threads, numbered "1: " to "{count}: ", in order.'
+    if not numbers:
+        raise UnreadableOutlines(f"It holds no numbered line. {form}", "unreadable_outlines")
+    if repeated := [number for number in wanted if numbers.count(number) > 1]:
+        raise UnreadableOutlines(f"Outline {repeated[0]} stands {numbers.count(repeated[0])} times. {form}")
+    if missing := [str(number) for number in wanted if number not in numbers]:
+        raise UnreadableOutlines(f"Outline {', '.join(missing)} of {count} is missing. {form}")
+    if beyond := [str(number) for number in numbers if number not in wanted]:
+        raise UnreadableOutlines(f"Outline {', '.join(beyond)} belongs to no thread: there are {count}. {form}")
+    raise UnreadableOutlines(f"The outlines stand in the order {', '.join(map(str, numbers))}. {form}")
+
+
+def validate_outlines(question: OutlineQuestion, text: str, before: str) -> Validation[list[str]]:
+    """Outlines fit for the block. One that tells too much is asked for again, and after that left to the stage."""
+    try:
+        outlines = parse_outlines(text, len(question.threads))
+    except UnreadableOutlines as error:
+        return Validation(None, (ReplyFault(error.code, f"{error} {_begins(text)}"),))
+    found = check_outlines(outlines, question)
+    faults = tuple(ReplyFault(fault.code, _sentence(f"{fault}: {_OUTLINE_ADVICE[fault.code]}")) for fault in found)
+    return Validation(None if any(fault.code in UNFIT for fault in found) else outlines, faults)
+
+
+_OUTLINE_ADVICE = {
+    "count": "write one for each thread",
+    "empty": "say what the thread sets out to do",
+    "placeholder": "say what the thread sets out to do",
+    "holds_tag": "write it without anything in angle brackets",
+    "too_long": "one sentence of ten to thirty words will do",
+    "repeats_sibling": "say what tells the one thread from the other",
+    "gives_result": "announce what is done, not what comes of it",
+    "leans_on_sibling": "it must be understood alone",
+}
+
+
+# ------------------------------------------------------------------------------------------------------------
+
+
+def _begins(text: str) -> str:
+    return f"It begins: {json.dumps(_short(text.strip()), ensure_ascii=False)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -1,0 +1,50 @@
+"""Turns of a conversation: the instruction, the cut between thinking and answer, the rendering a trainer reads."""
+
+from __future__ import annotations
+
+from threadweaver.corpus.tokenizer import Tokenizer
+
+INSTRUCTION = r"Let's think step by step and output the final answer within \boxed{}."
+
+_DEEPSEEK_TEXT = "<｜begin▁of▁sentence｜><｜User｜>{user}<｜Assistant｜>{assistant}<｜end▁of▁sentence｜>"
+
+
+def user_turn(question: str, instruction: str = INSTRUCTION) -> str:
+    """The question and, unless it already ends with it, a space and the instruction: exactly once."""
+    if not instruction or question.rstrip().endswith(instruction.strip()):
+        return question
+    return f"{question} {instruction}"
+
+
+def assistant_turn(reasoning: str, answer: str) -> str:
+    return f"<think>\n{reasoning}\n</think>\n{answer}"
+
+
+def messages(question: str, reasoning: str, answer: str, instruction: str = INSTRUCTION) -> list[dict[str, str]]:
+    return [
+        {"role": "user", "content": user_turn(question, instruction)},
+        {"role": "assistant", "content": assistant_turn(reasoning, answer)},
+    ]
+
+
+def render(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
+    """The chat template's rendering of question and answer, think block kept: where the template strips it from an
+    assistant's turn (DeepSeek's does), the turn is written as generated."""
+    text = tokenizer.chat(turns)
+    reasoning = turns[-1]["content"].rpartition("</think>")[0].removeprefix("<think>").strip()
+    if text.rpartition("</think>")[0].rstrip().endswith(reasoning):
+        return text
+    return render_generated(tokenizer, turns)
+
+
+def render_generated(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
+    """The template's prompt for the question, the assistant's turn behind it as generation leaves it, the end token."""
+    prompt = tokenizer.chat(turns[:-1], add_generation_prompt=True)
+    if prompt.rstrip().endswith("<think>"):  # newer templates open the block; so does the turn
+        prompt = prompt.rstrip().removesuffix("<think>")
+    return f"{prompt}{turns[-1]['content']}{tokenizer.hf.eos_token or ''}"
+
+
+def render_deepseek(turns: list[dict[str, str]]) -> str:
+    """DeepSeek-R1's format, with the think block that its own template would drop."""
+    return _DEEPSEEK_TEXT.format(user=turns[0]["content"], assistant=turns[1]["content"])

@@ -1,0 +1,99 @@
+"""The one place that knows the fields of other people's datasets: a source row as a sample.
+
+A row is known in three forms: collected (`problem`, `thinking`, …), processed Polaris (`question`,
+`response_reasoning`, …) and chat (`messages`, the thinking between think tags in the assistant's turn).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from threadweaver.corpus.readers import SourceRow
+from threadweaver.samples import Sample
+
+_PROBLEM = ("problem", "question")
+_THINKING = ("thinking", "response_reasoning", "reasoning")
+_OUTPUT = ("output", "response_content", "response")
+_SOLUTION = ("solution", "ground_truth", "answer", "gold")
+_CORRECT = ("correctness", "correct", "is_correct")
+_SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # of 255 characters that a file name may have
+_THINK = re.compile(r"\A\s*<think>\n?(.*?)\n?</think>\s*(.*)\Z", re.S)
+
+
+def to_sample(row: SourceRow, dataset: str) -> Sample:
+    """The sample a row holds. Raises ValueError saying what is missing.
+
+    `<i>` is the row's number in the source. A uuid that does not end in it, or cannot name a file, is kept as
+    `source_uuid` and replaced by `<dataset>-<i>`.
+    """
+    if row.fields is None:
+        raise ValueError(row.fault)
+    fields = dict(row.fields)
+    if "messages" in fields and not any(name in fields for name in _THINKING):
+        fields |= _from_messages(fields.pop("messages"))
+    problem, thinking = _take(fields, _PROBLEM), _take(fields, _THINKING)
+    if not isinstance(problem, str) or not problem.strip():
+        raise ValueError(f"no problem (one of {', '.join(_PROBLEM)})")
+    if not isinstance(thinking, str):
+        raise ValueError(f"no chain (one of {', '.join(_THINKING)}, or messages)")
+    reward = fields.get("reward_model")
+    solution = _take(fields, _SOLUTION)
+    if solution is None and isinstance(reward, Mapping):
+        solution = reward.get("ground_truth")
+    correctness = _truth(_take(fields, _CORRECT))
+    given = fields.pop("uuid", None)
+    uuid = f"{dataset}-{row.index}"
+    if isinstance(given, str) and given.endswith(f"-{row.index}") and _SAFE_NAME.fullmatch(given):
+        uuid = given
+    elif given is not None:
+        fields["source_uuid"] = str(given)
+    return Sample(
+        index=row.index,
+        uuid=uuid,
+        problem=problem,
+        thinking=thinking,
+        output=_take(fields, _OUTPUT) or "",
+        solution="" if solution is None else solution,
+        correctness=correctness,
+        extra={key: value for key, value in fields.items() if _is_plain(value)},
+    )
+
+
+def _take(fields: dict, names: tuple[str, ...]) -> object:
+    """The first of these fields that holds something; all of them are taken out of the row."""
+    values = [fields.pop(name, None) for name in names]
+    return next((value for value in values if value is not None), None)
+
+
+def _truth(value: object) -> bool | None:
+    """A mark of right or wrong; raises ValueError when the field says neither (bool("False") is True)."""
+    if value is None or value != value:  # pandas writes a missing one as NaN
+        return None
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise ValueError(f"{value!r:.40} is no mark of right or wrong ({', '.join(_CORRECT)})")
+
+
+def _from_messages(messages: object) -> dict:
+    try:
+        user = next(turn["content"] for turn in reversed(messages) if turn["role"] == "user")
+        assistant = next(turn["content"] for turn in reversed(messages) if turn["role"] == "assistant")
+        match = _THINK.match(assistant)
+    except (StopIteration, TypeError, KeyError):
+        return {}
+    return {"problem": user, "thinking": match.group(1), "output": match.group(2)} if match else {"problem": user}
+
+
+def _is_plain(value: object) -> bool:
+    """What JSON can carry; null columns of a parquet are dropped."""
+    if value is None:
+        return False
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,104 @@
+"""The one tokenization: a tokenizer by name or local path, its counts, offsets and chat template."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from threadweaver.errors import UserError
+
+DEFAULT_TOKENIZER = "Qwen/Qwen3-8B"
+"""The model of the published run."""
+
+
+def short_name(name_or_path: str) -> str:
+    """What settings and cards call a tokenizer: a hub name as it is, a local folder without the path to it."""
+    path = Path(name_or_path).expanduser()
+    return path.resolve().name if path.is_dir() else name_or_path
+
+
+class Tokenizer:
+    """A Hugging Face tokenizer; build it with `load`."""
+
+    def __init__(self, name: str, hf):
+        self.name, self.hf = name, hf
+
+    def __getstate__(self):
+        return self.name
+
+    def __setstate__(self, name: str):
+        self.__dict__.update(load_tokenizer(name).__dict__)
+
+    @cached_property
+    def _backend(self):
+        return self.hf.backend_tokenizer
+
+    def ids(self, text: str) -> list[int]:
+        return self._backend.encode(text, add_special_tokens=False).ids
+
+    def starts(self, text: str) -> list[int]:
+        """The character at which each token begins, ascending."""
+        return [start for start, _ in self._backend.encode(text, add_special_tokens=False).offsets]
+
+    def count(self, text: str) -> int:
+        return len(self.ids(text))
+
+    def chat(self, messages: Sequence[dict], **options) -> str:
+        """The chat template's rendering of the messages; raises UserError when the tokenizer has no template."""
+        if not self.hf.chat_template:
+            raise UserError(f"the tokenizer {self.name} has no chat template; name another with --tokenizer")
+        return self.hf.apply_chat_template(list(messages), tokenize=False, **options)
+
+    def with_tags(self, tags: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with each tag as one added token, as trainers set it up."""
+        from copy import deepcopy
+
+        hf = deepcopy(self.hf)
+        hf.add_tokens([tag for tag in tags if tag not in hf.get_vocab()], special_tokens=False)
+        return Tokenizer(self.name, hf)
+
+
+def load_tokenizer(name_or_path: str) -> Tokenizer:
+    """Load a tokenizer; raises UserError in one line when it cannot be had (there is no fall-back)."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read at import: it would tell that torch is missing
+    from transformers import AutoTokenizer
+
+    local = Path(name_or_path).expanduser()
+    source = str(local) if local.is_dir() else name_or_path
+    try:
+        hf = _from_cache_or_hub(AutoTokenizer.from_pretrained, source)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).strip().split("\n")[0][:160].rstrip(".")
+        raise UserError(
+            f"the tokenizer {name_or_path!r} cannot be loaded ({reason}): give a local folder, or a name on the hub "
+            "while it can be reached, with --tokenizer or TOKENIZER"
+        ) from None
+    if not getattr(hf, "is_fast", False):
+        raise UserError(f"the tokenizer {name_or_path!r} gives no character offsets: use one with a fast version")
+    return Tokenizer(name_or_path, hf)
+
+
+def _from_cache_or_hub(from_pretrained, source: str):
+    """What is on this machine first; the hub only when its name resolves, because its client retries for 45 s."""
+    try:
+        return from_pretrained(source, use_fast=True, local_files_only=True)
+    except OSError:
+        if Path(source).is_dir() or not _hub_resolves():
+            raise
+    return from_pretrained(source, use_fast=True)
+
+
+def _hub_resolves() -> bool:
+    from huggingface_hub.constants import ENDPOINT
+
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(ENDPOINT).hostname, 443)
+    except OSError:
+        return False
+    return True

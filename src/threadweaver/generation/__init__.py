@@ -1,0 +1,1 @@
+"""From problems to chains: served models, fork-join decoding, the journal, conversion to training form."""

@@ -1,0 +1,123 @@
+"""The outputs that generation leaves: a final JSON, a journal, or several splits of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver.errors import UserError
+from threadweaver.files import read_json, read_jsonl
+
+_SPLIT = re.compile(r"_split(\d+)_of_(\d+)$")
+_KEYS = ("message_idx", "sample_idx", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One sample: `row` counts the rows of the parquet from 0, `sample` the samples of that problem."""
+
+    row: int
+    sample: int
+    text: str | None
+    """None where generation gave up on the sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    base: str
+    """The name of all that is made from it: the file's stem with `/` and `-` turned into `_`."""
+    outputs: tuple[Output, ...]
+    """By row, then by sample."""
+    unreadable: tuple[str, ...] = ()
+    """File and line of journal lines that are no JSON, as a killed generation leaves one at the end."""
+    missing: tuple[int, ...] = ()
+    """Splits that were not given."""
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# outputs
+
+
+def read_outputs(paths: Sequence[Path], rows: int) -> Generated:
+    """The outputs of a final `.json`, of a journal (`.jsonl`), or of several splits of one run, for `rows` problems.
+
+    Split i of k holds the problems from row i * ceil(rows / k) on and numbers them from 0. A sample that stands twice
+    in a journal counts once, as it was written first. Raises UserError when a file is none of these or does not fit.
+    """
+    parts = _parts(paths)
+    found: dict[tuple[int, int], Output] = {}
+    unreadable: list[str] = []
+    for path, split in parts.items():
+        number, of = split or (0, 1)
+        size = -(-rows // of)
+        start, end = min(number * size, rows), min((number + 1) * size, rows)
+        for place, row, sample, text in _journal(path) if path.suffix == ".jsonl" else _final(path):
+            if row is None:
+                unreadable.append(place)
+            elif not 0 <= row < end - start:
+                raise UserError(
+                    f"{place} is of problem {row}, but the parquet has {end - start} rows"
+                    f"{f' for split {number} of {of}' if split else ''}: these outputs are of other problems"
+                )
+            else:
+                found.setdefault((start + row, sample), Output(start + row, sample, text))
+    if not found:
+        raise UserError(f"{paths[0]} holds no outputs: generate first, or name another --dataset-json")
+    missing = sorted(set(range(of)) - {split[0] for split in parts.values() if split}) if split else []
+    return Generated(_base(parts), tuple(found[key] for key in sorted(found)), tuple(unreadable), tuple(missing))
+
+
+def _parts(paths: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
+    """Each file and which split it is (number, of how many); None for a whole run."""
+    parts: dict[Path, tuple[int, int] | None] = {}
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"the outputs {path} are not there: generate first, or name another --dataset-json")
+        match = _SPLIT.search(path.stem)
+        parts[path] = (int(match[1]), int(match[2])) if match else None
+        if match and not 0 <= int(match[1]) < int(match[2]):
+            raise UserError(f"{path} is named as split {match[1]} of {match[2]}: splits count from 0")
+    if len(paths) > 1:
+        if None in parts.values() or len({(_stem(path), split[1]) for path, split in parts.items()}) > 1:
+            raise UserError("several files for --dataset-json have to be splits of one run: <name>_split<i>_of_<k>")
+        if len(set(parts.values())) < len(paths):
+            raise UserError("a split is given twice to --dataset-json: name its .json or its .jsonl, not both")
+    return parts
+
+
+def _stem(path: Path) -> str:
+    return _SPLIT.sub("", path.stem)
+
+
+def _base(parts: Mapping[Path, object]) -> str:
+    first = next(iter(parts))
+    return re.sub(r"[-/]", "_", first.stem if len(parts) == 1 else _stem(first))
+
+
+def _final(path: Path) -> Iterator[tuple[str, int, int, str | None]]:
+    value = read_json(path)
+    if not isinstance(value, list):
+        raise UserError(f"{path} is no list of lists of texts (problems, samples) but a JSON {type(value).__name__}")
+    for row, samples in enumerate(value):
+        if not isinstance(samples, list):
+            raise UserError(f"{path} is no list of lists of texts: item {row} is a {type(samples).__name__}")
+        for sample, text in enumerate(samples):
+            if not isinstance(text, str | None):
+                raise UserError(f"{path}: sample {sample} of item {row} is a {type(text).__name__}, not a text")
+            yield f"{path}, item {row}", row, sample, text
+
+
+def _journal(path: Path) -> Iterator[tuple[str, int | None, int, str | None]]:
+    for number, record, fault in read_jsonl(path):
+        place = f"{path}, line {number}"
+        if fault:
+            yield place, None, 0, None
+            continue
+        if not isinstance(record, dict) or not all(key in record for key in _KEYS):
+            raise UserError(f"{place} is no line of a journal ({', '.join(_KEYS)} are needed)")
+        row, sample, text = (record[key] for key in _KEYS)
+        if type(row) is not int or type(sample) is not int or sample < 0 or not isinstance(text, str | None):
+            raise UserError(f"{place}: two numbers from 0 on and a text are needed ({', '.join(_KEYS)})")
+        yield place, row, sample, text

@@ -1,0 +1,135 @@
+"""Problems to generate chains for: a parquet in the Polaris schema, found by name, read, split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.errors import UserError
+from threadweaver.files import to_json
+
+POLARIS = "polaris-data-53K"
+_POLARIS_SOURCE = (
+    "it is stage1/polaris-data-53K.parquet of the POLARIS repository (md5 58e1e523f9946956f68055a374d43a46)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    text: str
+    """The user's turn of the prompt, as it stands."""
+    reference: object = None
+    """A string, a number or a list of accepted answers; None where the row has none."""
+
+
+def read_problems(path: Path, *, references: bool = True) -> list[Problem]:
+    """The problems of a parquet in Polaris's schema, in order.
+
+    Raises UserError when it is no parquet, lacks a column (named), or has rows with an empty prompt. Without
+    `references` only the column `prompt` is needed.
+    """
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    if not path.is_file():
+        raise UserError(f"the problems {path} are not there: name another parquet")
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns = _needed(path, file.schema_arrow, references)
+            rows = file.read(columns=columns).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise UserError(f"{path} cannot be read as parquet ({str(error)[:120]})") from None
+    problems = [Problem(_user_turn(row["prompt"]), _reference(row) if references else None) for row in rows]
+    if not problems:
+        raise UserError(f"{path} holds no rows: name another parquet")
+    empty = [index for index, problem in enumerate(problems) if not problem.text.strip()]
+    if empty:
+        count = f"column prompt; {len(empty)} such rows"
+        raise UserError(f"{path}: row {empty[0]} has an empty prompt ({count}): remove them")
+    return problems
+
+
+def _needed(path: Path, schema, references: bool) -> list[str]:
+    import pyarrow
+
+    if "prompt" not in schema.names:
+        raise UserError(f"{path} has no column prompt: a parquet in Polaris's schema is needed")
+    if not references:
+        return ["prompt"]
+    kind = schema.field("reward_model").type if "reward_model" in schema.names else pyarrow.null()
+    if not pyarrow.types.is_struct(kind) or kind.get_field_index("ground_truth") < 0:
+        raise UserError(f"{path} has no column reward_model.ground_truth: the reference answers are needed")
+    return ["prompt", "reward_model"]
+
+
+def _user_turn(prompt: object) -> str:
+    turns = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
+    said = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
+    return said[-1] if said and isinstance(said[-1], str) else ""
+
+
+def _reference(row: Mapping) -> object:
+    """The ground truth; an empty one, or the NaN that data frames write for it, is none."""
+    value = (row["reward_model"] or {}).get("ground_truth")
+    if isinstance(value, list):
+        value = [item for item in value if not _blank(item)]
+    return None if _blank(value) else value
+
+
+def _blank(value: object) -> bool:
+    return value is None or value == [] or value != value or (isinstance(value, str) and not value.strip())
+
+
+def find_data(data_type: str, data: Path) -> tuple[Path, str]:
+    """The parquet that `--data-type` means (a name under `data`, a path, or a folder with val.parquet), and
+    its name."""
+    given = Path(data_type).expanduser()
+    for path in (given, data / given, data / f"{data_type}.parquet"):
+        if path.is_dir() and (path / "val.parquet").is_file():
+            return path / "val.parquet", path.resolve().name
+        if path.is_file():
+            return path, path.stem
+    source = f" ({_POLARIS_SOURCE})" if given.name.removesuffix(".parquet") == POLARIS else ""
+    raise UserError(
+        f"no problems {data_type!r}: neither {data / data_type}.parquet, nor a file or a folder with val.parquet of "
+        f"that name is there{source}"
+    )
+
+
+def split_of(problems: list[Problem], total: int, current: int) -> tuple[int, list[Problem]]:
+    """The first row and the problems of split `current` (from 0) of `total`.
+
+    Each has ceil(rows / total) rows, the last ones fewer; raises UserError when there is none.
+    """
+    if not 0 <= current < total:
+        raise UserError(
+            f"--current-split {current} is none of --total-splits {total}: splits count from 0 to {total - 1}"
+        )
+    size = -(-len(problems) // total)
+    first = current * size
+    if first >= len(problems):
+        raise UserError(
+            f"split {current} of {total} is empty: {len(problems)} problems make {-(-len(problems) // size)} splits of {size}"
+        )
+    return first, problems[first : first + size]
+
+
+def fingerprint(problems: list[Problem]) -> str:
+    text = to_json([[problem.text, problem.reference] for problem in problems])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def system_prompt(tokenizer: Tokenizer) -> str | None:
+    """What the chat template puts before the first question that does not stand before a later one; None for
+    nothing.
+
+    Training rows are question and answer alone, so a system prompt would make the prompts differ from them.
+    """
+    marks = ("first-question", "an-answer", "second-question")
+    turns = [{"role": role, "content": mark} for role, mark in zip(("user", "assistant", "user"), marks, strict=True)]
+    first = tokenizer.chat(turns[:1]).partition(marks[0])[0].removeprefix(tokenizer.hf.bos_token or "")
+    later = tokenizer.chat(turns).partition(marks[1])[2].partition(marks[2])[0]
+    return None if later.endswith(first) else first

@@ -1,0 +1,135 @@
+"""Labels: "Case 2", "Lemma 1", "equation (3)", "(*)": who heads a passage with one, who cites it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from threadweaver.independence.finds import Find, Role, lowered
+
+_NOUNS = (
+    r"case|sub-?case|lemma|claim|theorem|proposition|corollary|method|approach|step|part|equation|eq"
+    r"|formula|scenario|possibility"
+    r"|option|level|row|stage|round|layer|generation|iteration|day|week|attempt|observation|fact|condition"
+    r"|property|identity|inequality|relation|way|root|solution|question"
+)
+_LABEL = re.compile(
+    rf"\b(?:(?P<noun>{_NOUNS})s?\.?\s*(?:\\?\(|#|\$|\*\*)*\s*(?P<tag>\d+(?:\.\d+)*|[a-z]|[ivx]{{1,4}}"
+    rf"|\*{{1,3}})(?![a-z])"
+    rf"|(?P<ordinal>first|second|third|fourth|fifth|1st|2nd|3rd)\s+(?P<noun2>{_NOUNS})\b)"
+)
+_SIGN = r"\*{1,3}|[#†‡§¶★☆✱⋆•♠♣♥♦○●△▲□■◇◆]{1,3}|\\(?:star|ast|dagger|ddagger|clubsuit|spadesuit|diamond)"
+_EQUATION_TAG = re.compile(
+    rf"\\tag\{{(?P<a>[^{{}}\n]{{1,6}})\}}|(?<=[\s$=\]])\((?P<b>\d{{1,2}}|{_SIGN}|[A-Z])\)[.,:\s$*]*$", re.MULTILINE
+)
+# A sign in parentheses is no term: at its first mention it names something, later it is cited.
+_SIGNED = re.compile(rf"(?<![\w)])[$\\]{{0,2}}\((?P<tag>{_SIGN})\\?\)")
+_EQUATION_REF = re.compile(
+    r"\b(?:equations?|eqs?\.?|from|in|into|using|by|via|with|of|to|and|identity|relation|substituting"
+    r"|adding|subtracting|formula)\s*"
+    r"(?:\\eqref\{|\\?\()(?P<tag>\d{1,2}|\*{1,3}|[a-z]|†)\\?[)}](?![\w(^²³])"
+)
+_ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "1st": "1", "2nd": "2", "3rd": "3"}
+_HEAD_BEFORE = re.compile(
+    r"[\s#*\-•>\d.()$]*(?:(?:now|next|then|so|first|second|finally|okay|ok|and|for|in|consider|starting "
+    r"with|let'?s\b[\w\s]{0,24})"
+    r"[,:]?\s*){0,2}[*$\\(]*"
+)
+_SIGN_GIVEN = re.compile(
+    r"(?:\bas|\bmark\w*|\bcall\w*|\blabel\w*|\btag\w*|\bdenote\w*|\bby)(?: (?:it|this|that|these))?[\s$\\]*$"
+)
+# A lemma that does something is cited: "Lemma 2 now guarantees …"; a case or a step may do it in its heading.
+_STATEMENTS = frozenset(
+    "lemma claim theorem proposition corollary equation formula observation fact condition property identity"
+    " inequality relation".split()
+)
+_ACTS = re.compile(
+    r"[\s*$)]+(?:(?:now|then|also|thus|already|again|therefore|together|\w+ly)\s+)?(?!(?:is|was|has|this|as|plus)\b)[a-z]{2,}(?:s|ed)\b"
+    r"|[’']s\b|[\s*$)]+(?:and|with|we|to)\b"
+)
+_TELLS_OF = re.compile(r"\b(?:in|for|under)\s+$")
+_TOLD_OF = re.compile(r"[\s,*$)]+(?:the|an?|it|there|all|both|each|\w+\s+(?:is|are|must|equals))\b")
+_NAMING = re.compile(r"\b(?:call|name|label|denote|mark)\w*\s+(?:\w+\s+){0,2}(?:as\s+)?(?:the\s+)?$")
+
+
+def scan_labels(text: str) -> Iterator[Find]:
+    """Labels of cases, methods, results and equations; a heading introduces, everything else cites."""
+    small = lowered(text)
+    named: set[int] = set()
+    told: dict[str, dict[str, list[tuple[re.Match[str], bool]]]] = {}
+    for match in _LABEL.finditer(small):
+        noun, tag = match["noun"] or match["noun2"], match["tag"] or _ORDINALS[match["ordinal"] or "1st"]
+        if (
+            tag.isalpha()
+            and len(tag) == 1
+            and text[match.start("tag")].islower()
+            and text[match.start("tag") - 1] != "("
+        ):
+            continue  # "in case a number …"
+        noun = "equation" if noun == "eq" else noun.replace("-", "")
+        role = Role.INTRO if _heads(small, match) else Role.USE
+        named.add(match.end())
+        if role == Role.USE and _TELLS_OF.search(small, max(0, match.start() - 6), match.start()):
+            told.setdefault(noun, {}).setdefault(tag, []).append(
+                (match, _TOLD_OF.match(small, match.end()) is not None)
+            )
+            continue
+        yield Find("label", f"{noun} {tag}", match.start(), role, match[0])
+    yield from _told_apart(told)
+    for match in _EQUATION_TAG.finditer(text):
+        yield Find("label", f"equation {(match['a'] or match['b']).lower()}", match.start(), Role.DEFINE, match[0])
+    for match in _SIGNED.finditer(text):
+        role = Role.INTRO if _SIGN_GIVEN.search(small, max(0, match.start() - 30), match.start()) else Role.USE
+        yield Find("label", f"equation {match['tag']}", match.start(), role, match[0])
+    for match in _EQUATION_REF.finditer(small):
+        if match["tag"][0] != "*" and not named & {match.end() - 1, match.end()}:
+            yield Find("label", f"equation {match['tag']}", match.start(), Role.USE, match[0])
+
+
+def _told_apart(told: dict[str, dict[str, list[tuple[re.Match[str], bool]]]]) -> Iterator[Find]:
+    """ "In Case 1 the number is even, in Case 2 it is odd" sets up the cases; one case alone is cited."""
+    for noun, tags in told.items():
+        apart = sum(any(describes for _, describes in places) for places in tags.values()) > 1
+        for tag, places in tags.items():
+            for match, describes in places:
+                role = Role.INTRO if apart and describes else Role.USE
+                yield Find("label", f"{noun} {tag}", match.start(), role, match[0])
+
+
+def _heads(small: str, match: re.Match[str]) -> bool:
+    """A label that opens its line or sentence, or that something is named by, stands for what comes there."""
+    start = match.start()
+    after = small[match.end() : match.end() + 6].lstrip(" )*$")
+    if after[:1] in ("-", "+", "−"):
+        return False
+    if _NAMING.search(small, max(0, start - 20), start):
+        return True
+    if (match["noun"] or match["noun2"]) in _STATEMENTS and _ACTS.match(small, match.end()):
+        return False
+    line_start = small.rfind("\n", max(0, start - 60), start) + 1
+    if line_start == 0 and start > 60:
+        return False
+    if after[:1] == ":" and small[:start].rstrip()[-1:] in (".", "!", "?"):
+        return True
+    return _HEAD_BEFORE.fullmatch(small, line_start, start) is not None and after[:2] not in ("'s", "ga", "we")
+
+
+_COINED = re.compile(
+    r"\b(?:call|name|dub|refer to|label|term)(?:ed)?\s+(?:this|it|that|these|them|such\s+\w+|the\s+\w+)\s+(?:\w+\s+)?(?:as\s+)?"
+    r"(?:the|a|an)?\s*[\"“'*]*(?P<name>[a-z][a-z-]{2,}(?:\s+[a-z-]{3,}){1,2})"
+)
+# A single word is a name when it stands in quotes, or between the thing called and the end of the clause.
+_COINED_WORD = re.compile(
+    r"\b(?:call|nam|dub|refer|label|term|known|say|said|describ)\w*\b[^.;\n\"“'‘*]{0,50}[\"“'‘*]+(?P<quoted>[a-z][a-z-]{3,24}(?:\s[a-z-]{3,20})?)[\"”'’*]"
+    r"|\b(?:call|dub|name|term)(?:ed)?\s+(?:it|them|this|that|these|those|(?:such\s+)?(?:an?|every|any|each|the)\s+(?:\w+\s+)?\w+|such\s+\w+)"
+    r"\s+(?:an?\s+|the\s+)?(?P<bare>[a-z][a-z-]{3,24})(?=[.,;:\n]|\s+(?:if|when|whenever|since|because|for)\b)"
+)
+
+
+def coined(text: str) -> Iterator[tuple[str, int]]:
+    """Names of one to three words that a passage gives to something ("call this the balance condition")."""
+    for match in _COINED.finditer(lowered(text)):
+        yield " ".join(match["name"].split()), match.start("name")
+    for match in _COINED_WORD.finditer(lowered(text)):
+        group = "quoted" if match["quoted"] else "bare"
+        yield match[group], match.start(group)

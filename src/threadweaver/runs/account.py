@@ -1,0 +1,210 @@
+"""The account of a run: what became of every sample, from the source to the dataset, and whether the sums meet.
+
+Each stage's folder names the folder it read, so the whole run is found from its last one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadweaver.errors import UserError
+from threadweaver.files import read_json
+from threadweaver.runs.folder import LOSSES, MANIFEST_FILE, AccountEntry, read_account
+
+STAGES = {
+    "collect": "collected",
+    "steps": "annotated",
+    "parallel": "marked up",
+    "rewrite": "rewritten",
+    "outlines": "outlined",
+    "filter": "accepted",
+    "save": "saved",
+}
+"""Stage -> what the samples that pass it are."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageAccount:
+    stage: str
+    folder: Path
+    settings: Mapping[str, object]
+    entries: tuple[AccountEntry, ...]
+
+    @property
+    def passed(self) -> list[AccountEntry]:
+        return [entry for entry in self.entries if entry.outcome not in LOSSES]
+
+    @property
+    def lost(self) -> list[AccountEntry]:
+        return [entry for entry in self.entries if entry.outcome in LOSSES]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The stages of one run, in order."""
+
+    stages: tuple[StageAccount, ...]
+
+    def stage(self, name: str) -> StageAccount | None:
+        return next((stage for stage in self.stages if stage.stage == name), None)
+
+
+def read(last: Path) -> Account:
+    """The account of the run whose last folder is `last`; stages whose folder is gone end it."""
+    found: list[StageAccount] = []
+    folder: Path | None = last
+    while folder and (settings := _settings(folder)) and settings["stage"] not in {item.stage for item in found}:
+        found.append(StageAccount(settings["stage"], folder, settings, tuple(read_account(folder))))
+        if settings["stage"] == "collect":
+            break
+        previous = (folder / str(settings.get("input"))).resolve()
+        previous = previous.parent if previous.is_file() else previous
+        folder = previous if previous != folder.resolve() else None
+    return Account(tuple(reversed(found)))
+
+
+def _settings(folder: Path) -> Mapping[str, object] | None:
+    """What a finished stage was made with; None for a folder that is not ours or not done."""
+    manifest = read_json(folder / MANIFEST_FILE) if (folder / MANIFEST_FILE).is_file() else None
+    settings = manifest.get("settings") if isinstance(manifest, dict) else None
+    return settings if isinstance(settings, dict) and "stage" in settings else None
+
+
+def check(account: Account) -> None:
+    """Raises UserError when a stage holds other samples than the stage before it passed on."""
+    for before, stage in zip(account.stages, account.stages[1:], strict=False):
+        given = {entry.id for entry in before.passed}
+        held = {entry.id for entry in stage.entries}
+        if stage.settings.get("matched_only") is False:  # saved with the sequential chains beside the trajectories
+            held &= given
+        if given != held:
+            missing, extra = sorted(given - held), sorted(held - given)
+            parts = [f"missing there: {', '.join(missing[:5])}"] if missing else []
+            parts += [f"from nowhere: {', '.join(extra[:5])}"] if extra else []
+            raise UserError(
+                f"the account does not add up: {before.folder} passed on {len(given)} samples, {stage.folder} holds "
+                f"{len(held)} ({'; '.join(parts)}): run that stage again"
+            )
+
+
+def losses(stage: StageAccount) -> list[tuple[str, list[str]]]:
+    """Reason -> ids of the samples lost in a stage, the most frequent first."""
+    reasons: dict[str, list[str]] = {}
+    for entry in stage.lost:
+        reasons.setdefault(entry.reason or entry.outcome, []).append(entry.id)
+    return sorted(reasons.items(), key=lambda item: -len(item[1]))
+
+
+def funnel(account: Account, *, colour: bool = False) -> str:
+    """The funnel as text: one line a stage, with a bar and the reason of every loss."""
+    from termcolor import colored
+
+    def paint(text: str, *style: str) -> str:
+        return colored(text, style[0], attrs=list(style[1:]), force_color=True) if colour else text
+
+    total = len(account.stages[0].entries) if account.stages else 0
+    rows = [("read", total, [])] if account.stages and account.stages[0].stage == "collect" else []
+    for stage in account.stages:
+        rows.append((STAGES.get(stage.stage, stage.stage), len(stage.passed), losses(stage)))
+        if stage.stage == "parallel":
+            with_block = sum(entry.outcome == "ok" for entry in stage.entries)
+            rows.append(("  with a block", with_block, []))
+    lines = []
+    for label, count, lost in rows:
+        bar = "█" * round(30 * count / total) if total else ""
+        lines.append(f"  {label:<14}{count:>7}  {paint(bar, 'cyan')}")
+        for reason, ids in lost:
+            named = ", ".join(ids[:6]) + (", …" if len(ids) > 6 else "")
+            lines.append(paint(f"{'':16}{-len(ids):>5}  {reason} ({named})", "yellow"))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def totals(account: Account) -> dict[str, object]:
+    """Blocks, edits, calls and cost over the whole run."""
+    parallel, rewriting, outlines = (account.stage(name) for name in ("parallel", "rewrite", "outlines"))
+    result: dict[str, object] = {}
+    if parallel:
+        result["blocks"] = _sum(parallel.entries, "blocks")
+        result["threads"] = _sum(parallel.entries, "threads")
+        unused = Counter(code for entry in parallel.entries for code in entry.facts.get("unused", ()))
+        result["blocks_not_used"] = dict(unused.most_common())
+    if rewriting:
+        result["edits"] = _sum(rewriting.entries, "edits")
+        result["edited_characters"] = _sum(rewriting.entries, "edited_characters")
+        result["leaks_before"], result["leaks_after"] = (
+            _sum(rewriting.entries, f"leaks_{when}") for when in ("before", "after")
+        )
+    if outlines:
+        found = Counter()
+        for entry in outlines.entries:
+            found.update(entry.facts.get("outline_faults", {}))
+        result["outline_faults"] = dict(found.most_common())
+        back = Counter(code for entry in outlines.entries for code in entry.facts.get("unused", ()))
+        result["outlines_put_back"] = dict(back.most_common())
+    return result
+
+
+def spending(account: Account) -> list[dict[str, object]]:
+    """Calls, tokens and dollars of each stage that asked a model; `cost_usd` is None where a price is not known."""
+    rows = []
+    for stage in account.stages:
+        asked = [entry.facts for entry in stage.entries if entry.facts.get("calls")]
+        if asked:
+            row: dict[str, object] = {"stage": stage.stage}
+            for key in ("calls", "repairs", "tokens_in", "tokens_cached", "tokens_out"):
+                row[key] = sum(int(facts.get(key) or 0) for facts in asked)
+            known = all("cost_usd" in facts for facts in asked)
+            row["cost_usd"] = sum(float(facts["cost_usd"]) for facts in asked) if known else None
+            rows.append(row)
+    return rows
+
+
+def _spending_line(account: Account) -> str:
+    rows, last = spending(account), account.stages[-1]
+    accepted = len(last.passed)
+    calls, tokens = sum(row["calls"] for row in rows), sum(row["tokens_in"] + row["tokens_out"] for row in rows)
+    if any(row["cost_usd"] is None for row in rows):
+        return (
+            f"  {calls} model calls, {tokens:,} tokens (no price known: --in-cost-per-million, --out-cost-per-million)"
+        )
+    cost = sum(row["cost_usd"] for row in rows)
+    each = f", ${cost / accepted:.4f} an accepted sample" if accepted else ""
+    return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f}{each}"
+
+
+def _sum(entries: Sequence[AccountEntry], fact: str) -> int:
+    return sum(int(entry.facts.get(fact) or 0) for entry in entries)
+
+
+def tell(account: Account, *, colour: bool = False) -> str:
+    """All of it, for the end of a run."""
+    lines = [funnel(account, colour=colour)]
+    total = totals(account)
+    if "blocks" in total:
+        unused = ", ".join(f"{code} {count}" for code, count in total["blocks_not_used"].items())
+        lines.append(
+            f"  {total['blocks']} blocks with {total['threads']} threads" + (f"; not used: {unused}" if unused else "")
+        )
+    if "edits" in total:
+        lines.append(
+            f"  {total['edits']} edits, {total['edited_characters']} edited characters; "
+            f"leaks between siblings: {total['leaks_before']} before, {total['leaks_after']} after"
+        )
+    for label, name in (
+        ("faults of outlines that stay", "outline_faults"),
+        ("blocks put back for their outlines", "outlines_put_back"),
+    ):
+        if total.get(name):
+            lines.append(f"  {label}: " + ", ".join(f"{code} {count}" for code, count in total[name].items()))
+    if spending(account):
+        lines.append(_spending_line(account))
+    return "\n".join(lines)
+
+
+def relative(path: Path) -> str:
+    """A path as a person would type it from where they stand."""
+    return os.path.relpath(path)

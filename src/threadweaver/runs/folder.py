@@ -1,0 +1,222 @@
+"""The folder of a stage: settings, resume, and the account of what became of every sample.
+
+Beside the samples' files it holds:
+    settings.json   what the folder was made with; written first
+    account.jsonl   one line per sample: outcome, reason, hashes of what went in and came out; appended as samples
+                    end, sorted when the stage ends
+    manifest.json   settings, counts and the account's hash; written last, so it means "done"
+None holds a time or a path of the machine: the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from threadweaver.errors import UserError
+from threadweaver.files import digest, read_json, read_jsonl, to_json, write_atomic
+from threadweaver.samples import sample_key
+
+SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
+_BOOKS = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE)
+OUTCOMES = ("ok", "unchanged", "rejected", "failed")
+LOSSES = ("rejected", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEntry:
+    """One line of the account."""
+
+    id: str
+    outcome: str
+    reason: str | None = None
+    """A code for every loss, and for `unchanged`."""
+    uuid: str = ""
+    source: str = ""
+    """Hash of what went in."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path inside the folder -> hash of what came out."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the stage measured: counts, tokens, usage."""
+
+
+class StageFolder:
+    """One stage's output, held by one process at a time (context manager).
+
+    Raises UserError when another process holds it, when it was made with other settings or from other inputs, or when
+    it holds files that no stage of ours wrote.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, object], *, overwrite: bool = False):
+        self.path, self.overwrite = path, overwrite
+        self.settings = json.loads(json.dumps(settings, sort_keys=True))
+        self.done: dict[str, AccountEntry] = {}
+        self.was_complete = False
+        self._account = None
+
+    def __enter__(self) -> StageFolder:
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        try:
+            if self.overwrite:
+                self._clear()
+            self._check_settings()
+            self._load()
+        except BaseException:
+            self._unlock()
+            raise
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self._account:
+            self._account.close()
+        self._unlock()
+
+    def finished(self, id: str, source: str) -> AccountEntry | None:
+        """The account of a sample that is done; None when it has to be done (failed ones are done again)."""
+        entry = self.done.get(id)
+        if entry is None or entry.outcome == "failed":
+            return None
+        if entry.source != source:
+            raise UserError(
+                f"{self.path} was made from other inputs ({id} differs): --overwrite makes it anew, "
+                "another --output keeps both"
+            )
+        return entry if self._intact(entry) else None
+
+    def put(self, entry: AccountEntry, files: Mapping[str, str | bytes]) -> AccountEntry:
+        """Write a sample's files, each renamed into place, then its line in the account."""
+        for name, content in files.items():
+            write_atomic(self.path / name, content)
+        entry = replace(entry, files={name: digest(content) for name, content in files.items()})
+        self._remove_stale(self.done.get(entry.id), entry)
+        self._account.write((to_json(asdict(entry)) + "\n").encode())
+        self._account.flush()
+        self.done[entry.id] = entry
+        return entry
+
+    def close_account(self, entries: Iterable[AccountEntry], *, partial: bool = False) -> None:
+        """Sort the account, remove what it does not name any more (unless `partial`), and write the manifest: the
+        stage is done."""
+        named = {entry.id: entry for entry in entries}
+        entries = sorted(
+            ({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id)
+        )
+        current = {entry.id for entry in entries}
+        for id in self.done.keys() - current:
+            self._remove_stale(self.done.pop(id), None)
+        text = "".join(to_json(asdict(entry)) + "\n" for entry in entries)
+        if (self.path / ACCOUNT_FILE).read_bytes() != text.encode():
+            write_atomic(self.path / ACCOUNT_FILE, text)
+        counts = Counter(entry.outcome for entry in entries)
+        manifest = {"settings": self.settings, "samples": len(entries), "account": digest(text)}
+        manifest["outcomes"] = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
+        write_atomic(self.path / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+    def _lock(self) -> None:
+        self._lock_file = open(self.path / LOCK_FILE, "a+")  # noqa: SIM115  held until __exit__
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock_file.seek(0)
+            holder = self._lock_file.read().strip()
+            self._lock_file.close()
+            raise UserError(
+                f"{self.path} is being written by another run (process {holder or 'unknown'}): "
+                "wait until it has ended, then start again; what it did is kept"
+            ) from None
+        self._lock_file.truncate(0)
+        self._lock_file.write(str(os.getpid()))
+        self._lock_file.flush()
+
+    def _unlock(self) -> None:
+        self._lock_file.truncate(0)
+        self._lock_file.close()
+
+    def _clear(self) -> None:
+        """Remove what a stage of ours wrote here; anything else is not ours to remove."""
+        others = [item for item in self.path.iterdir() if item.name != LOCK_FILE]
+        if others and not self._is_ours():
+            raise UserError(
+                f"{self.path} holds files that this command did not write: move them, or name another --output"
+            )
+        for item in others:
+            shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
+
+    def _is_ours(self) -> bool:
+        """Whether a stage began this folder: other programs have a settings.json too, without a stage in it."""
+        path = self.path / SETTINGS_FILE
+        return path.is_file() and isinstance(found := read_json(path), dict) and "stage" in found
+
+    def _check_settings(self) -> None:
+        path = self.path / SETTINGS_FILE
+        if not self._is_ours():
+            strangers = [item.name for item in self.path.iterdir() if item.name != LOCK_FILE and item.suffix != ".part"]
+            if strangers:
+                raise UserError(
+                    f"{self.path} holds files that this command did not write ({strangers[0]}): move them, or name another --output"
+                )
+            write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+            return
+        before = read_json(path)
+        differing = [
+            f"{key}: {_short(before.get(key))} there, {_short(self.settings.get(key))} now"
+            for key in sorted({*before, *self.settings})
+            if before.get(key) != self.settings.get(key)
+        ]
+        if differing:
+            raise UserError(
+                f"{self.path} was made with other settings ({'; '.join(differing)}): --overwrite makes it anew, "
+                "another --output keeps both"
+            )
+
+    def _load(self) -> None:
+        path = self.path / ACCOUNT_FILE
+        for leftover in self.path.rglob(".*.part"):
+            leftover.unlink(missing_ok=True)
+        kept = []
+        if path.is_file():
+            # a half line at the end is what a killed run leaves: its sample is done again
+            for _, row, _ in read_jsonl(path):
+                with contextlib.suppress(TypeError):
+                    entry = AccountEntry(**row)
+                    self.done[entry.id] = entry
+            kept = list(self.done.values())
+        text = "".join(to_json(asdict(entry)) + "\n" for entry in kept)
+        if not path.is_file() or path.read_bytes() != text.encode():
+            write_atomic(path, text)
+        self.was_complete = (self.path / MANIFEST_FILE).is_file()
+        self._account = open(path, "ab")  # noqa: SIM115  held until __exit__
+
+    def _remove_stale(self, before: AccountEntry | None, now: AccountEntry | None) -> None:
+        """Files that an earlier result left and the present one does not have: the next stage must not find them."""
+        for name in set(before.files if before else ()) - set(now.files if now else ()):
+            (self.path / name).unlink(missing_ok=True)
+
+    def _intact(self, entry: AccountEntry) -> bool:
+        for name, expected in entry.files.items():
+            try:
+                content = (self.path / name).read_bytes()
+            except FileNotFoundError:
+                return False
+            if digest(content) != expected:
+                return False
+        return True
+
+
+def read_account(folder: Path) -> list[AccountEntry]:
+    """The account of a folder that is done; empty when it is not one of ours."""
+    path = folder / ACCOUNT_FILE
+    return [AccountEntry(**row) for _, row, _ in read_jsonl(path) if row] if path.is_file() else []
+
+
+def _short(value: object) -> str:
+    text = to_json(value) if value is not None else "none"
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,107 @@
+"""The account of a run as a self-contained page and as JSON: funnel, losses with examples, measures, edits, cost, settings."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from threadweaver.files import write_atomic
+from threadweaver.runs import account, statistics
+from threadweaver.runs.account import Account, StageAccount
+from threadweaver.samples import read_sample
+from threadweaver.trajectory.measures import PUBLISHED, PUBLISHED_SPEEDUP, Measures, dataset_speedup, summarize_measures
+
+BINS = 24
+EXAMPLE_CHARS = 600
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def build(run: Account) -> dict:
+    """All that the page shows, as plain values; the same run gives the same ones."""
+    filtered = run.stage("filter")
+    accepted = statistics.measures_of(filtered.entries) if filtered else {}
+    return {
+        "name": run.stages[0].folder.name if run.stages else "",
+        "funnel": [_stage(stage) for stage in run.stages],
+        "read": len(run.stages[0].entries) if run.stages else 0,
+        "totals": account.totals(run),
+        "cost": _cost(run, len(accepted)),
+        "measures": [_measure(name, accepted) for name in statistics.LABELS] if accepted else [],
+        "speedup": {"here": dataset_speedup(list(accepted.values())), "published": PUBLISHED_SPEEDUP},
+        "settings": [dict(stage.settings) for stage in run.stages],
+    }
+
+
+def _stage(stage: StageAccount) -> dict:
+    return {
+        "stage": stage.stage,
+        "label": account.STAGES.get(stage.stage, stage.stage),
+        "folder": stage.folder.name,
+        "in": len(stage.entries),
+        "passed": len(stage.passed),
+        "outcomes": dict(Counter(entry.outcome for entry in stage.entries)),
+        "losses": [
+            {"reason": reason, "count": len(ids), "ids": ids, "example": _example(stage, ids[0])}
+            for reason, ids in account.losses(stage)
+        ],
+    }
+
+
+def _example(stage: StageAccount, id: str) -> dict:
+    """The first sample lost for a reason: what was said of it, and the beginning of its text where it was kept."""
+    entry = next(entry for entry in stage.entries if entry.id == id)
+    detail = str(entry.facts.get("detail") or entry.facts.get("error") or "")
+    kept = stage.folder / "rejected" / f"{id}.txt"
+    text = read_sample(kept)[:EXAMPLE_CHARS] if kept.is_file() else ""
+    return {"id": id, "uuid": entry.uuid, "detail": detail, "text": text}
+
+
+def _cost(run: Account, accepted: int) -> list[dict]:
+    """Calls, tokens and dollars of each stage that asked a model, and of an accepted sample."""
+    return [
+        {
+            **row,
+            "cost_an_accepted_sample": row["cost_usd"] / accepted if accepted and row["cost_usd"] is not None else None,
+        }
+        for row in account.spending(run)
+    ]
+
+
+def _measure(name: str, rows: Mapping[str, Measures]) -> dict:
+    values = [float(getattr(row, name)) for row in rows.values()]
+    low, high = min(values), max(values)
+    return {
+        "name": name,
+        "label": statistics.LABELS[name],
+        "published": PUBLISHED.get(name),
+        "low": low,
+        "high": high,
+        "bins": _bins(values, low, high),
+        **summarize_measures(list(rows.values()))[name],
+    }
+
+
+def _bins(values: Sequence[float], low: float, high: float) -> list[int]:
+    counts = [0] * BINS
+    for value in values:
+        counts[min(BINS - 1, int((value - low) / (high - low) * BINS)) if high > low else 0] += 1
+    return counts
+
+
+def write(run: Account, stem: Path) -> Path:
+    """Write `<stem>.json` and `<stem>.html`; the page's path."""
+    data = build(run)
+    write_atomic(stem.with_name(stem.name + ".json"), json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+    page = stem.with_name(stem.name + ".html")
+    write_atomic(page, render(data))
+    return page
+
+
+def render(data: Mapping) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = statistics.number
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(run=data)

@@ -1,0 +1,193 @@
+"""Run a function over samples: concurrency, progress, failures, resume."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadweaver.errors import UserError
+from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.samples import sample_key
+
+NOT_IN_LEDGER = "not_in_ledger"
+"""The reason of a sample that `--offline` could not do: running again would not help."""
+
+STATUS_SECONDS = 1.0
+"""Between looks at what `around` says of itself, shown behind the bar."""
+
+CAP_REACHED = "cap_reached"
+"""The reason of a sample that `--max-cost` left undone: however few these are, the next stage waits for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One sample to be worked on. `source` is the hash of all that goes in."""
+
+    id: str
+    source: str
+    payload: object
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a stage says of a sample: an outcome of store.OUTCOMES, a reason code where something was lost."""
+
+    outcome: str
+    reason: str | None = None
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""A connection that breaks is an OSError too, but one sample's."""
+
+Work = Callable[[Task], Result | Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What became of every sample of a stage, in order; `fresh` counts those done in this run."""
+
+    entries: tuple[AccountEntry, ...]
+    fresh: int
+    seconds: float
+
+    def count(self, outcome: str) -> int:
+        return sum(entry.outcome == outcome for entry in self.entries)
+
+    @property
+    def failed(self) -> list[AccountEntry]:
+        return [entry for entry in self.entries if entry.outcome == "failed"]
+
+
+def run_stage(
+    tasks: Iterable[Task],
+    work: Work,
+    folder: StageFolder,
+    *,
+    total: int,
+    title: str,
+    workers: int = 1,
+    around: AbstractAsyncContextManager | None = None,
+    partial: bool = False,
+) -> StageReport:
+    """Work on every task that is not done yet and close the folder's account.
+
+    An async `work` has up to `workers` samples under way at once, inside `around` (whose `status()`, if it has one, is
+    shown behind the bar); a plain one runs one after the other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure. `partial`
+    says that `tasks` are only some of the samples: those that the folder holds beside them stay.
+    """
+    begun = time.monotonic()
+    entries: list[AccountEntry] = []
+    fresh = 0
+    with progress_bar(total, title) as bar:
+
+        def pending() -> Iterator[Task]:
+            for task in tasks:
+                if entry := folder.finished(task.id, task.source):
+                    entries.append(entry)
+                    bar.update()
+                else:
+                    yield task
+
+        def done(task: Task, result: Result) -> None:
+            nonlocal fresh
+            fresh += 1
+            entry = AccountEntry(task.id, result.outcome, result.reason, task.uuid, task.source, facts=result.facts)
+            entries.append(folder.put(entry, result.files))
+            bar.update()
+
+        if inspect.iscoroutinefunction(work):
+            asyncio.run(_run_async(pending(), work, done, workers, around, bar))
+        else:
+            for task in pending():
+                done(task, _guarded(work, task))
+    folder.close_account(entries, partial=partial)
+    ordered = sorted(entries, key=lambda entry: sample_key(entry.id))
+    return StageReport(tuple(ordered), fresh, time.monotonic() - begun)
+
+
+async def _run_async(
+    tasks: Iterator[Task],
+    work: Work,
+    done: Callable[[Task, Result], None],
+    workers: int,
+    around: AbstractAsyncContextManager | None,
+    bar,
+) -> None:
+    async def worker() -> None:
+        for task in tasks:  # one iterator, shared: each takes the next sample
+            try:
+                result = await work(task)
+            except UserError:
+                raise
+            except Exception as error:
+                result = _crash(error)
+            done(task, result)
+
+    async def tell_status() -> None:
+        while True:
+            bar.set_postfix_str(around.status())
+            await asyncio.sleep(STATUS_SECONDS)
+
+    try:
+        told = hasattr(around, "status") and not bar.disable
+        async with around or nullcontext(), _in_background(tell_status(), told), asyncio.TaskGroup() as group:
+            for _ in range(max(1, workers)):
+                group.create_task(worker())
+    except* UserError as stopped:
+        raise _first(stopped) from None
+    except* OSError as stopped:
+        raise _first(stopped) from None
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine, wanted: bool):
+    """Goes on with `work` until the block ends, if that is wanted."""
+    task = asyncio.create_task(work) if wanted else None
+    try:
+        yield
+    finally:
+        task.cancel() if task else work.close()
+
+
+def _guarded(work: Work, task: Task) -> Result:
+    try:
+        return work(task)
+    except UserError:
+        raise
+    except Exception as error:
+        return _crash(error)
+
+
+def _crash(error: Exception) -> Result:
+    """A fault of ours: told by name and place, so that it can be mended; the run goes on.
+
+    A full disk and the like would fail every sample after it: such an error ends the run.
+    """
+    if isinstance(error, OSError) and error.errno in _HOPELESS:
+        raise error
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return Result("failed", "crash", facts={"error": f"{type(error).__name__}: {error} ({where})"[:300]})
+
+
+def _first(group: BaseExceptionGroup) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def progress_bar(total: int, title: str):
+    """A bar on stderr for what takes longer than two seconds; none when piped."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=title, unit=" samples", delay=2, disable=None, leave=False, file=sys.stderr)

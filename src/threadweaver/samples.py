@@ -1,0 +1,98 @@
+"""Samples as they were collected, and the order in which samples of a folder are read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadweaver.errors import UserError
+from threadweaver.files import read_jsonl, read_text
+
+
+def read_sample(path: Path) -> str:
+    """A sample's text: the file less the one final newline that writing added."""
+    return read_text(path).removesuffix("\n")
+
+
+def sample_key(name: str) -> tuple:
+    """Sorts sample names by number where they hold one: 2 before 10, `set-2` before `set-10`."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+
+
+def list_samples(path: Path, pattern: str = "*.txt") -> list[Path]:
+    """The samples of a folder (or the one file that `path` is), in the order of their numbers."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path} is not there: run the stage before it, or name another --input")
+    try:
+        found = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
+    except (ValueError, NotImplementedError):
+        raise UserError(f"{pattern!r} is no pattern of files inside {path}: use one such as '*.txt'") from None
+    if not found:
+        raise UserError(f"{path} holds no samples ({pattern}): run the stage before it, or name another folder")
+    return sorted(found, key=lambda file: sample_key(file.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row of `collected.jsonl`. `index` is its row in the source, and the number in its file names."""
+
+    index: int
+    uuid: str
+    problem: str
+    thinking: str
+    solution: object = ""
+    """The reference answer: a string, a number or a list of accepted answers."""
+    correctness: bool | None = None
+    output: str = ""
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def from_row(cls, row: Mapping, position: int) -> Sample:
+        """Raises KeyError or TypeError when the row is none of ours, ValueError when its uuid cannot name a file."""
+        known = {"uuid", "problem", "thinking", "solution", "correctness", "output"}
+        match = re.search(r"-(\d+)$", row["uuid"])
+        if "/" in row["uuid"] or "\0" in row["uuid"]:
+            raise ValueError(f"the uuid {row['uuid']!r:.60} cannot name a file")
+        return cls(
+            index=int(match.group(1)) if match else position,
+            uuid=row["uuid"],
+            problem=row["problem"] + "",
+            thinking=row["thinking"] + "",
+            solution=row.get("solution", ""),
+            correctness=row.get("correctness"),
+            output=row.get("output") or "",
+            extra={key: value for key, value in row.items() if key not in known},
+        )
+
+    def to_row(self) -> dict:
+        row = {"uuid": self.uuid, "problem": self.problem, "solution": self.solution}
+        row |= {"correctness": self.correctness, "thinking": self.thinking, "output": self.output}
+        return row | dict(self.extra)
+
+
+def read_collected(path: Path) -> list[Sample]:
+    """The samples of a `collected.jsonl`; raises UserError at the first line that is none."""
+    if path.is_dir():
+        path = path / "collected.jsonl"
+    if not path.is_file():
+        raise UserError(f"{path} is not there: run src/collect_trajectories.py first, or name another --input")
+    samples = []
+    for number, row, fault in read_jsonl(path):
+        try:
+            samples.append(Sample.from_row(row, len(samples)))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}") from None
+        except (KeyError, TypeError):
+            raise UserError(
+                f"{path}, line {number}: {fault or 'no collected sample (uuid, problem and thinking are needed)'}"
+            ) from None
+    for name in ("uuid", "index"):
+        (value, count), *_ = Counter(getattr(sample, name) for sample in samples).most_common(1) or [("", 0)]
+        if count > 1:
+            raise UserError(f"{path}: the {name} {value} stands twice; collect anew")
+    return samples

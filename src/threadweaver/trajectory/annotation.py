@@ -1,0 +1,323 @@
+"""Step annotations: number a chain's lines for the annotator, read what it says about them.
+
+A chain's lines are what "\\n" separates, numbered from 1; no other character ends a line. The reader takes every
+small deviation that tools are known to write, and turns what cannot be honoured into typed problems: nothing that an
+annotator writes can damage the text, because only ranges are taken from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import pairwise
+
+
+class Code(StrEnum):
+    """What can be wrong with an annotation."""
+
+    GAP = "gap"
+    OVERLAP = "overlap"
+    OUT_OF_FILE = "out_of_file"
+    OUT_OF_ORDER = "out_of_order"
+    NESTED = "nested"
+    CHECK_FAILED = "check_failed"
+    SINGLE_THREAD = "single_thread"
+    MISSING_RANGE = "missing_range"
+    UNBALANCED_TAG = "unbalanced_tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One thing wrong with the annotation: `block` and `thread` count from 1 (None: not tied to one)."""
+
+    code: Code
+    detail: str
+    block: int | None = None
+    thread: int | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Range:
+    """Lines first … last of the chain, both included, from 1."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"L{self.first}-L{self.last}"
+
+    def overlaps(self, other: Range) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    number: str
+    description: str
+    lines: Range | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadNote:
+    """One thread of an annotated block; `passed` is None when the annotator noted no check."""
+
+    lines: Range | None
+    steps: tuple[Step, ...] = ()
+    passed: bool | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockNote:
+    """One annotated block, its threads in the order of the text."""
+
+    number: int
+    threads: tuple[ThreadNote, ...]
+    lines: Range | None
+    reason: str = ""
+    problems: tuple[Defect, ...] = ()
+
+    def has(self, *codes: Code) -> bool:
+        return any(problem.code in codes for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    steps: tuple[Step, ...]
+    blocks: tuple[BlockNote, ...]
+    problems: tuple[Defect, ...] = field(default=())
+    """Every problem, those of the blocks included, in order."""
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a chain; `"\\n".join` of them gives the chain back."""
+    return text.split("\n")
+
+
+def number_lines(text: str) -> str:
+    """The chain as an annotator is shown it: `L1: …`, `L2: …`, one a line."""
+    return "\n".join(f"L{number}: {line}" for number, line in enumerate(lines(text), 1))
+
+
+_DASH = r"\s*(?:-|–|—|\.\.+|…|to|through)\s*"
+_RANGE = re.compile(rf"\bL(?:ines?)?\.?\s*(\d{{1,9}})(?:{_DASH}(?:L(?:ines?)?\.?\s*)?(\d{{1,9}}))?", re.I)
+_BRACKETED = re.compile(r"[(\[]\s*+(?:range\s*+:\s*+)?(?=L)([^()\[\]]*)[)\]]", re.I)
+_BARE = re.compile(rf"\brange\s*+:\s*+(\d{{1,9}})(?:{_DASH}(\d{{1,9}}))?", re.I)
+_STEP = re.compile(r"^[\s>*\-•]*+S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
+_TAG_LINE = re.compile(r"^[\s>*\-•]*(</?(?:parallel|thread)>)(.*)$", re.I)
+# a further tag on the line counts right behind the one before it or behind its note; inside a note it is prose
+_NEXT_TAG = re.compile(r"(?:(?<=[)\]])|^)\s*(?=</?(?:parallel|thread)>)", re.I)
+_CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
+_REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
+
+
+def parse(text: str, chain_lines: Sequence[str]) -> Annotation:
+    """Read an annotation of the chain with these lines. Never raises; what is wrong is in `problems`."""
+    reader = _Reader()
+    for line in text.replace("\r\n", "\n").split("\n"):
+        reader.feed(line)
+    reader.finish()
+    blocks = [_resolve(block, chain_lines) for block in reader.blocks]
+    blocks = _mark_shared_lines(blocks)
+    problems = [*reader.problems, *(problem for block in blocks for problem in block.problems)]
+    return Annotation(tuple(reader.steps), tuple(blocks), tuple(problems))
+
+
+def read_range(text: str) -> Range | None:
+    """The first range in a line of annotation; swapped bounds are put right, a single line is a range of one."""
+    bracketed = [match.group(1) for match in _BRACKETED.finditer(text)]
+    # the range stands last on the line: a description may quote lines of its own
+    for pattern, piece in [*((_RANGE, part) for part in reversed(bracketed)), (_RANGE, text), (_BARE, text)]:
+        if match := pattern.search(piece):
+            first = int(match.group(1))
+            last = int(match.group(2) or first)
+            return Range(min(first, last), max(first, last))
+    return None
+
+
+class _Reader:
+    """Line by line; a tag counts only at the beginning of a line, so that prose may mention one."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.blocks: list[BlockNote] = []
+        self.problems: list[Defect] = []
+        self._threads: list[ThreadNote] | None = None
+        self._thread_steps: list[Step] | None = None
+        self._reason = ""
+        self._own: list[Defect] = []
+        self._depth = 0
+        self._opened = 0
+
+    def feed(self, line: str) -> None:
+        if match := _TAG_LINE.match(line):
+            tag, rest = match.group(1).lower(), match.group(2)
+            further = _NEXT_TAG.search(rest)
+            {
+                "<parallel>": self._open_block,
+                "<thread>": self._open_thread,
+                "</thread>": self._close_thread,
+                "</parallel>": self._close_block,
+            }[tag](rest[: further.start()] if further else rest)
+            if further:
+                self.feed(rest[further.end() :])
+        elif match := _STEP.match(line):
+            step = Step(match.group(1), _description(match.group(2)), read_range(match.group(2)))
+            self.steps.append(step)
+            if self._thread_steps is not None:
+                self._thread_steps.append(step)
+
+    def finish(self) -> None:
+        if self._threads is not None:
+            self._drop("a <parallel> is never closed")
+
+    def _open_block(self, rest: str) -> None:
+        if self._threads is not None and self._thread_steps is not None:
+            self._depth += 1
+            self._own.append(self._problem(Code.NESTED, "a block inside a thread is not used"))
+            return
+        if self._threads is not None:
+            self._drop("a <parallel> opens before the one before it is closed")
+        self._opened += 1
+        self._threads, self._thread_steps, self._own, self._depth = [], None, [], 0
+        match = _REASON.search(rest)
+        self._reason = match.group(1).strip().removesuffix("]").strip() if match else rest.strip(" []")
+
+    def _open_thread(self, rest: str) -> None:
+        if self._depth:
+            return
+        if self._threads is None:
+            self.problems.append(Defect(Code.UNBALANCED_TAG, "<thread> outside a block"))
+        elif self._thread_steps is not None:
+            self._drop("a <thread> opens before the one before it is closed")
+        else:
+            self._thread_steps = []
+
+    def _close_thread(self, rest: str) -> None:
+        if self._depth:
+            return
+        if self._threads is None or self._thread_steps is None:
+            self.problems.append(Defect(Code.UNBALANCED_TAG, "</thread> without its <thread>"))
+            return
+        check = _CHECK.search(rest)
+        passed = check.group(1).lower().startswith("pass") if check else None
+        span = read_range(rest[: check.start()] if check else rest) or read_range(rest[rest.lower().rfind("range") :])
+        span = span or _union(self._thread_steps)
+        self._threads.append(ThreadNote(span, tuple(self._thread_steps), passed, rest.strip(" ()[]")))
+        self._thread_steps = None
+
+    def _close_block(self, rest: str) -> None:
+        if self._depth:
+            self._depth -= 1
+            return
+        if self._threads is None:
+            self.problems.append(Defect(Code.UNBALANCED_TAG, "</parallel> without its <parallel>"))
+            return
+        if self._thread_steps is not None:
+            self._drop("a </parallel> comes before its last </thread>")
+            return
+        self.blocks.append(
+            BlockNote(self._opened, tuple(self._threads), read_range(rest), self._reason, tuple(self._own))
+        )
+        self._threads = None
+
+    def _problem(self, code: Code, detail: str, thread: int | None = None) -> Defect:
+        return Defect(code, detail, self._opened, thread)
+
+    def _drop(self, detail: str) -> None:
+        """The open block is kept by number alone, so that its loss is told."""
+        problem = self._problem(Code.UNBALANCED_TAG, detail)
+        span = _hull([thread.lines for thread in self._threads or [] if thread.lines])
+        self.blocks.append(BlockNote(self._opened, (), span, self._reason, (*self._own, problem)))
+        self._threads = self._thread_steps = None
+        self._depth = 0
+
+
+def _description(text: str) -> str:
+    return _BRACKETED.sub("", text).strip(" *")
+
+
+def _hull(ranges: Sequence[Range]) -> Range | None:
+    if not ranges:
+        return None
+    return Range(min(span.first for span in ranges), max(span.last for span in ranges))
+
+
+def _union(steps: Sequence[Step]) -> Range | None:
+    return _hull([step.lines for step in steps if step.lines])
+
+
+def _resolve(block: BlockNote, chain_lines: Sequence[str]) -> BlockNote:
+    """Hold one block's ranges against the chain and against each other."""
+    if block.has(Code.UNBALANCED_TAG):
+        return block
+    problems = list(block.problems)
+    for at, thread in enumerate(block.threads, 1):
+        if thread.passed is False:
+            problems.append(Defect(Code.CHECK_FAILED, thread.note, block.number, at))
+    threads, found = _clip(block, len(chain_lines))
+    problems += found
+    ranges = [thread.lines for thread in threads if thread.lines]
+    if ranges != sorted(ranges):
+        problems.append(Defect(Code.OUT_OF_ORDER, "the threads are not in the order of the text", block.number))
+        threads = sorted(threads, key=lambda thread: thread.lines or Range(0, 0))
+    problems += _hold_neighbours(threads, chain_lines, block.number)
+    if len(threads) < 2:
+        problems.append(Defect(Code.SINGLE_THREAD, f"{len(threads)} thread(s)", block.number))
+    hull = _hull([thread.lines for thread in threads if thread.lines])
+    problems += _stray_lines(block, hull, chain_lines)
+    return replace(block, threads=tuple(threads), lines=hull, problems=tuple(problems))
+
+
+def _clip(block: BlockNote, n_lines: int) -> tuple[list[ThreadNote], list[Defect]]:
+    """Threads with their ranges cut to the file; one wholly outside it, or without a range, is a problem."""
+    threads, problems = [], []
+    for at, thread in enumerate(block.threads, 1):
+        span = thread.lines
+        if span is None:
+            problems.append(Defect(Code.MISSING_RANGE, "a thread without a readable range", block.number, at))
+        elif span.first > n_lines or span.last < 1:
+            problems.append(Defect(Code.OUT_OF_FILE, f"{span} of a chain of {n_lines} lines", block.number, at))
+        else:
+            thread = replace(thread, lines=Range(max(span.first, 1), min(span.last, n_lines)))
+        threads.append(thread)
+    return threads, problems
+
+
+def _hold_neighbours(threads: Sequence[ThreadNote], chain_lines: Sequence[str], block: int) -> Iterator[Defect]:
+    for at, (one, two) in enumerate(pairwise(threads), 1):
+        if not one.lines or not two.lines:
+            continue
+        if one.lines.overlaps(two.lines):
+            yield Defect(Code.OVERLAP, f"{one.lines} and {two.lines}", block, at)
+        elif _has_text(chain_lines, one.lines.last + 1, two.lines.first - 1):
+            yield Defect(Code.GAP, f"no thread covers L{one.lines.last + 1}-L{two.lines.first - 1}", block, at)
+
+
+def _stray_lines(block: BlockNote, hull: Range | None, chain_lines: Sequence[str]) -> Iterator[Defect]:
+    """Lines of the block's own range that lie before its first or after its last thread: they stay outside it."""
+    if hull and block.lines:
+        for first, last in ((block.lines.first, hull.first - 1), (hull.last + 1, block.lines.last)):
+            if _has_text(chain_lines, max(first, 1), min(last, len(chain_lines))):
+                yield Defect(Code.GAP, f"L{first}-L{last} lie in the block but in no thread", block.number)
+
+
+def _has_text(chain_lines: Sequence[str], first: int, last: int) -> bool:
+    return any(line.strip() for line in chain_lines[first - 1 : last]) if first <= last else False
+
+
+def _mark_shared_lines(blocks: Sequence[BlockNote]) -> list[BlockNote]:
+    """A block that shares a line with one before it in the annotation cannot be used beside it."""
+    marked: list[BlockNote] = []
+    taken: list[Range] = []
+    for block in blocks:
+        other = next((span for span in taken if block.lines and span.overlaps(block.lines)), None)
+        if other:
+            problem = Defect(Code.OVERLAP, f"{block.lines} shares lines with the block {other}", block.number)
+            block = replace(block, problems=(*block.problems, problem), lines=None)
+        elif block.lines and block.threads:
+            taken.append(block.lines)
+        marked.append(block)
+    return marked
