@@ -11,7 +11,6 @@ Example python src/generated_data_to_training_data_polaris.py --dataset-json dat
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 import time
@@ -25,7 +24,7 @@ from threadweaver.corpus.contamination import ENOUGH, NGRAM, Benchmarks
 from threadweaver.corpus.thinking import THINK_TAGS, Loss
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
 from threadweaver.errors import UserError
-from threadweaver.files import write_atomic
+from threadweaver.files import atomic_file, write_atomic
 from threadweaver.generation import conversion
 from threadweaver.generation.outputs import Generated, read_outputs
 from threadweaver.generation.problems import Problem, read_problems
@@ -256,13 +255,9 @@ class Files:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """One line after the other, for files larger than memory; renamed into place when whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
-        for line in lines:
-            file.write(line.encode("utf-8", "surrogatepass"))
-    os.replace(part, path)
+    """One line after the other, for files larger than memory."""
+    with atomic_file(path) as file:
+        file.writelines(line.encode("utf-8", "surrogatepass") for line in lines)
 
 
 def tell_reading(given: Generated, problems: list[Problem]) -> None:

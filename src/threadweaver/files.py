@@ -1,16 +1,21 @@
-"""Files: atomic writes, text without newline translation, JSON lines."""
+"""Files: text without newline translation, atomic writes, JSON lines, parquet, locks."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from threadweaver.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def read_text(path: Path) -> str:
@@ -23,14 +28,15 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it") from None
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: a reader sees all of it or none."""
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file in the same folder and rename it to `path` when the block ends well: a reader sees all of
+    it or none. An OSError names `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException as error:
@@ -39,6 +45,53 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         if isinstance(error, OSError):
             error.filename = str(path)  # a failed write knows only its descriptor, a failed rename the temporary name
         raise
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a whole file at once, as `atomic_file` does."""
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def write_parquet(out: IO[bytes], schema: pyarrow.Schema, tables: Iterable[pyarrow.Table], **options: object) -> int:
+    """Write tables of one schema as a parquet file, zstd-compressed, and return the number of rows.
+
+    The same tables give the same bytes; only one is in memory at a time.
+    """
+    from pyarrow import parquet
+
+    rows = 0
+    with parquet.ParquetWriter(out, schema, compression="zstd", **options) as writer:
+        for table in tables:
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows
+
+
+class FileLock:
+    """A lock file that one process holds at a time; it names its holder, and is kept when it is given back."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def acquire(self, busy: str) -> None:
+        """Take the lock, or raise UserError(`busy`), in which `{holder}` is the process that has it."""
+        self._file = open(self.path, "a+")  # noqa: SIM115  held until release
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read().strip()
+            self._file.close()
+            raise UserError(busy.replace("{holder}", holder or "unknown")) from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.truncate(0)
+        self._file.close()
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from threadweaver.corpus import chat, training_units
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError
-from threadweaver.files import to_json, write_atomic
+from threadweaver.files import to_json, write_atomic, write_parquet
 from threadweaver.samples import Sample
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
@@ -142,11 +142,10 @@ def split_validation(rows: Sequence[Row], size: int, seed: int) -> tuple[list[Ro
 def parquet_bytes(rows: Sequence[Row], repeat: int = 1) -> bytes:
     """A parquet file, the same bytes for the same rows."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
 
     table = pa.Table.from_pylist([dict(row.columns) for row in rows], schema=_schema(rows, pa))
     out = io.BytesIO()
-    parquet.write_table(pa.concat_tables([table] * repeat), out, compression="zstd")
+    write_parquet(out, table.schema, [pa.concat_tables([table] * repeat)])
     return out.getvalue()
 
 
@@ -158,17 +157,15 @@ def unit_parquet_bytes(rows: Iterable[Mapping[str, object]]) -> tuple[bytes, int
     """A parquet file of units and their number. It is built group by group: contexts repeat one another, and compress
     to a fraction of what they are in memory."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
 
     numbers = ("unit", "block", "thread", "num_context_tokens", "num_continuation_tokens")
     texts = ("uuid", "kind", "context", "continuation")
     columns = ("uuid", "unit", "kind", "block", "thread", "context", "continuation", *numbers[3:])
     schema = pa.schema([(name, pa.string() if name in texts else pa.int64()) for name in columns])
-    out, count, rows = io.BytesIO(), 0, iter(rows)
-    with parquet.ParquetWriter(out, schema, compression="zstd", use_dictionary=["uuid", "kind"]) as writer:
-        while group := list(islice(rows, ROWS_A_GROUP)):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
-            count += len(group)
+    out, rows = io.BytesIO(), iter(rows)
+    groups = iter(lambda: list(islice(rows, ROWS_A_GROUP)), [])
+    tables = (pa.Table.from_pylist(group, schema=schema) for group in groups)
+    count = write_parquet(out, schema, tables, use_dictionary=["uuid", "kind"])
     return out.getvalue(), count
 
 

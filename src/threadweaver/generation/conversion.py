@@ -16,7 +16,7 @@ from threadweaver.corpus import chat, training_rows
 from threadweaver.corpus.contamination import Benchmarks
 from threadweaver.corpus.thinking import Loss, Tags, cut, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.files import to_json
+from threadweaver.files import to_json, write_parquet
 from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import Verdict
@@ -295,7 +295,6 @@ def _training_length(text: str, encoding) -> int:
 def parquet_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
     """The processed parquet, the same bytes for the same rows. `ground_truth` keeps the type it came with."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
 
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
     kinds = {"raw_messages": pa.list_(turn)}
@@ -304,5 +303,5 @@ def parquet_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
     kinds["ground_truth"] = pa.array([row["ground_truth"] for row in rows]).type
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0]])
     out = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), out, compression="zstd")
+    write_parquet(out, schema, [pa.Table.from_pylist(list(rows), schema=schema)])
     return out.getvalue()

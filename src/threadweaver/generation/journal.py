@@ -8,14 +8,13 @@ Beside `<stem>.json`, a list over problems of lists over samples of strings, are
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from threadweaver.errors import UserError
-from threadweaver.files import read_json, read_jsonl, to_json, write_atomic
+from threadweaver.files import FileLock, read_json, read_jsonl, to_json, write_atomic
 
 
 class Journal:
@@ -32,30 +31,27 @@ class Journal:
         self.settings, self.overwrite = dict(settings), overwrite
         self.results: dict[tuple[int, int], str] = {}
         self.facts: dict[tuple[int, int], dict] = {}
+        self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         self.dropped = 0
         """Lines of the journal that could not be read; their samples are generated again."""
 
     def __enter__(self) -> Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path.with_name(f".{self.path.name}.lock"), "a")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise UserError(
-                f"{self.path} is being written by another run: wait until it has ended, then start again; what it did is kept"
-            ) from None
+        self._lock.acquire(
+            f"{self.path} is being written by another run (process {{holder}}): wait until it has ended, then start "
+            "again; what it did is kept"
+        )
         try:
             self._open()
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
         return self
 
     def __exit__(self, *exception) -> None:
         os.close(self._journal)
         os.close(self._facts)
-        self._lock.close()
+        self._lock.release()
 
     def _open(self) -> None:
         if self.overwrite:

@@ -11,9 +11,7 @@ None holds a time or a path of the machine: the same run gives the same bytes.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -21,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from threadweaver.errors import UserError
-from threadweaver.files import digest, read_json, read_jsonl, to_json, write_atomic
+from threadweaver.files import FileLock, digest, read_json, read_jsonl, to_json, write_atomic
 from threadweaver.samples import sample_key
 
 SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
@@ -60,24 +58,28 @@ class StageFolder:
         self.done: dict[str, AccountEntry] = {}
         self.was_complete = False
         self._account = None
+        self._lock = FileLock(self.path / LOCK_FILE)
 
     def __enter__(self) -> StageFolder:
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock()
+        self._lock.acquire(
+            f"{self.path} is being written by another run (process {{holder}}): wait until it has ended, then start "
+            "again; what it did is kept"
+        )
         try:
             if self.overwrite:
                 self._clear()
             self._check_settings()
             self._load()
         except BaseException:
-            self._unlock()
+            self._lock.release()
             raise
         return self
 
     def __exit__(self, *exception) -> None:
         if self._account:
             self._account.close()
-        self._unlock()
+        self._lock.release()
 
     def finished(self, id: str, source: str) -> AccountEntry | None:
         """The account of a sample that is done; None when it has to be done (failed ones are done again)."""
@@ -119,26 +121,6 @@ class StageFolder:
         manifest = {"settings": self.settings, "samples": len(entries), "account": digest(text)}
         manifest["outcomes"] = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
         write_atomic(self.path / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-    def _lock(self) -> None:
-        self._lock_file = open(self.path / LOCK_FILE, "a+")  # noqa: SIM115  held until __exit__
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock_file.seek(0)
-            holder = self._lock_file.read().strip()
-            self._lock_file.close()
-            raise UserError(
-                f"{self.path} is being written by another run (process {holder or 'unknown'}): "
-                "wait until it has ended, then start again; what it did is kept"
-            ) from None
-        self._lock_file.truncate(0)
-        self._lock_file.write(str(os.getpid()))
-        self._lock_file.flush()
-
-    def _unlock(self) -> None:
-        self._lock_file.truncate(0)
-        self._lock_file.close()
 
     def _clear(self) -> None:
         """Remove what a stage of ours wrote here; anything else is not ours to remove."""
