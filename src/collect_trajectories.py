@@ -9,23 +9,21 @@ Example python src/collect_trajectories.py --dataset_path data/sample/chains.jso
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.readers import dataset_name
 from threadweaver.errors import UserError
-from threadweaver.files import digest, read_text, to_json, write_atomic
+from threadweaver.files import read_text, to_json, write_atomic
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, allowed_failures, positive_int
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import Result, StageReport, Task, run_stage
+from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
-from threadweaver.samples import Sample
 from threadweaver.stages import collecting
+from threadweaver.stages.collecting import Candidate
 
 
 def flags() -> Flags:
@@ -38,87 +36,51 @@ def flags() -> Flags:
     return parser
 
 
+STAGE = STAGES["collect"]
+
+
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return print_no_calls("collect")
+        return print_no_calls(STAGE.title)
     output = args.output_path.parent if args.output_path.suffix == ".jsonl" else args.output_path
-    dataset = dataset_name(args.dataset_path)
-    candidates = [read(row, dataset) for row in read_rows(args.dataset_path, args.max_samples)]
+    candidates = collecting.read_candidates(args.dataset_path, args.max_samples)
     refuse_malformed(args.dataset_path, candidates, args.max_failed)
-    repeats = set(repeated(candidates))
+    repeats = collecting.repeated(candidates)
     settings = {
-        "stage": "collect",
+        "stage": STAGE.name,
         "input": os.path.relpath(args.dataset_path, output),
-        "dataset": dataset,
+        "dataset": dataset_name(args.dataset_path),
         "max_samples": args.max_samples,
         "keep_wrong": args.keep_wrong,
     }
 
-    def work(task: Task) -> Result:
-        candidate: Candidate = task.payload
-        sample = candidate.sample
-        if sample is None:
-            return Result("failed", "malformed", facts={"error": candidate.fault})
-        if reason := collecting.unfit(sample, keep_wrong=args.keep_wrong):
-            return Result("rejected", reason)
-        if sample.index in repeats:
-            return Result("rejected", "repeated_uuid")
-        facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1}
-        return Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts)
+    def collect(task: Task) -> Result:
+        return collecting.collect(task.payload, repeats, keep_wrong=args.keep_wrong)
 
     with StageFolder(output, settings, overwrite=args.overwrite) as folder:
-        report = run_stage(map(to_task, candidates), work, folder, total=len(candidates), title="collect")
+        report = run_stage(
+            map(collecting.to_task, candidates), collect, folder, total=len(candidates), title=STAGE.title
+        )
         write_collected(candidates, report, output)
-    print_summary("collect", report, output)
+    print_summary(STAGE.title, report, output)
     return exit_code(report, args.max_failed)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A row that was read, and the sample it holds, or what is wrong with it."""
-
-    row: SourceRow
-    sample: Sample | None
-    fault: str = ""
-
-
-def read(row: SourceRow, dataset: str) -> Candidate:
-    try:
-        return Candidate(row, to_sample(row, dataset))
-    except ValueError as error:
-        return Candidate(row, None, f"{row.place}: {error}")
-
-
-def refuse_malformed(source: Path, candidates: list[Candidate], max_failed: str) -> None:
-    """Say the first malformed row before anything is written, when there are more than allowed."""
+def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: str) -> None:
+    """Name the first malformed row before anything is written, when there are more than allowed."""
     if not candidates:
         raise UserError(f"{source} holds no rows: name another with --dataset_path (DATASET_PATH)")
     faults = [candidate.fault for candidate in candidates if candidate.sample is None]
     if len(faults) > allowed_failures(max_failed, len(candidates)):
         raise UserError(
-            f"{faults[0]} ({len(faults)} malformed of {len(candidates)}): mend it, or collect the rest with "
+            f"{faults[0]} ({len(faults)} malformed of {len(candidates)}): fix it, or collect the rest with "
             f"--max-failed {len(faults)}"
         )
 
 
-def repeated(candidates: list[Candidate]) -> Iterator[int]:
-    """Rows whose uuid, as the source gives it, stood in an earlier row."""
-    seen: set[str] = set()
-    for candidate in candidates:
-        if candidate.sample and (given := (candidate.row.fields or {}).get("uuid")) is not None:
-            if str(given) in seen:
-                yield candidate.sample.index
-            seen.add(str(given))
-
-
-def to_task(candidate: Candidate) -> Task:
-    source = digest(json.dumps(candidate.row.fields, sort_keys=True, default=str))
-    return Task(str(candidate.row.index), source, candidate, candidate.sample.uuid if candidate.sample else "")
-
-
-def write_collected(candidates: list[Candidate], report: StageReport, output: Path) -> None:
-    """`collected.jsonl`: the samples collected, in the order of the source."""
+def write_collected(candidates: Sequence[Candidate], report: StageReport, output: Path) -> None:
+    """Write `collected.jsonl`: the samples collected, in the order of the source."""
     kept = {entry.id for entry in report.entries if entry.outcome == "ok"}
     samples = (candidate.sample for candidate in candidates if str(candidate.row.index) in kept)
     text = "".join(to_json(sample.to_row()) + "\n" for sample in samples)

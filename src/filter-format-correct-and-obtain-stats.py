@@ -10,29 +10,24 @@ Example python src/filter-format-correct-and-obtain-stats.py --tokenizer data/sa
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 
-from threadweaver import grading, independence
-from threadweaver.corpus.readers import read_rows
-from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
+from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, short_name
 from threadweaver.errors import UserError
-from threadweaver.files import digest
+from threadweaver.independence import CONFIDENT
 from threadweaver.runs import statistics
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
-from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.runner import run_stage
+from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.samples import list_samples
 from threadweaver.stages import filtering
-from threadweaver.stages.traced import Traced, traced_files, traced_tasks
-from threadweaver.trajectory import edits
-from threadweaver.trajectory.measures import measure
+from threadweaver.stages.inspection import Rules
+from threadweaver.stages.traced import traced_tasks
 
 
 def flags() -> Flags:
@@ -52,9 +47,9 @@ def flags() -> Flags:
     parser.add_argument(
         "--max-leak",
         type=float,
-        default=independence.CONFIDENT,
+        default=CONFIDENT,
         metavar="SCORE",
-        help=f"reject when a thread leans on a sibling with this score or more ({independence.CONFIDENT}; 1.1 keeps all)",
+        help=f"reject when a thread leans on a sibling with this score or more ({CONFIDENT}; 1.1 keeps all)",
     )
     parser.add_argument("--summary_name", default="summary.json", help="of the summary (summary.json)")
     parser.add_argument("--sidecar_dirname", default="stats", help="of the folder of summary and plots (stats)")
@@ -70,104 +65,37 @@ def flags() -> Flags:
     return parser
 
 
+STAGE = STAGES["filter"]
+
+
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
         return print_no_calls("step 5")
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
-    source = args.input or args.dataset
-    rules = filtering.Rules(
-        not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak
-    )
-    judge = Judge(args, rules)
+    rules = Rules(not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak)
+    shortened = (args.keep_first, args.keep_last) if args.strip_reasoning else None
     settings = {
-        "stage": "filter",
-        "input": os.path.relpath(source, args.output),
-        "tokenizer": judge.tokenizer_name,
+        "stage": STAGE.name,
+        "input": os.path.relpath(args.input or args.dataset, args.output),
+        "tokenizer": short_name(args.tokenizer),
         "text_column": args.text_column if args.dataset else None,
         "split": args.split if args.dataset else None,
-        "stripped": [args.keep_first, args.keep_last] if args.strip_reasoning else None,
+        "stripped": shortened,
         **asdict(rules),
     }
     paths = list_samples(args.input, args.glob) if args.input else []
-    pending = traced_tasks(paths) if args.input else column_tasks(args.dataset, args.text_column, args.split)
+    tasks = traced_tasks(paths) if args.input else filtering.column_tasks(args.dataset, args.text_column, args.split)
+    judge = filtering.Filter(rules, args.tokenizer, shortened)
     with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = run_stage(pending, judge, folder, total=len(paths), title="step 5", partial=args.glob != "*.txt")
+        report = run_stage(tasks, judge, folder, total=len(paths), title="step 5", partial=args.glob != "*.txt")
         summary = statistics.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
         statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)
-    print_summary("step 5 (filter)", report, args.output)
+    print_summary(STAGE.title, report, args.output)
     print(statistics.table(summary))
     return exit_code(report, args.max_failed)
-
-
-def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
-    for row in read_rows(dataset, split=split):
-        text = (row.fields or {}).get(column)
-        if not isinstance(text, str):
-            raise UserError(f"{row.place} has no text in the column {column!r}: name another with --text_column")
-        yield Task(str(row.index), digest(text), Traced(str(row.index), text, None))
-
-
-class Judge:
-    """The verdict and the measures of one sample; the tokenizer is loaded when the first is asked for."""
-
-    def __init__(self, args, rules: filtering.Rules):
-        self.args, self.rules = args, rules
-        self.tokenizer_name = short_name(args.tokenizer)
-
-    @cached_property
-    def grader(self) -> grading.Grader:
-        return grading.Grader()
-
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.args.tokenizer)
-
-    def __call__(self, task: Task) -> Result:
-        sample: Traced = task.payload
-        verdict = filtering.verify(sample.text, sample.record, self.rules)
-        if verdict.reason:
-            return self.rejected(sample, verdict)
-        trajectory = verdict.trajectory
-        answer = self.answer(sample.record, trajectory.text)
-        if answer.get("answer") == "wrong" and sample.record.correctness is not False:  # False: kept on purpose
-            detail = f"{answer['answer_given']} where {sample.record.solution} is right"
-            return self.rejected(sample, filtering.Verdict("answer_wrong", detail, trajectory, verdict.conserved))
-        measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
-        facts = {"measures": asdict(measures), "conserved": verdict.conserved, **answer}
-        return Result("ok", None, traced_files(sample.id, trajectory.text, sample.record), facts)
-
-    def answer(self, record: edits.Lineage | None, reasoning: str) -> dict:
-        """The final answer judged again, and the edits that touched it; nothing where no reference is known."""
-        if record is None or record.solution in ("", None, []):
-            return {}
-        given = filtering.final_answer(record, reasoning)
-        verdict = self.grader.grade(given, record.solution)
-        facts = {"answer": verdict.verdict, "answer_given": given, "answer_how": verdict.how, "answer_rl": verdict.rl}
-        touched = filtering.edits_of_answer(record, given)
-        return facts | ({"answer_edits": touched} if touched else {})
-
-    def rejected(self, sample: Traced, verdict: filtering.Verdict) -> Result:
-        text = sample.text
-        if self.args.strip_reasoning:
-            text = shorten(text, self.args.keep_first, self.args.keep_last)
-        why = {"id": sample.id, "uuid": sample.record.uuid if sample.record else "", "reason": verdict.reason}
-        why |= {"detail": verdict.detail}
-        files = {
-            f"rejected/{sample.id}.txt": text + "\n",
-            f"rejected/{sample.id}.json": json.dumps(why, ensure_ascii=False, indent=1) + "\n",
-        }
-        facts = {"detail": verdict.detail, "conserved": verdict.conserved}
-        return Result("rejected", verdict.reason, files, facts)
-
-
-def shorten(text: str, first: int, last: int) -> str:
-    lines = text.split("\n")
-    if len(lines) <= first + last:
-        return text
-    return "\n".join([*lines[:first], f"[… {len(lines) - first - last} lines …]", *lines[len(lines) - last :]])
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ import os
 from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
-from threadweaver.files import digest
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
-from threadweaver.samples import Sample, read_collected, read_sample
-from threadweaver.stages import planning
+from threadweaver.stages import planning, steps
 
 
 def flags() -> Flags:
@@ -36,48 +35,35 @@ def flags() -> Flags:
     return parser
 
 
+STAGE = STAGES["steps"]
+
+
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    samples = read_samples(args.input)[args.start_idx : args.end_idx]
+    samples = steps.read_chains(args.input)[args.start_idx : args.end_idx]
     annotator = annotators.build(args, "steps")
     if args.plan:
-        return planning.tell_stage("step 1", annotator, map(annotator.steps, samples))
+        work = (steps.annotate(sample, annotator) for sample in samples)
+        return planning.print_stage_plan(STAGE.title, annotator, work)
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
-    settings = {"stage": "steps", "input": os.path.relpath(args.input, args.output), **annotator.settings()}
+    settings = {"stage": STAGE.name, "input": os.path.relpath(args.input, args.output), **annotator.settings()}
 
-    async def work(task: Task) -> Result:
-        answer = await annotator.steps(task.payload)
-        files = {f"{chat}/{task.uuid}_chat.txt": answer.chat} if answer.chat else {}
-        if answer.value is None:
-            return Result("failed", answer.reason, files, answer.facts)
-        return Result("ok", None, {f"{task.uuid}_reasoning.txt": answer.value, **files}, answer.facts)
+    async def annotate(task: Task) -> Result:
+        return await steps.annotate(task.payload, annotator, chat)
 
     with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = run_stage(
-            map(to_task, samples),
-            work,
+            map(steps.to_task, samples),
+            annotate,
             folder,
             total=len(samples),
             title="step 1",
             around=annotator,
-            workers=annotators.samples_at_once(args, len(samples)),
+            workers=annotators.samples_at_once(annotator, args, len(samples)),
             partial=bool(args.start_idx) or args.end_idx is not None,
         )
-    print_summary("step 1 (steps)", report, args.output)
+    print_summary(STAGE.title, report, args.output)
     return exit_code(report, args.max_failed)
-
-
-def read_samples(path: Path) -> list[Sample]:
-    """The collected samples; a single `<i>.txt` gets its problem from the collected.jsonl beside it, if there is one."""
-    if path.suffix != ".txt":
-        return read_collected(path)
-    beside = path.parent / "collected.jsonl"
-    known = [sample for sample in read_collected(beside) if str(sample.index) == path.stem] if beside.is_file() else []
-    return known or [Sample(0, path.stem, "", read_sample(path))]
-
-
-def to_task(sample: Sample) -> Task:
-    return Task(str(sample.index), digest(sample.problem + "\n" + sample.thinking), sample, sample.uuid)
 
 
 if __name__ == "__main__":

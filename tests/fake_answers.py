@@ -13,9 +13,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from threadweaver.annotators import rules
-from threadweaver.annotators.llm import NO_CONTEXT, UNKNOWN_PROBLEM
-from threadweaver.annotators.llm.validation import REPAIR_OPENING
+from threadweaver.annotators.llm import REPAIR_PROMPT
+from threadweaver.annotators.llm.annotator import NO_CONTEXT, UNKNOWN_PROBLEM
+from threadweaver.annotators.llm.prompts import FOLDER
+from threadweaver.annotators.rules.outlines import propose_outlines
+from threadweaver.annotators.rules.steps import annotate_steps
+from threadweaver.annotators.rules.wording import propose_edits
+
+REPAIR_OPENING = (FOLDER / REPAIR_PROMPT).read_text().partition("\n")[0]
+"""How a turn begins that asks for a reply again."""
 
 _THREAD_HEAD = re.compile(r"(?:\A|\n\n)\[Thread \d+\]\n")
 _LINE_NUMBER = re.compile(r"^L\d+: ", re.M)
@@ -49,19 +55,19 @@ def answer_steps(first: str, last: str, turn: int) -> str:
 @functools.lru_cache(maxsize=256)
 def annotate(problem: str, chain: str) -> str:
     """Asked for in every turn of a conversation; a long chain takes tenths of a second."""
-    return rules.annotate_steps(problem, chain)
+    return annotate_steps(problem, chain)
 
 
 def answer_edits(first: str) -> str:
     context = f"{problem_of(first)}\n\n{context_of(first, 'allowed_context')}"
     siblings = threads_in(section(first, "forbidden_context"))
-    pairs = rules.propose_edits(context, siblings, section(first, "thread_under_review"))
+    pairs = propose_edits(context, siblings, section(first, "thread_under_review"))
     return json.dumps([{"src": src, "dest": dest} for src, dest in pairs], ensure_ascii=False)
 
 
 def answer_outlines(first: str) -> str:
     threads = threads_in(section(first, "threads"))
-    outlines = rules.propose_outlines(problem_of(first), context_of(first, "context"), threads)
+    outlines = propose_outlines(problem_of(first), context_of(first, "context"), threads)
     return "\n".join(f"{number}: {text}" for number, text in enumerate(outlines, 1))
 
 

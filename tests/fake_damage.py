@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import fake_answers
+from fake_answers import REPAIR_OPENING
 from fake_openai import FakeOpenAI
-from threadweaver.annotators.llm.validation import REPAIR_OPENING
 from threadweaver.files import read_text
 
 SEED = 7

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 import strategies
 from threadweaver.outlines.checks import describe_unfit
 from threadweaver.stages import outlining, rewriting
-from threadweaver.stages.parallel import Extraction, extract
+from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.stages.extraction import Extraction, extract
+from threadweaver.stages.rewriting import edit_questions
 from threadweaver.trajectory import annotation, markup
 from threadweaver.trajectory.annotation import Code
 from threadweaver.trajectory.edits import Lineage, fingerprint, restore
@@ -43,15 +45,15 @@ def block(*ranges: str, failed: tuple[int, ...] = ()) -> str:
 
 
 def spans(found: Extraction) -> list[list[str]]:
-    return [[f"{thread.first}-{thread.last}" for thread in item.threads] for item in found.record.blocks]
+    return [[f"{thread.first}-{thread.last}" for thread in item.threads] for item in found.lineage.blocks]
 
 
 def unused(found: Extraction) -> list[str]:
-    return [item.code for item in found.record.unused]
+    return [item.code for item in found.lineage.unused]
 
 
 def given_back(found: Extraction, chain: str = CHAIN) -> bool:
-    return restore(markup.parse(found.trajectory), found.record) == chain
+    return restore(markup.parse(found.trajectory), found.lineage) == chain
 
 
 def test_a_block_covers_whole_lines_and_all_that_stands_around_it_stays():
@@ -59,13 +61,13 @@ def test_a_block_covers_whole_lines_and_all_that_stands_around_it_stays():
     before, after = ("\n".join(map(line, numbers)) for numbers in ((1, 2), range(10, 31)))
     threads = ["\n".join(map(line, numbers)) for numbers in ((3, 4, 5), (6, 7, 8, 9))]
     assert found.trajectory == f"{before}\n{markup.write_block(threads)}\n{after}"
-    assert spans(found) == [["3-5", "6-9"]] and found.record.blocks[0].reason == "why not"
+    assert spans(found) == [["3-5", "6-9"]] and found.lineage.blocks[0].reason == "why not"
     assert given_back(found)
 
 
 def test_without_a_block_the_trajectory_is_the_chain():
     found = marked(CHAIN, "S1: all of it (L1-L30)\n")
-    assert (found.trajectory, found.record.blocks, found.record.unused) == (CHAIN, (), ())
+    assert (found.trajectory, found.lineage.blocks, found.lineage.unused) == (CHAIN, (), ())
 
 
 @pytest.mark.parametrize("edge", ["", "\n", "\r\n", " \u2028\n", "\f\n\n"])
@@ -73,7 +75,7 @@ def test_the_first_and_the_last_line_of_the_file(edge):
     chain = f"{edge}{line(1)}\n{line(2)}\n{line(3)}\n{line(4)}{edge}"
     blank, last = edge.count("\n"), chain.count("\n") + 1
     found = marked(chain, block(f"L1-L{blank + 2}", f"L{blank + 3}-L{last}"))
-    assert len(found.record.blocks) == 1
+    assert len(found.lineage.blocks) == 1
     assert given_back(found, chain)
 
 
@@ -117,7 +119,7 @@ def test_every_block_that_is_not_used_is_named_with_its_reason(name):
     notes, options, expected = UNUSED[name]
     found = marked(CHAIN, notes, **options)
     assert unused(found) == expected
-    assert len(found.record.blocks) == len(annotation.parse(notes, CHAIN.split("\n")).blocks) - len(expected)
+    assert len(found.lineage.blocks) == len(annotation.parse(notes, CHAIN.split("\n")).blocks) - len(expected)
     assert given_back(found)
 
 
@@ -156,7 +158,7 @@ def test_a_failed_check_at_the_edge_leaves_the_others():
 def test_lines_that_no_thread_covers_go_to_the_thread_before_them():
     found = marked(CHAIN, block("L3-L5", "L8-L9"))
     assert spans(found) == [["3-7", "8-9"]]
-    assert "gap" in [note["code"] for note in found.record.notes]
+    assert "gap" in [note["code"] for note in found.lineage.notes]
     assert given_back(found)
 
 
@@ -188,7 +190,7 @@ USES = f"Now by what we found above, $Q_7 + 2$ is $4915$.\n{line(2)}"
 def test_threads_that_surely_depend_become_one():
     found = marked(f"{DEFINES}\n{USES}", block("L1-L2", "L3-L4"))
     assert unused(found) == ["dependent"]
-    (note,) = [note for note in found.record.notes if note["kind"] == "merged"]
+    (note,) = [note for note in found.lineage.notes if note["kind"] == "merged"]
     assert note["lines"] == ["L1-L2", "L3-L4"] and note["evidence"] and note["what"]
 
 
@@ -208,7 +210,7 @@ def test_what_the_problem_says_is_known_to_every_thread():
     chain = f"First we note that $Q_7 = 4913$ is odd.\n{line(1)}\nEvery odd number, $Q_7 + 2$ being one, ends in an odd digit.\n{line(2)}"
     assert unused(marked(chain, block("L1-L2", "L3-L4"))) == ["dependent"]
     found = marked(chain, block("L1-L2", "L3-L4"), threshold=0, problem="Let $Q_7 = 4913$. Is $Q_7$ odd?")
-    assert [note for note in found.record.notes if note["kind"] == "merged" and note["what"] == "Q_7"] == []
+    assert [note for note in found.lineage.notes if note["kind"] == "merged" and note["what"] == "Q_7"] == []
     assert spans(found) == [["1-2", "3-4"]]
 
 
@@ -255,13 +257,15 @@ def held(text: str, record: Lineage, chain: str) -> markup.Trajectory:
 def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, data):
     chain, notes, threshold, merge = case
     found = marked(chain, notes, threshold=threshold, merge_dependent=merge)
-    trajectory = held(found.trajectory, found.record, chain)
-    assert len(annotation.parse(notes, chain.split("\n")).blocks) <= len(found.record.blocks) + len(found.record.unused)
+    trajectory = held(found.trajectory, found.lineage, chain)
+    assert len(annotation.parse(notes, chain.split("\n")).blocks) <= len(found.lineage.blocks) + len(
+        found.lineage.unused
+    )
 
     for _ in range(data.draw(st.integers(1, 2))):
-        asked = rewriting.edit_questions(trajectory, "a problem")
+        asked = edit_questions(BlockLeaks.read(trajectory, "a problem"))
         answers = [(question, data.draw(strategies.replacements(question.passage))) for question in asked]
-        text, record = rewriting.apply_answers(trajectory, found.record, answers)
+        text, record = rewriting.apply_answers(trajectory, found.lineage, answers)
         trajectory = held(text, record, chain)
         found = Extraction(text, record)
 
@@ -270,7 +274,7 @@ def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, d
         describe_unfit(texts, len(item.threads)) is None
         for texts, item in zip(outlines, trajectory.blocks, strict=True)
     ):
-        trajectory = held(outlining.insert_outlines(trajectory, outlines), found.record, chain)
+        trajectory = held(outlining.insert_outlines(trajectory, outlines), found.lineage, chain)
         assert all(len(item.outlines) == len(item.threads) for item in trajectory.blocks)
 
 
@@ -282,12 +286,12 @@ def test_the_strategies_reach_blocks_and_losses_alike(case):
     found = marked(chain, notes, threshold=threshold, merge_dependent=merge)
     for problem in annotation.parse(notes, chain.split("\n")).problems:
         _reached[str(problem.code)] += 1
-    _reached["blocks"] += bool(found.record.blocks)
-    _reached["several"] += len(found.record.blocks) > 1
+    _reached["blocks"] += bool(found.lineage.blocks)
+    _reached["several"] += len(found.lineage.blocks) > 1
     _reached["white space"] += any(
-        thread.before or thread.after.strip("\n") for item in found.record.blocks for thread in item.threads
+        thread.before or thread.after.strip("\n") for item in found.lineage.blocks for thread in item.threads
     )
-    _reached.update({item.code for item in found.record.unused})
+    _reached.update({item.code for item in found.lineage.unused})
 
 
 _reached: Counter[str] = Counter()

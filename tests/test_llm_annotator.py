@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 
 import fake_answers
 from fake_openai import FakeOpenAI
-from threadweaver.annotators import llm, rules
+from threadweaver.annotators import llm
 from threadweaver.annotators.llm import prompts, validation
+from threadweaver.annotators.llm.annotator import LlmAnnotator
 from threadweaver.annotators.llm.conversation import Conversation
+from threadweaver.annotators.rules.outlines import propose_outlines
+from threadweaver.annotators.rules.steps import annotate_steps
+from threadweaver.annotators.rules.wording import propose_edits
 from threadweaver.client import Client, ClientSettings, GaveUp, Reply, ServerDown, Usage
 from threadweaver.client.errors import ServerFault
 from threadweaver.errors import UserError
@@ -89,7 +93,7 @@ def test_every_typed_problem_is_one_sentence_that_names_its_place(old, new, code
     judgement = validation.validate_annotation(CHAIN, text, "")
     assert judgement.value, "the extraction mends it, or leaves the block sequential"
     fault = next(fault for fault in judgement.faults if fault.code == code)
-    assert told in fault.sentence and fault.sentence in validation.repair_request(judgement.faults)
+    assert told in fault.sentence and fault.sentence in validation.listed(judgement.faults)
 
 
 def test_every_code_of_the_annotation_has_its_advice():
@@ -245,7 +249,7 @@ def block(*threads: str) -> OutlineQuestion:
 )
 def test_outlines_that_announce_nothing_fail_with_their_code(poor, code, told):
     judgement = validation.validate_outlines(block("x", "y"), poor, "")
-    assert judgement.value is None and judgement.faults[0].code == code in validation.REJECTED
+    assert judgement.value is None and judgement.faults[0].code == code
     assert told in judgement.faults[0].sentence
 
 
@@ -293,10 +297,13 @@ class ScriptedClient:
         self.verdicts.append((key, verdict, why))
 
 
+REPAIR = prompts.load(prompts.FOLDER / llm.REPAIR_PROMPT, llm.REPAIR_PLACEHOLDERS)
+
+
 def converse(turns, *replies, question=EDITS):
     client = ScriptedClient(*replies)
     judge = lambda text, before: validation.validate_edits(question, text, before)  # noqa: E731
-    answer = asyncio.run(Conversation(client, {"effort": "low"}, "step3").run(turns, judge))
+    answer = asyncio.run(Conversation(client, {"effort": "low"}, REPAIR, "step3").run(turns, judge))
     return client, answer
 
 
@@ -412,15 +419,15 @@ def test_an_error_that_ends_the_run_is_not_a_samples_failure():
 # over HTTP
 
 
-def annotator(question: str, url: str, ledger: Path | None = None, **settings) -> llm.LlmAnnotator:
+def annotator(question: str, url: str, ledger: Path | None = None, **settings) -> LlmAnnotator:
     prompt = prompts.load(prompts.FOLDER / llm.PROMPTS[question], llm.PLACEHOLDERS[question])
     client = Client(ClientSettings(base_url=url, ledger=ledger, **settings), environment={})
-    return llm.LlmAnnotator(client, prompt, question, "low")
+    return LlmAnnotator(client, prompt, REPAIR, question, "low")
 
 
-async def ask_all(annotator: llm.LlmAnnotator, items) -> list:
+async def ask_all(annotator: LlmAnnotator, question: str, items) -> list:
     async with annotator as asked:
-        return await asyncio.gather(*(getattr(asked, asked.question)(item) for item in items))
+        return await asyncio.gather(*(getattr(asked, question)(item) for item in items))
 
 
 @pytest.fixture(scope="module")
@@ -431,9 +438,9 @@ def server():
 
 def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_a_request(server, tmp_path, capsys):
     samples = chains(3)
-    answers = asyncio.run(ask_all(annotator("steps", server.url, tmp_path / "l.sqlite"), samples))
+    answers = asyncio.run(ask_all(annotator("steps", server.url, tmp_path / "l.sqlite"), "steps", samples))
     for sample, answer in zip(samples, answers, strict=True):
-        assert answer.value == rules.annotate_steps(sample.problem, sample.thinking)
+        assert answer.value == annotate_steps(sample.problem, sample.thinking)
         assert answer.facts["calls"] == answer.facts["accepted_first"] == 6
     bodies = server.bodies[-18:]
     assert sorted(len(body["input"]) for body in bodies) == [1] * 3 + [3] * 3 + [5] * 3 + [7] * 3 + [9] * 3 + [11] * 3
@@ -445,9 +452,9 @@ def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_a_request(
 
 def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, tmp_path):
     samples, ledger = chains(2), tmp_path / "l.sqlite"
-    first = asyncio.run(ask_all(annotator("steps", server.url, ledger), samples))
+    first = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", samples))
     received = server.stats()["received"]
-    again = asyncio.run(ask_all(annotator("steps", server.url, ledger), samples))
+    again = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", samples))
     assert server.stats()["received"] == received
     assert [(a.value, dict(a.facts), a.chat) for a in again] == [(a.value, dict(a.facts), a.chat) for a in first]
 
@@ -455,13 +462,13 @@ def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, t
 def test_a_conversation_that_failed_in_turn_6_goes_on_there(server, tmp_path):
     [sample], ledger = chains(1), tmp_path / "l.sqlite"
     server.scripts[:] = [""] * 5 + ["empty", "truncated"]
-    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), [sample]))
+    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", [sample]))
     assert answer.value is None and answer.reason == "truncated" and answer.facts["calls"] == 7
     received = server.stats()["received"]
-    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), [sample]))
+    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", [sample]))
     assert answer.reason == "truncated" and server.stats()["received"] == received, "rejected: not asked again"
-    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, retry_failed=True), [sample]))
-    assert answer.value == rules.annotate_steps(sample.problem, sample.thinking)
+    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, retry_failed=True), "steps", [sample]))
+    assert answer.value == annotate_steps(sample.problem, sample.thinking)
     assert server.stats()["received"] == received + 1, "turn 6 alone"
 
 
@@ -483,18 +490,18 @@ def trajectory_questions() -> tuple[list[EditQuestion], list[OutlineQuestion]]:
 
 def test_edits_and_outlines_over_http_are_those_of_the_rules(server):
     edits, outlines = trajectory_questions()
-    found = asyncio.run(ask_all(annotator("edits", server.url), edits))
+    found = asyncio.run(ask_all(annotator("edits", server.url), "edits", edits))
     assert [[(r.src, r.dest) for r in answer.value] for answer in found] == [
-        rules.propose_edits(f"{q.problem}\n\n{q.context.strip()}", tuple(q.siblings.values()), q.passage) for q in edits
+        propose_edits(f"{q.problem}\n\n{q.context.strip()}", tuple(q.siblings.values()), q.passage) for q in edits
     ]
-    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), outlines))
+    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", outlines))
     [question] = outlines
-    assert answer.value == rules.propose_outlines(question.problem, question.context.strip(), question.threads)
+    assert answer.value == propose_outlines(question.problem, question.context.strip(), question.threads)
 
 
 def test_siblings_are_shown_in_full_with_their_numbers(server):
     edits, _ = trajectory_questions()
-    asyncio.run(ask_all(annotator("edits", server.url), edits[:1]))
+    asyncio.run(ask_all(annotator("edits", server.url), "edits", edits[:1]))
     shown = fake_answers.section(server.bodies[-1]["input"][0]["content"], "forbidden_context")
     assert shown == f"[Thread 1]\n{edits[0].siblings[1]}\n\n[Thread 3]\n{edits[0].siblings[3]}"
 
@@ -503,7 +510,7 @@ def test_siblings_are_shown_in_full_with_their_numbers(server):
 def test_a_damaged_reply_is_repaired_in_one_turn(server, mode):
     _, outlines = trajectory_questions()
     server.scripts[:] = [mode]
-    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), outlines))
+    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", outlines))
     assert answer.value and answer.facts["repairs"] == 1 and answer.facts["calls"] == 2
 
 
@@ -512,7 +519,7 @@ def test_a_reply_in_another_dress_is_read_at_once(mode):
     reply = json.dumps([{"src": r"Then $\beta \neq \nu$", "dest": r"Here $\beta \neq \nu$"}])
     edits, _ = trajectory_questions()
     with FakeOpenAI(answer=lambda messages, params: reply, scripts=[mode]) as server:
-        [answer] = asyncio.run(ask_all(annotator("edits", server.url), edits[:1]))
+        [answer] = asyncio.run(ask_all(annotator("edits", server.url), "edits", edits[:1]))
         assert server.stats()["faults"] == {mode: 1}
     assert answer.value == [Replacement(r"Then $\beta \neq \nu$", r"Here $\beta \neq \nu$")]
     assert answer.facts["repairs"] == 0

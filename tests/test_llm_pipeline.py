@@ -38,7 +38,7 @@ def test_a_model_goes_through_the_same_rooms_and_the_account_tells_its_cost(paid
     assert result.returncode == 0, result.stderr
     assert server.stats()["answered_twice"] == 0
     calls = server.stats()["answered"]
-    assert f"{calls} model calls" in result.stdout and "an accepted sample" in result.stdout
+    assert f"{calls} model calls" in result.stdout and "per accepted sample" in result.stdout
 
 
 def test_with_the_ledger_kept_deleted_stages_cost_nothing_and_give_the_same_bytes(paid):

@@ -27,7 +27,16 @@ def test_one_command_makes_the_dataset_and_prints_the_funnel(finished):
     project, result = finished
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    for label in ("read", "collected", "annotated", "with a block", "rewritten", "outlined", "accepted", "saved"):
+    for label in (
+        "read",
+        "collected",
+        "annotated",
+        "with parallel blocks",
+        "rewritten",
+        "outlined",
+        "accepted",
+        "saved",
+    ):
         assert label in result.stdout
     assert len(list((project.root / "dataset/sample_24samples_v111").glob("sample_*/train.parquet"))) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import fake_answers
 from fake_openai import FakeOpenAI
 from project import Project
 from threadweaver.client import Batching, Client, ClientSettings, Estimate, PlanningClient
+from threadweaver.runs.folder import read_account
 from threadweaver.samples import Sample
 from threadweaver.stages import planning
 
@@ -133,6 +135,46 @@ def test_a_stage_plans_alone_and_the_others_say_that_they_call_nothing(tmp_path)
     for step in (2, 5):
         assert "no model is called" in project.run("bash", f"step{step}.sh", "--plan", **environment).stdout
     assert "no model is called" in project.sample_run("--plan", count=3, PLAN="1").stdout
+
+
+class Difficult:
+    """A model that edits most threads, has one reply about a thread refused, and fails on one chain."""
+
+    def __init__(self, failing: str):
+        self.failing = failing
+        self.refused = ""
+
+    def __call__(self, messages, params) -> str:
+        first = messages[0]["content"]
+        if "<chain>" in first and self.failing in first:
+            return "This is too hard for me."
+        if "<thread_under_review>" not in first:
+            return fake_answers.answer(messages, params)
+        thread = fake_answers.section(first, "thread_under_review")
+        self.refused = self.refused or thread
+        if thread == self.refused:
+            return "No change is needed, I think."
+        begins = thread[:40]
+        return json.dumps([{"src": begins, "dest": f"Here we go: {begins}"}], ensure_ascii=False)
+
+
+def test_after_a_run_with_a_refused_reply_a_failed_sample_and_a_repeated_uuid_nothing_is_left_to_call(tmp_path):
+    project = Project(tmp_path)
+    chains = project.root / "data/sample/chains.jsonl"
+    rows = [json.loads(line) for line in chains.read_text().splitlines()[:6]]
+    rows = [*rows, {**rows[0], "thinking": rows[0]["thinking"] + "\n\nThat is all."}]
+    chains.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    model = Difficult(failing=rows[1]["thinking"].split("\n")[0])
+    with FakeOpenAI(answer=model) as server:
+        settings = {"OPENAI_BASE_URL": server.url, "MAX_FAILED": "1"}
+        done = project.annotate(count=7, **settings)
+        assert done.returncode == 0, done.stderr
+        assert "repeated_uuid 1 (6)" in done.stdout and "unreadable_annotation 1 (1)" in done.stdout
+        edits = read_account(project.root / "data/sample_7samples_step3_v1_v1")
+        assert sum(entry.facts["edits"] for entry in edits) > 0
+        assert sum(entry.facts["not_rewritten"] for entry in edits) == 1
+        planned = run(project, server, 7, PLAN="1", **{"MAX_FAILED": "1"})
+        assert calls_of(planned.stdout)["together"] == (0, server.stats()["answered"]), planned.stdout + planned.stderr
 
 
 def test_assumed_questions_have_the_published_number_and_size():

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 
 import pytest
 
-from bench.damage import load
 from project import ROOT
 from threadweaver.annotators.protocol import Answer
 from threadweaver.outlines.checks import OutlineFault, check_outlines, describe_unfit, is_placeholder
 from threadweaver.outlines.giveaways import given_away
 from threadweaver.runs.runner import Result
 from threadweaver.stages import outlining, rewriting
+from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.stages.rewriting import edit_questions
 from threadweaver.stages.traced import Traced
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import (
@@ -47,7 +47,7 @@ RECORD = Lineage(
 
 
 def test_every_thread_but_the_first_is_asked_about():
-    asked = rewriting.edit_questions(markup.parse(TEXT), "the problem")
+    asked = edit_questions(BlockLeaks.read(markup.parse(TEXT), "the problem"))
     assert [(question.block, question.thread, question.passage) for question in asked] == [
         (0, 1, "second thread, as above"),
         (0, 2, "third thread"),
@@ -58,23 +58,23 @@ def test_every_thread_but_the_first_is_asked_about():
 
 
 def test_without_evidence_a_thread_is_held_against_all_its_siblings():
-    asked = rewriting.edit_questions(markup.parse(markup.write_block(["same", "same", "other"])), "")
+    asked = edit_questions(BlockLeaks.read(markup.parse(markup.write_block(["same", "same", "other"])), ""))
     assert [dict(question.siblings) for question in asked] == [{1: "same", 3: "other"}, {1: "same", 2: "same"}]
 
 
 def test_with_evidence_it_is_held_against_the_siblings_it_leans_on_and_the_third_against_the_first_too():
     text = markup.write_block(["Let $Q_7 = 4913$.", "Nothing is said here.", "Here $Q_7 + 2$ is odd."])
-    asked = rewriting.edit_questions(markup.parse(text), "")
+    asked = edit_questions(BlockLeaks.read(markup.parse(text), ""))
     assert asked[1].siblings == {1: "Let $Q_7 = 4913$."}
-    assert [question.thread for question in rewriting.edit_questions(markup.parse(text), "", only_suspected=True)] == [
-        2
-    ]
-    assert rewriting.edit_questions(markup.parse(text), "Let $Q_7 = 4913$.", only_suspected=True) == []
+    assert [
+        question.thread for question in edit_questions(BlockLeaks.read(markup.parse(text), ""), only_suspected=True)
+    ] == [2]
+    assert edit_questions(BlockLeaks.read(markup.parse(text), "Let $Q_7 = 4913$."), only_suspected=True) == []
 
 
 def test_answers_change_their_thread_alone_and_are_recorded_with_what_was_left_out():
     trajectory = markup.parse(TEXT)
-    asked = rewriting.edit_questions(trajectory, "")
+    asked = edit_questions(BlockLeaks.read(trajectory, ""))
     answers = [(asked[0], [Replacement(", as above", ""), Replacement("nowhere", "x")]), (asked[2], [])]
     text, record = rewriting.apply_answers(trajectory, RECORD, answers)
     assert text == TEXT.replace(", as above", "")
@@ -98,7 +98,7 @@ def test_a_second_rewriting_is_undone_after_the_first():
         (BlockLineage(1, 2, (ThreadLineage(1, 1, "", "\n"), ThreadLineage(2, 2))),),
     )
     for src, dest in (("five", "5"), ("5 six", "five and six"), ("eight", "8")):
-        (question,) = rewriting.edit_questions(trajectory, "")
+        (question,) = edit_questions(BlockLeaks.read(trajectory, ""))
         text, record = rewriting.apply_answers(trajectory, record, [(question, [Replacement(src, dest)])])
         trajectory = markup.parse(text)
     assert "2: five and six seven 8\n" in text
@@ -346,8 +346,8 @@ TELLING = ["Take the case r = 0 and find n = 64", "Take the case r = 1"]
 
 
 def outlined(*answers, sample: Traced | None = None, keep_telling: bool = False) -> Result:
-    args = argparse.Namespace(ctx_lines=None, keep_telling=keep_telling)
-    return asyncio.run(load("generate-outline_v1").outlined(sample or extracted(), Scripted(*answers), args))
+    options = outlining.OutlineOptions(keep_telling=keep_telling)
+    return asyncio.run(outlining.outline(sample or extracted(), Scripted(*answers), options))
 
 
 def whole(result: Result) -> tuple[markup.Trajectory, Lineage]:
@@ -372,8 +372,8 @@ def test_sound_outlines_are_written_and_nothing_is_counted():
         (["Case 1", "Take r = 1"], "placeholder"),
         (["Take it", "take it."], "repeats_sibling"),
         (PLANS[:1], "count"),
-        (Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}), "unreadable_outlines"),
-        (Answer(None, "truncated"), "truncated"),
+        (Answer(None, "unreadable_outlines", facts={"error": "no numbered line"}, refused=True), "unreadable_outlines"),
+        (Answer(None, "truncated", refused=True), "truncated"),
     ],
 )
 def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(answer, code):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threadweaver.annotators.rules import annotate_steps, propose_edits, propose_outlines
+from threadweaver.annotators.rules.outlines import propose_outlines
+from threadweaver.annotators.rules.steps import annotate_steps
+from threadweaver.annotators.rules.wording import propose_edits
 from threadweaver.outlines.checks import describe_unfit
 from threadweaver.trajectory import annotation, markup
 

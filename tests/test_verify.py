@@ -1,4 +1,4 @@
-"""The verdict of stage 5: every fault by its code, and nothing accepted that is not whole."""
+"""The found of stage 5: every fault by its code, and nothing accepted that is not whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from threadweaver.stages.filtering import Rules, verify
+from threadweaver.stages.inspection import Rules, inspect
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import BlockLineage, Edit, Lineage, ThreadLineage, fingerprint
 
@@ -27,22 +27,22 @@ RECORD = Lineage(
 
 
 def reason(text: str, record: Lineage | None = None, **rules) -> str | None:
-    return verify(text, record, Rules(**rules)).reason
+    return inspect(text, record, Rules(**rules)).reason
 
 
 def test_a_good_trajectory_is_accepted_and_its_chain_is_there():
-    verdict = verify(GOOD, RECORD, Rules())
-    assert (verdict.reason, verdict.conserved, verdict.trajectory.text) == (None, True, GOOD)
+    found = inspect(GOOD, RECORD, Rules())
+    assert (found.reason, found.conserved, found.trajectory.text) == (None, True, GOOD)
 
 
 def test_without_a_record_conservation_is_neither_held_nor_broken():
-    assert verify(GOOD, None, Rules()).conserved is None
-    assert verify(GOOD, dataclasses.replace(RECORD, sha256=""), Rules()).conserved is None
+    assert inspect(GOOD, None, Rules()).conserved is None
+    assert inspect(GOOD, dataclasses.replace(RECORD, sha256=""), Rules()).conserved is None
 
 
 def test_what_is_accepted_has_the_canonical_form():
     loose = GOOD.replace("</Thread><Thread>", "</Thread>\n\n <Thread>").replace("1: ", " 1:  ")
-    assert verify(loose, RECORD, Rules()).trajectory.text == GOOD
+    assert inspect(loose, RECORD, Rules()).trajectory.text == GOOD
 
 
 REJECTED = {
@@ -90,8 +90,8 @@ def test_every_fault_is_rejected_under_its_own_name(code, text):
     ],
 )
 def test_a_trajectory_that_does_not_give_its_chain_back_is_rejected(text):
-    verdict = verify(text, RECORD, Rules())
-    assert (verdict.reason, verdict.conserved) == ("text_lost", False)
+    found = inspect(text, RECORD, Rules())
+    assert (found.reason, found.conserved) == ("text_lost", False)
 
 
 def test_sequential_trajectories_are_kept_when_asked_for():
@@ -108,14 +108,14 @@ def test_conclusions_are_asked_for_only_when_required():
 
 
 def test_a_text_with_think_tags_is_judged_by_what_stands_between_them():
-    verdict = verify(f"<think>\n{GOOD}\n</think>\nThe answer is 5.", None, Rules())
-    assert verdict.trajectory.text == GOOD and verdict.reason is None
+    found = inspect(f"<think>\n{GOOD}\n</think>\nThe answer is 5.", None, Rules())
+    assert found.trajectory.text == GOOD and found.reason is None
     assert reason(f"<think>\n{GOOD}", think_end_required=False) is None
 
 
 def test_a_second_closing_think_tag_hides_nothing():
     assert (
-        verify(f"<think>\n{GOOD}\n</think>\nand\n</think>\nend", None, Rules()).trajectory.text
+        inspect(f"<think>\n{GOOD}\n</think>\nand\n</think>\nend", None, Rules()).trajectory.text
         == f"{GOOD}\n</think>\nand"
     )
 

@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import fake_answers
+from fake_answers import REPAIR_OPENING
 from fake_faults import TRANSPORT
 from fake_openai import FakeOpenAI
 from project import Project
-from threadweaver.annotators.llm.validation import REPAIR_OPENING
 from threadweaver.client import Usage, price_of
 from threadweaver.files import digest
 

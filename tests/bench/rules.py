@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from threadweaver.annotators import rules
+from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.trajectory import annotation
 
 CHAIN_LINES = 300
@@ -56,9 +56,9 @@ def main() -> int:
     parser.add_argument("--at-least", type=float, default=0.0, help="chains of 300 lines a CPU second (0: only tell)")
     arguments = parser.parse_args()
     chains = read_chains(arguments.chains) if arguments.chains else made_chains(50)
-    rules.annotate_steps(*chains[0])
+    annotate_steps(*chains[0])
     began, cpu_began = time.perf_counter(), time.process_time()
-    written = [rules.annotate_steps(problem, thinking) for problem, thinking in chains]
+    written = [annotate_steps(problem, thinking) for problem, thinking in chains]
     cpu, wall = time.process_time() - cpu_began, time.perf_counter() - began
     lines = sum(thinking.count("\n") + 1 for _, thinking in chains)
     speed = lines / CHAIN_LINES / cpu

@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from threadweaver.annotators import rules
+from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.schemas import to_sample
 from threadweaver.corpus.tokenizer import load_tokenizer
-from threadweaver.stages import collecting, filtering, parallel
+from threadweaver.stages import collecting, extraction, inspection
 from threadweaver.trajectory import annotation
 from threadweaver.trajectory.edits import Lineage, fingerprint
 from threadweaver.trajectory.measures import measure
@@ -46,26 +46,24 @@ def main() -> None:
     lines = sum(sample.thinking.count("\n") + 1 for sample in samples)
     print(f"{len(samples)} chains, {lines} lines")
 
-    annotations = [rules.annotate_steps(sample.problem, sample.thinking) for sample in samples]
+    annotations = [annotate_steps(sample.problem, sample.thinking) for sample in samples]
     report(
-        "rules annotator",
-        seconds(lambda: [rules.annotate_steps(s.problem, s.thinking) for s in samples], args.times),
-        lines,
+        "rules annotator", seconds(lambda: [annotate_steps(s.problem, s.thinking) for s in samples], args.times), lines
     )
 
-    def extracted(merge: bool) -> list[parallel.Extraction]:
+    def extracted(merge: bool) -> list[extraction.Extraction]:
         return [extract_one(sample, text, merge) for sample, text in zip(samples, annotations, strict=True)]
 
     report("stage 2", seconds(lambda: extracted(True), args.times), lines)
     report("stage 2, no merging", seconds(lambda: extracted(False), args.times), lines)
 
-    texts = [(found.trajectory, found.record) for found in extracted(True)]
+    texts = [(found.trajectory, found.lineage) for found in extracted(True)]
     tokenizer = load_tokenizer(args.tokenizer)
-    rules_of_filter = filtering.Rules(keep_sequential=True)
+    rules_of_filter = inspection.Rules(keep_sequential=True)
 
     def judged() -> None:
         for text, record in texts:
-            verdict = filtering.verify(text, record, rules_of_filter)
+            verdict = inspection.inspect(text, record, rules_of_filter)
             measure(verdict.trajectory, tokenizer.starts(text))
 
     bare = seconds(lambda: [tokenizer.starts(text) for text, _ in texts], args.times)
@@ -75,7 +73,7 @@ def main() -> None:
     print(f"stage 5 / bare tokenization: {whole / bare:.2f}")
 
 
-def extract_one(sample, text: str, merge: bool) -> parallel.Extraction:
+def extract_one(sample, text: str, merge: bool) -> extraction.Extraction:
     chain_lines = annotation.lines(sample.thinking)
     record = Lineage(
         sample.index,
@@ -87,7 +85,7 @@ def extract_one(sample, text: str, merge: bool) -> parallel.Extraction:
         len(sample.thinking),
         len(chain_lines),
     )
-    return parallel.extract(sample.thinking, annotation.parse(text, chain_lines), record, merge_dependent=merge)
+    return extraction.extract(sample.thinking, annotation.parse(text, chain_lines), record, merge_dependent=merge)
 
 
 def report(name: str, spent: float, lines: int) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from threadweaver.files import to_json, write_atomic
 from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.samples import Sample
-from threadweaver.stages import filtering, outlining, parallel, rewriting
+from threadweaver.stages import extraction, inspection, outlining, rewriting
+from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.stages.rewriting import edit_questions
 from threadweaver.stages.traced import read_traced, traced_files
 from threadweaver.trajectory import annotation, edits, markup
 from threadweaver.trajectory.edits import Lineage, Replacement
@@ -203,13 +205,13 @@ class Run:
                 len(sample.thinking),
                 len(lines),
             )
-            made = parallel.extract(
+            made = extraction.extract(
                 sample.thinking, annotation.parse(found[sample.index][2], lines), record, threshold=50
             )
-            texts[str(sample.index)] = (made.trajectory, made.record)
-            outcome = ("ok", None) if made.record.blocks else ("unchanged", "no_block")
-            entry = AccountEntry(str(sample.index), *outcome, sample.uuid, facts={"blocks": len(made.record.blocks)})
-            entries.append((entry, traced_files(str(sample.index), made.trajectory, made.record)))
+            texts[str(sample.index)] = (made.trajectory, made.lineage)
+            outcome = ("ok", None) if made.lineage.blocks else ("unchanged", "no_block")
+            entry = AccountEntry(str(sample.index), *outcome, sample.uuid, facts={"blocks": len(made.lineage.blocks)})
+            entries.append((entry, traced_files(str(sample.index), made.trajectory, made.lineage)))
         self._write(2, {"stage": "parallel", "input": f"../{NAME}_step1_v1", "chains": f"../{NAME}"}, entries)
         return texts
 
@@ -221,7 +223,7 @@ class Run:
                 entries.append((AccountEntry(id, "failed", "unreadable_reply", record.uuid, facts=error), {}))
                 continue
             trajectory = markup.parse(text)
-            asked = rewriting.edit_questions(trajectory, record.problem)
+            asked = edit_questions(BlockLeaks.read(trajectory, record.problem))
             wanted = [Replacement("Similarly, $p = 3$", "$p = 3$"), Replacement("not in the text", "x")]
             answers = [(question, wanted if "Similarly" in question.passage else []) for question in asked]
             text, record = rewriting.apply_answers(trajectory, record, answers)
@@ -265,7 +267,7 @@ class Run:
     def _filter(self, texts: dict) -> None:
         entries = []
         for id, (text, record) in texts.items():
-            verdict = filtering.verify(text, record, filtering.Rules())
+            verdict = inspection.inspect(text, record, inspection.Rules())
             if verdict.reason:
                 why = {"id": id, "uuid": record.uuid, "reason": verdict.reason, "detail": verdict.detail}
                 files = {f"rejected/{id}.txt": text + "\n", f"rejected/{id}.json": json.dumps(why)}

@@ -1,24 +1,31 @@
-"""The three questions of the pipeline and who answers them: which steps? which edits? which outlines?"""
+"""The three questions of the pipeline, and what whoever answers them has to offer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from threadweaver.samples import Sample
 from threadweaver.trajectory.edits import Replacement
 from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
 
+if TYPE_CHECKING:
+    from threadweaver.client import Client, Drawn
+
 T = TypeVar("T")
+
 LABELS = {"steps": "step1", "edits": "step3", "outlines": "step4"}
-"""Question -> what the ledger files its calls under."""
+"""Question → the stage that the ledger files its calls under."""
+
+PLANNED = "planned"
+"""The reason of an answer that is still to be paid for: a plan only counts the calls that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """`value` is None when no reply was accepted; `reason` is then the code of why."""
+    """`value` is None when there is no usable answer; `reason` is then the code of why."""
 
     value: T | None
     reason: str | None = None
@@ -26,23 +33,42 @@ class Answer(Generic[T]):
     """The conversation, for people to read."""
     facts: Mapping[str, object] = field(default_factory=dict)
     """Calls, tokens and cost."""
+    refused: bool = False
+    """A reply came, and was not accepted even after it was asked for again: asking a third time would not help."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no reply at all: the sample fails, so that a later run asks again."""
+        return self.value is None and not self.refused
 
 
 class Annotator(AbstractAsyncContextManager, Protocol):
-    """One annotator a run; entered inside the event loop that asks it."""
+    """One annotator per command, entered inside the event loop that asks it; reports its usage at the end."""
+
+    client: Client | None
+    """The model client that it asks and that counts its usage; None for an annotator that calls no model."""
 
     def settings(self) -> dict:
-        """All that decides the answers: they go into the stage's settings, so that answers are never mixed."""
+        """Return all that decides the answers: it goes into the stage's settings, so that answers are never mixed."""
 
-    async def steps(self, sample: Sample) -> Answer[str]: ...
+    def status(self) -> str:
+        """Return what the progress bar shows of it, such as the dollars paid in this run."""
 
-    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]: ...
+    async def steps(self, sample: Sample) -> Answer[str]:
+        """Annotate a chain: its steps with line ranges, and which groups of them may run in parallel."""
 
-    async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]: ...
+    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
+        """Propose the replacements that make a thread independent of its siblings."""
+
+    async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
+        """Write one outline per thread of a block, in order."""
+
+    async def drain(self) -> Drawn:
+        """Return what a planning client has counted since the last time."""
 
 
 def add_up(answers: Sequence[Answer]) -> dict:
-    """The facts of several answers: numbers are added, lists joined."""
+    """Return the facts of several answers as one: numbers are added, lists joined."""
     total: dict = {}
     for answer in answers:
         for key, value in answer.facts.items():

@@ -1,36 +1,53 @@
-"""The annotators by name, their flags, and the one that a command line names."""
+"""The annotators by name. An annotator is a package beside this file with the four functions that are called here."""
 
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
+from types import ModuleType
 
-from threadweaver.annotators.protocol import Annotator
-from threadweaver.annotators.rules.annotator import RulesAnnotator
+from threadweaver.annotators.protocol import LABELS, Annotator
 
 NAMES = ("rules", "llm")
 DEFAULT = "llm"
 
 
-def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
-    """The flags of a command that asks an annotator; `question` is steps, edits or outlines."""
-    from threadweaver.annotators import llm
+def package(name: str) -> ModuleType:
+    """Import the package of an annotator: a command loads the one that is named and no other."""
+    return import_module(f"threadweaver.annotators.{name}")
 
+
+def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
+    """Add the flags of a command that asks an annotator; `question` is steps, edits or outlines."""
+    _add_name(parser)
+    for name in NAMES:
+        package(name).add_flags(parser, question)
+
+
+def add_plan_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a command that plans all three questions."""
+    _add_name(parser)
+    for name in NAMES:
+        package(name).add_plan_flags(parser)
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotator", choices=NAMES, default=DEFAULT, help=f"who answers: a language model, or rules ({DEFAULT})"
     )
-    llm.add_flags(parser, question)
-
-
-def samples_at_once(args: argparse.Namespace, total: int) -> int:
-    """How many samples are under way together: as many as calls may be, and in batch mode all, so that a wave holds the
-    next turn of every conversation."""
-    return max(1, total) if args.batch and args.annotator == "llm" else args.workers
 
 
 def build(args: argparse.Namespace, question: str) -> Annotator:
-    """The annotator that the flags name; raises UserError for flags that cannot be used."""
-    if args.annotator == "rules":
-        return RulesAnnotator()
-    from threadweaver.annotators import llm
+    """Build the annotator that the flags name; raises UserError for flags that cannot be used."""
+    return package(args.annotator).build(args, question)
 
-    return llm.build(args, question)
+
+def build_for_plan(args: argparse.Namespace) -> dict[str, Annotator]:
+    """Build one annotator for each question from the flags of `add_plan_flags`; none of them calls a model."""
+    return {question: package(args.annotator).build_for_plan(args, question) for question in LABELS}
+
+
+def samples_at_once(annotator: Annotator, args: argparse.Namespace, total: int) -> int:
+    """Return how many samples are under way together: as many as calls may be, and in batch mode all, so that a wave
+    holds the next turn of every conversation."""
+    return max(1, total) if args.batch and annotator.client else args.workers

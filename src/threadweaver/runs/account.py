@@ -14,17 +14,7 @@ from pathlib import Path
 from threadweaver.errors import UserError
 from threadweaver.files import read_json
 from threadweaver.runs.folder import LOSSES, MANIFEST_FILE, AccountEntry, read_account
-
-STAGES = {
-    "collect": "collected",
-    "steps": "annotated",
-    "parallel": "marked up",
-    "rewrite": "rewritten",
-    "outlines": "outlined",
-    "filter": "accepted",
-    "save": "saved",
-}
-"""Stage -> what the samples that pass it are."""
+from threadweaver.runs.stages import STAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +23,11 @@ class StageAccount:
     folder: Path
     settings: Mapping[str, object]
     entries: tuple[AccountEntry, ...]
+
+    @property
+    def label(self) -> str:
+        """What the samples that pass it are called."""
+        return STAGES[self.stage].passed if self.stage in STAGES else self.stage
 
     @property
     def passed(self) -> list[AccountEntry]:
@@ -54,7 +49,7 @@ class Account:
 
 
 def read(last: Path) -> Account:
-    """The account of the run whose last folder is `last`; stages whose folder is gone end it."""
+    """Read the account of the run whose last folder is `last`; it ends at a stage whose folder is gone."""
     found: list[StageAccount] = []
     folder: Path | None = last
     while folder and (settings := _settings(folder)) and settings["stage"] not in {item.stage for item in found}:
@@ -68,14 +63,14 @@ def read(last: Path) -> Account:
 
 
 def _settings(folder: Path) -> Mapping[str, object] | None:
-    """What a finished stage was made with; None for a folder that is not ours or not done."""
+    """Return what a finished stage was made with; None for a folder that is not ours or not done."""
     manifest = read_json(folder / MANIFEST_FILE) if (folder / MANIFEST_FILE).is_file() else None
     settings = manifest.get("settings") if isinstance(manifest, dict) else None
     return settings if isinstance(settings, dict) and "stage" in settings else None
 
 
 def check(account: Account) -> None:
-    """Raises UserError when a stage holds other samples than the stage before it passed on."""
+    """Raise UserError when a stage holds other samples than the stage before it passed on."""
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
         given = {entry.id for entry in before.passed}
         held = {entry.id for entry in stage.entries}
@@ -92,7 +87,7 @@ def check(account: Account) -> None:
 
 
 def losses(stage: StageAccount) -> list[tuple[str, list[str]]]:
-    """Reason -> ids of the samples lost in a stage, the most frequent first."""
+    """Return reason → ids of the samples lost in a stage, the most frequent first."""
     reasons: dict[str, list[str]] = {}
     for entry in stage.lost:
         reasons.setdefault(entry.reason or entry.outcome, []).append(entry.id)
@@ -100,7 +95,7 @@ def losses(stage: StageAccount) -> list[tuple[str, list[str]]]:
 
 
 def funnel(account: Account, *, colour: bool = False) -> str:
-    """The funnel as text: one line a stage, with a bar and the reason of every loss."""
+    """Return the funnel as text: one line per stage, with a bar and the reason of every loss."""
     from termcolor import colored
 
     def paint(text: str, *style: str) -> str:
@@ -109,22 +104,22 @@ def funnel(account: Account, *, colour: bool = False) -> str:
     total = len(account.stages[0].entries) if account.stages else 0
     rows = [("read", total, [])] if account.stages and account.stages[0].stage == "collect" else []
     for stage in account.stages:
-        rows.append((STAGES.get(stage.stage, stage.stage), len(stage.passed), losses(stage)))
+        rows.append((stage.label, len(stage.passed), losses(stage)))
         if stage.stage == "parallel":
             with_block = sum(entry.outcome == "ok" for entry in stage.entries)
-            rows.append(("  with a block", with_block, []))
+            rows.append(("  with parallel blocks", with_block, []))
     lines = []
     for label, count, lost in rows:
         bar = "█" * round(30 * count / total) if total else ""
-        lines.append(f"  {label:<14}{count:>7}  {paint(bar, 'cyan')}")
+        lines.append(f"  {label:<24}{count:>7}  {paint(bar, 'cyan')}")
         for reason, ids in lost:
             named = ", ".join(ids[:6]) + (", …" if len(ids) > 6 else "")
-            lines.append(paint(f"{'':16}{-len(ids):>5}  {reason} ({named})", "yellow"))
+            lines.append(paint(f"{'':26}{-len(ids):>5}  {reason} ({named})", "yellow"))
     return "\n".join(line.rstrip() for line in lines)
 
 
 def totals(account: Account) -> dict[str, object]:
-    """Blocks, edits, calls and cost over the whole run."""
+    """Return blocks, edits and outline faults over the whole run."""
     parallel, rewriting, outlines = (account.stage(name) for name in ("parallel", "rewrite", "outlines"))
     result: dict[str, object] = {}
     if parallel:
@@ -149,7 +144,7 @@ def totals(account: Account) -> dict[str, object]:
 
 
 def spending(account: Account) -> list[dict[str, object]]:
-    """Calls, tokens and dollars of each stage that asked a model; `cost_usd` is None where a price is not known."""
+    """Return calls, tokens and dollars of each stage that asked a model; `cost_usd` is None where a price is unknown."""
     rows = []
     for stage in account.stages:
         asked = [entry.facts for entry in stage.entries if entry.facts.get("calls")]
@@ -172,7 +167,7 @@ def _spending_line(account: Account) -> str:
             f"  {calls} model calls, {tokens:,} tokens (no price known: --in-cost-per-million, --out-cost-per-million)"
         )
     cost = sum(row["cost_usd"] for row in rows)
-    each = f", ${cost / accepted:.4f} an accepted sample" if accepted else ""
+    each = f", ${cost / accepted:.4f} per accepted sample" if accepted else ""
     return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f}{each}"
 
 
@@ -180,8 +175,8 @@ def _sum(entries: Sequence[AccountEntry], fact: str) -> int:
     return sum(int(entry.facts.get(fact) or 0) for entry in entries)
 
 
-def tell(account: Account, *, colour: bool = False) -> str:
-    """All of it, for the end of a run."""
+def describe(account: Account, *, colour: bool = False) -> str:
+    """Return all of it as text, for the end of a run."""
     lines = [funnel(account, colour=colour)]
     total = totals(account)
     if "blocks" in total:
@@ -206,5 +201,5 @@ def tell(account: Account, *, colour: bool = False) -> str:
 
 
 def relative(path: Path) -> str:
-    """A path as a person would type it from where they stand."""
+    """Return a path as a person would type it here."""
     return os.path.relpath(path)

@@ -39,12 +39,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a stage says of a sample: an outcome of store.OUTCOMES, a reason code where something was lost."""
+    """What became of a sample in a stage: an outcome of `folder.OUTCOMES`, a reason code where something was lost."""
 
     outcome: str
     reason: str | None = None
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
+    value: object = None
+    """What the next stage would read from the files, for the plan, which continues in memory."""
 
 
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)

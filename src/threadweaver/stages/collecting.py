@@ -1,11 +1,18 @@
-"""Which chains are fit to be collected."""
+"""Stage 0: which rows of a source are collected as chains."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
 from threadweaver.corpus.repetition import DEGENERATE_SHARE, looping
-from threadweaver.files import to_json
+from threadweaver.corpus.schemas import to_sample
+from threadweaver.files import digest, to_json
+from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
 from threadweaver.trajectory.markup import reserved_tag
 
@@ -15,8 +22,67 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """Half of a character, from an escape that was cut: no file, tokenizer or parquet can hold it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row that was read, and the sample it holds, or what is wrong with it."""
+
+    row: SourceRow
+    sample: Sample | None
+    fault: str = ""
+
+
+def read_candidates(path: Path, limit: int) -> list[Candidate]:
+    """Read the first rows of a source."""
+    dataset = dataset_name(path)
+    return [_read(row, dataset) for row in read_rows(path, limit)]
+
+
+def _read(row: SourceRow, dataset: str) -> Candidate:
+    try:
+        return Candidate(row, to_sample(row, dataset))
+    except ValueError as error:
+        return Candidate(row, None, f"{row.place}: {error}")
+
+
+def repeated(candidates: Iterable[Candidate]) -> set[int]:
+    """Return the rows whose uuid, as the source gives it, an earlier row has."""
+    seen: set[str] = set()
+    repeats: set[int] = set()
+    for candidate in candidates:
+        if candidate.sample and (given := (candidate.row.fields or {}).get("uuid")) is not None:
+            if str(given) in seen:
+                repeats.add(candidate.sample.index)
+            seen.add(str(given))
+    return repeats
+
+
+def collect(candidate: Candidate, repeats: Collection[int], *, keep_wrong: bool = False) -> Result:
+    """Decide on one row; `repeats` are the rows that `repeated` found."""
+    sample = candidate.sample
+    if sample is None:
+        return Result("failed", "malformed", facts={"error": candidate.fault})
+    if reason := unfit(sample, keep_wrong=keep_wrong):
+        return Result("rejected", reason)
+    if sample.index in repeats:
+        return Result("rejected", "repeated_uuid")
+    facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1}
+    return Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
+
+
+def collected(candidates: Sequence[Candidate], *, keep_wrong: bool = False) -> list[Sample]:
+    """Return the samples that would be collected."""
+    repeats = repeated(candidates)
+    results = (collect(candidate, repeats, keep_wrong=keep_wrong) for candidate in candidates)
+    return [result.value for result in results if result.outcome == "ok"]
+
+
+def to_task(candidate: Candidate) -> Task:
+    source = digest(json.dumps(candidate.row.fields, sort_keys=True, default=str))
+    return Task(str(candidate.row.index), source, candidate, candidate.sample.uuid if candidate.sample else "")
+
+
 def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
-    """The code of why a chain is not collected, or None."""
+    """Return the code of why a chain is not collected, or None."""
     if sample.correctness is False and not keep_wrong:
         return "wrong"
     if _SURROGATE.search(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):

@@ -1,113 +1,93 @@
-"""The verdict on a trajectory: is it well-formed, whole, and fit to train on."""
+"""Stage 5: keep the trajectories that are well-formed and whole, and measure them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 
-from threadweaver import grading, independence
-from threadweaver.outlines.checks import describe_unfit
-from threadweaver.trajectory import edits, markup
+from threadweaver import grading
+from threadweaver.corpus.readers import read_rows
+from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.errors import UserError
+from threadweaver.files import digest
+from threadweaver.runs.runner import Result, Task
+from threadweaver.stages.inspection import Inspection, Rules, edits_of_answer, final_answer, inspect
+from threadweaver.stages.traced import Traced, traced_files
 from threadweaver.trajectory.edits import Lineage
+from threadweaver.trajectory.measures import measure
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What stage 5 asks of a trajectory beyond the grammar."""
+@dataclass
+class Filter:
+    """Accepts or rejects one sample after the other; the tokenizer and the grader are loaded when first needed."""
 
-    conclusion_required: bool = False
-    keep_sequential: bool = False
-    think_end_required: bool = True
-    max_leak: float = independence.CONFIDENT
-    """A trajectory in which a thread uses a sibling's mathematics with this score or more is rejected; above 1 none is."""
+    rules: Rules
+    tokenizer_name: str
+    shortened: tuple[int, int] | None = None
+    """Lines of a rejected text that are kept at its beginning and end; None keeps all."""
 
+    @cached_property
+    def grader(self) -> grading.Grader:
+        return grading.Grader()
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`reason` is None for an accepted trajectory. `conserved` is None where there is no record to hold it against."""
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return load_tokenizer(self.tokenizer_name)
 
-    reason: str | None
-    detail: str = ""
-    trajectory: markup.Trajectory | None = None
-    conserved: bool | None = None
+    def __call__(self, task: Task) -> Result:
+        traced: Traced = task.payload
+        found = inspect(traced.text, traced.record, self.rules)
+        if found.reason:
+            return self._rejected(traced, found)
+        trajectory = found.trajectory
+        answer = self._grade(traced.record, trajectory.text)
+        if answer.get("answer") == "wrong" and traced.record.correctness is not False:  # False: kept on purpose
+            detail = f"{answer['answer_given']} where {traced.record.solution} is right"
+            return self._rejected(traced, Inspection("answer_wrong", detail, trajectory, found.conserved))
+        measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
+        facts = {"measures": asdict(measures), "conserved": found.conserved, **answer}
+        return Result("ok", None, traced_files(traced.id, trajectory.text, traced.record), facts)
 
+    def _grade(self, lineage: Lineage | None, reasoning: str) -> dict:
+        """Grade the final answer again, and name the edits that touched it; nothing where no reference is known."""
+        if lineage is None or lineage.solution in ("", None, []):
+            return {}
+        given = final_answer(lineage, reasoning)
+        verdict = self.grader.grade(given, lineage.solution)
+        facts = {"answer": verdict.verdict, "answer_given": given, "answer_how": verdict.how, "answer_rl": verdict.rl}
+        touched = edits_of_answer(lineage, given)
+        return facts | ({"answer_edits": touched} if touched else {})
 
-def verify(text: str, record: Lineage | None, rules: Rules) -> Verdict:
-    """Hold one trajectory against the grammar, its own lineage and the rules. The first fault is the reason."""
-    if not text.strip():
-        return Verdict("empty", "no text")
-    body, fault = _reasoning(text, rules)
-    if fault:
-        return Verdict(fault, "<think> is never closed")
-    try:
-        trajectory = markup.parse(body)
-        canonical = trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks])
-        if canonical != body:
-            trajectory = markup.parse(canonical)
-    except markup.MarkupError as error:
-        return Verdict(error.code, str(error))
-    conserved = None
-    if record and record.sha256:
-        try:
-            edits.restore(trajectory, record)
-            conserved = True
-        except edits.ConservationError as error:
-            return Verdict("text_lost", str(error), trajectory, False)
-    reason, detail = _block_fault(trajectory, rules)
-    if reason is None:
-        reason, detail = _leak(trajectory, record.problem if record else "", rules.max_leak)
-    return Verdict(reason, detail, trajectory, conserved)
-
-
-def final_answer(record: Lineage, reasoning: str) -> str | None:
-    """The boxed answer of the output, or, where that has none, of the reasoning."""
-    return grading.final_answer(record.output) or grading.final_answer(reasoning)
-
-
-def edits_of_answer(record: Lineage, answer: str | None) -> list[str]:
-    """The edits that took the final answer, or a box, out of a line: `src → dest`."""
-    answer = (answer or "").strip()
-    found = []
-    for edit in (edit for block in record.blocks for thread in block.threads for edit in thread.edits):
-        lost_box = "\\boxed" in edit.src and "\\boxed" not in edit.dest
-        if lost_box or (len(answer) > 1 and answer in edit.src and answer not in edit.dest):
-            found.append(f"{edit.src} → {edit.dest}")
-    return found
+    def _rejected(self, traced: Traced, found: Inspection) -> Result:
+        text = shorten(traced.text, *self.shortened) if self.shortened else traced.text
+        why = {
+            "id": traced.id,
+            "uuid": traced.record.uuid if traced.record else "",
+            "reason": found.reason,
+            "detail": found.detail,
+        }
+        files = {
+            f"rejected/{traced.id}.txt": text + "\n",
+            f"rejected/{traced.id}.json": json.dumps(why, ensure_ascii=False, indent=1) + "\n",
+        }
+        return Result("rejected", found.reason, files, {"detail": found.detail, "conserved": found.conserved})
 
 
-def _reasoning(text: str, rules: Rules) -> tuple[str, str | None]:
-    """The part between the think tags, where a text carries them; our own trajectories do not."""
-    opening, closing = text.find("<think>"), text.rfind("</think>")
-    if closing >= 0:
-        return text[opening + len("<think>") if 0 <= opening < closing else 0 : closing].strip("\n"), None
-    if opening >= 0:
-        return text[opening + len("<think>") :], "unclosed_think" if rules.think_end_required else None
-    return text, None
+def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
+    """Return one task per row of a dataset, whose text column holds trajectories."""
+    for row in read_rows(dataset, split=split):
+        text = (row.fields or {}).get(column)
+        if not isinstance(text, str):
+            raise UserError(f"{row.place} has no text in the column {column!r}: name another with --text_column")
+        yield Task(str(row.index), digest(text), Traced(str(row.index), text, None))
 
 
-def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | None, str]:
-    if not trajectory.blocks:
-        return (None, "") if rules.keep_sequential else ("no_block", "nothing runs in parallel")
-    for number, block in enumerate(trajectory.blocks, 1):
-        if trajectory.text[block.end : block.end + 1] not in ("", "\n"):
-            return "no_newline", f"text follows block {number} on its last line"
-        if not block.outlines:
-            return "missing_outlines", f"block {number} has no outlines"
-        if fault := describe_unfit([item.body for item in block.outlines], len(block.threads)):
-            return "poor_outlines", f"block {number}: {fault}"
-        if rules.conclusion_required and block.conclusion is None:
-            return "missing_conclusion", f"block {number} has no conclusion"
-    return None, ""
-
-
-def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
-    for number, block in enumerate(trajectory.blocks, 1):
-        found = independence.leaks(
-            f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads]
-        )
-        leak = next((leak for leak in found if leak.kind in independence.MATHEMATICAL), None)
-        if leak and leak.score >= limit:
-            return (
-                "leak",
-                f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1} ({leak.kind} {leak.what})",
-            )
-    return None, ""
+def shorten(text: str, first: int, last: int) -> str:
+    """Return the first and last lines of a text, with the number of those left out between them."""
+    lines = text.split("\n")
+    if len(lines) <= first + last:
+        return text
+    return "\n".join([*lines[:first], f"[… {len(lines) - first - last} lines …]", *lines[len(lines) - last :]])

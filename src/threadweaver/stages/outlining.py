@@ -1,17 +1,66 @@
-"""Stage 4: one question per block, and the answers written into the trajectory."""
+"""Stage 4: write the outlines that announce the threads of each block."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from threadweaver.annotators.protocol import Annotator, Answer, add_up
+from threadweaver.outlines.checks import GIVES_AWAY, OutlineFault, check_outlines
+from threadweaver.runs.runner import Result
+from threadweaver.stages.traced import Traced, sequentialize, traced_files
 from threadweaver.trajectory import markup
+from threadweaver.trajectory.edits import Lineage
 from threadweaver.trajectory.questions import OutlineQuestion
+
+Faults = Mapping[int, Sequence[OutlineFault]]
+"""Number of a block, from 1 → what is wrong with its outlines, the worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineOptions:
+    context_lines: int | None = None
+    """Lines before a block that are shown; None shows all."""
+    keep_telling: bool = False
+    """Keep a block although an outline still gives away what its thread works out."""
+
+
+async def outline(traced: Traced, annotator: Annotator, options: OutlineOptions) -> Result:
+    """Ask about all blocks of a sample at once. A block without fit outlines goes back in sequence; a call without a
+    reply fails the sample, so that a later run asks again."""
+    trajectory, lineage = markup.parse(traced.text), traced.record
+    asked = outline_questions(trajectory, traced.problem, options.context_lines)
+    if not asked:
+        return Result("unchanged", "no_block", traced_files(traced.id, traced.text, lineage), value=traced)
+    answers = await asyncio.gather(*(annotator.outlines(question) for question in asked))
+    facts = add_up(answers)
+    if lost := next((answer for answer in answers if answer.lost), None):
+        return Result("failed", lost.reason, facts=facts)
+    found = find_faults(asked, answers)
+    restorable = lineage is not None and bool(lineage.sha256)  # without a lineage nothing can be put back
+    back = {
+        number: faults[0]
+        for number, faults in found.items()
+        if restorable and must_be_sequential(faults, options.keep_telling)
+    }
+    staying = {number: faults for number, faults in found.items() if number not in back}
+    facts["outline_faults"] = dict(Counter(fault.code for faults in staying.values() for fault in faults))
+    facts["unused"] = [fault.code for fault in back.values()]
+    facts["blocks"] = len(asked) - len(back)
+    if unfit := next((number for number, faults in staying.items() if faults[0].code not in GIVES_AWAY), None):
+        facts["error"] = f"block {unfit}: {found[unfit][0]}"
+        return Result("failed", "poor_outlines", facts=facts)
+    text, lineage = with_outlines(trajectory, lineage, [answer.value for answer in answers], found, back)
+    outcome = ("ok", None) if facts["blocks"] else ("unchanged", "no_block")
+    return Result(*outcome, traced_files(traced.id, text, lineage), facts, value=Traced(traced.id, text, lineage))
 
 
 def outline_questions(
     trajectory: markup.Trajectory, problem: str, context_lines: int | None = None
 ) -> list[OutlineQuestion]:
-    """One question a block; `context_lines` shows only the last lines of the text before it."""
+    """Return one question per block; `context_lines` shows only the last lines of the text before it."""
     asked = []
     for number, block in enumerate(trajectory.blocks):
         before = trajectory.text[: block.start]
@@ -25,8 +74,53 @@ def _last_lines(text: str, count: int | None) -> str:
     return text if count is None else "\n".join(text.split("\n")[-count - 1 :])
 
 
+def find_faults(asked: Sequence[OutlineQuestion], answers: Sequence[Answer]) -> Faults:
+    """Return what is wrong with the outlines of each block; a block without an answer has the reason of that."""
+    found = {}
+    for question, answer in zip(asked, answers, strict=True):
+        if answer.value is None:
+            faults = [OutlineFault(answer.reason, None, str(answer.facts.get("error", "no reply was accepted")))]
+        else:
+            faults = sorted(check_outlines(answer.value, question), key=lambda fault: fault.code != "gives_result")
+        if faults:
+            found[question.block + 1] = faults
+    return found
+
+
+def must_be_sequential(faults: Sequence[OutlineFault], keep_telling: bool) -> bool:
+    """Whether a block goes back in sequence: nothing announces its threads, or an outline gives a result away.
+
+    Words that point at a sibling are noted and left, as in stage 3.
+    """
+    kept = ("leans_on_sibling", "gives_result") if keep_telling else ("leans_on_sibling",)
+    return any(fault.code not in kept for fault in faults)
+
+
+def with_outlines(
+    trajectory: markup.Trajectory,
+    lineage: Lineage | None,
+    outlines: Sequence[Sequence[str] | None],
+    found: Faults,
+    back: Mapping[int, OutlineFault],
+) -> tuple[str, Lineage | None]:
+    """Return the trajectory with the outlines of the blocks that stay, and its lineage with what was found."""
+    if lineage:
+        notes = [
+            {"kind": "outline", "block": number, "outline": fault.number, "code": fault.code, "detail": str(fault)}
+            for number, faults in found.items()
+            for fault in faults
+        ]
+        lineage = replace(lineage, notes=(*lineage.notes, *notes))
+    if lineage and back:
+        why = {number: (fault.code, str(fault)) for number, fault in back.items()}
+        text, lineage = sequentialize(trajectory, lineage, why)
+        trajectory = markup.parse(text)
+    kept = [texts for number, texts in enumerate(outlines, 1) if number not in back]
+    return insert_outlines(trajectory, kept), lineage
+
+
 def insert_outlines(trajectory: markup.Trajectory, outlines: Sequence[Sequence[str]]) -> str:
-    """The trajectory with the outlines of each block; line breaks inside an outline become spaces."""
+    """Return the trajectory with the outlines of each block; line breaks inside an outline become spaces."""
     written = [
         markup.write_block(
             [thread.body for thread in block.threads],

@@ -1,193 +1,108 @@
-"""Chain and annotation become a trajectory, or the reason why a block was not used.
-
-Nothing but ranges is taken from the annotation. A block covers whole lines, every line in it belongs to one of its
-threads, and only white space at the edges of the threads is taken off (and recorded).
-"""
+"""Stage 2: mark the parallel blocks of a chain that its annotation names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-from threadweaver import independence
-from threadweaver.trajectory import markup
-from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Range
-from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage, Unused
-
-FILTER_DIFF_THRESHOLD = 200
-"""Characters: a block whose threads together save fewer (total minus the longest) is not worth branching for."""
-
-_UNUSABLE = (Code.UNBALANCED_TAG, Code.OVERLAP, Code.OUT_OF_FILE, Code.MISSING_RANGE)
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    trajectory: str
-    record: Lineage
+from threadweaver.errors import UserError
+from threadweaver.files import digest, read_text
+from threadweaver.runs.runner import Result, Task
+from threadweaver.samples import Sample, list_samples, read_collected, read_sample
+from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD, Extraction, extract
+from threadweaver.stages.steps import annotation_name
+from threadweaver.stages.traced import Traced, new_lineage, traced_files
+from threadweaver.trajectory import annotation
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    """Threads that may become a block: their line ranges, without a gap between them."""
-
-    number: int
-    ranges: tuple[Range, ...]
-    reason: str
-
-
-class _Chain:
-    """A chain with the offsets of its lines."""
-
-    def __init__(self, text: str, problem: str):
-        self.text = text
-        self.known = independence.Lookup(f"{problem}\n\n{text}")
-        self.lines = text.split("\n")
-        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
-
-    def passage(self, span: Range) -> str:
-        """The lines of a range, the newline that ends the last one left out."""
-        return self.text[self.starts[span.first - 1] : self.starts[span.last] - 1]
-
-    def context(self, span: Range) -> independence.Context:
-        """What a passage may use: the problem and all that precedes it."""
-        ahead = len(self.known.text) - len(self.text)
-        return independence.Context(self.known, ahead + self.starts[span.first - 1])
-
-    def shrink(self, span: Range) -> Range | None:
-        """The range without blank lines at its edges; None when all are blank."""
-        filled = [number for number in range(span.first, span.last + 1) if self.lines[number - 1].strip()]
-        return Range(filled[0], filled[-1]) if filled else None
+class ParallelOptions:
+    threshold: int = FILTER_DIFF_THRESHOLD
+    """Characters that the threads of a block hold beside the longest one, at least."""
+    merge_dependent: bool = True
+    """Merge threads of which one certainly uses what the other introduces."""
 
 
-def extract(
-    chain_text: str,
-    annotation: Annotation,
-    record: Lineage,
-    *,
-    threshold: int = FILTER_DIFF_THRESHOLD,
-    merge_dependent: bool = True,
-) -> Extraction:
-    """Mark up the blocks that can be honoured; `record` names the sample, its blocks are filled in here."""
-    chain = _Chain(chain_text, record.problem)
-    used: list[_Candidate] = []
-    unused: list[Unused] = []
-    notes = [_problem_note(problem) for problem in annotation.problems]
-    for block in annotation.blocks:
-        for candidate in _candidates(block, chain, unused):
-            if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
-                candidate, merged = _merge_dependent(candidate, chain)
-                notes += merged
-            if reason := _unfit(candidate, chain, threshold):
-                unused.append(_unused(block, candidate.ranges, *reason))
-            else:
-                used.append(candidate)
-    used.sort(key=lambda candidate: candidate.ranges[0])
-    text, blocks = _mark_up(chain, used)
-    return Extraction(text, replace(record, blocks=blocks, unused=tuple(unused), notes=(*record.notes, *notes)))
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A chain and the text of its annotation (None when there is none); `id` names its files."""
+
+    id: str
+    sample: Sample
+    annotation: str | None
 
 
-def _problem_note(problem) -> dict:
-    return {
-        "kind": "annotation",
-        "code": str(problem.code),
-        "block": problem.block,
-        "thread": problem.thread,
-        "detail": problem.detail,
+def mark(pair: Pair, options: ParallelOptions) -> Result:
+    """Mark the blocks of one chain."""
+    if pair.annotation is None:
+        return Result("failed", "no_annotation", facts={"error": f"no annotation of {pair.sample.uuid}"})
+    found = _extract(pair, options)
+    blocks, unused = found.lineage.blocks, found.lineage.unused
+    facts = {
+        "blocks": len(blocks),
+        "threads": sum(len(block.threads) for block in blocks),
+        "unused": [item.code for item in unused],
+        "problems": [note["code"] for note in found.lineage.notes if note["kind"] == "annotation"],
     }
+    files = traced_files(pair.id, found.trajectory, found.lineage)
+    value = Traced(pair.id, found.trajectory, found.lineage)
+    return Result("ok" if blocks else "unchanged", None if blocks else "no_block", files, facts, value)
 
 
-def _unused(block: BlockNote, ranges: Sequence[Range], code: str, detail: str = "") -> Unused:
-    lines = Range(ranges[0].first, ranges[-1].last) if ranges else block.lines
-    return Unused(block.number, lines and lines.first, lines and lines.last, code, detail)
+def describe(pair: Pair, options: ParallelOptions) -> str:
+    """Return in one line what `mark` would mark, and what not."""
+    if pair.annotation is None:
+        return f"{pair.id}: no annotation"
+    lineage = _extract(pair, options).lineage
+    spans = ", ".join(f"L{block.first}-L{block.last} ({len(block.threads)} threads)" for block in lineage.blocks)
+    left = ", ".join(item.code for item in lineage.unused)
+    return f"{pair.id}: {spans or 'no block'}" + (f"; not used: {left}" if left else "")
 
 
-def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_Candidate]:
-    """The runs of threads of one annotated block that may stand beside each other.
-
-    A thread whose check failed leans on a sibling: it stays in the text between two runs.
-    """
-    if fatal := next((problem for problem in block.problems if problem.code in _UNUSABLE), None):
-        unused.append(_unused(block, (), str(fatal.code), fatal.detail))
-        return []
-    threads = [(thread, chain.shrink(thread.lines)) for thread in block.threads]
-    filled = [(thread, span) for thread, span in threads if span]
-    runs: list[list[Range]] = [[]]
-    for thread, span in filled:
-        if thread.passed is False:
-            runs.append([])
-        else:
-            runs[-1].append(span)
-    kept = [run for run in runs if len(run) >= markup.MIN_THREADS]
-    if not kept:
-        code = Code.CHECK_FAILED if block.has(Code.CHECK_FAILED) else Code.SINGLE_THREAD
-        unused.append(_unused(block, [span for _, span in filled], str(code), "fewer than two threads remain"))
-    return [_Candidate(block.number, _close_gaps(run), block.reason) for run in kept]
+def _extract(pair: Pair, options: ParallelOptions) -> Extraction:
+    chain = pair.sample.thinking
+    return extract(
+        chain,
+        annotation.parse(pair.annotation, annotation.lines(chain)),
+        new_lineage(pair.sample),
+        threshold=options.threshold,
+        merge_dependent=options.merge_dependent,
+    )
 
 
-def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
-    """Lines that no thread covers go to the thread before them."""
-    following = [span.first - 1 for span in ranges[1:]] + [ranges[-1].last]
-    return tuple(Range(span.first, last) for span, last in zip(ranges, following, strict=True))
+def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
+    """Read every chain with its annotation, joined by the uuid that collected.jsonl gives it."""
+    chains = list_samples(trajectory)
+    if annotations.is_file() and len(chains) > 1:
+        raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(chains)} chains: name one <i>.txt")
+    collected = (trajectory.parent if trajectory.is_file() else trajectory) / "collected.jsonl"
+    samples = {str(item.index): item for item in read_collected(collected)} if collected.is_file() else {}
+    for path in chains:
+        chain = read_sample(path)
+        sample = samples.get(path.stem)
+        if sample and sample.thinking != chain:
+            raise UserError(f"{path} is not the chain that {collected} holds: collect again with --overwrite")
+        file = annotations if annotations.is_file() else _annotation_of(path.stem, sample, annotations)
+        sample = sample or Sample(int(path.stem) if path.stem.isdecimal() else 0, path.stem, "", chain)
+        yield Pair(path.stem, sample, read_text(file) if file else None)
 
 
-def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, list[dict]]:
-    """Threads of which one surely uses what the other introduces become one, with all that lie between them."""
-    notes: list[dict] = []
-    ranges = list(candidate.ranges)
-    context = chain.context(ranges[0])
-    while len(ranges) > 1:
-        passages = [independence.Passage.read(chain.passage(span)) for span in ranges]
-        found = independence.leaks_of(context, passages)
-        leak = next((leak for leak in found if leak.certain and leak.kind in independence.MATHEMATICAL), None)
-        if leak is None:
-            break
-        low, high = sorted((leak.source, leak.target))
-        notes.append(
-            {
-                "kind": "merged",
-                "block": candidate.number,
-                "lines": [str(ranges[low]), str(ranges[high])],
-                "evidence": leak.kind,
-                "what": leak.what,
-            }
+def _annotation_of(id: str, sample: Sample | None, folder: Path) -> Path | None:
+    """The annotation of a chain: by its uuid, or, where that is not known, the only one that ends in its number."""
+    if sample:
+        exact = folder / annotation_name(sample.uuid)
+        return exact if exact.is_file() else None
+    candidates = (folder / annotation_name(id), *folder.glob(f"*-{annotation_name(id)}"))
+    found = [path for path in candidates if path.is_file()]
+    if len(found) > 1:
+        raise UserError(
+            f"{folder} holds several annotations for {id} ({found[0].name}, {found[1].name}): remove the wrong one"
         )
-        ranges[low : high + 1] = [Range(ranges[low].first, ranges[high].last)]
-    return replace(candidate, ranges=tuple(ranges)), notes
+    return found[0] if found else None
 
 
-def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, str] | None:
-    """Why a candidate is not worth a block, or cannot stand in one."""
-    passages = [chain.passage(span).strip() for span in candidate.ranges]
-    if len(passages) < markup.MIN_THREADS:
-        return "dependent", "its threads use each other's results"
-    if len(passages) > markup.MAX_THREADS:
-        return "too_many_threads", f"{len(passages)} threads"
-    for passage in passages:
-        if shaped := markup.TAG_SHAPED.search(passage):
-            return "tag_in_passage", shaped.group()
-    lengths = [len(passage) for passage in passages]
-    saved = sum(lengths) - max(lengths)
-    if saved < threshold:
-        return "low_information", f"{saved} characters beside the longest thread"
-    return None
-
-
-def _mark_up(chain: _Chain, candidates: Sequence[_Candidate]) -> tuple[str, tuple[BlockLineage, ...]]:
-    out, records, cursor = [], [], 0
-    for candidate in candidates:
-        first, last = candidate.ranges[0].first, candidate.ranges[-1].last
-        start, end = chain.starts[first - 1], chain.starts[last] - 1
-        # a thread's passage runs up to the next one's, so that the newline between them is recorded with it
-        stops = [chain.starts[span.first - 1] for span in candidate.ranges[1:]] + [end]
-        threads, notes = [], []
-        for span, stop in zip(candidate.ranges, stops, strict=True):
-            raw = chain.text[chain.starts[span.first - 1] : stop]
-            body = raw.strip()
-            lead = len(raw) - len(raw.lstrip())
-            threads.append(body)
-            notes.append(ThreadLineage(span.first, span.last, raw[:lead], raw[lead + len(body) :]))
-        out += [chain.text[cursor:start], markup.write_block(threads)]
-        records.append(BlockLineage(first, last, tuple(notes), candidate.reason))
-        cursor = end
-    return "".join([*out, chain.text[cursor:]]), tuple(records)
+def to_task(pair: Pair) -> Task:
+    sample = pair.sample
+    source = digest(f"{sample.thinking}\n{pair.annotation}\n{sample.problem}\n{sample.output}")
+    return Task(pair.id, source, pair, sample.uuid)

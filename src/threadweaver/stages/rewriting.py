@@ -1,30 +1,78 @@
-"""Rewriting threads so that none leans on a sibling: the questions of one trajectory, and what becomes of the answers."""
+"""Stage 3: rewrite threads so that none depends on a sibling, with as few changes as will do."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from threadweaver import independence
+from threadweaver.annotators.protocol import Annotator, add_up
+from threadweaver.independence import CONFIDENT
+from threadweaver.runs.runner import Result
+from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.stages.traced import Traced, bare_lineage, sequentialize, traced_files
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import Lineage, Replacement
 from threadweaver.trajectory.questions import EditQuestion
 
-SUSPECTED = 0.3
-"""From this score on a leak is worth an annotator's look; `dependencies.CERTAIN` is where it is taken for sure."""
+
+@dataclass(frozen=True, slots=True)
+class RewriteOptions:
+    only_suspected: bool = False
+    """Ask about the threads that seem to depend on a sibling, and not about every thread but the first of its block."""
+    max_leak: float = CONFIDENT
+    """A block in which a thread still uses a sibling's mathematics with this score or more goes back in sequence."""
 
 
-def edit_questions(trajectory: markup.Trajectory, problem: str, *, only_suspected: bool = False) -> list[EditQuestion]:
-    """One question for each thread but the first of its block; with `only_suspected` for those alone that seem to
-    lean on a sibling.
+async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions) -> Result:
+    """Ask about all threads of a sample at once, and apply the replacements.
 
-    A thread is held against exactly the siblings that the evidence points at, in full; where there is none, against
-    all of them.
+    A thread whose reply cannot be used stays as it is, or, where it seems to depend on a sibling, takes its block back
+    in sequence; a call without a reply fails the sample.
+    """
+    trajectory = markup.parse(traced.text)
+    lineage = traced.record or bare_lineage(trajectory.blocks, traced.id)
+    before = BlockLeaks.read(trajectory, lineage.problem)
+    asked = edit_questions(before, only_suspected=options.only_suspected)
+    answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
+    facts = add_up(answers)
+    if lost := next((answer for answer in answers if answer.lost), None):
+        return Result("failed", lost.reason, facts=facts)
+    answered = list(zip(asked, answers, strict=True))
+    text, lineage = apply_answers(
+        trajectory, lineage, [(question, answer.value or []) for question, answer in answered]
+    )
+    refused = {(question.block, question.thread): answer.reason for question, answer in answered if answer.refused}
+    facts |= {
+        "edits": sum(len(thread.edits) for block in lineage.blocks for thread in block.threads),
+        "edited_characters": edited_characters(lineage),
+        "left_out": [item.code for block in lineage.blocks for thread in block.threads for item in thread.skipped],
+        "leaks_before": len(before.notes(options.max_leak)),
+        "not_rewritten": len(refused),
+    }
+    text, lineage = sequentialize_unrewritten(text, lineage, before, refused)
+    text, lineage, after = sequentialize_leaking(text, lineage, before, options.max_leak)
+    facts |= {"leaks_after": len(after.notes(options.max_leak)), "blocks": len(lineage.blocks)}
+    reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
+    return Result(
+        "unchanged" if reason else "ok",
+        reason,
+        traced_files(traced.id, text, lineage),
+        facts,
+        value=Traced(traced.id, text, lineage),
+    )
+
+
+def edit_questions(leaks: BlockLeaks, *, only_suspected: bool = False) -> list[EditQuestion]:
+    """Return one question for each thread but the first of its block; with `only_suspected` for those alone that seem
+    to depend on a sibling.
+
+    A thread is shown exactly the siblings that the evidence points at, in full; where there is none, all of them.
     """
     asked = []
-    for number, block in enumerate(trajectory.blocks):
-        context = trajectory.text[: block.start]
-        suspects = _suspects(block, problem, context)
+    for number, block in enumerate(leaks.trajectory.blocks):
+        context = leaks.trajectory.text[: block.start]
+        suspects = leaks.suspects(number)
         for at, thread in enumerate(block.threads):
             sources = suspects.get(at, set())
             if at and (sources or not only_suspected):
@@ -33,54 +81,21 @@ def edit_questions(trajectory: markup.Trajectory, problem: str, *, only_suspecte
                     for k, other in enumerate(block.threads)
                     if k != at and (k in sources or not sources)
                 }
-                asked.append(EditQuestion(number, at, problem, context, siblings, thread.body))
+                asked.append(EditQuestion(number, at, leaks.problem, context, siblings, thread.body))
     return asked
 
 
-def _suspects(block: markup.Block, problem: str, context: str) -> dict[int, set[int]]:
-    """Thread -> the siblings that it seems to lean on."""
-    found: dict[int, set[int]] = {}
-    for leak in independence.leaks(f"{problem}\n\n{context}", [thread.body for thread in block.threads]):
-        if leak.score >= SUSPECTED:
-            found.setdefault(leak.target, set()).add(leak.source)
-    return found
-
-
-def leaks(trajectory: markup.Trajectory, problem: str, threshold: float = independence.CONFIDENT) -> list[dict]:
-    """Every leak between siblings of this score or more: block and threads (from 1), what, where defined and used
-    (offsets in the two threads), score."""
-    found = []
-    for number, block in enumerate(trajectory.blocks, 1):
-        context = f"{problem}\n\n{trajectory.text[: block.start]}"
-        for leak in independence.leaks(context, [thread.body for thread in block.threads]):
-            if leak.score >= threshold:
-                found.append(
-                    {
-                        "kind": "leak",
-                        "block": number,
-                        "source": leak.source + 1,
-                        "target": leak.target + 1,
-                        "evidence": leak.kind,
-                        "what": leak.what,
-                        "defined_at": leak.defined_at,
-                        "used_at": leak.used_at,
-                        "score": round(leak.score, 3),
-                    }
-                )
-    return found
-
-
 def apply_answers(
-    trajectory: markup.Trajectory, record: Lineage, answers: Sequence[tuple[EditQuestion, Sequence[Replacement]]]
+    trajectory: markup.Trajectory, lineage: Lineage, answers: Sequence[tuple[EditQuestion, Sequence[Replacement]]]
 ) -> tuple[str, Lineage]:
-    """The trajectory with the replacements made, and the record that can undo them."""
+    """Return the trajectory with the replacements made, and the lineage that can undo them."""
     bodies = [[thread.body for thread in block.threads] for block in trajectory.blocks]
-    records = [list(block.threads) for block in record.blocks]
+    thread_lineages = [list(block.threads) for block in lineage.blocks]
     for question, replacements in answers:
         applied = edits.apply(question.passage, replacements)
         bodies[question.block][question.thread] = applied.text
-        note = records[question.block][question.thread]
-        records[question.block][question.thread] = replace(
+        note = thread_lineages[question.block][question.thread]
+        thread_lineages[question.block][question.thread] = replace(
             note, edits=(*note.edits, *applied.edits), skipped=(*note.skipped, *applied.skipped)
         )
     written = [
@@ -89,44 +104,60 @@ def apply_answers(
         )
         for threads, block in zip(bodies, trajectory.blocks, strict=True)
     ]
-    blocks = tuple(replace(block, threads=tuple(notes)) for block, notes in zip(record.blocks, records, strict=True))
-    return trajectory.replace_blocks(written), replace(record, blocks=blocks)
+    blocks = tuple(
+        replace(block, threads=tuple(notes)) for block, notes in zip(lineage.blocks, thread_lineages, strict=True)
+    )
+    return trajectory.replace_blocks(written), replace(lineage, blocks=blocks)
 
 
-def sequentialize(
-    trajectory: markup.Trajectory, record: Lineage, back: Mapping[int, tuple[str, str]]
+def sequentialize_unrewritten(
+    text: str, lineage: Lineage, before: BlockLeaks, refused: Mapping[tuple[int, int], str]
 ) -> tuple[str, Lineage]:
-    """The trajectory with these blocks (number from 1 -> code and detail) put back as the chain had them, and its record."""
-    texts, kept, unused = [], [], list(record.unused)
-    for number, (block, note) in enumerate(zip(trajectory.blocks, record.blocks, strict=True), 1):
-        if number in back:
-            texts.append(edits.restore_block(block, note))
-            unused.append(edits.Unused(number, note.first, note.last, *back[number]))
-        else:
-            texts.append(markup.canonical(block))
-            kept.append(note)
-    return trajectory.replace_blocks(texts), replace(record, blocks=tuple(kept), unused=tuple(unused))
+    """Put back in sequence the blocks in which a thread seems to depend on a sibling and could not be rewritten.
+
+    `refused` maps block and thread, from 0, to the code of why; `before` is the analysis of the text that was asked
+    about.
+    """
+    notes = [
+        {"kind": "not_rewritten", "block": block + 1, "thread": thread + 1, "code": code}
+        for (block, thread), code in refused.items()
+    ]
+    lineage = replace(lineage, notes=(*lineage.notes, *notes))
+    back = {
+        block + 1: (code, f"thread {thread + 1} leans on a sibling and was not rewritten")
+        for (block, thread), code in refused.items()
+        if thread in before.suspects(block)
+    }
+    return sequentialize(markup.parse(text), lineage, back) if back and lineage.sha256 else (text, lineage)
 
 
-def sequentialize_leaking(text: str, record: Lineage, threshold: float) -> tuple[str, Lineage]:
-    """The trajectory with the blocks put back in sequence of which a thread still holds mathematics of a sibling.
+def sequentialize_leaking(
+    text: str, lineage: Lineage, before: BlockLeaks, threshold: float
+) -> tuple[str, Lineage, BlockLeaks]:
+    """Put back in sequence the blocks in which a thread still holds mathematics of a sibling; with the analysis of what
+    is left.
 
     Wording that points at a sibling is noted and left: the annotator saw it, and may have known better.
     """
-    trajectory = markup.parse(text)
-    found = leaks(trajectory, record.problem, threshold)
-    why = {
-        leak["block"]: ("leak", f"thread {leak['target']} uses {leak['what']} of thread {leak['source']}")
-        for leak in reversed(found)
-        if leak["evidence"] in independence.MATHEMATICAL
+    leaks = _read(text, lineage, before)
+    notes = leaks.notes(threshold)
+    back = {
+        block: ("leak", f"thread {leak.target + 1} uses {leak.what} of thread {leak.source + 1}")
+        for block, leak in leaks.mathematical(threshold).items()
     }
-    if why and record.sha256:  # without a lineage nothing can be put back
-        text, record = sequentialize(trajectory, record, why)
-    return text, replace(record, notes=(*record.notes, *found))
+    if back and lineage.sha256:  # without a lineage nothing can be put back
+        text, lineage = sequentialize(leaks.trajectory, lineage, back)
+        leaks = _read(text, lineage, leaks)
+    return text, replace(lineage, notes=(*lineage.notes, *notes)), leaks
 
 
-def edited_characters(record: Lineage) -> int:
-    """Characters taken out and put in by the edits of all threads."""
+def _read(text: str, lineage: Lineage, known: BlockLeaks) -> BlockLeaks:
+    """Analyse a text, unless it is the one that is known already."""
+    return known if text == known.trajectory.text else BlockLeaks.read(markup.parse(text), lineage.problem)
+
+
+def edited_characters(lineage: Lineage) -> int:
+    """Return the characters taken out and put in by the edits of all threads."""
     return sum(
-        len(edit.src) + len(edit.dest) for block in record.blocks for thread in block.threads for edit in thread.edits
+        len(edit.src) + len(edit.dest) for block in lineage.blocks for thread in block.threads for edit in thread.edits
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.files import digest, read_text
 from threadweaver.runs.runner import Task
 from threadweaver.samples import Sample, read_sample
-from threadweaver.trajectory import edits
+from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import Lineage
 
 TRACE = "trace"
@@ -18,7 +18,7 @@ TRACE = "trace"
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """`record` is None for a trajectory that comes from elsewhere without a trace."""
+    """A trajectory and where it comes from; `record` is None for one from elsewhere, without a trace."""
 
     id: str
     text: str
@@ -30,11 +30,11 @@ class Traced:
 
 
 def read_traced(path: Path) -> Traced:
-    """One sample of a stage's folder; raises UserError when its trace is damaged."""
-    return Traced(path.stem, read_sample(path), _read_record(path))
+    """Read one sample of a stage's folder; raises UserError when its trace is damaged."""
+    return Traced(path.stem, read_sample(path), _read_lineage(path))
 
 
-def _read_record(path: Path) -> Lineage | None:
+def _read_lineage(path: Path) -> Lineage | None:
     trace = path.parent / TRACE / f"{path.stem}.json"
     if not trace.is_file():
         return None
@@ -44,24 +44,24 @@ def _read_record(path: Path) -> Lineage | None:
         raise UserError(f"{trace} is damaged ({error}): run the stage that wrote it again with --overwrite") from None
 
 
-def traced_tasks(paths: list[Path], context: str = "") -> Iterator[Task]:
-    """One task a file; its payload is Traced. `context` is hashed with it: what else decides the result."""
+def traced_tasks(paths: Sequence[Path]) -> Iterator[Task]:
+    """Return one task per file; its payload is Traced."""
     for path in paths:
         sample = read_traced(path)
-        source = digest(sample.text + (sample.record.to_json() if sample.record else "") + context)
+        source = digest(sample.text + (sample.record.to_json() if sample.record else ""))
         yield Task(path.stem, source, sample, sample.record.uuid if sample.record else "")
 
 
-def traced_files(id: str, text: str, record: Lineage | None) -> dict[str, str]:
-    """What a stage writes for a sample."""
+def traced_files(id: str, text: str, lineage: Lineage | None) -> dict[str, str]:
+    """Return what a stage writes for a sample."""
     written = {f"{id}.txt": text + "\n"}
-    if record:
-        written |= {f"{TRACE}/{id}.json": record.to_json(), f"{TRACE}/{id}.txt": record.describe()}
+    if lineage:
+        written |= {f"{TRACE}/{id}.json": lineage.to_json(), f"{TRACE}/{id}.txt": lineage.describe()}
     return written
 
 
 def new_lineage(sample: Sample) -> Lineage:
-    """The record of a chain that nothing has been done to yet."""
+    """Return the lineage of a chain that nothing has been done to yet."""
     chain = sample.thinking
     return Lineage(
         sample.index,
@@ -77,13 +77,28 @@ def new_lineage(sample: Sample) -> Lineage:
 
 
 def bare_lineage(trajectory_blocks: tuple, id: str) -> Lineage:
-    """A record for a trajectory without a trace, so that later edits can at least be told (its chain is unknown)."""
+    """Return a lineage for a trajectory without a trace, which later edits are recorded in (its chain is unknown)."""
     blocks = tuple(
         edits.BlockLineage(0, 0, tuple(edits.ThreadLineage(0, 0) for _ in block.threads)) for block in trajectory_blocks
     )
     return Lineage(int(id) if id.isdecimal() else 0, id, "", "", None, "", 0, 0, blocks)
 
 
-def is_lineage_of(record: Lineage, chain: str) -> bool:
-    """Whether a record was made from this chain."""
-    return record.sha256 == edits.fingerprint(chain)
+def is_lineage_of(lineage: Lineage, chain: str) -> bool:
+    """Whether a lineage was made from this chain."""
+    return lineage.sha256 == edits.fingerprint(chain)
+
+
+def sequentialize(
+    trajectory: markup.Trajectory, lineage: Lineage, back: Mapping[int, tuple[str, str]]
+) -> tuple[str, Lineage]:
+    """Return the trajectory with these blocks (number from 1 → code and detail) as the chain had them, and its lineage."""
+    texts, kept, unused = [], [], list(lineage.unused)
+    for number, (block, note) in enumerate(zip(trajectory.blocks, lineage.blocks, strict=True), 1):
+        if number in back:
+            texts.append(edits.restore_block(block, note))
+            unused.append(edits.Unused(number, note.first, note.last, *back[number]))
+        else:
+            texts.append(markup.canonical(block))
+            kept.append(note)
+    return trajectory.replace_blocks(texts), replace(lineage, blocks=tuple(kept), unused=tuple(unused))

@@ -1,20 +1,13 @@
-"""The annotator that asks a language model: one prompt a question, each reply judged before it is used."""
+"""The annotator that asks a language model: one prompt per question, each reply validated before it is used."""
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
-from threadweaver.annotators.llm import prompts, validation
-from threadweaver.annotators.llm.conversation import Conversation
-from threadweaver.annotators.llm.prompts import Prompt
-from threadweaver.annotators.protocol import LABELS, Answer
-from threadweaver.client import Client, Drawn, PlanningClient, add_client_flags, settings_from
-from threadweaver.samples import Sample
-from threadweaver.trajectory.annotation import lines, number_lines
-from threadweaver.trajectory.edits import Replacement
-from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+from threadweaver.annotators.llm import prompts
+from threadweaver.annotators.protocol import LABELS, Annotator
+from threadweaver.client.settings import add_client_flags
 
 PROMPTS = {"steps": "step1-prompt_v1.txt", "edits": "step3-prompt_v1_v1.txt", "outlines": "step4-prompt_v1_v1_v1.txt"}
 PLACEHOLDERS = {
@@ -22,6 +15,7 @@ PLACEHOLDERS = {
     "edits": ("problem", "context", "siblings", "thread"),
     "outlines": ("problem", "context", "threads", "count"),
 }
+REPAIR_PROMPT, REPAIR_PLACEHOLDERS = "repair-prompt_v1.txt", ("faults",)
 EFFORT = {"steps": "medium", "edits": "low", "outlines": "low"}
 """As in the published run."""
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -30,13 +24,10 @@ OUTPUT_LIMIT = {"steps": 32_768, "edits": 16_384, "outlines": 8_192}
 medium effort up to five times that in thinking; a thread is rewritten in a few hundred and outlined in a
 hundred, and low effort on a long context thinks for a few thousand. A limit that is not reached costs
 nothing; a reply cut off is lost."""
-UNKNOWN_PROBLEM = "(The problem is not known.)"
-NO_CONTEXT = "(Nothing: the block stands at the beginning of the text.)"
 
 
 def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
-    """What decides the answers of a model to this question (steps, edits or outlines), and the client's
-    flags."""
+    """Add what decides the answers of a model to this question (steps, edits or outlines), and the client's flags."""
     group = parser.add_argument_group("model annotator")
     group.add_argument(
         "--prompt",
@@ -46,96 +37,55 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
         help=f"prompt file (prompt/{PROMPTS[question]})",
     )
     group.add_argument("--effort", choices=EFFORTS, default=EFFORT[question], help="reasoning effort (%(default)s)")
-    group.add_argument("--verbosity", choices=("low", "medium", "high"), help="length of replies (the model's own)")
-    add_client_flags(parser)
+    _add_common(parser, group)
     parser.set_defaults(output_limit=OUTPUT_LIMIT[question])
 
 
-def build(args: argparse.Namespace, question: str) -> LlmAnnotator:
-    """The annotator of these flags; raises UserError for a prompt or a setting that cannot be used. With `--plan`
+def add_plan_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the same for all three questions: each has its own prompt and effort."""
+    group = parser.add_argument_group("model annotator")
+    for question, name in PROMPTS.items():
+        step = LABELS[question]
+        group.add_argument(
+            f"--{step}-prompt", type=Path, default=prompts.FOLDER / name, metavar="FILE", help=f"prompt/{name}"
+        )
+        group.add_argument(f"--{step}-effort", choices=EFFORTS, default=EFFORT[question], help="%(default)s")
+    group.add_argument("--effort", choices=EFFORTS, help="the same reasoning effort in all stages")
+    _add_common(parser, group)
+    parser.set_defaults(output_limit=None)
+
+
+def _add_common(parser: argparse.ArgumentParser, group) -> None:
+    group.add_argument(
+        "--repair-prompt",
+        type=Path,
+        default=prompts.FOLDER / REPAIR_PROMPT,
+        metavar="FILE",
+        help=f"asks again for a reply that cannot be used (prompt/{REPAIR_PROMPT})",
+    )
+    group.add_argument("--verbosity", choices=("low", "medium", "high"), help="length of replies (the model's own)")
+    add_client_flags(parser)
+
+
+def build(args: argparse.Namespace, question: str) -> Annotator:
+    """Build the annotator of these flags; raises UserError for a prompt or a setting that cannot be used. With `--plan`
     it calls nothing and counts what it would have called."""
+    from threadweaver.annotators.llm.annotator import LlmAnnotator
+    from threadweaver.client import Client, PlanningClient, settings_from
+
     prompt = prompts.load(prompts.resolve(args.prompt), PLACEHOLDERS[question])
+    repair = prompts.load(args.repair_prompt, REPAIR_PLACEHOLDERS)
     client = (PlanningClient if args.plan else Client)(settings_from(args))
-    return LlmAnnotator(client, prompt, question, args.effort, args.verbosity)
+    return LlmAnnotator(client, prompt, repair, question, args.effort, args.verbosity)
 
 
-class LlmAnnotator:
-    """Answers one of the three questions. Entered inside the event loop that asks; tells its usage on
-    stdout at the end."""
-
-    def __init__(self, client: Client, prompt: Prompt, question: str, effort: str, verbosity: str | None = None):
-        self.client, self.prompt, self.question = client, prompt, question
-        # the ledger's statistics are of one prompt: another one has other turns and other replies
-        own = "" if prompt.name == PROMPTS[question] else f" {Path(prompt.name).stem}"
-        self.label = f"{LABELS[question]}{own}"
-        self.params = {"effort": effort, "verbosity": verbosity}
-
-    async def __aenter__(self) -> LlmAnnotator:
-        await self.client.__aenter__()
-        return self
-
-    async def __aexit__(self, *exception) -> None:
-        try:
-            await self.client.__aexit__(*exception)
-        finally:
-            if (usage := self.client.total(self.label)).asked:
-                print(f"{self.label}: {usage.line()}")
-
-    def status(self) -> str:
-        """For the progress bar: what has been paid in this run, and the waves of a batch."""
-        return self.client.status(self.label)
-
-    async def drain(self) -> Drawn:
-        """With `--plan`: what was counted since the last time."""
-        return await self.client.drain(self.label, len(self.prompt.turns))
-
-    def settings(self) -> dict:
-        return {
-            "annotator": "llm",
-            **self.client.describe(),
-            **self.params,
-            "prompt": self.prompt.name,
-            "prompt_sha256": self.prompt.sha256,
-        }
-
-    async def steps(self, sample: Sample) -> Answer[str]:
-        """The annotated outline of a chain; what is still wrong with it after the repair is for the
-        extraction to mend."""
-        turns = self.prompt.fill({"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)})
-        talk = Conversation(self.client, self.params, f"{self.label}/{sample.uuid}")
-        return await talk.run(turns, partial(validation.validate_annotation, lines(sample.thinking)))
-
-    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
-        """The replacements for one thread, also those that cannot be applied: applying them leaves these
-        out by name."""
-        turns = self.prompt.fill(
-            {
-                "problem": question.problem or UNKNOWN_PROBLEM,
-                "context": question.context.strip("\n") or NO_CONTEXT,
-                "siblings": _numbered(sorted(question.siblings.items())),
-                "thread": question.passage,
-            }
-        )
-        where = f"block {question.block + 1}, thread {question.thread + 1}: "
-        return await self._talk(where).run(turns, partial(validation.validate_edits, question))
-
-    async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
-        """One outline a thread, in order."""
-        turns = self.prompt.fill(
-            {
-                "problem": question.problem or UNKNOWN_PROBLEM,
-                "context": question.context.strip("\n") or NO_CONTEXT,
-                "threads": _numbered(enumerate(question.threads, 1)),
-                "count": str(len(question.threads)),
-            }
-        )
-        return await self._talk(f"block {question.block + 1}: ").run(
-            turns, partial(validation.validate_outlines, question)
-        )
-
-    def _talk(self, where: str) -> Conversation:
-        return Conversation(self.client, self.params, self.label, where)
-
-
-def _numbered(threads) -> str:
-    return "\n\n".join(f"[Thread {number}]\n{text}" for number, text in threads)
+def build_for_plan(args: argparse.Namespace, question: str) -> Annotator:
+    """Build the annotator that the command of this question would have with these flags."""
+    own, step = vars(args), LABELS[question]
+    flags = {
+        "plan": True,
+        "prompt": own[f"{step}_prompt"],
+        "effort": args.effort or own[f"{step}_effort"],
+        "output_limit": args.output_limit or OUTPUT_LIMIT[question],
+    }
+    return build(argparse.Namespace(**{**own, **flags}), question)

@@ -1,8 +1,7 @@
-"""One conversation with the model: its turns in order, every reply judged, at most one repair turn each.
+"""One conversation with the model: its turns in order, every reply validated, at most one repair turn each.
 
-A reply that was repaired stands in the further conversation as if it had been the first: later turns
-neither see nor pay for the failed one. Turns that the ledger holds are answered by it, so a conversation
-goes on where it broke off.
+A repaired reply takes the place of the first one in the rest of the conversation: later turns neither see nor pay for
+the failed one. Turns that the ledger holds are answered by it, so a conversation continues where it broke off.
 """
 
 from __future__ import annotations
@@ -11,20 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from threadweaver.annotators.llm import validation
+from threadweaver.annotators.llm.prompts import Prompt
 from threadweaver.annotators.llm.validation import ReplyFault, Validation
-from threadweaver.annotators.protocol import Answer
+from threadweaver.annotators.protocol import PLANNED, Answer
 from threadweaver.client import Client, Reply, SampleError, Usage, repair_of
 
 T = TypeVar("T")
 Validator = Callable[[str, str], Validation[T]]
-"""Judges a reply's text; the second text is the accepted reply of the turn before, empty in the first."""
+"""Validates a reply's text; the second text is the accepted reply of the turn before, empty in the first."""
 
 CUT_REPLY_SHOWN = 1000
 """Characters of a truncated reply that the repair turn repeats: 32,000 tokens of it would help nobody."""
 
 
 TURN_LEFT_OUT = "(This turn is left out.)"
-"""What stands in the conversation for a reply that stayed empty or cut off: six turns are not thrown away for one."""
+"""What the conversation holds for a reply that stayed empty or cut off: six turns are not thrown away for one."""
 
 
 class NotAccepted(Exception):
@@ -36,11 +36,11 @@ class NotAccepted(Exception):
 
 
 class Conversation(Generic[T]):
-    """`where` begins the error of an answer that failed, for a reader who sees it beside those of other
-    calls."""
+    """One conversation. `repair` is the prompt that asks for a reply again; `where` begins the error of an answer that
+    failed, for a reader who sees it beside those of other calls."""
 
-    def __init__(self, client: Client, params: Mapping[str, object], label: str, where: str = ""):
-        self.client, self.params, self.label, self.where = client, params, label, where
+    def __init__(self, client: Client, params: Mapping[str, object], repair: Prompt, label: str, where: str = ""):
+        self.client, self.params, self.repair, self.label, self.where = client, params, repair, label, where
         self.history: list[tuple[str, str]] = []
         self.transcript: list[str] = []
         self.left_out: list[str] = []
@@ -48,21 +48,21 @@ class Conversation(Generic[T]):
         self.usage = Usage()
         self.cost: float | None = 0.0
 
-    async def run(self, turns: Sequence[str], judge: Validator[T]) -> Answer[T]:
-        """All turns; the last reply is judged by `judge`, the ones before only have to say something."""
+    async def run(self, turns: Sequence[str], validate: Validator[T]) -> Answer[T]:
+        """Take all turns; the last reply is validated, the ones before only have to say something."""
         try:
             for text in turns[:-1]:
                 await self._way(text)
-            judgement = await self._turn(turns[-1], judge)
+            found = await self._turn(turns[-1], validate)
         except NotAccepted as error:
-            return self._answer(None, error.code, str(error))
+            return self._answer(None, error.code, str(error), refused=True)
         except SampleError as error:
             return self._answer(None, error.code, str(error))
-        codes = [*self.left_out, *(fault.code for fault in judgement.faults)]
-        return self._answer(judgement.value, problems=codes)
+        codes = [*self.left_out, *(fault.code for fault in found.faults)]
+        return self._answer(found.value, PLANNED if found.value is None else None, problems=codes)
 
     async def _way(self, text: str) -> None:
-        """A turn before the last, which only prepares it: one of them may stay without a reply."""
+        """Take a turn before the last, which only prepares it: one of them may stay without a reply."""
         try:
             await self._turn(text, validation.validate_text)
         except NotAccepted as error:
@@ -71,47 +71,47 @@ class Conversation(Generic[T]):
             self.left_out.append(f"turn_left_out_{error.code}")
             self.history.append(("assistant", TURN_LEFT_OUT))
 
-    async def _turn(self, text: str, judge: Validator) -> Validation:
-        """Ask, judge, and ask once more if need be; the accepted reply is put into the history. Raises
-        NotAccepted."""
+    async def _turn(self, text: str, validate: Validator) -> Validation:
+        """Ask, validate, and ask once more if need be; the accepted reply goes into the history. Raises NotAccepted."""
         before = self.history[-1][1] if self.history else ""
         number = len(self.history) // 2 + 1
         self.history.append(("user", text))
         first = await self._ask(self.history, f"turn {number}", text)
-        judgement = self._judge(first, judge, before)
-        if not judgement.faults:
+        found = self._validate(first, validate, before)
+        if not found.faults:
             self.accepted_first += 1
             self._settle(first, "accepted")
             self.history.append(("assistant", first.text))
-            return judgement
-        second, repaired = await self._repair(first, judgement, judge, before, number)
+            return found
+        second, repaired = await self._repair(first, found, validate, before, number)
         chosen = first if second is None else second
         self.history.append(("assistant", chosen.text))
         return repaired
 
     async def _repair(
-        self, first: Reply, judgement: Validation, judge: Validator, before: str, number: int
+        self, first: Reply, found: Validation, validate: Validator, before: str, number: int
     ) -> tuple[Reply | None, Validation]:
-        """The repaired reply and its judgement, or None and that of the first reply where it is the better
-        one."""
+        """Return the repaired reply with its validation, or None and the first reply's where that is the better one."""
         self.repairs += 1
-        request = validation.repair_request(judgement.faults)
+        (request,) = self.repair.fill({"faults": validation.listed(found.faults)})
         shown = first.text if first.status != "truncated" else first.text[:CUT_REPLY_SHOWN]
         messages = [*self.history, ("assistant", shown.strip() or "(no text)"), ("user", request)]
         second = await self._ask(messages, f"turn {number}, repair", request, repair_of(self.label))
-        repaired = self._judge(second, judge, before)
-        code = judgement.faults[0].code
+        repaired = self._validate(second, validate, before)
+        if second.status == PLANNED:
+            return second, repaired
+        code = found.faults[0].code
         left = repaired.faults[0].code if repaired.faults else ""
-        if repaired.value is None and judgement.value is None:
+        if repaired.value is None and found.value is None:
             self._settle(first, "rejected", code)
             self._settle(second, "rejected", left)
             told = " ".join(fault.sentence for fault in repaired.faults)
             raise NotAccepted(left, f"turn {number}, after the repair: {told}")
-        if repaired.value is None or (judgement.value is not None and len(repaired.faults) > len(judgement.faults)):
+        if repaired.value is None or (found.value is not None and len(repaired.faults) > len(found.faults)):
             self._settle(first, "accepted", code)
             self._settle(second, "rejected", left)
             told = ReplyFault(f"repair_{left}", "The repair was worse.")
-            return None, Validation(judgement.value, (*judgement.faults, told))
+            return None, Validation(found.value, (*found.faults, told))
         self._settle(first, "repaired", code)
         self._settle(second, "accepted", left)
         return second, repaired
@@ -127,22 +127,27 @@ class Conversation(Generic[T]):
         self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
         return reply
 
-    def _judge(self, reply: Reply, judge: Validator, before: str) -> Validation:
-        if reply.status == "planned":  # only counted: the answer has no value and no fault
+    def _validate(self, reply: Reply, validate: Validator, before: str) -> Validation:
+        if reply.status == PLANNED:  # only counted: the answer has no value and no fault
             return Validation(None)
         if reply.status != "ok":
             fault = validation.status_fault(reply.status, self.client.settings.output_limit)
             return Validation(None, (fault,))
-        return judge(reply.text, before)
+        return validate(reply.text, before)
 
     def _settle(self, reply: Reply, verdict: str, why: str = "") -> None:
         self.client.judge(reply.key, verdict, why, label=self.label)
 
     def _answer(
-        self, value: T | None, reason: str | None = None, error: str = "", problems: Sequence[str] = ()
+        self,
+        value: T | None,
+        reason: str | None = None,
+        error: str = "",
+        problems: Sequence[str] = (),
+        refused: bool = False,
     ) -> Answer[T]:
-        """Facts count the conversation as it stands in the ledger, whenever it was paid: a replay gives the
-        same."""
+        """Return the answer; its facts count the conversation as the ledger has it, whenever it was paid: a replay gives
+        the same."""
         facts: dict[str, object] = {
             "calls": self.calls,
             "accepted_first": self.accepted_first,
@@ -158,4 +163,4 @@ class Conversation(Generic[T]):
             facts["problems"] = list(problems)
         if error:
             facts["error"] = f"{self.where}{error} " if self.where else error
-        return Answer(value, reason, "\n".join(self.transcript), facts)
+        return Answer(value, reason, "\n".join(self.transcript), facts, refused)

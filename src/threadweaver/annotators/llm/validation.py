@@ -39,13 +39,6 @@ class Validation(Generic[T]):
     faults: tuple[ReplyFault, ...] = ()
 
 
-REJECTED = frozenset(
-    {"truncated", "empty", "refused", "unreadable_annotation", "unreadable_edits", "unreadable_outlines", *UNFIT}
-)
-"""Why an answer has no value although a reply came and was asked for once more; any other reason is a call without
-a reply."""
-
-
 def status_fault(status: str, limit: int) -> ReplyFault:
     """What is wrong with a reply that is truncated, empty or refused."""
     return ReplyFault(
@@ -60,23 +53,13 @@ def status_fault(status: str, limit: int) -> ReplyFault:
     )
 
 
-def repair_request(faults: Sequence[ReplyFault]) -> str:
-    """The turn that asks once more."""
+def listed(faults: Sequence[ReplyFault]) -> str:
+    """Return what is wrong, one line per fault, as the repair prompt shows it."""
     sentences = list(dict.fromkeys(fault.sentence for fault in faults))
     shown = [f"- {sentence}" for sentence in sentences[:SENTENCES]]
     if len(sentences) > SENTENCES:
         shown.append(f"- And {len(sentences) - SENTENCES} more faults of these kinds.")
-    return "\n".join(
-        [
-            REPAIR_OPENING,
-            *shown,
-            "Write the whole reply again in the form that was asked for, with this mended and all else as it was. "
-            "Write nothing before or after it.",
-        ]
-    )
-
-
-REPAIR_OPENING = "Your last reply cannot be used as it stands:"
+    return "\n".join(shown)
 
 
 # ------------------------------------------------------------------------------------------------------------

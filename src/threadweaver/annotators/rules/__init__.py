@@ -1,13 +1,20 @@
-"""The rules annotator: the three questions of the pipeline, answered from the text alone.
-
-Pure functions, deterministic, no network: `annotate_steps` says which passages may run side by side,
-`propose_edits` mends a thread's beginning, `propose_outlines` tells what each thread sets out to do.
-"""
+"""The annotator that answers from the text alone: deterministic, without a network, free."""
 
 from __future__ import annotations
 
-from threadweaver.annotators.rules.outlines import propose_outlines
-from threadweaver.annotators.rules.steps import annotate_steps
-from threadweaver.annotators.rules.wording import propose_edits
+import argparse
 
-__all__ = ["annotate_steps", "propose_edits", "propose_outlines"]
+from threadweaver.annotators.protocol import Annotator
+
+
+def add_flags(parser: argparse.ArgumentParser, question: str = "") -> None:
+    """Add nothing: it has no settings."""
+
+
+def build(args: argparse.Namespace, question: str) -> Annotator:
+    from threadweaver.annotators.rules.annotator import RulesAnnotator
+
+    return RulesAnnotator()
+
+
+add_plan_flags, build_for_plan = add_flags, build

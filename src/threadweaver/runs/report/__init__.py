@@ -37,7 +37,7 @@ def build(run: Account) -> dict:
 def _stage(stage: StageAccount) -> dict:
     return {
         "stage": stage.stage,
-        "label": account.STAGES.get(stage.stage, stage.stage),
+        "label": stage.label,
         "folder": stage.folder.name,
         "in": len(stage.entries),
         "passed": len(stage.passed),

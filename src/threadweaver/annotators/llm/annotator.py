@@ -1,0 +1,105 @@
+"""A model's answers to the three questions: the prompt filled in, the conversation, the reply as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from threadweaver.annotators.llm import PROMPTS, validation
+from threadweaver.annotators.llm.conversation import Conversation
+from threadweaver.annotators.llm.prompts import Prompt
+from threadweaver.annotators.protocol import LABELS, Answer
+from threadweaver.client import Client, Drawn
+from threadweaver.samples import Sample
+from threadweaver.trajectory.annotation import lines, number_lines
+from threadweaver.trajectory.edits import Replacement
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+
+UNKNOWN_PROBLEM = "(The problem is not known.)"
+NO_CONTEXT = "(Nothing: the block stands at the beginning of the text.)"
+
+
+class LlmAnnotator:
+    """Answers one of the three questions; entered inside the event loop that asks, it prints its usage at the end."""
+
+    def __init__(
+        self, client: Client, prompt: Prompt, repair: Prompt, question: str, effort: str, verbosity: str | None = None
+    ):
+        self.client, self.prompt, self.repair = client, prompt, repair
+        # the ledger's statistics are of one prompt: another one has other turns and other replies
+        own = "" if prompt.name == PROMPTS[question] else f" {Path(prompt.name).stem}"
+        self.label = f"{LABELS[question]}{own}"
+        self.params = {"effort": effort, "verbosity": verbosity}
+
+    async def __aenter__(self) -> LlmAnnotator:
+        await self.client.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception) -> None:
+        try:
+            await self.client.__aexit__(*exception)
+        finally:
+            if (usage := self.client.total(self.label)).asked:
+                print(f"{self.label}: {usage.line()}")
+
+    def status(self) -> str:
+        """Return what has been paid in this run, and the waves of a batch."""
+        return self.client.status(self.label)
+
+    async def drain(self) -> Drawn:
+        return await self.client.drain(self.label, len(self.prompt.turns))
+
+    def settings(self) -> dict:
+        return {
+            "annotator": "llm",
+            **self.client.describe(),
+            **self.params,
+            "prompt": self.prompt.name,
+            "prompt_sha256": self.prompt.sha256,
+            "repair_prompt": self.repair.name,
+            "repair_prompt_sha256": self.repair.sha256,
+        }
+
+    async def steps(self, sample: Sample) -> Answer[str]:
+        """Ask for the annotated outline of a chain; what is still wrong with it after the repair is left to the
+        extraction."""
+        turns = self.prompt.fill({"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)})
+        return await self._talk(f"{self.label}/{sample.uuid}").run(
+            turns, partial(validation.validate_annotation, lines(sample.thinking))
+        )
+
+    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
+        """Ask for the replacements in one thread, also those that cannot be applied: applying leaves these out by
+        name."""
+        turns = self.prompt.fill(
+            {
+                "problem": question.problem or UNKNOWN_PROBLEM,
+                "context": question.context.strip("\n") or NO_CONTEXT,
+                "siblings": _numbered(sorted(question.siblings.items())),
+                "thread": question.passage,
+            }
+        )
+        where = f"block {question.block + 1}, thread {question.thread + 1}: "
+        return await self._talk(self.label, where).run(turns, partial(validation.validate_edits, question))
+
+    async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
+        """Ask for one outline per thread, in order."""
+        turns = self.prompt.fill(
+            {
+                "problem": question.problem or UNKNOWN_PROBLEM,
+                "context": question.context.strip("\n") or NO_CONTEXT,
+                "threads": _numbered(enumerate(question.threads, 1)),
+                "count": str(len(question.threads)),
+            }
+        )
+        return await self._talk(self.label, f"block {question.block + 1}: ").run(
+            turns, partial(validation.validate_outlines, question)
+        )
+
+    def _talk(self, label: str, where: str = "") -> Conversation:
+        return Conversation(self.client, self.params, self.repair, label, where)
+
+
+def _numbered(threads: Iterable[tuple[int, str]]) -> str:
+    return "\n\n".join(f"[Thread {number}]\n{text}" for number, text in threads)

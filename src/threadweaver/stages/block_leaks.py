@@ -1,0 +1,69 @@
+"""The leaks between the threads of every block of one text, analysed once and asked in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from threadweaver import independence
+from threadweaver.independence import MATHEMATICAL, Leak
+from threadweaver.trajectory import markup
+
+SUSPECTED = 0.3
+"""From this score on a leak is worth an annotator's look; from `independence.CONFIDENT` on it is taken for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLeaks:
+    """`blocks` has the leaks of each block, strongest first; threads count from 0 in them."""
+
+    trajectory: markup.Trajectory
+    problem: str
+    blocks: tuple[tuple[Leak, ...], ...]
+
+    @classmethod
+    def read(cls, trajectory: markup.Trajectory, problem: str) -> BlockLeaks:
+        """Analyse every block; what the problem and the text before a block introduce is no leak."""
+        found = (
+            independence.leaks(
+                f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads]
+            )
+            for block in trajectory.blocks
+        )
+        return cls(trajectory, problem, tuple(map(tuple, found)))
+
+    def suspects(self, block: int) -> dict[int, set[int]]:
+        """Return thread → the siblings that it seems to depend on, of a block that counts from 0."""
+        found: dict[int, set[int]] = {}
+        for leak in self.blocks[block]:
+            if leak.score >= SUSPECTED:
+                found.setdefault(leak.target, set()).add(leak.source)
+        return found
+
+    def mathematical(self, threshold: float) -> dict[int, Leak]:
+        """Return block (from 1) → its strongest leak of mathematics, where that has this score or more."""
+        strongest = (
+            (number, next((leak for leak in leaks if leak.kind in MATHEMATICAL), None))
+            for number, leaks in enumerate(self.blocks, 1)
+        )
+        return {number: leak for number, leak in strongest if leak and leak.score >= threshold}
+
+    def notes(self, threshold: float) -> list[Mapping[str, object]]:
+        """Return every leak of this score or more as a lineage notes it: block and threads count from 1, places are
+        offsets in the two threads."""
+        return [
+            {
+                "kind": "leak",
+                "block": number,
+                "source": leak.source + 1,
+                "target": leak.target + 1,
+                "evidence": leak.kind,
+                "what": leak.what,
+                "defined_at": leak.defined_at,
+                "used_at": leak.used_at,
+                "score": round(leak.score, 3),
+            }
+            for number, leaks in enumerate(self.blocks, 1)
+            for leak in leaks
+            if leak.score >= threshold
+        ]

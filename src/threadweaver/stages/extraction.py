@@ -1,0 +1,195 @@
+"""Chain and annotation become a trajectory, or the reason why a block was not used.
+
+Nothing but ranges is taken from the annotation. A block covers whole lines, every line in it belongs to one of its
+threads, and only white space at the edges of the threads is taken off (and recorded).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from threadweaver import independence
+from threadweaver.trajectory import markup
+from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Range
+from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage, Unused
+
+FILTER_DIFF_THRESHOLD = 200
+"""Characters: a block whose threads together save fewer (total minus the longest) is not worth branching for."""
+
+_UNUSABLE = (Code.UNBALANCED_TAG, Code.OVERLAP, Code.OUT_OF_FILE, Code.MISSING_RANGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    trajectory: str
+    lineage: Lineage
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Threads that may become a block: their line ranges, without a gap between them."""
+
+    number: int
+    ranges: tuple[Range, ...]
+    reason: str
+
+
+class _Chain:
+    """A chain with the offsets of its lines."""
+
+    def __init__(self, text: str, problem: str):
+        self.text = text
+        self.known = independence.Lookup(f"{problem}\n\n{text}")
+        self.lines = text.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
+
+    def passage(self, span: Range) -> str:
+        """The lines of a range, the newline that ends the last one left out."""
+        return self.text[self.starts[span.first - 1] : self.starts[span.last] - 1]
+
+    def context(self, span: Range) -> independence.Context:
+        """What a passage may use: the problem and all that precedes it."""
+        ahead = len(self.known.text) - len(self.text)
+        return independence.Context(self.known, ahead + self.starts[span.first - 1])
+
+    def shrink(self, span: Range) -> Range | None:
+        """The range without blank lines at its edges; None when all are blank."""
+        filled = [number for number in range(span.first, span.last + 1) if self.lines[number - 1].strip()]
+        return Range(filled[0], filled[-1]) if filled else None
+
+
+def extract(
+    chain_text: str,
+    annotation: Annotation,
+    lineage: Lineage,
+    *,
+    threshold: int = FILTER_DIFF_THRESHOLD,
+    merge_dependent: bool = True,
+) -> Extraction:
+    """Mark up the blocks that can be honoured; `lineage` names the sample, its blocks are filled in here."""
+    chain = _Chain(chain_text, lineage.problem)
+    used: list[_Candidate] = []
+    unused: list[Unused] = []
+    notes = [_problem_note(problem) for problem in annotation.problems]
+    for block in annotation.blocks:
+        for candidate in _candidates(block, chain, unused):
+            if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
+                candidate, merged = _merge_dependent(candidate, chain)
+                notes += merged
+            if reason := _unfit(candidate, chain, threshold):
+                unused.append(_unused(block, candidate.ranges, *reason))
+            else:
+                used.append(candidate)
+    used.sort(key=lambda candidate: candidate.ranges[0])
+    text, blocks = _mark_up(chain, used)
+    return Extraction(text, replace(lineage, blocks=blocks, unused=tuple(unused), notes=(*lineage.notes, *notes)))
+
+
+def _problem_note(problem) -> dict:
+    return {
+        "kind": "annotation",
+        "code": str(problem.code),
+        "block": problem.block,
+        "thread": problem.thread,
+        "detail": problem.detail,
+    }
+
+
+def _unused(block: BlockNote, ranges: Sequence[Range], code: str, detail: str = "") -> Unused:
+    lines = Range(ranges[0].first, ranges[-1].last) if ranges else block.lines
+    return Unused(block.number, lines and lines.first, lines and lines.last, code, detail)
+
+
+def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_Candidate]:
+    """The runs of threads of one annotated block that may stand beside each other.
+
+    A thread whose check failed leans on a sibling: it stays in the text between two runs.
+    """
+    if fatal := next((problem for problem in block.problems if problem.code in _UNUSABLE), None):
+        unused.append(_unused(block, (), str(fatal.code), fatal.detail))
+        return []
+    threads = [(thread, chain.shrink(thread.lines)) for thread in block.threads]
+    filled = [(thread, span) for thread, span in threads if span]
+    runs: list[list[Range]] = [[]]
+    for thread, span in filled:
+        if thread.passed is False:
+            runs.append([])
+        else:
+            runs[-1].append(span)
+    kept = [run for run in runs if len(run) >= markup.MIN_THREADS]
+    if not kept:
+        code = Code.CHECK_FAILED if block.has(Code.CHECK_FAILED) else Code.SINGLE_THREAD
+        unused.append(_unused(block, [span for _, span in filled], str(code), "fewer than two threads remain"))
+    return [_Candidate(block.number, _close_gaps(run), block.reason) for run in kept]
+
+
+def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """Lines that no thread covers go to the thread before them."""
+    following = [span.first - 1 for span in ranges[1:]] + [ranges[-1].last]
+    return tuple(Range(span.first, last) for span, last in zip(ranges, following, strict=True))
+
+
+def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, list[dict]]:
+    """Merge threads of which one certainly uses what the other introduces, with all that lies between them."""
+    notes: list[dict] = []
+    ranges = list(candidate.ranges)
+    passages = [independence.Passage.read(chain.passage(span)) for span in ranges]
+    context = chain.context(ranges[0])
+    while len(ranges) > 1:
+        found = independence.leaks_of(context, passages)
+        leak = next((leak for leak in found if leak.certain and leak.kind in independence.MATHEMATICAL), None)
+        if leak is None:
+            break
+        low, high = sorted((leak.source, leak.target))
+        notes.append(
+            {
+                "kind": "merged",
+                "block": candidate.number,
+                "lines": [str(ranges[low]), str(ranges[high])],
+                "evidence": leak.kind,
+                "what": leak.what,
+            }
+        )
+        merged = Range(ranges[low].first, ranges[high].last)
+        ranges[low : high + 1] = [merged]
+        passages[low : high + 1] = [independence.Passage.read(chain.passage(merged))]
+    return replace(candidate, ranges=tuple(ranges)), notes
+
+
+def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, str] | None:
+    """Why a candidate is not worth a block, or cannot stand in one."""
+    passages = [chain.passage(span).strip() for span in candidate.ranges]
+    if len(passages) < markup.MIN_THREADS:
+        return "dependent", "its threads use each other's results"
+    if len(passages) > markup.MAX_THREADS:
+        return "too_many_threads", f"{len(passages)} threads"
+    for passage in passages:
+        if shaped := markup.TAG_SHAPED.search(passage):
+            return "tag_in_passage", shaped.group()
+    lengths = [len(passage) for passage in passages]
+    saved = sum(lengths) - max(lengths)
+    if saved < threshold:
+        return "low_information", f"{saved} characters beside the longest thread"
+    return None
+
+
+def _mark_up(chain: _Chain, candidates: Sequence[_Candidate]) -> tuple[str, tuple[BlockLineage, ...]]:
+    out, records, cursor = [], [], 0
+    for candidate in candidates:
+        first, last = candidate.ranges[0].first, candidate.ranges[-1].last
+        start, end = chain.starts[first - 1], chain.starts[last] - 1
+        # a thread's passage runs up to the next one's, so that the newline between them is recorded with it
+        stops = [chain.starts[span.first - 1] for span in candidate.ranges[1:]] + [end]
+        threads, notes = [], []
+        for span, stop in zip(candidate.ranges, stops, strict=True):
+            raw = chain.text[chain.starts[span.first - 1] : stop]
+            body = raw.strip()
+            lead = len(raw) - len(raw.lstrip())
+            threads.append(body)
+            notes.append(ThreadLineage(span.first, span.last, raw[:lead], raw[lead + len(body) :]))
+        out += [chain.text[cursor:start], markup.write_block(threads)]
+        records.append(BlockLineage(first, last, tuple(notes), candidate.reason))
+        cursor = end
+    return "".join([*out, chain.text[cursor:]]), tuple(records)

@@ -1,0 +1,108 @@
+"""Whether a trajectory is well-formed, whole, and fit to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from threadweaver import grading
+from threadweaver.independence import CONFIDENT
+from threadweaver.outlines.checks import describe_unfit
+from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.trajectory import edits, markup
+from threadweaver.trajectory.edits import Lineage
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stage 5 demands of a trajectory beyond the grammar."""
+
+    conclusion_required: bool = False
+    keep_sequential: bool = False
+    think_end_required: bool = True
+    max_leak: float = CONFIDENT
+    """A trajectory in which a thread uses a sibling's mathematics with this score or more is rejected; above 1 none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """`reason` is None for an accepted trajectory; `conserved` is None where no lineage says what its chain was."""
+
+    reason: str | None
+    detail: str = ""
+    trajectory: markup.Trajectory | None = None
+    conserved: bool | None = None
+
+
+def inspect(text: str, lineage: Lineage | None, rules: Rules) -> Inspection:
+    """Check one trajectory against the grammar, its own lineage and the rules; the first fault is the reason."""
+    if not text.strip():
+        return Inspection("empty", "no text")
+    body, fault = _reasoning(text, rules)
+    if fault:
+        return Inspection(fault, "<think> is never closed")
+    try:
+        trajectory = markup.parse(body)
+        canonical = trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks])
+        if canonical != body:
+            trajectory = markup.parse(canonical)
+    except markup.MarkupError as error:
+        return Inspection(error.code, str(error))
+    conserved = None
+    if lineage and lineage.sha256:
+        try:
+            edits.restore(trajectory, lineage)
+            conserved = True
+        except edits.ConservationError as error:
+            return Inspection("text_lost", str(error), trajectory, False)
+    reason, detail = _block_fault(trajectory, rules)
+    if reason is None:
+        reason, detail = _leak(trajectory, lineage.problem if lineage else "", rules.max_leak)
+    return Inspection(reason, detail, trajectory, conserved)
+
+
+def final_answer(lineage: Lineage, reasoning: str) -> str | None:
+    """Return the boxed answer of the output, or, where that has none, of the reasoning."""
+    return grading.final_answer(lineage.output) or grading.final_answer(reasoning)
+
+
+def edits_of_answer(lineage: Lineage, answer: str | None) -> list[str]:
+    """Return the edits that took the final answer, or a box, out of a line: `src → dest`."""
+    answer = (answer or "").strip()
+    found = []
+    for edit in (edit for block in lineage.blocks for thread in block.threads for edit in thread.edits):
+        lost_box = "\\boxed" in edit.src and "\\boxed" not in edit.dest
+        if lost_box or (len(answer) > 1 and answer in edit.src and answer not in edit.dest):
+            found.append(f"{edit.src} → {edit.dest}")
+    return found
+
+
+def _reasoning(text: str, rules: Rules) -> tuple[str, str | None]:
+    """The part between the think tags, where a text carries them; our own trajectories do not."""
+    opening, closing = text.find("<think>"), text.rfind("</think>")
+    if closing >= 0:
+        return text[opening + len("<think>") if 0 <= opening < closing else 0 : closing].strip("\n"), None
+    if opening >= 0:
+        return text[opening + len("<think>") :], "unclosed_think" if rules.think_end_required else None
+    return text, None
+
+
+def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | None, str]:
+    if not trajectory.blocks:
+        return (None, "") if rules.keep_sequential else ("no_block", "nothing runs in parallel")
+    for number, block in enumerate(trajectory.blocks, 1):
+        if trajectory.text[block.end : block.end + 1] not in ("", "\n"):
+            return "no_newline", f"text follows block {number} on its last line"
+        if not block.outlines:
+            return "missing_outlines", f"block {number} has no outlines"
+        if fault := describe_unfit([item.body for item in block.outlines], len(block.threads)):
+            return "poor_outlines", f"block {number}: {fault}"
+        if rules.conclusion_required and block.conclusion is None:
+            return "missing_conclusion", f"block {number} has no conclusion"
+    return None, ""
+
+
+def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
+    for number, leak in BlockLeaks.read(trajectory, problem).mathematical(limit).items():
+        where = f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1}"
+        return "leak", f"{where} ({leak.kind} {leak.what})"
+    return None, ""

@@ -1,0 +1,216 @@
+"""Saving: which accepted trajectories become rows of the dataset, and its files."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from threadweaver.corpus import training_rows
+from threadweaver.corpus.chat import INSTRUCTION
+from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
+from threadweaver.errors import UserError
+from threadweaver.files import digest, read_jsonl, to_json
+from threadweaver.runs.account import Account
+from threadweaver.runs.folder import AccountEntry
+from threadweaver.runs.runner import Result, Task
+from threadweaver.samples import Sample, sample_key
+from threadweaver.stages.traced import Traced, is_lineage_of, read_traced
+from threadweaver.trajectory import markup
+
+MAX_TOKENS = 40960
+"""Training length allowed: what the published trainer's context holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveOptions:
+    """What decides the rows and files of a dataset; the flags of the command have the same names."""
+
+    tokenizer: str = DEFAULT_TOKENIZER
+    build_chat: bool = True
+    template: str = "qwen"
+    instruction: str = INSTRUCTION
+    max_tokens: int = MAX_TOKENS
+    sample_size: int | None = None
+    val_size: int = 0
+    repeat: int = 8
+    seed: int = 0
+    units: bool = False
+    sanitize: bool = True
+    matched_only: bool = False
+    license: str | None = None
+    source: str | None = None
+
+    def settings(self) -> dict[str, object]:
+        """Return them as settings.json has them."""
+        names = (
+            "template",
+            "instruction",
+            "max_tokens",
+            "sample_size",
+            "val_size",
+            "repeat",
+            "seed",
+            "license",
+            "source",
+        )
+        return {
+            "tokenizer": short_name(self.tokenizer),
+            "build_chat": self.build_chat,
+            "matched_only": self.matched_only,
+            "sanitize": self.sanitize,
+            **{name: getattr(self, name) for name in names},
+            **({"units": True} if self.units else {}),
+        }
+
+
+def read_trajectories(paths: Sequence[Path], samples: Mapping[str, Sample], collected: Path) -> dict[str, Traced]:
+    """Read the accepted trajectories by sample number, each checked against the chain that it claims to come from."""
+    found = {path.stem: read_traced(path) for path in sorted(paths, key=lambda path: sample_key(path.name))}
+    for id, traced in found.items():
+        sample = samples.get(id)
+        if sample is None:
+            raise UserError(
+                f"the trajectory {id}.txt has no collected sample in {collected}: they are of different runs"
+            )
+        if traced.record and traced.record.uuid != sample.uuid:
+            raise UserError(
+                f"the trajectory {id}.txt is of {traced.record.uuid}, the collected sample is {sample.uuid}"
+            )
+        if traced.record and not is_lineage_of(traced.record, sample.thinking):
+            raise UserError(f"the trajectory {id}.txt was made from another chain than {collected} holds")
+    return found
+
+
+def read_review(path: Path) -> dict[str, str]:
+    """Return uuid → verdict, as the viewer writes them; raises UserError at a line that is not a review."""
+    if not path.is_file():
+        raise UserError(f"the review {path} was not found: name the review.jsonl that the viewer wrote")
+    verdicts = {}
+    for number, row, fault in read_jsonl(path):
+        if not isinstance(row, dict) or "uuid" not in row or "verdict" not in row:
+            raise UserError(f"{path}, line {number}: {fault or 'not a review (uuid and verdict are needed)'}")
+        verdicts[row["uuid"]] = row["verdict"]
+    return verdicts
+
+
+class Saver:
+    """Decides on each row, and writes the files when all are decided.
+
+    `folder` is that of the trajectories, `review` maps the uuids that a person has judged to the verdict.
+    """
+
+    def __init__(
+        self,
+        options: SaveOptions,
+        samples: Mapping[str, Sample],
+        trajectories: Mapping[str, Traced],
+        folder: Path,
+        review: Mapping[str, str],
+    ):
+        self.options, self.samples, self.trajectories = options, samples, trajectories
+        self.folder, self.review = folder, review
+        self.ids = [id for id in samples if id in trajectories or not options.matched_only]
+        self.drawn = set(self.ids)
+        if options.sample_size is not None and options.sample_size < len(self.ids):
+            self.drawn = set(random.Random(options.seed).sample(self.ids, options.sample_size))
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer | None:
+        return load_tokenizer(self.options.tokenizer) if self.options.build_chat else None
+
+    @cached_property
+    def tagged(self) -> Tokenizer:
+        """The tokenizer as trainers set it up, with the tags as single tokens."""
+        return self.tokenizer.with_tags(markup.TAGS)
+
+    def tasks(self) -> Iterator[Task]:
+        for id in self.ids:
+            sample, traced = self.samples[id], self.trajectories.get(id)
+            source = digest(to_json(sample.to_row()) + (traced.text if traced else ""))
+            yield Task(id, source, sample, sample.uuid)
+
+    def __call__(self, task: Task) -> Result:
+        if self.review.get(task.uuid) == "reject":
+            return Result("rejected", "review")
+        if task.id not in self.drawn:
+            return Result("rejected", "not_drawn")
+        if token := self._special_token(task):
+            return Result("rejected", "special_token", facts={"detail": token})
+        row = self._row(task.id)
+        facts = {"training_length": row.training_length}
+        if row.training_length > self.options.max_tokens:
+            return Result("rejected", "over_max_tokens", facts=facts)
+        return Result("ok", facts=facts)
+
+    def _special_token(self, task: Task) -> str | None:
+        if not self.tokenizer or not self.options.sanitize:
+            return None
+        return training_rows.special_token(task.payload, self._reasoning(task.id)[0], self.tokenizer)
+
+    def _reasoning(self, id: str) -> tuple[str, str]:
+        """Return what is saved as the reasoning, and where it comes from."""
+        traced = self.trajectories.get(id)
+        return (traced.text, f"{self.folder.name}/{id}.txt") if traced else (self.samples[id].thinking, "sequential")
+
+    def _row(self, id: str) -> training_rows.Row:
+        reasoning, source = self._reasoning(id)
+        deepseek = self.options.template == "deepseek"
+        return training_rows.build_row(
+            self.samples[id], reasoning, source, self.tokenizer, instruction=self.options.instruction, deepseek=deepseek
+        )
+
+    def write(self, output: Path, entries: Sequence[AccountEntry], run: Account, *, fresh: bool) -> None:
+        """Write all parquet files and cards, unless no entry is new (`fresh`) and they are there."""
+        kept = [entry.id for entry in entries if entry.outcome == "ok"]
+        if not kept:
+            raise UserError(f"no row is left to save ({dict(Counter(entry.reason for entry in entries))})")
+        if not fresh and self._written(output):
+            return
+        rows = [self._row(id) for id in kept]
+        train, validation = training_rows.split_validation(rows, self.options.val_size, self.options.seed)
+        for old in output.glob("*/*.parquet"):
+            old.unlink()
+        if self.options.units:
+            self._write_units(output, "units", train, "train")
+            self._write_units(output, "val_units", validation, "val")
+        repeat = self.options.repeat
+        self._write_rows(output / f"sample_{len(train)}", train, "train", 1, run)
+        if repeat > 1:
+            self._write_rows(output / f"sample_{len(train)}_{repeat}x", train, "train", repeat, run)
+        self._write_rows(output / f"val_{len(validation)}", validation, "val", 1, run)
+
+    def _written(self, output: Path) -> bool:
+        patterns = ("sample_*/train.parquet", *(["units_*/train.parquet"] if self.options.units else []))
+        return all(any(output.glob(pattern)) for pattern in patterns)
+
+    def _write_rows(self, folder: Path, rows: list[training_rows.Row], split: str, repeat: int, run: Account) -> None:
+        if not rows:
+            return
+        facts = {"rows": len(rows) * repeat, "repeated": repeat}
+        facts |= {"read": len(run.stages[0].entries)} if run.stages else {}
+        facts |= {stage.label: len(stage.passed) for stage in run.stages}
+        card = training_rows.card(
+            f"{folder.parent.name}, {split}",
+            facts,
+            [stage.settings for stage in run.stages],
+            self.options.license,
+            self.options.source or self._origin(run),
+        )
+        training_rows.write(folder, rows, card, split=split, repeat=repeat)
+
+    def _write_units(self, output: Path, prefix: str, rows: list[training_rows.Row], split: str) -> None:
+        if rows:
+            pairs = (pair for row in rows for pair in training_rows.unit_rows(row, self.tagged))
+            name = f"{output.name}, {split}, units"
+            training_rows.write_units(output, prefix, pairs, name, {"rows": len(rows)}, split=split)
+
+    def _origin(self, run: Account) -> str:
+        """Return the name of the dataset that the chains come from."""
+        first = run.stage("collect")
+        if first:
+            return str(first.settings["dataset"])
+        return self.folder.name
