@@ -157,9 +157,9 @@ def _body(source: Source, gauge: Gauge) -> dict:
     except markup.MarkupError as error:
         rows = pieces.tagged_rows(source.text)
         return {"parts": [{"kind": "text", "tokens": None, "rows": rows}], "fault": str(error), "numbering": "file"}
-    from threadweaver.stages import filtering
+    from threadweaver.stages import inspection
 
-    verdict = filtering.verify(source.text, source.record, filtering.Rules())
+    verdict = inspection.inspect(source.text, source.record, inspection.Rules())
     told = {"reason": verdict.reason, "detail": verdict.detail, "conserved": verdict.conserved}
     body = {"parts": parts(trajectory, source.record, Lengths(trajectory, gauge, source.row)), "verdict": told}
     return body if usable(trajectory, source.record) else body | {"numbering": "file"}
