@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from threadweaver import independence
-from threadweaver.corpus.repetition import looping
 from threadweaver.independence import CONFIDENT, MATHEMATICAL, leaks, pair_scores
 
 PROBLEM = "Find the number of ways to tile a strip of length 9. Let x be the length of the strip, where x > 2."
@@ -332,37 +331,8 @@ def test_reading_is_deterministic_and_total(context, one, two):
     assert leaks(context, [one, two]) == leaks(context, [one, two])
 
 
-LOOPS = {
-    "no repeats": ("One line of work.\n\nAnother line of work.\n\nA third line of work.", 0.0),
-    "half repeats": ("The same long paragraph.\n\nThe same long paragraph.", 0.5),
-    "white space aside": ("The  same long paragraph.\n \nThe same\nlong paragraph.", 0.5),
-    "short ones may recur": ("No.\n\nNo.\n\nNo.\n\n1 + 2 = 3\n\n1 + 2 = 3", 0.0),
-    "empty": ("", 0.0),
-    "only blanks": (" \n\n \n", 0.0),
-}
-
-
-@pytest.mark.parametrize("name", LOOPS)
-def test_looping_share(name):
-    text, share = LOOPS[name]
-    assert looping(text) == pytest.approx(share)
-
-
-def test_a_loop_over_single_newlines_is_one():
-    assert looping("\n".join(["Let me check this once more."] * 300)) > 0.9
-
-
-def test_other_line_ends_do_not_split_paragraphs():
-    assert looping("The same long line.\r\rThe same long line.") == 0.0
-
-
-def test_long_chains_take_linear_time():
-    def seconds(lines: int) -> float:
-        text = "\n".join(f"Then x_{i % 7} = {i} and k = {i}/3 as we found before." for i in range(lines))
-        began = time.process_time()
-        leaks(text, [text, text])
-        looping(text)
-        return time.process_time() - began
-
-    seconds(200)
-    assert seconds(8000) < 12 * max(seconds(1000), 0.02)
+def test_a_long_chain_takes_no_quadratic_time():
+    text = "\n".join(f"Then x_{i % 7} = {i} and k = {i}/3 as we found before." for i in range(8000))
+    began = time.process_time()
+    leaks(text, [text, text])
+    assert time.process_time() - began < 60  # 3 s here; in quadratic time it would be an hour

@@ -1,18 +1,16 @@
-"""Sample folders: whole files or none, resume, one owner at a time, and nothing lost or left over."""
+"""The folder of a stage: settings, account and manifest, one process at a time."""
 
 from __future__ import annotations
 
-import errno
 import json
 import multiprocessing
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from threadweaver.errors import UserError
-from threadweaver.files import digest, read_jsonl, read_text, write_atomic
+from threadweaver.files import digest
 from threadweaver.runs.folder import (
     ACCOUNT_FILE,
     LOCK_FILE,
@@ -22,7 +20,6 @@ from threadweaver.runs.folder import (
     StageFolder,
     read_account,
 )
-from threadweaver.samples import Sample, list_samples, read_collected, read_sample, sample_key
 
 SETTINGS = {"stage": "test", "input": "../in", "threshold": 200}
 
@@ -38,134 +35,6 @@ def make(path: Path, ids=("0", "1", "2"), settings=SETTINGS, **options) -> None:
 
 def names(path: Path) -> set[str]:
     return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()} - {LOCK_FILE}
-
-
-# ---- files
-
-
-def test_a_file_is_written_whole_with_every_character(tmp_path):
-    text = "a\r\nb\rc\u2028\x0c\x85 <n> é\n"
-    write_atomic(tmp_path / "deep" / "0.txt", text)
-    assert (tmp_path / "deep/0.txt").read_bytes() == text.encode()
-    assert read_text(tmp_path / "deep/0.txt") == text
-    assert (tmp_path / "deep/0.txt").stat().st_mode & 0o777 == 0o644
-
-
-@pytest.mark.parametrize("broken", ["replace", "chmod"])
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, broken):
-    write_atomic(tmp_path / "0.txt", "old")
-
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, broken, full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomic(tmp_path / "0.txt", "new")
-    assert names(tmp_path) == {"0.txt"} and (tmp_path / "0.txt").read_text() == "old"
-
-
-@pytest.mark.parametrize("text", ["", "\n", "\n\n", "a", "a\n", "a\r\n", "a\n\n", "a\u2028", "\ud835"])
-def test_exactly_one_final_newline_is_added_and_taken_off(tmp_path, text):
-    write_atomic(tmp_path / "0.txt", text + "\n")
-    assert read_sample(tmp_path / "0.txt") == text
-
-
-def test_a_file_that_is_no_text_is_named(tmp_path):
-    (tmp_path / "0.txt").write_bytes(b"ab\xff")
-    with pytest.raises(UserError, match=r"0\.txt is not UTF-8 \(byte 2\)"):
-        read_text(tmp_path / "0.txt")
-
-
-def test_samples_come_in_the_order_of_their_numbers(tmp_path):
-    for name in ("10.txt", "2.txt", "0.txt", "11.txt", "1.txt", ".3.txt.x.part", "notes.md"):
-        (tmp_path / name).write_text("")
-    (tmp_path / "5.txt").mkdir()
-    assert [path.name for path in list_samples(tmp_path)] == ["0.txt", "1.txt", "2.txt", "10.txt", "11.txt"]
-    assert list_samples(tmp_path / "2.txt") == [tmp_path / "2.txt"]
-
-
-@pytest.mark.parametrize(
-    ("ids", "ordered"),
-    [
-        (["b-10", "b-9", "a-11"], ["a-11", "b-9", "b-10"]),
-        (["x", "1²2", "1"], ["1", "1²2", "x"]),
-        (["", "0"], ["", "0"]),
-    ],
-)
-def test_ids_are_ordered_by_the_numbers_in_them(ids, ordered):
-    assert sorted(ids, key=sample_key) == ordered
-
-
-@pytest.mark.parametrize(
-    ("pattern", "says"), [("*.txt", "holds no samples"), ("/abs/*.txt", "no pattern"), ("", "no pattern")]
-)
-def test_a_folder_without_samples_is_an_error_and_not_a_stage_that_did_nothing(tmp_path, pattern, says):
-    with pytest.raises(UserError, match=says):
-        list_samples(tmp_path, pattern)
-    with pytest.raises(UserError, match="is not there"):
-        list_samples(tmp_path / "nowhere", pattern)
-
-
-def test_every_line_of_a_jsonl_is_read_or_named(tmp_path):
-    lines = [b'{"a": 1}', b"", b'{"a": ', b"\xff", b"[" * 100_000, b"9" * 5000, b'{"b": "\xe2\x80\xa8"}', b"null"]
-    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines))
-    found = list(read_jsonl(tmp_path / "x.jsonl"))
-    assert [(number, value) for number, value, _ in found] == [
-        (1, {"a": 1}),
-        (3, None),
-        (4, None),
-        (5, None),
-        (6, None),
-        (7, {"b": "\u2028"}),
-        (8, None),
-    ]
-    assert [bool(fault) for *_, fault in found] == [False, True, True, True, True, False, False]
-
-
-# ---- collected samples
-
-
-def collected(path: Path, *rows: dict) -> list[Sample]:
-    (path / "collected.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return read_collected(path)
-
-
-def row(uuid: str, **extra) -> dict:
-    return {"uuid": uuid, "problem": "p", "thinking": "t", **extra}
-
-
-def test_a_sample_comes_back_with_everything_it_had(tmp_path):
-    full = row("set-7", solution=["1", 2.5], correctness=False, output="so", difficulty=3, extra_info={"a": [1]})
-    (sample,) = collected(tmp_path, full)
-    assert (sample.index, sample.solution, sample.correctness, sample.extra) == (
-        7,
-        ["1", 2.5],
-        False,
-        {"difficulty": 3, "extra_info": {"a": [1]}},
-    )
-    assert sample.to_row() == full
-
-
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        ([row("a-0"), {"uuid": "a-1", "problem": "p"}], "line 2"),
-        ([row("a-0"), row("a-0")], "a-0 stands twice"),
-        ([row("a-1"), row("b-1")], "index 1 stands twice"),
-        ([row("a-1"), row("b")], "index 1 stands twice"),
-        ([{**row("a-0"), "uuid": 5}], "line 1"),
-        ([row("../../out-0")], "line 1"),
-        ([{**row("a-0"), "thinking": None}], "line 1"),
-        ([["uuid"]], "line 1"),
-        ([row("/tmp/x-0")], "line 1"),
-    ],
-)
-def test_samples_that_could_be_mixed_up_are_refused(tmp_path, rows, says):
-    with pytest.raises(UserError, match=says):
-        collected(tmp_path, *rows)
-
-
-# ---- the folder of a stage
 
 
 def test_a_run_leaves_files_account_settings_and_manifest(tmp_path):

@@ -1,0 +1,30 @@
+"""How much of a chain only repeats itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from threadweaver.corpus.repetition import looping
+
+LOOPS = {
+    "no repeats": ("One line of work.\n\nAnother line of work.\n\nA third line of work.", 0.0),
+    "half repeats": ("The same long paragraph.\n\nThe same long paragraph.", 0.5),
+    "white space aside": ("The  same long paragraph.\n \nThe same\nlong paragraph.", 0.5),
+    "short ones may recur": ("No.\n\nNo.\n\nNo.\n\n1 + 2 = 3\n\n1 + 2 = 3", 0.0),
+    "empty": ("", 0.0),
+    "only blanks": (" \n\n \n", 0.0),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_looping_share(name):
+    text, share = LOOPS[name]
+    assert looping(text) == pytest.approx(share)
+
+
+def test_a_loop_over_single_newlines_is_one():
+    assert looping("\n".join(["Let me check this once more."] * 300)) > 0.9
+
+
+def test_other_line_ends_do_not_split_paragraphs():
+    assert looping("The same long line.\r\rThe same long line.") == 0.0
