@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from threadweaver.files import to_json, write_atomic
 from threadweaver.runs.folder import AccountEntry
@@ -18,26 +19,29 @@ from threadweaver.trajectory.measures import (
     summarize_measures,
 )
 
+if TYPE_CHECKING:
+    import pandas
+
 EXTREMES = 5
 """Trajectories named at each end of each measure."""
 
 LABELS = {
-    "total_num_tokens": "tokens a trajectory",
+    "total_num_tokens": "tokens per trajectory",
     "num_tokens_in_the_longest_thread": "tokens on the critical path",
     "acceleration_ratio": "acceleration ratio",
     "parallel_ratio": "parallel ratio",
-    "parallel_count": "blocks a trajectory",
-    "avg_threads_per_parallel_block": "threads a block",
-    "avg_thread_length": "tokens a thread",
-    "avg_tokens_per_parallel_block": "tokens a block",
-    "avg_outlines_block_length": "tokens of outlines a block",
-    "avg_conclusion_block_length": "tokens of conclusion a block",
+    "parallel_count": "blocks per trajectory",
+    "avg_threads_per_parallel_block": "threads per block",
+    "avg_thread_length": "tokens per thread",
+    "avg_tokens_per_parallel_block": "tokens per block",
+    "avg_outlines_block_length": "outline tokens per block",
+    "avg_conclusion_block_length": "conclusion tokens per block",
     "training_length": "training length (tokens)",
 }
 
 
 def measures_of(entries: Sequence[AccountEntry]) -> dict[str, Measures]:
-    """Sample id -> measures, of the accepted ones, in the order of the account."""
+    """Return sample id → measures, of the accepted ones, in the order of the account."""
     return {
         entry.id: Measures(**entry.facts["measures"])
         for entry in entries
@@ -63,39 +67,39 @@ def summarize(entries: Sequence[AccountEntry]) -> dict:
 
 
 def write(folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry], *, fresh: bool) -> None:
-    """The sidecar folder; drawn again only when something changed or is missing."""
+    """Write the sidecar folder; it is drawn again only when something changed or is missing."""
     path = folder / name
     text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
     if not fresh and path.is_file() and path.read_text() == text:
         return
-    rows = measures_of(entries)
-    lines = [to_json({"id": id, **_plain(row)}) for id, row in rows.items()]
-    write_atomic(folder / "trajectories.jsonl", "".join(line + "\n" for line in lines))
+    rows = frame(entries)
+    write_atomic(folder / "trajectories.jsonl", "".join(to_json(row) + "\n" for row in rows.to_dict("records")))
+    write_atomic(folder / "trajectories.csv", rows.to_csv(index=False, lineterminator="\n"))
     write_atomic(folder / "extremes.json", json.dumps(extremes(rows), indent=1) + "\n")
-    if rows:
-        for measure in LABELS:
-            write_atomic(
-                folder / f"{measure}.png", histogram(measure, [getattr(row, measure) for row in rows.values()])
-            )
+    for measure in LABELS if len(rows) else ():
+        write_atomic(folder / f"{measure}.png", histogram(measure, rows[measure].tolist()))
     write_atomic(path, text)
 
 
-def _plain(row: Measures) -> dict:
-    return {name: getattr(row, name) for name in LABELS}
+def frame(entries: Sequence[AccountEntry]) -> pandas.DataFrame:
+    """Return the measures of the accepted trajectories as a table: a row for each, with its id and every measure."""
+    import pandas
+
+    rows = [{"id": id, **{name: getattr(row, name) for name in LABELS}} for id, row in measures_of(entries).items()]
+    return pandas.DataFrame(rows, columns=["id", *LABELS])
 
 
-def extremes(rows: dict[str, Measures]) -> dict:
-    """Of each measure, the ids with the highest and the lowest values, each with its value."""
+def extremes(rows: pandas.DataFrame) -> dict:
+    """Return the ids with the highest and the lowest values of each measure, each with its value."""
     result = {}
     for name in LABELS:
-        ordered = sorted(((getattr(row, name), id) for id, row in rows.items()), key=lambda pair: (pair[0], pair[1]))
-        ends = {"lowest": ordered[:EXTREMES], "highest": ordered[::-1][:EXTREMES]}
-        result[name] = {end: [{"id": id, "value": value} for value, id in pairs] for end, pairs in ends.items()}
+        ordered = rows.sort_values([name, "id"])[["id", name]].rename(columns={name: "value"}).to_dict("records")
+        result[name] = {"lowest": ordered[:EXTREMES], "highest": ordered[::-1][:EXTREMES]}
     return result
 
 
 def histogram(measure: str, values: Sequence[float]) -> bytes:
-    """A PNG, the same bytes for the same values; the mean is marked, and the published one where there is one."""
+    """Draw a PNG, the same bytes for the same values; the mean is marked, and the published one where there is one."""
     from io import BytesIO
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -120,7 +124,7 @@ def histogram(measure: str, values: Sequence[float]) -> bytes:
 
 
 def table(summary: dict) -> str:
-    """The measures, one a line: mean, min, max, std, and the published mean."""
+    """Return the measures, one per line: mean, min, max, std, and the published mean."""
     if not summary["accepted"]:
         return "  nothing was accepted, so there is nothing to measure"
     lines = [f"  {'':30}{'mean':>10}{'min':>10}{'max':>10}{'std':>10}{'published':>11}"]
@@ -133,7 +137,7 @@ def table(summary: dict) -> str:
 
 
 def comparison(summary: dict) -> str:
-    """The means beside those of the published run, where it names one."""
+    """Return the means beside those of the published run, where it names one."""
     lines = [f"  {'':30}{'here':>10}{'published':>11}"]
     for name in PUBLISHED:
         lines.append(f"  {LABELS[name]:30}{number(summary['measures'][name]['mean']):>10}{_published(name):>11}")
@@ -146,5 +150,5 @@ def _published(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """A figure as people read it: no decimals from 100 on."""
+    """Return a figure as people read it: no decimals from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
