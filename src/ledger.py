@@ -1,10 +1,10 @@
-"""Take paid replies from one ledger to another, as JSONL: whoever has the file rebuilds the run without a key.
+"""Export and import paid replies, as JSONL: whoever has the file rebuilds the run without a key.
 
 Reads   a ledger (export), or a file that an export wrote (import)
-Writes  the file (anew, or over an earlier export; a pipe is written through), or the ledger; what the ledger
-        holds already is left as it is
+Writes  the file (a new one, or over an earlier export; a pipe is written through), or the ledger; replies that
+        the ledger has are left as they are
 Calls   nothing
-Exits   0; 2 something to mend, said in one line
+Exits   0; 2 something to fix, in one line
 Example python src/ledger.py import data/sample/recorded.jsonl --ledger data/ledger.sqlite
 """
 
@@ -31,24 +31,24 @@ def flags() -> Flags:
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.what == "import":
-        return take_in(args.file, args.ledger)
+        return import_file(args.file, args.ledger)
     if not args.ledger.exists():
-        raise UserError(f"the ledger {args.ledger} is not there: name another with --ledger")
+        raise UserError(f"ledger {args.ledger} not found: give another with --ledger")
     ledger = Ledger(args.ledger, read_only=True)
     try:
         count = transfer.export(ledger, args.file)
     finally:
         ledger.close()
-    # Where the replies go to a pipe, it may be our own.
-    print(f"{count} replies → {args.file}", file=sys.stderr if target.is_straight(args.file) else sys.stdout)
+    # A pipe may be our own standard output.
+    print(f"{count} replies → {args.file}", file=sys.stderr if target.is_stream(args.file) else sys.stdout)
     return 0
 
 
-def take_in(file: Path, path: Path) -> int:
+def import_file(file: Path, path: Path) -> int:
     ledger = Ledger(path)
     try:
         new, known = transfer.load(ledger, file)
-        print(f"{path}: {new} replies taken in" + (f", {known} were there" if known else ""))
+        print(f"{path}: {new} replies imported" + (f", {known} known" if known else ""))
     finally:
         ledger.close()
     return 0

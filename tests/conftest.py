@@ -23,6 +23,15 @@ def pytest_collection_modifyitems(items) -> None:
     items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
 
 
+@pytest.fixture
+def ledger(tmp_path):
+    from threadweaver.ledger import Ledger
+
+    made = Ledger(tmp_path / "ledger.sqlite")
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def tokenizer():
     """The small tokenizer that ships with the sample."""

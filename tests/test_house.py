@@ -27,7 +27,7 @@ WINGS = {
     "grading": "",
     "outlines": "independence trajectory",
     "corpus": "errors files samples trajectory",
-    "ledger": "errors",
+    "ledger": "errors files",
     "client": "errors ledger",
     "annotators": "client corpus errors independence outlines samples trajectory",
     "runs": "errors files samples trajectory",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ledgers import filled, key, overwrite, record, tiny_disk
 from project import ROOT
-from test_ledger import filled, key, overwrite, record, tiny_disk
 from threadweaver.ledger import Ledger, canonical, entries
 
 COUNT = 20
@@ -56,7 +56,7 @@ def replies_in(path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", ["l.sqlite", "l.sqlite-wal", "l.sqlite-shm", "l.sqlite.spare", "hard", "soft", "./x/../l.sqlite"]
+    "name", ["l.sqlite", "l.sqlite-wal", "l.sqlite-shm", "l.sqlite-journal", "hard", "soft", "./x/../l.sqlite"]
 )
 @pytest.mark.parametrize("ledger", ["l.sqlite", "soft"])
 def test_the_ledger_is_never_written_over_by_its_export(folder, name, ledger):
@@ -85,7 +85,7 @@ def test_another_file_is_refused_by_name(folder, content):
     path = folder / "precious"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
-    check_one_line(export(folder, "precious"), "precious", "no ledger export")
+    check_one_line(export(folder, "precious"), "precious", "not a ledger export")
     assert path.read_bytes() == before
 
 
@@ -137,16 +137,19 @@ def test_standard_output_that_is_a_file_is_written_through(folder):
 # ---- what an export says
 
 
-def test_a_folder_that_is_not_there_is_named(folder):
-    check_one_line(export(folder, "nowhere/out.jsonl"), "folder nowhere", "nowhere/out.jsonl is not there")
-    check_one_line(export(folder, "l.sqlite/out.jsonl"), "l.sqlite/out.jsonl")
-    check_one_line(export(folder, "."), ". is no file")
-    check_one_line(export(folder, "out.jsonl", ledger="none.sqlite"), "none.sqlite is not there")
+def test_what_cannot_be_written_or_read_is_named(folder):
+    check_one_line(export(folder, "l.sqlite/out.jsonl"), "l.sqlite/out.jsonl cannot be written")
+    check_one_line(export(folder, "."), ". is not a file")
+    check_one_line(export(folder, "out.jsonl", ledger="none.sqlite"), "none.sqlite not found")
     assert [path.name for path in folder.iterdir()] == ["l.sqlite"]
 
 
+def test_the_folder_of_an_export_is_made(folder):
+    assert export(folder, "new/out.jsonl").stdout == f"{COUNT} replies → new/out.jsonl\n"
+
+
 def test_a_full_disk_leaves_nothing_behind_and_the_file_is_named(folder, tmp_path):
-    check_one_line(export(folder, "/dev/full"), "no space left to write /dev/full")
+    check_one_line(export(folder, "/dev/full"), "/dev/full cannot be written", "No space left")
     disk = tiny_disk(tmp_path)
     if disk is None:
         pytest.skip("needs the right to mount a file system")
@@ -154,19 +157,20 @@ def test_a_full_disk_leaves_nothing_behind_and_the_file_is_named(folder, tmp_pat
         with open(disk / "filler", "wb", buffering=0) as filler:
             filler.truncate(0)
             os.posix_fallocate(filler.fileno(), 0, 24 * 2**20 - 16 * 1024)
-        check_one_line(export(folder, "disk/out.jsonl"), "no space left to write disk/out.jsonl")
+        check_one_line(export(folder, "disk/out.jsonl"), "disk/out.jsonl cannot be written", "No space left")
         assert [path.name for path in disk.iterdir()] == ["filler"]
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_of_a_damaged_ledger_the_readable_part_is_exported_and_can_be_taken_in(folder):
+def test_of_a_damaged_ledger_nothing_is_exported_and_the_way_out_is_named(folder):
+    assert export(folder, "out.jsonl").returncode == 0
+    before = (folder / "out.jsonl").read_bytes()
     overwrite(folder / "l.sqlite", 12, 6)
-    check_one_line(export(folder, "out.jsonl"), "is damaged", "can be read are in out.jsonl")
-    count = (folder / "out.jsonl").read_text().count("\n")
-    assert 0 < count < COUNT
-    done = run(folder, "import", "out.jsonl", "--ledger", "new.sqlite")
-    assert done.stdout == f"new.sqlite: {count} replies taken in\n"
+    way = '`sqlite3 l.sqlite ".recover" | sqlite3 new.sqlite`'
+    check_one_line(export(folder, "out.jsonl"), "is damaged", "restore a copy", way)
+    assert (folder / "out.jsonl").read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == ["l.sqlite", "out.jsonl"]
 
 
 # ---- a ledger that must not be written
@@ -202,7 +206,7 @@ def test_a_log_that_cannot_be_read_is_not_passed_over(locked):
     """Replies that a killed process left in the log alone would be missing without a word."""
     folder, before = locked
     (folder / "l.sqlite").chmod(0o644)
-    program = f"import asyncio, os, test_ledger as t\nl = t.Ledger({str(folder / 'l.sqlite')!r})\n"
+    program = f"import asyncio, os, ledgers as t\nl = t.Ledger({str(folder / 'l.sqlite')!r})\n"
     program += "asyncio.run(l.record(t.record('late'), 0))\nos._exit(0)"
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=30)
@@ -225,20 +229,20 @@ def test_an_import_with_a_fault_ends_and_takes_nothing_in(folder):
     lines[500]["cost_nano_usd"] = 10**30
     (folder / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
     done = run(folder, "import", "in.jsonl", "--ledger", "l.sqlite")
-    check_one_line(done, "line 501 of in.jsonl is no ledger entry (its cost_nano_usd")
+    check_one_line(done, "line 501 of in.jsonl is not a ledger entry (its cost_nano_usd")
     assert replies_in(folder / "l.sqlite") == COUNT
 
 
 def test_an_import_from_a_pipe(folder):
     text = "".join(json.dumps(entries.as_json(record(f"new{number}"))) + "\n" for number in range(3))
     done = run(folder, "import", "/dev/stdin", "--ledger", "l.sqlite", input=text)
-    assert done.stdout == "l.sqlite: 3 replies taken in\n" and replies_in(folder / "l.sqlite") == COUNT + 3
+    assert done.stdout == "l.sqlite: 3 replies imported\n" and replies_in(folder / "l.sqlite") == COUNT + 3
 
 
 def test_of_two_replies_to_one_request_the_first_is_taken_in(folder):
     lines = [entries.as_json(record("twice", reply=reply)) for reply in ("first", "second")]
     (folder / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    assert "1 replies taken in, 1 were there" in run(folder, "import", "in.jsonl", "--ledger", "l.sqlite").stdout
+    assert "1 replies imported, 1 known" in run(folder, "import", "in.jsonl", "--ledger", "l.sqlite").stdout
     ledger = Ledger(folder / "l.sqlite", read_only=True)
     assert [found.reply for found in asyncio.run(ledger.find(key("twice")))] == ["first"]
     ledger.close()

@@ -127,7 +127,7 @@ def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
     project = Project(tmp_path)
     result = project.sample_run(count=12, ANNOTATOR="llm", OFFLINE="1")
     assert result.returncode == 0, result.stderr
-    assert "144 replies taken in" in result.stdout and "0 calls" in result.stdout
+    assert "144 replies imported" in result.stdout and "0 calls" in result.stdout
     folder = project.root / "data/sample_12samples_step5_v1_v1_v1"
     texts = [path.read_text() for path in folder.glob("*.txt")]
     assert len(texts) == 12 and all(text.count("<Parallel>") >= 1 for text in texts)

@@ -2,7 +2,7 @@
 
 One SQLite file (WAL) that several processes may share. A reply is on the disk before it is used; the same
 request asked twice at once is sent once; money is reserved before a call and settled after. Replays read
-it, batch mode fills it another way, and `transfer` takes it elsewhere as JSONL.
+it, batch mode fills it too, and `transfer` writes and reads it as JSONL.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from threadweaver.ledger import batches, budget, claims, processes, schema, statistics
 from threadweaver.ledger.batches import BatchEntry, BatchRow
-from threadweaver.ledger.claims import Claim, Ended, Verdict, Wish
-from threadweaver.ledger.entries import VERDICTS
-from threadweaver.ledger.records import LedgerEntry, Texts, canonical, key_of, request_key
+from threadweaver.ledger.claims import Claim, Ended, Judged, Wish
+from threadweaver.ledger.entries import VERDICTS, LedgerEntry, canonical, key_of, request_key
+from threadweaver.ledger.rows import Texts
 from threadweaver.ledger.schema import LedgerDamaged
-from threadweaver.ledger.writer import CHANGE, DatabaseThread, Kind, LedgerFull
+from threadweaver.ledger.writer import CHANGE, Kind, LedgerFull, LedgerWriter
 
 __all__ = [
     "NANO",
@@ -41,9 +41,7 @@ NANO = 10**9  # nano-dollars in a dollar
 
 @dataclass(frozen=True)
 class Spending:
-    """In nano-dollars: settled, reserved for calls, and the part of that whose calls will never
-    be settled.
-    """
+    """In nano-dollars: settled, reserved for calls, and the part of that which will never be settled."""
 
     spent: int
     reserved: int
@@ -51,26 +49,24 @@ class Spending:
 
 
 class Ledger:
-    """One open ledger. Methods that are coroutines run in the ledger's thread; each returns after
-    the commit.
-    """
+    """One open ledger. Methods that are coroutines run in the ledger's thread; each returns after the commit."""
 
     def __init__(self, path: str | Path | None, *, read_only: bool = False) -> None:
-        """`path` None: in memory only. `read_only`: nothing is changed, so the file need not be writable; what
-        others write meanwhile is seen.
+        """Open a ledger; `path` None: in memory only. `read_only`: nothing is changed, so the file need not be writable;
+        what others write meanwhile is seen.
         """
         self.path = str(path) if path is not None else ":memory:"
         self.read_only = read_only
         self.owner = ""
         self.in_doubt: set[int] = set()  # reservations whose calls are on the wire
         self._texts = Texts()
-        # Replies first, questions last: what a transaction brings, the same transaction can answer from.
+        # Replies first, questions last: a transaction answers also from the replies that it stores.
         self._record = Kind(0, lambda db, replies: claims.record(db, replies, self._texts), committed=self._texts.keep)
         self._release = Kind(1, claims.release)
         self._judge = Kind(2, claims.judge)
         self._find = Kind(20, claims.find, write=False)
         self._claim = Kind(21, claims.claim, before_a_call=True)
-        self.thread = DatabaseThread(self.path, read_only, lambda db: processes.beat(db, self.owner))
+        self.thread = LedgerWriter(self.path, read_only, lambda db: processes.beat(db, self.owner))
         if not read_only:
             try:
                 self.owner = self.thread.call(processes.register)
@@ -80,11 +76,11 @@ class Ledger:
 
     @classmethod
     def open_for_reading(cls, path: str | Path) -> Ledger:
-        """Read-only where the file cannot be written, else an ordinary ledger (verdicts are noted then)."""
+        """Open read-only where the file cannot be written, else as an ordinary ledger, in which verdicts are noted."""
         return cls(path, read_only=not schema.writable(str(path)))
 
     def close(self) -> None:
-        """Waits until all is written. Raises LedgerFull if the disk stays full."""
+        """Wait until all is written. Raises LedgerFull if the disk stays full."""
         if self.owner:
             owner, self.owner = self.owner, ""
             doubtful = frozenset(self.in_doubt)
@@ -102,26 +98,22 @@ class Ledger:
     # one request
 
     async def find(self, base: str) -> list[LedgerEntry]:
-        """The replies to all attempts of a request, the first attempt first."""
+        """Return the replies to all attempts of a request, the first attempt first."""
         return await self.thread.do(self._find, bytes.fromhex(base))
 
     async def claim(self, key: str, amount: int, cap: int | None, *, again: bool = False) -> Claim:
-        """Asks for the right to send a request that may cost `amount` nano-dollars; of several askers one
-        gets it.
+        """Ask for the right to send a request that may cost `amount` nano-dollars; of several askers one gets it.
 
         `again`: the request is claimed already, and needs money for another try.
         """
         return await self.thread.do(self._claim, Wish(bytes.fromhex(key), self.owner, amount, cap, again))
 
     async def record(self, record: LedgerEntry, reservation: int) -> LedgerEntry:
-        """Stores a reply, settles its reservation and ends its claim. Returns what is stored: the first reply
-        wins.
-        """
+        """Store a reply, settle its reservation and end its claim. Return what is stored: the first reply wins."""
         return await self.thread.do(self._record, (record, reservation))
 
     async def release(self, reservation: int, *, key: str | None, billed: bool) -> None:
-        """Ends a reservation (0: none) without a reply; `billed`: it may have cost money, and goes on
-        counting as spent.
+        """End a reservation (0: none) without a reply; `billed`: it may have cost money, and still counts as spent.
 
         With `key`, the claim ends too, and whoever asks next may send.
         """
@@ -129,19 +121,17 @@ class Ledger:
         await self.thread.do(self._release, ended)
 
     def judge(self, key: str, verdict: str, why: str = "") -> None:
-        """Notes what became of a reply: accepted, repaired or rejected, `why` a code. Written
-        some time soon.
-        """
+        """Note what became of a reply: accepted, repaired or rejected, `why` a code. It is written some time soon."""
         if verdict not in VERDICTS:
             raise ValueError(f"verdict {verdict!r} is none of {', '.join(VERDICTS)}")
         if not self.read_only:
-            self.thread.send(self._judge, Verdict(bytes.fromhex(key), verdict, why or None))
+            self.thread.send(self._judge, Judged(bytes.fromhex(key), verdict, why or None))
 
     # batches
 
     async def open_batch(self, entry: BatchEntry, rows: Sequence[BatchRow], cap: int | None) -> list[Claim]:
-        """Takes rows into a new batch, each as `claim` would; those that are `mine` are in it."""
-        return await self.thread.run(lambda db: batches.open_batch(db, self.owner, entry, rows, cap, Texts()))
+        """Put rows into a new batch, each as `claim` would; those that are `mine` are in it."""
+        return await self.thread.run(lambda db: batches.open_batch(db, self.owner, entry, rows, cap))
 
     async def batches(self) -> list[BatchEntry]:
         return await self.thread.run(lambda db: batches.batches(db, self.owner), write=False)
@@ -153,8 +143,8 @@ class Ledger:
         return await self.thread.run(lambda db: batches.requests_of(db, local), write=False)
 
     async def collect(self, local: str, replies: Sequence[LedgerEntry], *, billed: bool = False) -> list[LedgerEntry]:
-        """Stores what a batch answered and removes it; `billed`: the rest may still cost money."""
-        return await self.thread.run(lambda db: batches.collect(db, local, replies, billed=billed, texts=Texts()))
+        """Store what a batch answered and remove it; `billed`: the rest may still cost money."""
+        return await self.thread.run(lambda db: batches.collect(db, local, replies, billed=billed))
 
     # the whole
 
@@ -162,9 +152,5 @@ class Ledger:
         return await self.thread.run(lambda db: Spending(*budget.totals(db), budget.uncertain(db)), write=False)
 
     async def statistics(self, model: str | None = None) -> list[statistics.Ratio]:
-        """Measured tokens by stage and turn: what an estimate of further calls stands on."""
+        """Return measured tokens by stage and turn: the basis for estimates of further calls."""
         return await self.thread.run(lambda db: statistics.ratios(db, model), write=False)
-
-    async def verdicts(self) -> Mapping[tuple[str, str, str], int]:
-        """How many replies by (stage, verdict or "", why or "")."""
-        return await self.thread.run(statistics.verdicts, write=False)

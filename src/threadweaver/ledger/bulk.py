@@ -16,7 +16,7 @@ MOST_VALUES = 8192  # bound values in a statement; SQLite's own limit is 32,766
 
 
 def select_in(db: sqlite3.Connection, head: str, values: Sequence[Any], tail: str = "") -> list[tuple[Any, ...]]:
-    """All rows of `head IN (values) tail`; the list is filled up to a power of two with its last value."""
+    """Return all rows of `head IN (values) tail`; the list is filled up to a power of two with its last value."""
     rows: list[tuple[Any, ...]] = []
     for at in range(0, len(values), MOST_VALUES):
         part = list(values[at : at + MOST_VALUES])
@@ -26,14 +26,14 @@ def select_in(db: sqlite3.Connection, head: str, values: Sequence[Any], tail: st
 
 
 def write_rows(db: sqlite3.Connection, head: str, rows: Sequence[Sequence[Any]], tail: str = "") -> None:
-    """Runs `head VALUES (…), (…) tail` for all rows."""
+    """Run `head VALUES (…), (…) tail` for all rows."""
     for part in _powers(rows, MOST_VALUES // len(rows[0]) if rows else 1):
         places = f"({','.join('?' * len(part[0]))})"
         db.execute(f"{head} VALUES {','.join([places] * len(part))} {tail}", [value for row in part for value in row])
 
 
 def _powers(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
-    """The rows in parts whose lengths are powers of two."""
+    """Split the rows into parts whose lengths are powers of two."""
     at = 0
     while at < len(rows):
         size = 1 << (min(most, len(rows) - at).bit_length() - 1)

@@ -1,6 +1,4 @@
-"""What the calls of one transaction do to the ledger: find, claim, record, release, judge; each for many at
-once.
-"""
+"""What the calls of one transaction do to the ledger: find, claim, record, release, judge; each for many at once."""
 
 from __future__ import annotations
 
@@ -11,14 +9,14 @@ from dataclasses import dataclass, replace
 
 from threadweaver.ledger import budget, processes
 from threadweaver.ledger.bulk import select_in, write_rows
-from threadweaver.ledger.records import COLUMNS, LedgerEntry, Texts, insert, read
+from threadweaver.ledger.entries import LedgerEntry
+from threadweaver.ledger.rows import COLUMNS, Texts, insert, read
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What became of a claim: `mine` (send it, `reservation` holds its worst case), `stored` (`record` is the
-    reply), `theirs` (another process is at it), `batch` (it is in the running batch `batch`), `wait` or
-    `cap` (no money).
+    """What became of a claim: `mine` (send it, `reservation` holds its worst case), `stored` (`record` is the reply),
+    `theirs` (another process has sent it), `batch` (it is in the running batch `batch`), `wait` or `cap` (no money).
     """
 
     state: str
@@ -29,9 +27,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Wish:
-    """Asks to send `key`, which may cost `amount`; `again`: it is claimed already and needs money for another
-    try.
-    """
+    """To send `key`, which may cost `amount`; `again`: it is claimed already and needs money for another try."""
 
     key: bytes
     owner: str
@@ -42,9 +38,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Ended:
-    """A reservation that ended without a reply; `key`: the claim ends with it. `billed`: it may have cost
-    money.
-    """
+    """A reservation that ended without a reply; `key`: the claim ends with it. `billed`: it may have cost money."""
 
     reservation: int
     key: bytes | None
@@ -53,14 +47,16 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judged:
+    """The verdict on a reply, and why."""
+
     key: bytes
     verdict: str
     why: str | None
 
 
 def find(db: sqlite3.Connection, bases: Sequence[bytes]) -> list[list[LedgerEntry]]:
-    """The replies to all attempts of each request, the first attempt first."""
+    """Return the replies to all attempts of each request, the first attempt first."""
     found: dict[bytes, list[LedgerEntry]] = {base: [] for base in bases}
     for row in select_in(db, f"SELECT {COLUMNS} FROM replies WHERE base", bases, "ORDER BY attempt"):
         found[row[1]].append(read(db, row))
@@ -69,13 +65,25 @@ def find(db: sqlite3.Connection, bases: Sequence[bytes]) -> list[list[LedgerEntr
 
 def claim(db: sqlite3.Connection, wishes: Sequence[Wish]) -> list[Claim]:
     """Of several askers for one request one gets it; all within the money that is left."""
+    claims = decide(db, wishes, budget.OPEN)
+    now = time.time()
+    taken = {
+        wish.key: (wish.key, wish.owner, now)
+        for wish, claim in zip(wishes, claims, strict=True)
+        if claim.state == "mine" and not wish.again
+    }
+    write_rows(db, "INSERT OR REPLACE INTO claims", list(taken.values()))
+    return claims
+
+
+def decide(db: sqlite3.Connection, wishes: Sequence[Wish], state: str) -> list[Claim]:
+    """Decide who may send, and reserve the money of those that may, as reservations of this state."""
     keys = [wish.key for wish in wishes if not wish.again]
     stored = {row[0]: row for row in select_in(db, f"SELECT {COLUMNS} FROM replies WHERE key", keys)}
     batched = dict(select_in(db, "SELECT key, batch FROM batch_rows WHERE key", keys))
     held = dict(select_in(db, "SELECT key, owner FROM claims WHERE key", keys))
-    purse = budget.Purse(db)
+    reservations = budget.Reservations(db, state)
     claims: list[Claim] = []
-    taken: dict[bytes, tuple[bytes, str, float]] = {}
     for wish in wishes:
         if not wish.again and wish.key in stored:
             claims.append(Claim("stored", record=read(db, stored[wish.key])))
@@ -84,12 +92,9 @@ def claim(db: sqlite3.Connection, wishes: Sequence[Wish]) -> list[Claim]:
         elif not wish.again and _held_by_other(db, held.get(wish.key), wish.owner):
             claims.append(Claim("theirs"))
         else:
-            outcome = purse.reserve(wish.key, wish.owner, wish.amount, wish.cap)
+            outcome = reservations.add(wish.key, wish.owner, wish.amount, wish.cap)
             claims.append(Claim(outcome) if isinstance(outcome, str) else Claim("mine", reservation=outcome))
-            if claims[-1].state == "mine" and not wish.again:
-                taken[wish.key] = (wish.key, wish.owner, time.time())
-    purse.write()
-    write_rows(db, "INSERT OR REPLACE INTO claims", list(taken.values()))
+    reservations.write()
     return claims
 
 
@@ -98,9 +103,7 @@ def _held_by_other(db: sqlite3.Connection, holder: str | None, owner: str) -> bo
 
 
 def record(db: sqlite3.Connection, replies: Sequence[tuple[LedgerEntry, int]], texts: Texts) -> list[LedgerEntry]:
-    """Stores replies, settles their reservations and ends their claims. Returns what is stored: the first
-    reply wins.
-    """
+    """Store replies, settle their reservations and end their claims. Return what is stored: the first reply wins."""
     keys = [bytes.fromhex(reply.key) for reply, _ in replies]
     budget.settle(
         db, [reservation for _, reservation in replies if reservation], sum(reply.cost or 0 for reply, _ in replies)
@@ -113,6 +116,7 @@ def record(db: sqlite3.Connection, replies: Sequence[tuple[LedgerEntry, int]], t
 
 
 def release(db: sqlite3.Connection, ended: Sequence[Ended]) -> list[None]:
+    """End reservations that have no reply, and the claims of their owners."""
     budget.keep_uncertain(db, [end.reservation for end in ended if end.reservation and end.billed])
     budget.settle(db, [end.reservation for end in ended if end.reservation and not end.billed], 0)
     for owner in {end.owner for end in ended}:
@@ -122,8 +126,8 @@ def release(db: sqlite3.Connection, ended: Sequence[Ended]) -> list[None]:
     return [None] * len(ended)
 
 
-def judge(db: sqlite3.Connection, verdicts: Sequence[Verdict]) -> list[None]:
-    """A verdict that stands is not written again: a replay of 10,000 replies writes nothing."""
+def judge(db: sqlite3.Connection, verdicts: Sequence[Judged]) -> list[None]:
+    """Note verdicts; one that is known is not written again, so that a replay of 10,000 replies writes nothing."""
     now = time.time()
     last = {verdict.key: (verdict.key, verdict.verdict, verdict.why, now) for verdict in verdicts}
     write_rows(

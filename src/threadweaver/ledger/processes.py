@@ -1,4 +1,4 @@
-"""Who holds a claim, and whether that process still lives."""
+"""Who holds a claim, and whether that process is still alive."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import time
 import uuid
 from pathlib import Path
 
-SILENT_SECONDS = 120.0  # a process of another machine that has not been heard of for so long is taken for dead
-_ours: set[str] = set()  # owners of this process that are open: its pid alone does not tell them from closed ones
+SILENT_SECONDS = 120.0  # a process of another machine that was silent for so long counts as dead
+_ours: set[str] = set()  # open owners of this process, which its pid does not tell apart from closed ones
 
 
 def host() -> str:
-    """The machine and the PID namespace: containers of one machine do not see each other's pids."""
+    """Return the machine and the PID namespace: containers of one machine do not see each other's pids."""
     namespace = ""
     with contextlib.suppress(OSError):
         namespace = os.readlink("/proc/self/ns/pid")
@@ -23,9 +23,7 @@ def host() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process began, in ticks since boot, so that a pid given out again is not taken for its
-    predecessor.
-    """
+    """Return when a process began, in ticks since boot: a pid may be given out again."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -34,7 +32,7 @@ def started(pid: int) -> str:
 
 
 def register(db: sqlite3.Connection) -> str:
-    """Enters this process as an owner and forgets the claims of dead ones."""
+    """Enter this process as an owner and drop the claims of dead ones."""
     owner = uuid.uuid4().hex
     _ours.add(owner)
     db.execute(
@@ -48,7 +46,7 @@ def register(db: sqlite3.Connection) -> str:
 
 
 def leave(db: sqlite3.Connection, owner: str) -> None:
-    """Takes an owner out; what it had reserved and not settled stays, and counts as spent."""
+    """Remove an owner; what it had reserved and not settled stays, and counts as spent."""
     _ours.discard(owner)
     db.execute("DELETE FROM claims WHERE owner = ?", (owner,))
     db.execute("DELETE FROM owners WHERE owner = ?", (owner,))

@@ -1,4 +1,4 @@
-"""What a ledger file holds, and how it is opened."""
+"""What a ledger file holds, how it is opened, and what its errors mean to a user."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ import sqlite3
 from pathlib import Path
 
 from threadweaver.errors import UserError
+from threadweaver.ledger.entries import FIELDS
 
 VERSION = 1
 APPLICATION_ID = 0x54574C31  # "TWL1": tells our file from any other SQLite file
 
+
+def _columns() -> str:
+    """The columns of `replies`: the fields of an entry, and beside each packed one its size before packing."""
+    columns = ["id INTEGER PRIMARY KEY"]
+    for name, stored in FIELDS.items():
+        columns += [f"{name} {stored.sql}", *([f"{name}_bytes INTEGER NOT NULL"] if stored.packed else [])]
+    return ", ".join(columns)
+
+
 # Money is integer nano-dollars: sums of it are exact, and 9.2e9 dollars fit.
 # `texts` holds each long message once: the turns of one conversation repeat the chain six times.
 # `totals` are kept in the transaction of what they add up: a reservation reads one row and not all.
-SCHEMA = """
-CREATE TABLE replies (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, base BLOB NOT NULL, attempt INTEGER NOT NULL,
-    api TEXT NOT NULL, model TEXT NOT NULL, stage TEXT NOT NULL, turn INTEGER NOT NULL,
-    request BLOB NOT NULL, request_bytes INTEGER NOT NULL, reply BLOB NOT NULL, reply_bytes INTEGER NOT NULL,
-    status TEXT NOT NULL, finish TEXT NOT NULL, extra TEXT,
-    input INTEGER NOT NULL, cached INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
-    cost INTEGER, tier TEXT NOT NULL, imported INTEGER NOT NULL DEFAULT 0,
-    sent REAL NOT NULL, done REAL NOT NULL, verdict TEXT, why TEXT, judged REAL);
+SCHEMA = f"""
+CREATE TABLE replies ({_columns()});
 CREATE INDEX replies_base ON replies (base, attempt);
 CREATE TABLE texts (sha256 BLOB PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE owners (owner TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL,
@@ -42,7 +45,7 @@ CREATE INDEX batch_rows_batch ON batch_rows (batch);
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
-    """Opens the file, makes it if it is missing, and checks that it is ours. Raises UserError.
+    """Open the file, make it if it is missing, and check that it is a ledger. Raises UserError.
 
     synchronous=FULL: a commit is on the disk when it returns, so a reply that was returned survives a
     power cut too; a group commit of ten replies costs 0.6 ms on a plain SSD.
@@ -63,8 +66,8 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def _reading(path: str) -> str:
-    """The address that only reads. A log that others write is read with it, and needs locks beside it; where
-    nothing can be written, and there is no log, SQLite must be told that nobody else writes either.
+    """Return the address for reading only. A log that others write is read too, which needs locks beside it; where
+    nothing can be written and there is no log, SQLite has to know that nobody else writes either.
     """
     log = _log(path)
     if writable(path):
@@ -77,13 +80,13 @@ def _reading(path: str) -> str:
 
 
 def _log(path: str) -> Path:
-    """SQLite keeps it beside the file itself, not beside a link to it."""
+    """Return the path of the log, which SQLite keeps beside the file itself, not beside a link to it."""
     return Path(f"{os.path.realpath(path)}-wal")
 
 
 def _check_place(path: Path, read_only: bool) -> None:
     if path.exists() and not path.is_file():
-        raise UserError(f"the ledger {path} is no file: give another with --ledger PATH")
+        raise UserError(f"the ledger {path} is not a file: give another with --ledger PATH")
     if read_only:
         return
     if not writable(str(path)):
@@ -154,7 +157,11 @@ class LedgerDamaged(UserError):
 
 
 class Unreadable(Exception):
-    """A row that SQLite gives out and that nobody wrote so."""
+    """A row that SQLite can read but that no ledger wrote; `key` is that of the reply, if it is one."""
+
+    def __init__(self, what: str, key: str = "") -> None:
+        super().__init__(what)
+        self.key = key
 
 
 UNREAD = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA")
@@ -165,7 +172,7 @@ def name_of(error: Exception) -> str:
 
 
 def no_room(name: str) -> bool:
-    """SQLite meets a full disk as an I/O error too; what cannot be read does not wait for room."""
+    """Whether the disk is full, which SQLite may report as an I/O error too; an error of reading is not one of room."""
     return name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and name not in UNREAD
 
 
@@ -173,8 +180,8 @@ def damage(name: str) -> bool:
     return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name in UNREAD
 
 
-def told(path: str, error: Exception) -> Exception:
-    """The error as its asker gets it: what the user can mend in one line, anything else as it is."""
+def as_user_error(path: str, error: Exception) -> Exception:
+    """Return a UserError for what the user can fix, and any other error as it is."""
     name = name_of(error)
     if isinstance(error, Unreadable) or damage(name):
         made: UserError = LedgerDamaged(damaged_message(path, error))
@@ -189,10 +196,14 @@ def told(path: str, error: Exception) -> Exception:
 
 
 def damaged_message(path: str, error: Exception) -> str:
-    return (
-        f"the ledger {path} is damaged ({error}): save what can be read with `python src/ledger.py export FILE "
-        f"--ledger {path}` and import that into a new ledger, or restore a copy"
-    )
+    if isinstance(error, Unreadable) and error.key:
+        way = f"give this reply up with `sqlite3 {path} \"DELETE FROM replies WHERE key = x'{error.key}'\"`"
+    else:
+        way = (
+            f'recover what SQLite can read with `sqlite3 {path} ".recover" | sqlite3 new.sqlite` (the sqlite3 of '
+            "sqlite.org: some distributions leave .recover out) and name that with --ledger"
+        )
+    return f"the ledger {path} is damaged ({error}): restore a copy, or {way}"
 
 
 def read_only_message(path: str) -> str:
@@ -204,13 +215,10 @@ def read_only_message(path: str) -> str:
 
 def full_message(path: str) -> str:
     where = Path(path).parent if path != ":memory:" else "memory"
-    return (
-        f"no room left for the ledger {path}: make space in {where} and run the same command again; "
-        "every reply that was received is kept"
-    )
+    return f"no room left for the ledger {path}: make space in {where} and run the same command again"
 
 
 def writable(path: str) -> bool:
-    """Whether the ledger can be written here; a copy on a read-only medium can still be read."""
+    """Whether the ledger can be written here; on a read-only medium it can still be read."""
     file = Path(os.path.realpath(path))
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK) if file.exists() else True

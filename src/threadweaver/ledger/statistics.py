@@ -1,9 +1,8 @@
-"""What the replies of a ledger say about the calls that are still to come."""
+"""Sums over the replies of a ledger: the basis for estimates of further calls."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -31,11 +30,3 @@ def ratios(db: sqlite3.Connection, model: str | None) -> list[Ratio]:
         (model,),
     ).fetchall()
     return [Ratio(*row) for row in rows]
-
-
-def verdicts(db: sqlite3.Connection) -> Mapping[tuple[str, str, str], int]:
-    rows = db.execute(
-        "SELECT stage, coalesce(verdict, ''), coalesce(why, ''), count(*) FROM replies "
-        "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
-    ).fetchall()
-    return {(stage, verdict, why): count for stage, verdict, why, count in rows}

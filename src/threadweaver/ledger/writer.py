@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from threadweaver.errors import UserError
@@ -29,9 +28,8 @@ Operation = Callable[[sqlite3.Connection], Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """`run` gets the arguments of its jobs and returns a result for each. Kinds run in the order of `rank`.
-
-    `before_a_call`: refused while the disk is full, because a call to the model would follow.
+    """What a job does: `run` gets the arguments of all jobs of the kind and returns a result for each. Kinds run in the
+    order of `rank`. `before_a_call`: a call to the model would follow, so it is refused while the disk is full.
     """
 
     rank: int
@@ -49,15 +47,13 @@ CHANGE = Kind(10, _run_operations)
 LOOK = Kind(11, _run_operations, write=False)
 
 GROUP = 512  # operations in one transaction at most: a commit stays well under 100 ms
-SPARE_BYTES = 8 * 2**20  # given back when the disk is full: room for a thousand replies in flight
-STUCK_SECONDS = 0.2  # between tries to write onto a full disk
-BUSY_NOTICE = 10.0  # seconds of waiting for another process's transaction before it is said
+ROOM = 8 * 2**20  # bytes that are free before a call: the replies to a thousand calls in flight fit in
+STUCK_SECONDS = 0.2  # between attempts to write to a full disk
+BUSY_NOTICE = 10.0  # seconds of waiting for another process's transaction before the user is told
 
 
 class LedgerFull(UserError):
-    """The disk is full. No further call is sent; what was received is written into the space kept
-    for that.
-    """
+    """The disk is full. No further call is sent; what was received waits for room."""
 
 
 @dataclass
@@ -71,8 +67,10 @@ class _Job:
 
 
 @dataclass
-class DatabaseThread:
-    """Runs operations in order. `beat` is run in a transaction every `beat_seconds`."""
+class LedgerWriter:
+    """Runs jobs in order, in a thread of its own. `beat` is run in a transaction every `beat_seconds`; `close` waits
+    `close_seconds` for room on a full disk.
+    """
 
     path: str
     read_only: bool
@@ -82,31 +80,24 @@ class DatabaseThread:
     _jobs: queue.SimpleQueue[_Job | None] = field(default_factory=queue.SimpleQueue)
 
     def __post_init__(self) -> None:
-        self.full = False
-        self.commits = 0
-        self.lost = 0
+        self.lost = 0  # writes that found no room until the end
         self._closing: float | None = None
         self._ended = False
         self._fault: BaseException | None = None  # what ended the thread, if it was not `close`
         self._db: sqlite3.Connection | None = None
         self._taken: list[_Job] = []  # jobs under way
-        self._told = False
-        self._stuck: list[_Job] = []  # writes that wait for room on the disk
+        self._stuck: list[_Job] = []  # jobs that wait for room on the disk
+        self._reported = False  # that some wait
         self._opened: Future[None] = Future()
         self._next_beat = time.monotonic() + self.beat_seconds
-        self._spare = Path(f"{self.path}.spare") if self._on_disk else None
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
         self._opened.result()
 
-    @property
-    def _on_disk(self) -> bool:
-        return self.path != ":memory:" and not self.read_only
-
     # for callers
 
     def call(self, operation: Operation, *, write: bool = True) -> Any:
-        """Runs a function of the connection and waits; not for the event loop's thread."""
+        """Run a function of the connection and wait for it; not for the event loop's thread."""
         job = _Job(CHANGE if write else LOOK, operation, None, Future())
         self._put(job)
         return job.future.result()
@@ -121,24 +112,24 @@ class DatabaseThread:
         return await self.do(CHANGE if write else LOOK, operation)
 
     def send(self, kind: Kind, argument: Any) -> None:
-        """Does it some time soon; `close` waits for it."""
+        """Do it some time soon; `close` waits for it."""
         self._put(_Job(kind, argument, None, Future()))
 
     def _put(self, job: _Job) -> None:
         if self._closing is not None or self._ended:
             raise self._gone()
         self._jobs.put(job)
-        if self._ended:  # between the look and the put
+        if self._ended:  # meanwhile
             self._fail([])
 
     def close(self) -> None:
-        """Waits until all is written. Raises LedgerFull if the disk stayed full for `close_seconds`."""
+        """Wait until all is written. Raises LedgerFull if the disk stayed full for `close_seconds`."""
         if self._closing is None:
             self._closing = time.monotonic()
             self._jobs.put(None)
         self._thread.join()
         if self.lost:
-            raise LedgerFull(f"{schema.full_message(self.path)} ({self.lost} entries found no room)")
+            raise LedgerFull(f"{schema.full_message(self.path)} ({self.lost} entries found no room and are lost)")
 
     # in the thread
 
@@ -153,7 +144,6 @@ class DatabaseThread:
     def _open(self) -> bool:
         try:
             self._db = schema.connect(self.path, read_only=self.read_only)
-            self._reserve_spare()
         except (UserError, sqlite3.Error, OSError, ValueError) as error:
             self._opened.set_exception(error)
             return False
@@ -161,12 +151,11 @@ class DatabaseThread:
         return True
 
     def _end(self, fault: BaseException | None) -> None:
-        """However the thread ends, nobody may wait for it for ever: not for what it has taken up either."""
+        """However the thread ends, answer all who wait, also for jobs under way."""
         self._fault = fault
         self._ended = True
         try:
             if self._db is not None:
-                self._drop_spare()
                 self._db.close()
         finally:
             if not self._opened.done():
@@ -179,7 +168,7 @@ class DatabaseThread:
         return error
 
     def _fail(self, jobs: list[_Job]) -> None:
-        """Answers these and all that wait."""
+        """Answer these jobs, and all in the queue, with an error."""
         with contextlib.suppress(queue.Empty):
             while True:
                 if (job := self._jobs.get_nowait()) is not None:
@@ -189,23 +178,24 @@ class DatabaseThread:
         _answer(jobs)
 
     def _turn(self) -> bool:
-        """Takes what waits, runs it in one transaction, answers. False: closed and nothing left."""
+        """Take the jobs that wait, run them in one transaction, answer. False: closed, and nothing is left."""
         jobs = self._taken = self._take()
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self.beat_seconds
-            if not self.read_only and not self.full:
-                self._keep_spare()
+            if not self.read_only and not self._stuck:
                 jobs.append(_Job(CHANGE, self.beat, None, Future()))
-        if self.full:
-            jobs = self._taken = self._while_full(jobs)
+        if any(job.kind.before_a_call for job in jobs) and not self._room():
+            self._refuse_calls(jobs)
+        jobs = self._taken = self._stuck + jobs
         if jobs:
-            self._stuck = self._commit(jobs)
+            self._stuck = self._commit([job for job in jobs if job.error is None])
+            self._reported = self._reported and bool(self._stuck)
             _answer([job for job in jobs if job not in self._stuck])
         self._taken = []
         return self._closing is None or not self._jobs.empty() or bool(self._stuck)
 
     def _take(self) -> list[_Job]:
-        """What waits, at most a group of it; waits itself until there is something, or a beat is due."""
+        """Return the jobs that wait, at most a group; wait until there is one, or a beat is due."""
         jobs: list[_Job] = []
         wait = STUCK_SECONDS if self._stuck else max(0.0, self._next_beat - time.monotonic())
         with contextlib.suppress(queue.Empty):
@@ -219,7 +209,7 @@ class DatabaseThread:
         return jobs
 
     def _commit(self, jobs: list[_Job]) -> list[_Job]:
-        """Runs jobs until they are committed or have failed. Returns those that wait for room on the disk."""
+        """Run jobs until they are committed or have failed. Returns those that wait for room on the disk."""
         waited_since = time.monotonic()
         while True:
             pending = [job for job in jobs if job.error is None]
@@ -229,13 +219,12 @@ class DatabaseThread:
             except sqlite3.Error as error:
                 name = schema.name_of(error)
                 if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                    waited_since = self._say_busy(waited_since)
+                    waited_since = self._wait_busy(waited_since)
                 elif schema.no_room(name):
-                    if self._meet_full(pending, error):
-                        return [job for job in pending if job.error is None]
+                    return self._meet_full(pending, error)
                 else:
                     return self._blame(pending, error)
-            except Exception as error:  # also overflow, recursion, zlib: whoever asked has to hear of it
+            except Exception as error:  # also overflow, recursion, zlib: the asker gets it
                 if not pending:  # nobody's operation: the thread's own fault
                     raise
                 return self._blame(pending, error)
@@ -251,7 +240,6 @@ class DatabaseThread:
                     job.result = result
             if write and jobs:
                 self._db.execute("COMMIT")
-                self.commits += 1
                 for kind in {job.kind for job in jobs}:
                     kind.committed()
         finally:
@@ -259,88 +247,50 @@ class DatabaseThread:
                 self._db.execute("ROLLBACK")
 
     def _blame(self, jobs: list[_Job], error: Exception) -> list[_Job]:
-        """An operation's own fault is its caller's; the others of its transaction are run again
-        one by one.
-        """
+        """Give an error to the job at fault; the others of its transaction are run again one by one."""
         if len(jobs) == 1:
-            jobs[0].error = schema.told(self.path, error)
+            jobs[0].error = schema.as_user_error(self.path, error)
             return []
         return [stuck for job in jobs for stuck in self._commit([job])]
 
     # a full disk
 
-    def _meet_full(self, pending: list[_Job], error: sqlite3.Error) -> bool:
-        """Gives the spare room back and refuses what would lead to a call. True: the rest has to wait for
-        room.
-        """
-        first = not self.full
-        if first:
-            self.full, self._told = True, False
-            self._drop_spare()
-        elif not self._told and any(job.kind.write and not job.kind.before_a_call for job in pending):
-            self._told = True
-            print(
-                f"no room left for the ledger {self.path}: {len(pending)} entries wait until there is some",
-                file=sys.stderr,
-                flush=True,
-            )
-        late = self._closing is not None and time.monotonic() - self._closing > self.close_seconds
-        for job in pending:
-            if late and job.kind.write and not job.kind.before_a_call:
-                self.lost += 1
-            if late or job.kind.before_a_call:
-                self._refuse(job, error)
-        return not first
-
-    def _while_full(self, jobs: list[_Job]) -> list[_Job]:
-        """Calls are refused, unless the spare room can be taken again; replies wait together; reading goes
-        on.
-        """
-        if not self._stuck and any(job.kind.before_a_call for job in jobs):
-            with contextlib.suppress(LedgerFull):
-                self._reserve_spare(2 * SPARE_BYTES)  # as much again must be free, or it would be full at once
-                self._reserve_spare()
-                self.full = False
-                return jobs
-        refused = [job for job in jobs if job.kind.before_a_call]
-        for job in refused:
-            self._refuse(job, None)
-        reads = [job for job in jobs if not job.kind.write]
-        if reads:
-            self._commit(reads)
-        _answer(refused + reads)
-        return self._stuck + [job for job in jobs if job.kind.write and not job.kind.before_a_call]
-
-    def _refuse(self, job: _Job, error: sqlite3.Error | None) -> None:
-        job.error = LedgerFull(schema.full_message(self.path))
-        job.error.__cause__ = error
-
-    def _reserve_spare(self, size: int | None = None) -> None:
-        if not self._spare:
-            return
-        size = size or SPARE_BYTES
+    def _room(self) -> bool:
+        """Whether a call may be sent: nothing waits for room, and the disk has some left for the reply."""
+        if self._stuck:
+            return False
+        if self.path == ":memory:":
+            return True
         try:
-            with open(self._spare, "wb") as file:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, size)
-                else:
-                    file.write(b"\0" * size)
-        except OSError as error:
-            self._drop_spare()
-            raise LedgerFull(schema.full_message(self.path)) from error
+            disk = os.statvfs(os.path.dirname(os.path.realpath(self.path)))
+        except OSError:
+            return True  # SQLite will say what is wrong
+        return disk.f_blocks == 0 or disk.f_bavail * disk.f_frsize >= ROOM  # some file systems do not count
 
-    def _keep_spare(self) -> None:
-        """Another process that closed took the common spare file along."""
-        if self._spare and not self._spare.exists():
-            with contextlib.suppress(LedgerFull):
-                self._reserve_spare()
+    def _meet_full(self, jobs: list[_Job], error: sqlite3.Error) -> list[_Job]:
+        """Refuse what would lead to a call, let readers read, and return what has to wait for room."""
+        self._refuse_calls(jobs, error)
+        writes = [job for job in jobs if job.kind.write and job.error is None]
+        reads = [job for job in jobs if not job.kind.write]
+        stuck = self._commit(reads) if len(reads) < len(jobs) else reads
+        if writes and not self._reported:
+            self._reported = True
+            text = f"no room left for the ledger {self.path}: {len(writes)} entries wait until there is some"
+            print(text, file=sys.stderr, flush=True)
+        if self._closing is not None and time.monotonic() - self._closing > self.close_seconds:
+            self.lost += len(writes)
+            for job in writes + stuck:
+                job.error = LedgerFull(schema.full_message(self.path))
+            return []
+        return writes + stuck
 
-    def _drop_spare(self) -> None:
-        if self._spare:
-            with contextlib.suppress(OSError):
-                self._spare.unlink()
+    def _refuse_calls(self, jobs: list[_Job], error: sqlite3.Error | None = None) -> None:
+        for job in jobs:
+            if job.kind.before_a_call:
+                job.error = LedgerFull(schema.full_message(self.path))
+                job.error.__cause__ = error
 
-    def _say_busy(self, since: float) -> float:
+    def _wait_busy(self, since: float) -> float:
         if time.monotonic() - since > BUSY_NOTICE:
             print(f"waiting for the ledger {self.path}: another program holds it", file=sys.stderr, flush=True)
             return time.monotonic() + 50
@@ -349,7 +299,7 @@ class DatabaseThread:
 
 
 def _answer(jobs: list[_Job]) -> None:
-    """Hands results over: one wake-up of the event loop for all of its jobs."""
+    """Hand the results over, with one wake-up of an event loop for all of its jobs."""
     loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in jobs:
         if job.loop is None:

@@ -1,0 +1,65 @@
+"""A damaged ledger: one line to everybody, and nothing half done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+
+import pytest
+
+from ledgers import filled, key, overwrite, pay, pay_random
+from threadweaver.errors import UserError
+from threadweaver.ledger import Ledger, LedgerDamaged, transfer
+
+
+async def test_a_damaged_ledger_says_so_to_everybody_and_names_the_way_out(tmp_path):
+    path = tmp_path / "l.sqlite"
+    await filled(path, 100)
+    overwrite(path, 20, 30)
+    ledger = Ledger(path)
+    finds = (ledger.find(key(f"x{number}")) for number in range(100))
+    outcomes = await asyncio.wait_for(asyncio.gather(*finds, return_exceptions=True), 30)
+    broken = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert broken and all(
+        isinstance(error, LedgerDamaged) and "restore a copy" in str(error) and "\n" not in str(error)
+        for error in broken
+    )
+    assert any(bool(outcome) for outcome in outcomes if isinstance(outcome, list))
+    with pytest.raises(LedgerDamaged, match=r'l\.sqlite "\.recover" \| sqlite3 new\.sqlite'):
+        await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl")
+    ledger.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["l.sqlite"]
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+async def test_wherever_a_ledger_is_damaged_nobody_meets_an_error_of_sqlite(tmp_path, page):
+    path = tmp_path / "l.sqlite"
+    await filled(path, 30)
+    overwrite(path, page, 1)
+    with contextlib.suppress(UserError):
+        ledger = Ledger(path)
+        for act in (ledger.spending, ledger.statistics, ledger.batches, lambda: pay_random(ledger, 40)):
+            with contextlib.suppress(UserError):
+                await asyncio.wait_for(act(), 20)
+        ledger.close()
+    with contextlib.suppress(LedgerDamaged):
+        ledger = Ledger(path, read_only=True)
+        assert await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl") >= 30
+    ledger.close()
+
+
+async def test_a_reply_that_is_not_what_was_written_can_be_given_up(ledger, tmp_path):
+    await pay(ledger, "x")
+    await pay(ledger, "y")
+    await ledger.thread.run(
+        lambda db: db.execute("UPDATE replies SET reply = x'7a00ff' WHERE key = ?", (bytes.fromhex(key("x")),))
+    )
+    with pytest.raises(LedgerDamaged) as raised:
+        await ledger.find(key("x"))
+    with pytest.raises(LedgerDamaged):
+        await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl")
+    statement = re.search(r'ledger\.sqlite "(DELETE [^"]*)"`$', str(raised.value))[1]
+    await ledger.thread.run(lambda db: db.execute(statement))
+    assert await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl") == 1
+    assert (await ledger.claim(key("x"), 1, None)).state == "mine"

@@ -1,0 +1,137 @@
+"""A ledger as JSONL and back: the same bytes, and nothing that a ledger would not write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ledgers import key, pay, record, request
+from threadweaver.errors import UserError
+from threadweaver.ledger import Ledger, entries, request_key, transfer
+
+
+async def test_export_and_import_give_the_same_bytes(ledger, tmp_path):
+    for number in range(300):
+        await pay(ledger, f"x{number}")
+    await ledger.record(
+        record("cut", reply="…", status="truncated", verdict="rejected", why="truncated", extra={"a": [1]}), 0
+    )
+    assert await asyncio.to_thread(transfer.export, ledger, tmp_path / "one.jsonl") == 301
+    other = Ledger(tmp_path / "other.sqlite")
+    assert await asyncio.to_thread(transfer.load, other, tmp_path / "one.jsonl") == (301, 0)
+    assert await asyncio.to_thread(transfer.load, other, tmp_path / "one.jsonl") == (0, 301)
+    transfer.export(other, tmp_path / "two.jsonl")
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+    assert (await other.spending()).spent == 0
+    (found,) = await other.find(key("cut"))
+    assert (found.verdict, found.imported, found.extra) == ("rejected", True, {"a": [1]})
+    await other.aclose()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line[: len(line) // 2],
+        lambda line: line.replace('"x1"', '"y"'),
+        lambda line: line.replace('"reply"', '"replied"'),
+        lambda line: "[]",
+    ],
+)
+async def test_a_damaged_line_is_named_and_nothing_of_the_file_is_taken_in(ledger, tmp_path, damage):
+    await pay(ledger, "x0")
+    await pay(ledger, "x1")
+    path = tmp_path / "out.jsonl"
+    transfer.export(ledger, path)
+    good, bad = sorted(path.read_text().splitlines(), key=lambda line: '"x1"' in line)
+    path.write_text(f"{good}\n{damage(bad)}\n")
+    other = Ledger(None)
+    with pytest.raises(UserError, match="line 2 of"):
+        transfer.load(other, path)
+    assert not await other.find(key("x0")) and not await other.find(key("x1"))
+    other.close()
+
+
+NONSENSE = {
+    "a cost beyond SQLite's integers": {"cost_nano_usd": 10**30},
+    "a cost below them": {"cost_nano_usd": -(10**30)},
+    "a negative cost": {"cost_nano_usd": -1},
+    "a cost in words": {"cost_nano_usd": "abc"},
+    "a cost that is true": {"cost_nano_usd": True},
+    "a time that is no number": {"done": float("nan")},
+    "a time without end": {"sent": float("inf")},
+    "a time of 400 digits": {"done": 10**400},
+    "a judgement in words": {"judged": "now", "verdict": "accepted"},
+    "negative tokens": {"tokens": {"input": -1, "cached": 0, "output": 1, "reasoning": 0}},
+    "more cached tokens than there are": {"tokens": {"input": 1, "cached": 2, "output": 1, "reasoning": 0}},
+    "tokens in halves": {"tokens": {"input": 1.5, "cached": 0, "output": 1, "reasoning": 0}},
+    "a turn too many": {"turn": 2**63},
+    "another verdict": {"verdict": "banana"},
+    "a verdict that is a list": {"verdict": ["accepted"]},
+    "another status": {"status": "fine"},
+    "a reason that is no text": {"why": 7},
+    "a stage that no column takes": {"stage": "\ud800"},
+    "an extra that is no object": {"extra": 3},
+    "a message that is no text": {"request": {**request("x"), "messages": [["user", {"sha256": "00"}]]}},
+    "an attempt that is true": {"request": {**request("x"), "attempt": True}},
+}
+
+
+@pytest.mark.parametrize("changes", NONSENSE.values(), ids=NONSENSE)
+def test_an_entry_that_the_ledger_would_not_write_is_refused(tmp_path, changes):
+    good, bad = (entries.as_json(record(text)) for text in ("good", "x"))
+    bad |= changes
+    bad["key"] = request_key(bad["request"])
+    path = tmp_path / "in.jsonl"
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(bad)}\n")
+    check_refused(path, 2)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"key":' * 5000, b"1e999", b"9" * 5000])
+def test_a_line_that_is_no_json_of_ours_is_refused(tmp_path, content):
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(content + b"\n")
+    check_refused(path, 1)
+
+
+def test_an_extra_too_deep_for_the_ledger_is_refused(tmp_path):
+    text = json.dumps({**entries.as_json(record("x")), "extra": {"deep": 0}})
+    path = tmp_path / "in.jsonl"
+    for depth in (200, 900, 5000):
+        path.write_text(text.replace('{"deep": 0}', '{"deep":' * depth + "0" + "}" * depth) + "\n")
+        try:
+            assert take_in(path) == (1, 0)
+        except UserError:
+            check_refused(path, 1)
+    check_refused(path, 1)
+
+
+def take_in(path: Path) -> tuple[int, int]:
+    ledger = Ledger(None)
+    try:
+        return transfer.load(ledger, path)
+    finally:
+        ledger.close()
+
+
+def check_refused(path: Path, line: int) -> None:
+    """In one line, and nothing of the file is taken in."""
+    ledger = Ledger(None)
+    with pytest.raises(UserError, match=f"^line {line} of .* is not a ledger entry .*nothing of the file") as raised:
+        transfer.load(ledger, path)
+    assert "\n" not in str(raised.value)
+    assert ledger.thread.call(lambda db: db.execute("SELECT count(*) FROM replies").fetchone(), write=False) == (0,)
+    ledger.close()
+
+
+async def test_import_keeps_what_is_there(ledger, tmp_path):
+    await pay(ledger, "x")
+    transfer.export(ledger, tmp_path / "out.jsonl")
+    other = Ledger(None)
+    await other.record(replace(record("x"), reply="its own"), 0)
+    transfer.load(other, tmp_path / "out.jsonl")
+    assert [found.reply for found in await other.find(key("x"))] == ["its own"]
+    other.close()
