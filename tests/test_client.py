@@ -512,37 +512,6 @@ def test_a_request_comes_back_from_its_canonical_text(settings):
 # money
 
 
-@pytest.mark.parametrize(
-    ("model", "usage", "tier", "dollars"),
-    [
-        ("gpt-5", (1_000_000, 0, 0, 0), "default", 1.25),
-        ("gpt-5", (1_000_000, 1_000_000, 0, 0), "default", 0.125),
-        ("gpt-5", (1000, 400, 100, 50), "default", 0.0018),
-        ("gpt-5-2025-08-07", (0, 0, 1_000_000, 0), "default", 10.0),
-        ("gpt-5", (0, 0, 1_000_000, 0), "batch", 5.0),
-        ("gpt-5", (0, 0, 1_000_000, 0), "flex", 5.0),
-        ("gpt-4o", (1_000_000, 0, 0, 0), "flex", 5.0),  # not in its prices: twice the default
-    ],
-)
-def test_prices(model, usage, tier, dollars):
-    assert prices.price_of(model).cost(tw.Usage(*usage), tier) == round(dollars * 1e9)
-
-
-def test_prices_from_flags_and_file(tmp_path):
-    assert prices.price_of("unheard-of") is None
-    assert prices.price_of("unheard-of", input_price=2, output_price=3).cost(tw.Usage(1_000_000, 500_000)) == 2 * 10**9
-    assert prices.price_of("gpt-5", input_price=2.5).cached_input == 0.25
-    with pytest.raises(UserError, match="both"):
-        prices.price_of("unheard-of", input_price=2)
-    path = tmp_path / "prices.json"
-    path.write_text('{"m": {"input": 1, "output": 2}}')
-    with pytest.raises(UserError, match="price of m"):
-        prices.load(path)
-    path.write_text("{")
-    with pytest.raises(UserError, match="mend"):
-        prices.load(path)
-
-
 async def test_totals_by_stage_and_sample(settings):
     with FakeOpenAI() as server:
         settings = replace(settings, base_url=server.url)

@@ -97,7 +97,7 @@ def test_the_imports_are_really_read(tmp_path, monkeypatch):
 
 # ---- commands
 
-HEAVY = ("torch", "transformers", "datasets", "openai", "pandas", "sympy", "matplotlib")
+HEAVY = ("torch", "transformers", "datasets", "openai", "pandas", "sympy", "matplotlib", "genai_prices")
 ASKED_FOR_HELP = """
 import contextlib, io, runpy, sys
 sys.argv = [sys.argv[1], "--help"]

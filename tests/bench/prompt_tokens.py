@@ -64,8 +64,7 @@ class Cost:
     output: int
 
     def dollars(self, price) -> float:
-        paid = (self.input - self.cached) * price.input + self.cached * price.cached_input
-        return (paid + self.output * price.output) / 1e6
+        return price.default.of(self.input - self.cached, self.cached, self.output) / 1e6
 
 
 def cacheable(prefix: int) -> int:

@@ -57,10 +57,7 @@ class Client:
             settings.model, input_price=settings.in_cost_per_million, output_price=settings.out_cost_per_million
         )
         if settings.max_cost is not None and self.price is None and not settings.offline:
-            raise UserError(
-                f"--max-cost needs prices, and {settings.model} is not in prices.json: give "
-                "--in_cost_per_million and --out_cost_per_million"
-            )
+            raise UserError(f"--max-cost needs a price, and {prices.unknown(settings.model)}")
         self.cap = None if settings.max_cost is None else int(settings.max_cost * NANO)
         self.began = time.time()
         self._flights: dict[str, _Flight] = {}

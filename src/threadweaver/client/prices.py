@@ -1,5 +1,7 @@
-"""What tokens cost. Prices come from `prices.json` beside this package's parent, which users may edit, and
-from flags.
+"""What tokens cost: flags over the user's own file over `genai-prices`, which lists the providers' prices offline.
+
+A model is priced by its name alone, wherever it is served: a server of one's own whose model is called gpt-5 is priced
+as OpenAI's gpt-5. A dated name takes the price of the name without the date where it has none of its own.
 """
 
 from __future__ import annotations
@@ -7,101 +9,198 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from threadweaver.client.requests import Request, Usage
 from threadweaver.errors import UserError
 
-PRICES = Path(__file__).parent.parent / "prices.json"
-ENVELOPE_TOKENS = 64  # a conversation's own markers; 8 a message come on top. OpenAI needs 3 and 4.
-UNKNOWN_TIER = 2.0  # times the default price where a tier has none: "priority" costs 1.7 to 2 times as much
-KNOWN = ("input", "cached_input", "output")
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo
+
+OWN_PRICES = Path(__file__).parents[3] / "data" / "prices.json"
+"""The user's own prices, in USD per million tokens; cached_input and the factors of tiers may be left out:
+{"my-model": {"input": 0.2, "cached_input": 0.02, "output": 0.8, "batch_factor": 0.5, "flex_factor": 0.5}}
+"""
+ENVELOPE_TOKENS = 64  # a conversation's own markers; 8 per message come on top. OpenAI needs 3 and 4.
+UNKNOWN_TIER = 2.0  # times the default price where a tier has none: "priority" costs 1.7 to 2.5 times as much
+UNCOUNTED = ("requests_kcount", "output_citation_mtok")  # what some models bill and no usage reports
 
 
 @dataclass(frozen=True)
-class Price:
-    """USD per million tokens; `factors` by tier ("batch", "flex")."""
+class Rates:
+    """USD per million tokens."""
 
     input: float
     cached_input: float
     output: float
-    factors: Mapping[str, float]
 
-    def factor(self, tier: str) -> float:
-        """What multiplies the price in this tier; twice the default price where that is not known, so that a cap
-        holds whatever tier a server answers with.
+    def times(self, factor: float) -> Rates:
+        return Rates(self.input * factor, self.cached_input * factor, self.output * factor)
+
+    def scaled(self, old: Rates, new: Rates) -> Rates:
+        """Return these rates for a default price of `new`, where it was `old`."""
+
+        def scale(rate: float, old: float, new: float) -> float:
+            return new * (rate / old if old else UNKNOWN_TIER)
+
+        return Rates(
+            scale(self.input, old.input, new.input),
+            scale(self.cached_input, old.cached_input, new.cached_input),
+            scale(self.output, old.output, new.output),
+        )
+
+    def of(self, fresh: int, cached: int, output: int) -> float:
+        """Return micro-dollars for so many tokens."""
+        return fresh * self.input + cached * self.cached_input + output * self.output
+
+
+@dataclass(frozen=True)
+class Price:
+    """The rates of the default tier, and those of others by their names ("batch", "flex")."""
+
+    default: Rates
+    tiers: Mapping[str, Rates]
+
+    def rates(self, tier: str) -> Rates:
+        """Return the rates of a tier; twice the default where they are not known, so that a cap holds whatever tier a
+        server answers with.
         """
-        return 1.0 if tier in ("default", "auto") else self.factors.get(tier, UNKNOWN_TIER)
+        return self.default if tier in ("default", "auto") else self.tiers.get(tier, self.default.times(UNKNOWN_TIER))
 
     def cost(self, usage: Usage, tier: str = "default") -> int:
-        """Nano-dollars, rounded up."""
-        per_million = (
-            (usage.input - usage.cached) * self.input + usage.cached * self.cached_input + usage.output * self.output
-        )
-        return math.ceil(round(per_million * self.factor(tier) * 1000, 6))
+        """Return nano-dollars, rounded up."""
+        return math.ceil(round(self.rates(tier).of(usage.input - usage.cached, usage.cached, usage.output) * 1000, 6))
 
     def worst_case(self, request: Request, tier: str | None = "default") -> int:
-        """Nano-dollars; no call costs more: a token a byte, nothing cached, output up to the limit.
+        """Return nano-dollars; no call costs more: a token per byte, nothing cached, output up to the limit.
 
         `tier` None: in whatever tier the server may answer.
         """
         tokens = request.bytes + ENVELOPE_TOKENS + 8 * len(request.messages)
-        dollars = tokens * max(self.input, self.cached_input) + request.params["max_output_tokens"] * self.output
-        dearest = max(1.0, UNKNOWN_TIER, *self.factors.values())
-        return math.ceil(dollars * (dearest if tier is None else self.factor(tier)) * 1000)
-
-
-def load(path: Path = PRICES) -> dict[str, Price]:
-    """The price file. Raises UserError that names the entry at fault."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the prices in {path} cannot be read ({error}): mend the file") from error
-    return {model: _price(path, model, entry) for model, entry in entries.items() if not model.startswith("//")}
-
-
-def _price(path: Path, model: str, entry: Mapping[str, object]) -> Price:
-    try:
-        values = [float(entry[name]) for name in KNOWN]  # type: ignore[arg-type]
-        factors = {
-            name.removesuffix("_factor"): float(value)
-            for name, value in entry.items()  # type: ignore[arg-type]
-            if name.endswith("_factor")
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the price of {model} in {path} needs the numbers {', '.join(KNOWN)} ({error!r})") from error
-    if not all(math.isfinite(value) and value >= 0 for value in (*values, *factors.values())):
-        raise UserError(f"the price of {model} in {path} is negative or no number")
-    return Price(*values, factors)
+        possible = (
+            [self.rates(tier)] if tier else [self.default, self.default.times(UNKNOWN_TIER), *self.tiers.values()]
+        )
+        dearest = max(
+            tokens * max(rates.input, rates.cached_input) + request.params["max_output_tokens"] * rates.output
+            for rates in possible
+        )
+        return math.ceil(dearest * 1000)
 
 
 def price_of(
-    model: str,
-    *,
-    input_price: float | None = None,
-    output_price: float | None = None,
-    table: Mapping[str, Price] | None = None,
+    model: str, *, input_price: float | None = None, output_price: float | None = None, own: Path = OWN_PRICES
 ) -> Price | None:
-    """The price of a model: flags over the file. Without a known share, cached tokens cost as much as fresh
-    ones.
+    """Return the price of a model, None if none is known: flags (USD per million tokens) over the user's file over
+    `genai-prices`. Without a known share, cached tokens cost as much as fresh ones.
     """
-    table = load() if table is None else table
-    known = table.get(model) or table.get(re.sub(r"-\d{4}-\d\d-\d\d$", "", model))
+    undated = re.sub(r"-\d{4}-?\d\d-?\d\d$", "", model)
+    owned = _owned(own)
+    known = owned.get(model) or owned.get(undated) or _listed(model) or _listed(undated)
     if input_price is None and output_price is None:
         return known
     if known is None:
         if input_price is None or output_price is None:
-            raise UserError(
-                f"{model} is not in prices.json: give both --in_cost_per_million and --out_cost_per_million"
-            )
-        return Price(input_price, input_price, output_price, {"batch": 0.5})
-    share = known.cached_input / known.input if known.input else 1.0
-    price_in = known.input if input_price is None else input_price
-    return replace(
-        known,
-        input=price_in,
-        cached_input=price_in * share,
-        output=known.output if output_price is None else output_price,
+            raise UserError(unknown(model))
+        rates = Rates(input_price, input_price, output_price)
+        return Price(rates, {"batch": rates.times(0.5)})
+    old = known.default
+    price_in = old.input if input_price is None else input_price
+    share = old.cached_input / old.input if old.input else 1.0
+    new = Rates(price_in, price_in * share, old.output if output_price is None else output_price)
+    return Price(new, {tier: rates.scaled(old, new) for tier, rates in known.tiers.items()})
+
+
+def unknown(model: str) -> str:
+    """Say that a model has no price, and what to do."""
+    return (
+        f"no price is known of {model}: give both --in_cost_per_million and --out_cost_per_million, or put "
+        f'"{model}": {{"input": …, "output": …}} into {OWN_PRICES} (USD per million tokens)'
     )
+
+
+# ---- the user's own file
+
+
+def _owned(path: Path) -> dict[str, Price]:
+    """Return the prices of the user's file by model. Raises UserError that names the entry at fault."""
+    if not path.exists():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"the prices in {path} cannot be read ({error}): fix the file") from error
+    if not isinstance(entries, dict):
+        raise UserError(f"{path} is not a JSON object of prices by model: fix the file")
+    return {model: _own_price(path, model, entry) for model, entry in entries.items() if not model.startswith("//")}
+
+
+def _own_price(path: Path, model: str, entry: Any) -> Price:
+    if not isinstance(entry, dict) or not {"input", "output"} <= entry.keys():
+        raise UserError(f"the price of {model} in {path} needs the numbers input and output: fix the file")
+    for name, value in entry.items():
+        if name not in ("input", "cached_input", "output") and not name.endswith("_factor"):
+            raise UserError(
+                f"the price of {model} in {path} has input, cached_input, output, batch_factor or the like, not {name}"
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
+            raise UserError(f"the {name} of {model} in {path} is negative or not a number: fix the file")
+    rates = Rates(entry["input"], entry.get("cached_input", entry["input"]), entry["output"])
+    factors = {name.removesuffix("_factor"): value for name, value in entry.items() if name.endswith("_factor")}
+    return Price(rates, {tier: rates.times(factor) for tier, factor in factors.items()})
+
+
+# ---- genai-prices
+
+
+def _listed(model: str) -> Price | None:
+    """Return the price that the library lists. None also for what is billed by more than tokens in and out."""
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    try:
+        found = calc_price(Tokens(), model).model
+    except LookupError:
+        return None
+    default = _dearest(found)
+    tiers: dict[str, Rates] = {}
+    for variant in found.price_variants or ():
+        tier = "batch" if variant.when == {"processing": "batch"} else variant.when.get("service_tier")
+        in_force = variant.constraint is None or variant.constraint.active(datetime.now(UTC))
+        if (
+            tier not in (None, "default")
+            and len(variant.when) == 1
+            and in_force
+            and (rates := _dearest(found, variant.when))
+        ):
+            tiers[tier] = rates
+    return Price(default, tiers) if default else None
+
+
+def _dearest(model: ModelInfo, tier: Mapping[str, str] | None = None) -> Rates | None:
+    """Return the dearest rates of a model: at any hour of the day, with any size of the context, and all fresh input
+    written to a cache where that has a price, for a usage says nothing of these.
+    """
+    now = datetime.now(UTC)
+    prices = [model.get_prices(now.replace(hour=hour), tier) for hour in range(24)]
+
+    def dearest(*units: str) -> float | None:
+        return max(
+            (float(rate) for price in prices for unit in units for rate in _steps(getattr(price, unit))), default=None
+        )
+
+    fresh, cached = dearest("input_mtok", "cache_write_mtok"), dearest("cache_read_mtok")
+    output = dearest("output_mtok", "output_reasoning_mtok")
+    if fresh is None or output is None or dearest(*UNCOUNTED) is not None:
+        return None
+    return Rates(fresh, fresh if cached is None else cached, output)
+
+
+def _steps(rate: Any) -> Iterable[Any]:
+    """Return the rates by size of the context; most models have one, and None where a unit is not priced."""
+    if rate is None:
+        return ()
+    return (rate.base, *(step.price for step in rate.tiers)) if hasattr(rate, "tiers") else (rate,)
