@@ -199,3 +199,18 @@ async def test_a_reader_sees_what_another_has_written_and_changes_nothing(ledger
         await reader.thread.run(lambda db: db.execute("DELETE FROM replies"))
     await reader.aclose()
     assert len(await ledger.find(key("x"))) == 1
+
+
+REPLIES = """
+id INTEGER, key BLOB!, base BLOB!, attempt INTEGER!, api TEXT!, model TEXT!, stage TEXT!, turn INTEGER!, request BLOB!,
+request_bytes INTEGER!, reply BLOB!, reply_bytes INTEGER!, status TEXT!, finish TEXT!, extra TEXT, input INTEGER!,
+cached INTEGER!, output INTEGER!, reasoning INTEGER!, cost INTEGER, tier TEXT!, imported INTEGER!, sent REAL!,
+done REAL!, verdict TEXT, why TEXT, judged REAL
+"""
+
+
+def test_the_columns_are_those_of_every_ledger_of_this_format(ledger):
+    """Another field needs another format, and a way for ledgers of this one."""
+    query = "SELECT name || ' ' || type || iif(\"notnull\", '!', '') FROM pragma_table_info('replies')"
+    columns = ledger.thread.call(lambda db: [column for (column,) in db.execute(query)], write=False)
+    assert columns == [column.strip() for column in REPLIES.split(",")]

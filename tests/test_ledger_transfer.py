@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledgers import key, pay, record, request
+from project import ROOT
 from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, entries, request_key, transfer
 
@@ -135,3 +136,10 @@ async def test_import_keeps_what_is_there(ledger, tmp_path):
     transfer.load(other, tmp_path / "out.jsonl")
     assert [found.reply for found in await other.find(key("x"))] == ["its own"]
     other.close()
+
+
+def test_the_recorded_answers_come_out_as_they_went_in(ledger, tmp_path):
+    recorded = ROOT / "data" / "sample" / "recorded.jsonl"
+    assert transfer.load(ledger, recorded) == (144, 0)
+    assert transfer.export(ledger, tmp_path / "out.jsonl") == 144
+    assert (tmp_path / "out.jsonl").read_bytes() == recorded.read_bytes()

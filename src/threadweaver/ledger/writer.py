@@ -88,6 +88,7 @@ class LedgerWriter:
         self._taken: list[_Job] = []  # jobs under way
         self._stuck: list[_Job] = []  # jobs that wait for room on the disk
         self._reported = False  # that some wait
+        self._folder = os.path.dirname(os.path.realpath(self.path))
         self._opened: Future[None] = Future()
         self._next_beat = time.monotonic() + self.beat_seconds
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -262,7 +263,7 @@ class LedgerWriter:
         if self.path == ":memory:":
             return True
         try:
-            disk = os.statvfs(os.path.dirname(os.path.realpath(self.path)))
+            disk = os.statvfs(self._folder)
         except OSError:
             return True  # SQLite will say what is wrong
         return disk.f_blocks == 0 or disk.f_bavail * disk.f_frsize >= ROOM  # some file systems do not count
