@@ -113,18 +113,8 @@ def _add_endpoint(add: Callable[..., None]) -> None:
 
 
 def _add_money(add: Callable[..., None]) -> None:
-    add(
-        "in_cost_per_million",
-        type=float,
-        metavar="USD",
-        help="price of input tokens, over data/prices.json and genai-prices",
-    )
-    add(
-        "out_cost_per_million",
-        type=float,
-        metavar="USD",
-        help="price of output tokens, over data/prices.json and genai-prices",
-    )
+    add("in_cost_per_million", type=float, metavar="USD", help="price of input tokens, over data/prices.json")
+    add("out_cost_per_million", type=float, metavar="USD", help="price of output tokens, over data/prices.json")
     add(
         "ledger",
         type=Path,
