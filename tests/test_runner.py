@@ -104,7 +104,7 @@ def test_one_sample_that_crashes_fails_alone_and_is_told_by_place(tmp_path, kind
         ("4", "ok", None),
     ]
     assert (
-        type(error).__name__ in report.failed[0].facts["error"] and "test_stage.py:" in report.failed[0].facts["error"]
+        type(error).__name__ in report.failed[0].facts["error"] and "test_runner.py:" in report.failed[0].facts["error"]
     )
     again = run(tmp_path, failing_at(error=error)[kind])
     assert (again.fresh, again.count("ok")) == (2, 5)
