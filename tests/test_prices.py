@@ -9,7 +9,8 @@ import pytest
 
 from project import ROOT
 from threadweaver.client import ClientSettings, Usage, prices
-from threadweaver.client.prices import Rates, price_of
+from threadweaver.client.prices import Price, Rates, price_of
+from threadweaver.client.requests import Message, Request
 from threadweaver.errors import UserError
 
 REQUEST = ClientSettings(output_limit=100, ledger=None).request([("user", "q" * 100)])
@@ -62,17 +63,21 @@ def test_the_worst_case_of_the_default_model():
 
 
 @pytest.mark.parametrize(
-    ("model", "rates"),
+    ("model", "rates", "ceiling"),
     [
-        ("grok-4", Rates(3.0, 0.75, 15.0)),
-        ("gemini-2.5-pro", Rates(2.5, 0.25, 15.0)),  # those of a long context
-        ("deepseek-chat", Rates(0.27, 0.07, 1.1)),  # those of the dear hours
-        ("claude-opus-4-1-20250805", Rates(18.75, 1.5, 75.0)),  # its fresh input written to the cache
-        ("mistral-large-latest", Rates(2.0, 2.0, 6.0)),  # cached tokens at no price of their own
+        ("grok-4", Rates(3.0, 0.75, 15.0), 2.0),
+        ("gemini-2.5-pro", Rates(1.25, 0.125, 10.0), 2.0),  # a long context costs twice as much to read
+        ("deepseek-chat", Rates(0.27, 0.07, 1.1), 1.0),  # in the dear hours of the day
+        ("claude-opus-4-1-20250805", Rates(15.0, 1.5, 75.0), 1.25),  # where its fresh input is written to a cache
+        ("mistral-large-latest", Rates(2.0, 2.0, 6.0), 1.0),  # cached tokens at no price of their own
     ],
 )
-def test_models_of_other_providers_at_their_dearest(model, rates):
-    assert price_of(model).default == rates
+def test_a_call_costs_what_is_listed_and_a_cap_reckons_with_the_dearest(model, rates, ceiling):
+    price = price_of(model)
+    assert (price.default, price.ceiling) == (rates, ceiling)
+    request = Request("responses", model, (Message("user", "x" * 1000),), {"max_output_tokens": 100})
+    plain = Price(rates, {}).worst_case(request)
+    assert price.worst_case(request) == pytest.approx(plain * ceiling, abs=1)
 
 
 @pytest.mark.parametrize("model", ["unheard-of", "Qwen/Qwen3-8B", "gpt-5-unheard-of", "", "sonar", "whisper-1"])

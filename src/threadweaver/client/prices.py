@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,10 +60,15 @@ class Rates:
 
 @dataclass(frozen=True)
 class Price:
-    """The rates of the default tier, and those of others by their names ("batch", "flex")."""
+    """The rates of the default tier, and those of others by their names ("batch", "flex").
+
+    `ceiling` is how many times these a call may cost: some models have dearer steps for a large context, or for input
+    that is written to a cache.
+    """
 
     default: Rates
     tiers: Mapping[str, Rates]
+    ceiling: float = 1.0
 
     def rates(self, tier: str) -> Rates:
         """Return the rates of a tier; twice the default where they are not known, so that a cap holds whatever tier a
@@ -88,7 +93,7 @@ class Price:
             tokens * max(rates.input, rates.cached_input) + request.params["max_output_tokens"] * rates.output
             for rates in possible
         )
-        return math.ceil(dearest * 1000)
+        return math.ceil(dearest * self.ceiling * 1000)
 
 
 def price_of(
@@ -111,7 +116,7 @@ def price_of(
     price_in = old.input if input_price is None else input_price
     share = old.cached_input / old.input if old.input else 1.0
     new = Rates(price_in, price_in * share, old.output if output_price is None else output_price)
-    return Price(new, {tier: rates.scaled(old, new) for tier, rates in known.tiers.items()})
+    return Price(new, {tier: rates.scaled(old, new) for tier, rates in known.tiers.items()}, known.ceiling)
 
 
 def unknown(model: str) -> str:
@@ -165,7 +170,7 @@ def _listed(model: str) -> Price | None:
         found = calc_price(Tokens(), model).model
     except LookupError:
         return None
-    default = _dearest(found)
+    default = _rates(found)
     tiers: dict[str, Rates] = {}
     for variant in found.price_variants or ():
         tier = "batch" if variant.when == {"processing": "batch"} else variant.when.get("service_tier")
@@ -174,33 +179,39 @@ def _listed(model: str) -> Price | None:
             tier not in (None, "default")
             and len(variant.when) == 1
             and in_force
-            and (rates := _dearest(found, variant.when))
+            and (rates := _rates(found, variant.when))
         ):
             tiers[tier] = rates
-    return Price(default, tiers) if default else None
+    return Price(default, tiers, _ceiling(found, default)) if default else None
 
 
-def _dearest(model: ModelInfo, tier: Mapping[str, str] | None = None) -> Rates | None:
-    """Return the dearest rates of a model: at any hour of the day, with any size of the context, and all fresh input
-    written to a cache where that has a price, for a usage says nothing of these.
-    """
-    now = datetime.now(UTC)
-    prices = [model.get_prices(now.replace(hour=hour), tier) for hour in range(24)]
+def _rates(model: ModelInfo, tier: Mapping[str, str] | None = None) -> Rates | None:
+    """Return the rates of a model for a context below its first step, at the dearest hour of the day."""
 
-    def dearest(*units: str) -> float | None:
-        return max(
-            (float(rate) for price in prices for unit in units for rate in _steps(getattr(price, unit))), default=None
-        )
+    def rate(*units: str) -> float | None:
+        return max((steps[0] for steps in _steps(model, tier, *units)), default=None)
 
-    fresh, cached = dearest("input_mtok", "cache_write_mtok"), dearest("cache_read_mtok")
-    output = dearest("output_mtok", "output_reasoning_mtok")
-    if fresh is None or output is None or dearest(*UNCOUNTED) is not None:
+    fresh, cached, output = rate("input_mtok"), rate("cache_read_mtok"), rate("output_mtok", "output_reasoning_mtok")
+    if fresh is None or output is None or rate(*UNCOUNTED) is not None:
         return None
     return Rates(fresh, fresh if cached is None else cached, output)
 
 
-def _steps(rate: Any) -> Iterable[Any]:
-    """Return the rates by size of the context; most models have one, and None where a unit is not priced."""
-    if rate is None:
-        return ()
-    return (rate.base, *(step.price for step in rate.tiers)) if hasattr(rate, "tiers") else (rate,)
+def _ceiling(model: ModelInfo, rates: Rates) -> float:
+    """Return how many times its rates a call may cost: with the largest context, all fresh input written to a cache."""
+    units = {"input_mtok": rates.input, "cache_write_mtok": rates.input, "output_mtok": rates.output}
+    return max(
+        (max(steps) / usual for unit, usual in units.items() if usual for steps in _steps(model, None, unit)),
+        default=1.0,
+    )
+
+
+def _steps(model: ModelInfo, tier: Mapping[str, str] | None, *units: str) -> Iterator[list[float]]:
+    """Return the rates of these units by size of the context, for every hour of the day; most have one."""
+    now = datetime.now(UTC)
+    for hour in range(24):
+        price = model.get_prices(now.replace(hour=hour), tier)
+        for unit in units:
+            if (found := getattr(price, unit)) is not None:
+                tiers = [found.base, *(step.price for step in found.tiers)] if hasattr(found, "tiers") else [found]
+                yield [float(rate) for rate in tiers]
