@@ -65,7 +65,7 @@ def test_the_worst_case_of_the_default_model():
 @pytest.mark.parametrize(
     ("model", "rates", "ceiling"),
     [
-        ("grok-4", Rates(3.0, 0.75, 15.0), 2.0),
+        ("grok-4", Rates(3.0, 0.75, 15.0), 1.0),
         ("gemini-2.5-pro", Rates(1.25, 0.125, 10.0), 2.0),  # a long context costs twice as much to read
         ("deepseek-chat", Rates(0.27, 0.07, 1.1), 1.0),  # in the dear hours of the day
         ("claude-opus-4-1-20250805", Rates(15.0, 1.5, 75.0), 1.25),  # where its fresh input is written to a cache
