@@ -1,4 +1,4 @@
-"""Step annotations: the documented form, every deviation that tools are known to write, every problem by its name."""
+"""Step annotations: the documented form, every deviation that annotators are known to write, every defect by its code."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ S7: Conclude (L35-L40)
 
 
 def codes(text: str, chain=CHAIN) -> list[str]:
-    return [str(problem.code) for problem in parse(text, chain).problems]
+    return [str(defect.code) for defect in parse(text, chain).defects]
 
 
 def spans(text: str, chain=CHAIN) -> list[list[str]]:
-    """Of every block, the ranges of its threads."""
+    """The ranges of every block's threads."""
     return [[str(thread.lines) for thread in block.threads] for block in parse(text, chain).blocks]
 
 
@@ -49,7 +49,7 @@ def block(*ranges: str, end: str = "") -> str:
 
 def test_the_documented_form():
     found = parse(DOCUMENTED, CHAIN)
-    assert found.problems == ()
+    assert found.defects == ()
     assert [step.number for step in found.steps] == ["1", "1.1", "1.2", "2", "4", "5", "6", "7"]
     assert found.steps[1].description == "Restate it" and found.steps[1].lines == Range(1, 4)
     (only,) = found.blocks
@@ -65,7 +65,7 @@ DEVIATIONS = {
     "list items": "\n".join("- " + line for line in DOCUMENTED.split("\n") if line),
     "upper-case tags": DOCUMENTED.replace("parallel>", "PARALLEL>").replace("thread>", "Thread>"),
     "code fence": f"```text\n{DOCUMENTED}```\n",
-    "prose round it": f"Here is the annotation you asked for:\n\n{DOCUMENTED}\nI hope this helps.",
+    "prose around it": f"Here is the annotation you asked for:\n\n{DOCUMENTED}\nI hope this helps.",
     "CRLF": DOCUMENTED.replace("\n", "\r\n"),
     "range in square brackets": DOCUMENTED.replace(
         "(range: L16-L22, check passed: uses only L1-L15)", "[range: L16-L22]"
@@ -95,7 +95,7 @@ DEVIATIONS = {
 def test_deviations_are_read_like_the_documented_form(name):
     found = parse(DEVIATIONS[name], CHAIN)
     assert spans(DEVIATIONS[name]) == [["L16-L22", "L23-L34"]]
-    assert found.problems == ()
+    assert found.defects == ()
     assert [step.number for step in found.steps] == ["1", "1.1", "1.2", "2", "4", "5", "6", "7"]
     assert found.blocks[0].reason == "two methods that do not need each other"
 
@@ -110,7 +110,7 @@ def test_a_single_line_is_a_thread():
     assert spans(block("(range: L3)", "(L4)")) == [["L3-L3", "L4-L4"]]
 
 
-PROBLEMS = {
+DEFECTS = {
     "gap between threads": (block("(range: L1-L5)", "(range: L8-L9)"), ["gap"]),
     "gap inside the block's range": (block("(range: L3-L5)", "(range: L6-L9)", end=" (range: L1-L12)"), ["gap", "gap"]),
     "overlap of threads": (block("(range: L1-L5)", "(range: L5-L9)"), ["overlap"]),
@@ -136,16 +136,14 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-def test_every_problem_has_its_name(name):
-    text, expected = PROBLEMS[name]
+@pytest.mark.parametrize("name", DEFECTS)
+def test_every_defect_has_its_code(name):
+    text, expected = DEFECTS[name]
     found = parse(text, CHAIN)
-    assert [
-        str(problem.code) for problem in found.problems if problem.code != Code.GAP or "gap" in expected
-    ] == expected
+    assert [str(defect.code) for defect in found.defects if defect.code != Code.GAP or "gap" in expected] == expected
 
 
-def test_blank_lines_between_threads_are_no_gap():
+def test_blank_lines_between_threads_are_not_a_gap():
     assert codes(block("(range: L1-L5)", "(range: L8-L9)"), [*CHAIN[:5], "", " \r", *CHAIN[7:]]) == []
 
 
@@ -168,7 +166,7 @@ def test_a_block_that_is_opened_twice_loses_only_the_first():
 
 
 def test_a_nested_block_gives_its_lines_to_the_thread_around_it():
-    text, _ = PROBLEMS["block in a thread"]
+    text, _ = DEFECTS["block in a thread"]
     assert spans(text) == [["L1-L5", "L6-L6"]]
 
 
@@ -188,7 +186,7 @@ def test_a_nested_block_gives_its_lines_to_the_thread_around_it():
         ("(range: L1-L2) check pass", True),
     ],
 )
-def test_the_annotators_own_check_is_heard(note, passed):
+def test_the_annotators_own_check_is_read(note, passed):
     thread = parse(block(note, "(L3)"), CHAIN).blocks[0].threads[0]
     assert (thread.passed, thread.lines) == (passed, Range(1, 2))
 
@@ -246,13 +244,13 @@ def test_any_text_is_read_without_an_exception(text, n_lines):
 
 
 @given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.just(n), strategies.annotations(n))))
-def test_a_damaged_annotation_is_read_and_its_problems_belong_to_its_blocks(case):
+def test_a_damaged_annotation_is_read_and_its_defects_belong_to_its_blocks(case):
     n_lines, text = case
     found = parse(text, CHAIN[:n_lines])
     numbers = {item.number for item in found.blocks}
-    assert {problem.block for problem in found.problems} <= {*numbers, None}
+    assert {defect.block for defect in found.defects} <= {*numbers, None}
     for item in found.blocks:
-        if not item.problems:
+        if not item.defects:
             assert len(item.threads) >= 2
             ranges = [thread.lines for thread in item.threads]
             assert all(1 <= span.first <= span.last <= n_lines for span in ranges)

@@ -34,7 +34,7 @@ def test_a_damaged_outline_has_the_problem_of_its_name_in_every_block(way):
         chain = next(row["thinking"] for row in CHAINS if row["problem"] in first)
         damaged = WAYS[way][1](reply, first, dice_of(first))
         found = annotation.parse(damaged, annotation.lines(chain))
-        blocks = {problem.block for problem in found.problems if problem.code == way}
+        blocks = {problem.block for problem in found.defects if problem.code == way}
         expected = {block.number for block in annotation.parse(reply, annotation.lines(chain)).blocks}
         assert blocks and (blocks >= expected or way == "unbalanced_tag")
 

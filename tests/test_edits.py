@@ -1,4 +1,4 @@
-"""Replacements: what a reply asks for, what of it is done, and that all of it can be undone."""
+"""Edits: what a reply asks for, what is applied, that all of it can be undone, and the lineage that records it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ TYPED = '[{"src": "as above", "dest": "as given"}]'
         TYPED,
         f"```json\n{TYPED}\n```",
         f"```\n{TYPED}```",
-        f"Here is what I would change:\n\n{TYPED}\n\nNothing else leans on it.",
+        f"Here is what I would change:\n\n{TYPED}\n\nNothing else depends on it.",
         f"On the half-open interval [0, 1) nothing changes. {TYPED}",
         f'He said "see [1" and then: {TYPED}',
         f"[] would be wrong, so: {TYPED}",
@@ -113,7 +113,7 @@ TYPED = '[{"src": "as above", "dest": "as given"}]'
         f'{TYPED[:-1]}]\n\nBefore I thought of [{{"src": "x"}}]',
     ],
 )
-def test_the_array_is_found_in_whatever_stands_round_it(text):
+def test_the_array_is_found_in_any_surrounding_text(text):
     assert parse_reply(text, "as above") == ONE
 
 
@@ -187,7 +187,7 @@ def one(src: str, dest: str, text: str = TEXT) -> tuple[str, str | None]:
     return applied.text, applied.skipped[0].code if applied.skipped else None
 
 
-def test_a_replacement_is_made_once_where_it_stands_literally():
+def test_a_replacement_is_applied_once_where_it_occurs_literally():
     applied = apply(TEXT, [Replacement("(as above) ", "")])
     assert applied.text == TEXT.replace("(as above) ", "")
     assert applied.edits == (Edit(TEXT.index("(as above)"), "(as above) ", ""),)
@@ -218,7 +218,7 @@ SKIPPED = [
 
 
 @pytest.mark.parametrize(("src", "dest", "code"), SKIPPED)
-def test_what_is_left_out_is_named_and_changes_nothing(src, dest, code):
+def test_what_is_skipped_has_a_code_and_changes_nothing(src, dest, code):
     text, skipped = one(src, dest)
     assert skipped == code
     assert (text == TEXT) == (code is not None)
@@ -243,26 +243,26 @@ def test_the_one_whole_word_counts_however_many_words_hold_it():
         ("then <x | y> holds", [(" | y", "")]),
     ],
 )
-def test_edits_that_would_make_a_tag_of_mathematics_are_left_out(text, pairs):
+def test_edits_that_would_make_a_tag_of_mathematics_are_skipped(text, pairs):
     applied = apply(text, [Replacement(*pair) for pair in pairs])
     assert (applied.text, applied.edits) == (text, ())
     assert {item.code for item in applied.skipped} == {"makes_tag"}
 
 
-def test_of_two_that_overlap_the_first_is_made():
+def test_of_two_that_overlap_the_first_is_applied():
     applied = apply("one two three four", [Replacement("two three", "2 3"), Replacement("three four", "3 4")])
     assert applied.text == "one 2 3 four"
     assert [item.code for item in applied.skipped] == ["overlaps"]
 
 
-def test_neighbours_are_both_made_in_any_order():
+def test_neighbours_are_both_applied_in_any_order():
     pairs = [Replacement("three", "3"), Replacement("one ", "1 "), Replacement("two ", "2 ")]
     applied = apply("one two three as it was", pairs)
     assert applied.text == "1 2 3 as it was"
     assert undo(applied.text, applied.edits) == "one two three as it was"
 
 
-def test_several_that_only_together_shrink_the_thread_are_all_left_out():
+def test_several_that_only_together_shrink_the_thread_are_all_skipped():
     text = "the first third, the second one and the rest"
     applied = apply(text, [Replacement("the first third, ", ""), Replacement("the second one ", "")])
     assert applied.text == text and applied.edits == ()
@@ -271,14 +271,14 @@ def test_several_that_only_together_shrink_the_thread_are_all_left_out():
 
 def test_white_space_left_at_the_edges_is_trimmed_and_recorded():
     applied = apply(
-        "So, then it is 5, and we go on with it, as above",
+        "So, then it is 5, and we continue with it, as above",
         [Replacement("So, then", ""), Replacement(", as above", "\n")],
     )
-    assert applied.text == "it is 5, and we go on with it"
-    assert undo(applied.text, applied.edits) == "So, then it is 5, and we go on with it, as above"
+    assert applied.text == "it is 5, and we continue with it"
+    assert undo(applied.text, applied.edits) == "So, then it is 5, and we continue with it, as above"
 
 
-def test_undoing_what_was_not_done_is_an_error():
+def test_undoing_an_edit_that_was_not_applied_is_an_error():
     with pytest.raises(ConservationError):
         undo("another text", [Edit(2, "a", "b")])
     with pytest.raises(ConservationError):
@@ -290,7 +290,7 @@ def test_undoing_what_was_not_done_is_an_error():
     .filter(str.strip)
     .flatmap(lambda text: st.tuples(st.just(text.strip()), strategies.replacements(text.strip())))
 )
-def test_undo_takes_back_all_that_apply_did(case):
+def test_undo_reverts_all_that_apply_did(case):
     text, pairs = case
     applied = apply(text, pairs)
     assert undo(applied.text, applied.edits) == text
@@ -301,9 +301,9 @@ def test_undo_takes_back_all_that_apply_did(case):
         assert not markup.TAG_SHAPED.search(applied.text)
 
 
-# ---- the record
+# ---- the lineage
 
-RECORD = Lineage(
+LINEAGE = Lineage(
     7,
     "set-7",
     "problem \u2028",
@@ -328,14 +328,14 @@ RECORD = Lineage(
 )
 
 
-def test_a_record_comes_back_from_its_file():
-    assert Lineage.from_json(RECORD.to_json()) == RECORD
+def test_a_lineage_comes_back_from_its_file():
+    assert Lineage.from_json(LINEAGE.to_json()) == LINEAGE
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "null", "[]", "3", "{}", '{"blocks": 3}', '{"blocks": ["x"], "unused": [], "notes": []}']
 )
-def test_a_damaged_record_is_an_error_that_lineage_tells_in_one_line(text, tmp_path):
+def test_a_damaged_lineage_is_a_one_line_error(text, tmp_path):
     from threadweaver.errors import UserError
     from threadweaver.stages.traced import read_traced
 
@@ -346,16 +346,16 @@ def test_a_damaged_record_is_an_error_that_lineage_tells_in_one_line(text, tmp_p
         read_traced(tmp_path / "3.txt")
 
 
-def test_the_record_tells_people_every_edit_and_every_loss():
-    told = RECORD.describe()
+def test_the_description_of_a_lineage_lists_every_edit_and_every_loss():
+    description = LINEAGE.describe()
     for piece in ("set-7", "L2-L5", "why", r"'x\x0c' → ''", "tag_in_dest", "overlap", '"gap"'):
-        assert piece in told
+        assert piece in description
 
 
 def test_restoring_something_else_is_an_error():
     chain = "a\nb"
     text = markup.write_block(["a", "b"])
-    record = Lineage(
+    lineage = Lineage(
         0,
         "u",
         "",
@@ -366,10 +366,10 @@ def test_restoring_something_else_is_an_error():
         2,
         (BlockLineage(1, 2, (ThreadLineage(1, 1, "", "\n"), ThreadLineage(2, 2))),),
     )
-    assert edits.restore(markup.parse(text), record) == chain
+    assert edits.restore(markup.parse(text), lineage) == chain
     for other in ("a\nb", text.replace("a", "c"), f"{text}\n{text}", markup.write_block(["a", "b", "c"]), f"{text} "):
         with pytest.raises(ConservationError):
-            edits.restore(markup.parse(other), record)
+            edits.restore(markup.parse(other), lineage)
 
 
 def test_a_lone_surrogate_does_not_stop_the_fingerprint():

@@ -284,7 +284,7 @@ def test_the_strategies_reach_blocks_and_losses_alike(case):
     """A property test that never makes a block would hold of anything; the counts are asked for below."""
     chain, notes, threshold, merge = case
     found = marked(chain, notes, threshold=threshold, merge_dependent=merge)
-    for problem in annotation.parse(notes, chain.split("\n")).problems:
+    for problem in annotation.parse(notes, chain.split("\n")).defects:
         _reached[str(problem.code)] += 1
     _reached["blocks"] += bool(found.lineage.blocks)
     _reached["several"] += len(found.lineage.blocks) > 1

@@ -1,4 +1,4 @@
-"""The trajectory markup: what is written, what is read, and every way in which a text is no trajectory."""
+"""The trajectory markup: what is written, what is read, and every fault with its code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_reader_tolerates_white_space_and_the_writer_makes_one_form():
     assert (block.start, block.end) == (0, len(loose))
 
 
-def test_offsets_name_the_very_characters():
+def test_offsets_are_exact():
     text = f"Before\n{write_block(['X', 'Y'], ['A', 'B'], 'Z')}\nbetween\n{BARE}"
     trajectory = parse(text)
     first, second = trajectory.blocks
@@ -61,11 +61,11 @@ def test_offsets_name_the_very_characters():
     assert text[thread.start : thread.end] == "<Thread>\n2: Y\n</Thread>"
     assert text[thread.inner_start : thread.inner_end] == "\n2: Y\n"
     assert text[first.conclusion.start : first.conclusion.end] == "<Conclusion>\nZ\n</Conclusion>"
-    assert first.tag_count == len(markup.tag_spans(text[first.start : first.end])) == 14
-    assert second.tag_count == 6
+    assert len(markup.tag_spans(text[first.start : first.end])) == 14
+    assert len(markup.tag_spans(text[second.start : second.end])) == 6
 
 
-def test_replacing_blocks_leaves_what_stands_around_them():
+def test_replacing_blocks_leaves_the_text_around_them():
     trajectory = parse(f"\r\n a <n>\n{BARE}\nb\f{BARE}")
     assert trajectory.replace_blocks(["ONE", "TWO"]) == "\r\n a <n>\nONE\nb\fTWO"
 

@@ -82,7 +82,7 @@ def test_a_second_way_stands_beside_the_first():
 def test_the_written_form_is_what_the_reader_expects():
     text = annotate_steps(PROBLEM, CHAIN)
     noted, _ = read(PROBLEM, CHAIN)
-    assert noted.problems == ()
+    assert noted.defects == ()
     assert all(note.passed for block in noted.blocks for note in block.threads)
     assert re.search(r"^<parallel>\[Parallel reason: .+\]$", text, re.M)
     assert re.search(r"^</thread> \(range: L\d+-L\d+, check passed: .+\)$", text, re.M)
@@ -334,7 +334,7 @@ LINES = st.sampled_from(
 @settings(max_examples=200, deadline=None)
 def test_every_line_with_text_is_in_one_step_in_order(thinking):
     noted, lines = read(PROBLEM, thinking)
-    assert noted.problems == ()
+    assert noted.defects == ()
     covered = [number for step in noted.steps for number in range(step.lines.first, step.lines.last + 1)]
     assert covered == sorted(set(covered))
     assert {number for number, line in enumerate(lines, 1) if line.strip()} <= set(covered)

@@ -1,10 +1,10 @@
-"""The one kind of error that a user can cause and mend."""
+"""The one kind of error that a user can cause and fix."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """Something the user can put right. Its text is one line that says what is wrong and what to do.
+    """An error that the user can fix. Its text is one line: what is wrong and what to do.
 
-    Commands print it on stderr and exit 2; nothing that was written before it is lost.
+    Commands print it on stderr and exit with status 2; nothing written before it is lost.
     """

@@ -1,4 +1,4 @@
-"""Files: text without newline translation, atomic writes, JSON lines, parquet, locks."""
+"""Files: text without newline translation, atomic writes, JSON, JSON lines, parquet, locks, digests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,11 +18,13 @@ from threadweaver.errors import UserError
 if TYPE_CHECKING:
     import pyarrow
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
 
 def read_text(path: Path) -> str:
-    """A text file without newline translation; raises UserError when it is not UTF-8."""
+    """Return the text of a file without newline translation; raises UserError when it is not UTF-8."""
     try:
-        # what write_atomic lets pass has to be readable again
+        # surrogatepass, because write_atomic may have written lone surrogates
         with open(path, encoding="utf-8", errors="surrogatepass", newline="") as file:
             return file.read()
     except UnicodeDecodeError as error:
@@ -30,8 +33,10 @@ def read_text(path: Path) -> str:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file in the same folder and rename it to `path` when the block ends well: a reader sees all of
-    it or none. An OSError names `path`."""
+    """Open a temporary file in the same folder and rename it to `path` if the block ends without an error.
+
+    Readers see the whole file or none of it. An OSError names `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
     try:
@@ -43,12 +48,12 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             os.unlink(name)
         if isinstance(error, OSError):
-            error.filename = str(path)  # a failed write knows only its descriptor, a failed rename the temporary name
+            error.filename = str(path)  # a failed write knows only its descriptor, a failed rename its temporary name
         raise
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a whole file at once, as `atomic_file` does."""
+    """Write a whole file with `atomic_file`."""
     data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     with atomic_file(path) as file:
         file.write(data)
@@ -70,13 +75,13 @@ def write_parquet(out: IO[bytes], schema: pyarrow.Schema, tables: Iterable[pyarr
 
 
 class FileLock:
-    """A lock file that one process holds at a time; it names its holder, and is kept when it is given back."""
+    """A lock file that one process holds at a time. It contains the holder's process id and stays after release."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def acquire(self, busy: str) -> None:
-        """Take the lock, or raise UserError(`busy`), in which `{holder}` is the process that has it."""
+        """Take the lock, or raise UserError(`busy`) with `{holder}` replaced by the id of the process that holds it."""
         self._file = open(self.path, "a+")  # noqa: SIM115  held until release
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +100,10 @@ class FileLock:
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:
-    """Line number (from 1), value (None when the line is no JSON) and what is wrong, for every line that is not blank."""
+    """Yield the number (from 1), the value and the fault of every line that is not blank.
+
+    The value is None, and the fault says why, when the line is not JSON; otherwise the fault is "".
+    """
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
             if not raw.strip():
@@ -104,22 +112,31 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:
                 yield number, json.loads(raw), ""
             except UnicodeDecodeError:
                 yield number, None, "not UTF-8"
-            except (ValueError, RecursionError) as error:  # JSON that is none, a number too long, brackets too deep
+            except (ValueError, RecursionError) as error:  # not JSON, a number too long, brackets nested too deep
                 yield number, None, getattr(error, "msg", str(error).split(":")[0])
 
 
 def to_json(value: object) -> str:
+    """Return compact JSON on one line; text outside ASCII is kept as it is."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def digest(content: str | bytes) -> str:
-    """16 hex digits of SHA-256: enough to notice a change, short enough to read."""
+    """Return 16 hex digits of SHA-256: enough to notice a change, short enough to read."""
     data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether half of a UTF-16 pair, left by an escape cut in two, is in the text.
+
+    No tokenizer, parquet or UTF-8 file can hold it.
+    """
+    return _SURROGATE.search(text) is not None
+
+
 def read_json(path: Path):
-    """A JSON file; raises UserError when it cannot be read as one."""
+    """Return the value of a JSON file; raises UserError when the file is damaged."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:

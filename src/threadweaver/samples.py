@@ -1,4 +1,4 @@
-"""Samples as they were collected, and the order in which samples of a folder are read."""
+"""Samples as collected, and the order in which the samples of a folder are read."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from threadweaver.files import read_jsonl, read_text
 
 
 def read_sample(path: Path) -> str:
-    """A sample's text: the file less the one final newline that writing added."""
+    """Return a sample's text: the file without the one final newline that writing added."""
     return read_text(path).removesuffix("\n")
 
 
 def sample_key(name: str) -> tuple:
-    """Sorts sample names by number where they hold one: 2 before 10, `set-2` before `set-10`."""
+    """Return a sort key that orders the numbers in sample names by value: 2 before 10, `set-2` before `set-10`."""
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
 
 
 def list_samples(path: Path, pattern: str = "*.txt") -> list[Path]:
-    """The samples of a folder (or the one file that `path` is), in the order of their numbers."""
+    """Return the samples of a folder in the order of their numbers, or `path` alone if it is a file.
+
+    Raises UserError when there are none.
+    """
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise UserError(f"{path} is not there: run the stage before it, or name another --input")
+        raise UserError(f"{path} not found: run the stage before it, or name another --input")
     try:
         found = [file for file in path.glob(pattern) if file.is_file() and not file.name.startswith(".")]
     except (ValueError, NotImplementedError):
-        raise UserError(f"{pattern!r} is no pattern of files inside {path}: use one such as '*.txt'") from None
+        raise UserError(f"{pattern!r} is not a pattern for files inside {path}: use one such as '*.txt'") from None
     if not found:
         raise UserError(f"{path} holds no samples ({pattern}): run the stage before it, or name another folder")
     return sorted(found, key=lambda file: sample_key(file.name))
@@ -53,7 +56,10 @@ class Sample:
 
     @classmethod
     def from_row(cls, row: Mapping, position: int) -> Sample:
-        """Raises KeyError or TypeError when the row is none of ours, ValueError when its uuid cannot name a file."""
+        """Read a row that `to_row` wrote; `position` is the index when the uuid does not end in one.
+
+        Raises KeyError or TypeError for any other row, ValueError when the uuid cannot name a file.
+        """
         known = {"uuid", "problem", "thinking", "solution", "correctness", "output"}
         match = re.search(r"-(\d+)$", row["uuid"])
         if "/" in row["uuid"] or "\0" in row["uuid"]:
@@ -70,17 +76,21 @@ class Sample:
         )
 
     def to_row(self) -> dict:
+        """Return the fields as one JSON object of `collected.jsonl`."""
         row = {"uuid": self.uuid, "problem": self.problem, "solution": self.solution}
         row |= {"correctness": self.correctness, "thinking": self.thinking, "output": self.output}
         return row | dict(self.extra)
 
 
 def read_collected(path: Path) -> list[Sample]:
-    """The samples of a `collected.jsonl`; raises UserError at the first line that is none."""
+    """Return the samples of a `collected.jsonl`, or of the one in folder `path`.
+
+    Raises UserError at the first line that is not a sample, and for a uuid or index that appears twice.
+    """
     if path.is_dir():
         path = path / "collected.jsonl"
     if not path.is_file():
-        raise UserError(f"{path} is not there: run src/collect_trajectories.py first, or name another --input")
+        raise UserError(f"{path} not found: run src/collect_trajectories.py first, or name another --input")
     samples = []
     for number, row, fault in read_jsonl(path):
         try:
@@ -89,10 +99,10 @@ def read_collected(path: Path) -> list[Sample]:
             raise UserError(f"{path}, line {number}: {error}") from None
         except (KeyError, TypeError):
             raise UserError(
-                f"{path}, line {number}: {fault or 'no collected sample (uuid, problem and thinking are needed)'}"
+                f"{path}, line {number}: {fault or 'not a collected sample (uuid, problem and thinking are needed)'}"
             ) from None
     for name in ("uuid", "index"):
         (value, count), *_ = Counter(getattr(sample, name) for sample in samples).most_common(1) or [("", 0)]
         if count > 1:
-            raise UserError(f"{path}: the {name} {value} stands twice; collect anew")
+            raise UserError(f"{path}: the {name} {value} appears twice: collect again")
     return samples

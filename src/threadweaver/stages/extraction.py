@@ -72,7 +72,7 @@ def extract(
     chain = _Chain(chain_text, lineage.problem)
     used: list[_Candidate] = []
     unused: list[Unused] = []
-    notes = [_problem_note(problem) for problem in annotation.problems]
+    notes = [_problem_note(problem) for problem in annotation.defects]
     for block in annotation.blocks:
         for candidate in _candidates(block, chain, unused):
             if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
@@ -107,7 +107,7 @@ def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_
 
     A thread whose check failed leans on a sibling: it stays in the text between two runs.
     """
-    if fatal := next((problem for problem in block.problems if problem.code in _UNUSABLE), None):
+    if fatal := next((problem for problem in block.defects if problem.code in _UNUSABLE), None):
         unused.append(_unused(block, (), str(fatal.code), fatal.detail))
         return []
     threads = [(thread, chain.shrink(thread.lines)) for thread in block.threads]

@@ -1,1 +1,1 @@
-"""Trajectories: the markup grammar, step annotations, measures, and the edits that can be undone."""
+"""Trajectories: the markup grammar, step annotations, measures, and edits that can be undone."""

@@ -1,8 +1,8 @@
-"""Step annotations: number a chain's lines for the annotator, read what it says about them.
+"""Step annotations: number a chain's lines for the annotator, and parse what it returns.
 
-A chain's lines are what "\\n" separates, numbered from 1; no other character ends a line. The reader takes every
-small deviation that tools are known to write, and turns what cannot be honoured into typed problems: nothing that an
-annotator writes can damage the text, because only ranges are taken from it.
+A chain's lines are what "\\n" separates, numbered from 1; no other character ends a line. The parser accepts the small
+deviations that annotators are known to write and reports what it cannot use as typed defects. Nothing that an annotator
+writes can damage the text, because only line ranges are taken from it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One thing wrong with the annotation: `block` and `thread` count from 1 (None: not tied to one)."""
+    """One thing wrong with the annotation. `block` and `thread` count from 1; None where it belongs to neither."""
 
     code: Code
     detail: str
@@ -40,7 +40,7 @@ class Defect:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Range:
-    """Lines first … last of the chain, both included, from 1."""
+    """Lines `first` to `last` of the chain, both included, from 1."""
 
     first: int
     last: int
@@ -61,7 +61,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ThreadNote:
-    """One thread of an annotated block; `passed` is None when the annotator noted no check."""
+    """One thread of an annotated block. `passed` is the annotator's own check, None where it noted none."""
 
     lines: Range | None
     steps: tuple[Step, ...] = ()
@@ -77,27 +77,27 @@ class BlockNote:
     threads: tuple[ThreadNote, ...]
     lines: Range | None
     reason: str = ""
-    problems: tuple[Defect, ...] = ()
+    defects: tuple[Defect, ...] = ()
 
     def has(self, *codes: Code) -> bool:
-        return any(problem.code in codes for problem in self.problems)
+        return any(defect.code in codes for defect in self.defects)
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
     steps: tuple[Step, ...]
     blocks: tuple[BlockNote, ...]
-    problems: tuple[Defect, ...] = field(default=())
-    """Every problem, those of the blocks included, in order."""
+    defects: tuple[Defect, ...] = field(default=())
+    """All defects in order, those of the blocks included."""
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a chain; `"\\n".join` of them gives the chain back."""
+    """Return the lines of a chain; `"\\n".join` gives the chain back."""
     return text.split("\n")
 
 
 def number_lines(text: str) -> str:
-    """The chain as an annotator is shown it: `L1: …`, `L2: …`, one a line."""
+    """Return the chain as the annotator sees it: each line with its number in front, as in `L1: …`."""
     return "\n".join(f"L{number}: {line}" for number, line in enumerate(lines(text), 1))
 
 
@@ -107,28 +107,28 @@ _BRACKETED = re.compile(r"[(\[]\s*+(?:range\s*+:\s*+)?(?=L)([^()\[\]]*)[)\]]", r
 _BARE = re.compile(rf"\brange\s*+:\s*+(\d{{1,9}})(?:{_DASH}(\d{{1,9}}))?", re.I)
 _STEP = re.compile(r"^[\s>*\-•]*+S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
 _TAG_LINE = re.compile(r"^[\s>*\-•]*(</?(?:parallel|thread)>)(.*)$", re.I)
-# a further tag on the line counts right behind the one before it or behind its note; inside a note it is prose
+# another tag on the same line counts directly after the first one or after its note; inside a note it is prose
 _NEXT_TAG = re.compile(r"(?:(?<=[)\]])|^)\s*(?=</?(?:parallel|thread)>)", re.I)
 _CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
 _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 
 
 def parse(text: str, chain_lines: Sequence[str]) -> Annotation:
-    """Read an annotation of the chain with these lines. Never raises; what is wrong is in `problems`."""
+    """Parse an annotation of the chain with these lines. Never raises: what is wrong is listed in `defects`."""
     reader = _Reader()
     for line in text.replace("\r\n", "\n").split("\n"):
         reader.feed(line)
     reader.finish()
     blocks = [_resolve(block, chain_lines) for block in reader.blocks]
     blocks = _mark_shared_lines(blocks)
-    problems = [*reader.problems, *(problem for block in blocks for problem in block.problems)]
-    return Annotation(tuple(reader.steps), tuple(blocks), tuple(problems))
+    defects = [*reader.defects, *(defect for block in blocks for defect in block.defects)]
+    return Annotation(tuple(reader.steps), tuple(blocks), tuple(defects))
 
 
 def read_range(text: str) -> Range | None:
-    """The first range in a line of annotation; swapped bounds are put right, a single line is a range of one."""
+    """Return the range that a line of annotation gives, or None. Swapped bounds are put in order."""
     bracketed = [match.group(1) for match in _BRACKETED.finditer(text)]
-    # the range stands last on the line: a description may quote lines of its own
+    # the last brackets on the line, because the description may quote other lines
     for pattern, piece in [*((_RANGE, part) for part in reversed(bracketed)), (_RANGE, text), (_BARE, text)]:
         if match := pattern.search(piece):
             first = int(match.group(1))
@@ -138,16 +138,16 @@ def read_range(text: str) -> Range | None:
 
 
 class _Reader:
-    """Line by line; a tag counts only at the beginning of a line, so that prose may mention one."""
+    """Reads line by line. A tag counts only at the beginning of a line, so that prose may mention one."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.blocks: list[BlockNote] = []
-        self.problems: list[Defect] = []
+        self.defects: list[Defect] = []
         self._threads: list[ThreadNote] | None = None
         self._thread_steps: list[Step] | None = None
         self._reason = ""
-        self._own: list[Defect] = []
+        self._block_defects: list[Defect] = []
         self._depth = 0
         self._opened = 0
 
@@ -176,12 +176,12 @@ class _Reader:
     def _open_block(self, rest: str) -> None:
         if self._threads is not None and self._thread_steps is not None:
             self._depth += 1
-            self._own.append(self._problem(Code.NESTED, "a block inside a thread is not used"))
+            self._block_defects.append(self._defect(Code.NESTED, "a block inside a thread is not used"))
             return
         if self._threads is not None:
             self._drop("a <parallel> opens before the one before it is closed")
         self._opened += 1
-        self._threads, self._thread_steps, self._own, self._depth = [], None, [], 0
+        self._threads, self._thread_steps, self._block_defects, self._depth = [], None, [], 0
         match = _REASON.search(rest)
         self._reason = match.group(1).strip().removesuffix("]").strip() if match else rest.strip(" []")
 
@@ -189,7 +189,7 @@ class _Reader:
         if self._depth:
             return
         if self._threads is None:
-            self.problems.append(Defect(Code.UNBALANCED_TAG, "<thread> outside a block"))
+            self.defects.append(Defect(Code.UNBALANCED_TAG, "<thread> outside a block"))
         elif self._thread_steps is not None:
             self._drop("a <thread> opens before the one before it is closed")
         else:
@@ -199,7 +199,7 @@ class _Reader:
         if self._depth:
             return
         if self._threads is None or self._thread_steps is None:
-            self.problems.append(Defect(Code.UNBALANCED_TAG, "</thread> without its <thread>"))
+            self.defects.append(Defect(Code.UNBALANCED_TAG, "</thread> without its <thread>"))
             return
         check = _CHECK.search(rest)
         passed = check.group(1).lower().startswith("pass") if check else None
@@ -213,24 +213,23 @@ class _Reader:
             self._depth -= 1
             return
         if self._threads is None:
-            self.problems.append(Defect(Code.UNBALANCED_TAG, "</parallel> without its <parallel>"))
+            self.defects.append(Defect(Code.UNBALANCED_TAG, "</parallel> without its <parallel>"))
             return
         if self._thread_steps is not None:
             self._drop("a </parallel> comes before its last </thread>")
             return
-        self.blocks.append(
-            BlockNote(self._opened, tuple(self._threads), read_range(rest), self._reason, tuple(self._own))
-        )
+        defects = tuple(self._block_defects)
+        self.blocks.append(BlockNote(self._opened, tuple(self._threads), read_range(rest), self._reason, defects))
         self._threads = None
 
-    def _problem(self, code: Code, detail: str, thread: int | None = None) -> Defect:
-        return Defect(code, detail, self._opened, thread)
+    def _defect(self, code: Code, detail: str) -> Defect:
+        return Defect(code, detail, self._opened)
 
     def _drop(self, detail: str) -> None:
-        """The open block is kept by number alone, so that its loss is told."""
-        problem = self._problem(Code.UNBALANCED_TAG, detail)
+        """Keep the open block without its threads, so that its loss is reported."""
+        defect = self._defect(Code.UNBALANCED_TAG, detail)
         span = _hull([thread.lines for thread in self._threads or [] if thread.lines])
-        self.blocks.append(BlockNote(self._opened, (), span, self._reason, (*self._own, problem)))
+        self.blocks.append(BlockNote(self._opened, (), span, self._reason, (*self._block_defects, defect)))
         self._threads = self._thread_steps = None
         self._depth = 0
 
@@ -250,43 +249,43 @@ def _union(steps: Sequence[Step]) -> Range | None:
 
 
 def _resolve(block: BlockNote, chain_lines: Sequence[str]) -> BlockNote:
-    """Hold one block's ranges against the chain and against each other."""
+    """Check one block's ranges against the chain and against each other."""
     if block.has(Code.UNBALANCED_TAG):
         return block
-    problems = list(block.problems)
+    defects = list(block.defects)
     for at, thread in enumerate(block.threads, 1):
         if thread.passed is False:
-            problems.append(Defect(Code.CHECK_FAILED, thread.note, block.number, at))
+            defects.append(Defect(Code.CHECK_FAILED, thread.note, block.number, at))
     threads, found = _clip(block, len(chain_lines))
-    problems += found
+    defects += found
     ranges = [thread.lines for thread in threads if thread.lines]
     if ranges != sorted(ranges):
-        problems.append(Defect(Code.OUT_OF_ORDER, "the threads are not in the order of the text", block.number))
+        defects.append(Defect(Code.OUT_OF_ORDER, "the threads are not in the order of the text", block.number))
         threads = sorted(threads, key=lambda thread: thread.lines or Range(0, 0))
-    problems += _hold_neighbours(threads, chain_lines, block.number)
+    defects += _check_neighbours(threads, chain_lines, block.number)
     if len(threads) < 2:
-        problems.append(Defect(Code.SINGLE_THREAD, f"{len(threads)} thread(s)", block.number))
+        defects.append(Defect(Code.SINGLE_THREAD, f"{len(threads)} thread(s)", block.number))
     hull = _hull([thread.lines for thread in threads if thread.lines])
-    problems += _stray_lines(block, hull, chain_lines)
-    return replace(block, threads=tuple(threads), lines=hull, problems=tuple(problems))
+    defects += _stray_lines(block, hull, chain_lines)
+    return replace(block, threads=tuple(threads), lines=hull, defects=tuple(defects))
 
 
 def _clip(block: BlockNote, n_lines: int) -> tuple[list[ThreadNote], list[Defect]]:
-    """Threads with their ranges cut to the file; one wholly outside it, or without a range, is a problem."""
-    threads, problems = [], []
+    """Clip the threads' ranges to the file; a thread wholly outside it, or without a range, is a defect."""
+    threads, defects = [], []
     for at, thread in enumerate(block.threads, 1):
         span = thread.lines
         if span is None:
-            problems.append(Defect(Code.MISSING_RANGE, "a thread without a readable range", block.number, at))
+            defects.append(Defect(Code.MISSING_RANGE, "a thread without a readable range", block.number, at))
         elif span.first > n_lines or span.last < 1:
-            problems.append(Defect(Code.OUT_OF_FILE, f"{span} of a chain of {n_lines} lines", block.number, at))
+            defects.append(Defect(Code.OUT_OF_FILE, f"{span} of a chain of {n_lines} lines", block.number, at))
         else:
             thread = replace(thread, lines=Range(max(span.first, 1), min(span.last, n_lines)))
         threads.append(thread)
-    return threads, problems
+    return threads, defects
 
 
-def _hold_neighbours(threads: Sequence[ThreadNote], chain_lines: Sequence[str], block: int) -> Iterator[Defect]:
+def _check_neighbours(threads: Sequence[ThreadNote], chain_lines: Sequence[str], block: int) -> Iterator[Defect]:
     for at, (one, two) in enumerate(pairwise(threads), 1):
         if not one.lines or not two.lines:
             continue
@@ -297,7 +296,7 @@ def _hold_neighbours(threads: Sequence[ThreadNote], chain_lines: Sequence[str], 
 
 
 def _stray_lines(block: BlockNote, hull: Range | None, chain_lines: Sequence[str]) -> Iterator[Defect]:
-    """Lines of the block's own range that lie before its first or after its last thread: they stay outside it."""
+    """Report lines of the block's own range before its first or after its last thread: they stay outside it."""
     if hull and block.lines:
         for first, last in ((block.lines.first, hull.first - 1), (hull.last + 1, block.lines.last)):
             if _has_text(chain_lines, max(first, 1), min(last, len(chain_lines))):
@@ -309,14 +308,14 @@ def _has_text(chain_lines: Sequence[str], first: int, last: int) -> bool:
 
 
 def _mark_shared_lines(blocks: Sequence[BlockNote]) -> list[BlockNote]:
-    """A block that shares a line with one before it in the annotation cannot be used beside it."""
+    """Mark a block that shares a line with an earlier block of the annotation: the two cannot both be used."""
     marked: list[BlockNote] = []
     taken: list[Range] = []
     for block in blocks:
         other = next((span for span in taken if block.lines and span.overlaps(block.lines)), None)
         if other:
-            problem = Defect(Code.OVERLAP, f"{block.lines} shares lines with the block {other}", block.number)
-            block = replace(block, problems=(*block.problems, problem), lines=None)
+            defect = Defect(Code.OVERLAP, f"{block.lines} shares lines with the block {other}", block.number)
+            block = replace(block, defects=(*block.defects, defect), lines=None)
         elif block.lines and block.threads:
             taken.append(block.lines)
         marked.append(block)

@@ -1,4 +1,4 @@
-"""The trajectory markup: the only place that knows a tag.
+"""The trajectory markup. No other module knows the tags.
 
     trajectory  := (text | parallel)*
     parallel    := "<Parallel>" NL [outlines NL] thread+ NL [conclusion NL] "</Parallel>"
@@ -6,8 +6,8 @@
     thread      := "<Thread>" NL k ": " text NL "</Thread>"
     conclusion  := "<Conclusion>" NL text NL "</Conclusion>"
 
-`parse` reads it, tolerating any white space around tags and numbers; `write_block` writes the canonical form
-alone, byte for byte what fork-join inference builds. Everything else goes through these two.
+`parse` reads it and accepts any white space around tags and numbers; `write_block` writes the canonical form only, byte
+for byte what fork-join inference builds. Everything else goes through these two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TAGS = tuple(tag for name in _NAMES for tag in (f"<{name}>", f"</{name}>"))
 """The ten tags; trainers add each to the tokenizer as one token."""
 
 TAG_SHAPED = re.compile(r"</?\w+>")
-"""What format checkers of trainers take for a tag (`<n>` in mathematics too); it may not stand inside a block."""
+"""What trainers' format checkers take for a tag (also `<n>` in mathematics); not allowed inside a block."""
 
 OUTLINES_END = "</Outlines>"
 THREAD_END = "</Thread>"
@@ -36,7 +36,7 @@ PARALLEL_END = "</Parallel>"
 
 
 class MarkupError(ValueError):
-    """Text that is not a trajectory: `code` says how, `offset` where (in characters), `detail` in words."""
+    """Text that is not a trajectory: `code` names the fault, `offset` counts characters, `detail` is for people."""
 
     def __init__(self, code: str, offset: int, detail: str):
         super().__init__(f"{code} at character {offset}: {detail}")
@@ -55,7 +55,7 @@ class Text:
 class Element:
     """An outline, a thread or a conclusion: [start, end) with its tags, `body` its trimmed text.
 
-    `inner` is [inner_start, inner_end): all that stands between the two tags, the number included.
+    [inner_start, inner_end) is everything between the two tags, the number included.
     """
 
     start: int
@@ -67,7 +67,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One parallel block, [start, end) with its tags; `outlines_span` is that of `<Outlines>…</Outlines>`."""
+    """One parallel block, [start, end) with its tags; `outlines_span` covers `<Outlines>…</Outlines>`."""
 
     start: int
     end: int
@@ -75,11 +75,6 @@ class Block:
     outlines: tuple[Element, ...] = ()
     outlines_span: tuple[int, int] | None = None
     conclusion: Element | None = None
-
-    @property
-    def tag_count(self) -> int:
-        lists = 2 if self.outlines_span else 0
-        return 2 + lists + 2 * (len(self.outlines) + len(self.threads)) + (2 if self.conclusion else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +89,7 @@ class Trajectory:
         return tuple(part for part in self.parts if isinstance(part, Block))
 
     def replace_blocks(self, replacements: Sequence[str]) -> str:
-        """The text with the k-th block replaced by `replacements[k]`; what stands outside blocks is kept as it is."""
+        """Return the text with the k-th block replaced by `replacements[k]`; text outside blocks is unchanged."""
         blocks = iter(replacements)
         return "".join(
             self.text[part.start : part.end] if isinstance(part, Text) else next(blocks) for part in self.parts
@@ -102,18 +97,18 @@ class Trajectory:
 
 
 def tag_spans(text: str) -> list[tuple[int, int]]:
-    """[start, end) of every markup tag in `text`, in order."""
+    """Return [start, end) of every markup tag in `text`, in order."""
     return [match.span() for match in _TAG.finditer(text)]
 
 
 def reserved_tag(text: str, *, think: bool = True) -> str | None:
-    """The first markup tag (or, with `think`, think tag) in `text`: such a text cannot be marked up."""
+    """Return the first markup tag (or, with `think`, think tag) in `text`: such a text cannot be marked up."""
     found = [match for match in (_TAG.search(text), _THINK_TAG.search(text) if think else None) if match]
     return min(found, key=lambda match: match.start()).group() if found else None
 
 
 def parse(text: str) -> Trajectory:
-    """Read a trajectory; raises MarkupError at the first place that breaks the grammar."""
+    """Parse a trajectory; raises MarkupError at the first place that breaks the grammar."""
     tags = list(_TAG.finditer(text))
     parts: list[Text | Block] = []
     cursor = at = 0
@@ -133,7 +128,7 @@ def parse(text: str) -> Trajectory:
 
 
 class _BlockReader:
-    """Reads one block from the list of tags; `at` is the next tag to read."""
+    """Reads one block from the list of tags; `at` is the index of the next tag."""
 
     def __init__(self, text: str, tags: list[re.Match[str]], at: int):
         self.text, self.tags, self.at = text, tags, at
@@ -164,7 +159,7 @@ class _BlockReader:
             raise MarkupError("count_mismatch", offset, f"{len(outlines)} outlines for {len(threads)} threads")
 
     def _next(self) -> str | None:
-        """The next tag, if nothing but white space stands before it."""
+        """Return the next tag, if there is only white space before it."""
         if self.at == len(self.tags):
             raise MarkupError("unbalanced_tag", self.opening.start(), "<Parallel> is never closed")
         tag = self.tags[self.at]
@@ -218,9 +213,9 @@ def _check_body(body: str, name: str, offset: int) -> None:
 
 
 def write_block(threads: Sequence[str], outlines: Sequence[str] = (), conclusion: str | None = None) -> str:
-    """The canonical form of a block; raises MarkupError when the texts cannot stand in one.
+    """Return the canonical form of a block; raises MarkupError when the texts cannot form one.
 
-    Texts are trimmed here; whoever must be able to undo that records it first.
+    Texts are trimmed here; a caller that must be able to undo this records it first.
     """
     threads, outlines = [text.strip() for text in threads], [text.strip() for text in outlines]
     for name, texts in (("outline", outlines), ("thread", threads)):
@@ -245,7 +240,7 @@ def write_block(threads: Sequence[str], outlines: Sequence[str] = (), conclusion
 
 
 def canonical(block: Block) -> str:
-    """The canonical form of a block that was read."""
+    """Return the canonical form of a parsed block."""
     return write_block(
         [thread.body for thread in block.threads],
         [outline.body for outline in block.outlines],

@@ -1,6 +1,6 @@
-"""The measures of a trajectory, from one tokenization of its text.
+"""Measures of a trajectory, from one tokenization of its text.
 
-A token belongs to the passage in which its first character stands.
+A token belongs to the passage that contains its first character.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PUBLISHED = {
 PUBLISHED_SPEEDUP = 1.35
 
 MAX_BLOCKS = 15
-"""Rollouts stop after 32 turns, two a block: rows with more blocks are counted."""
+"""Rollouts stop after 32 turns, two per block: rows with more blocks than this are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Measures:
 
     total_num_tokens: int
     num_tokens_in_the_longest_thread: int
-    """The critical path: text outside blocks, and of each block all but its shorter threads."""
+    """The critical path: everything but the shorter threads of each block."""
     acceleration_ratio: float
     """1 - longest / total."""
     parallel_ratio: float
@@ -46,11 +46,11 @@ class Measures:
     avg_outlines_block_length: float
     avg_conclusion_block_length: float
     training_length: int
-    """Each tag counted as one token, and threads 2 … n twice: trainers flatten the tree of contexts."""
+    """Each tag counts as one token, and threads 2 to n count twice: trainers flatten the tree of contexts."""
 
 
 def measure(trajectory: markup.Trajectory, starts: Sequence[int]) -> Measures:
-    """Measures of a trajectory whose tokens begin at the characters `starts` (ascending)."""
+    """Return the measures of a trajectory whose tokens begin at the characters `starts` (ascending)."""
 
     def tokens(start: int, end: int) -> int:
         return bisect_left(starts, end) - bisect_left(starts, start)
@@ -81,7 +81,7 @@ def measure(trajectory: markup.Trajectory, starts: Sequence[int]) -> Measures:
 
 
 def summarize_measures(rows: Sequence[Measures]) -> dict[str, dict[str, float]]:
-    """Mean, min, max and (population) standard deviation of every measure over trajectories."""
+    """Return the mean, min, max and population standard deviation of every measure over trajectories."""
     names = Measures.__dataclass_fields__
     columns = {name: [float(getattr(row, name)) for row in rows] for name in names}
     return {
@@ -92,7 +92,7 @@ def summarize_measures(rows: Sequence[Measures]) -> dict[str, dict[str, float]]:
 
 
 def dataset_speedup(rows: Sequence[Measures]) -> float:
-    """Self-parallelism speedup of a dataset: mean total / mean longest; 1.0 of nothing."""
+    """Return the self-parallelism speedup of a dataset, mean total / mean critical path; 1.0 for no trajectories."""
     longest = sum(row.num_tokens_in_the_longest_thread for row in rows)
     return sum(row.total_num_tokens for row in rows) / longest if longest else 1.0
 

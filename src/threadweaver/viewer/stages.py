@@ -107,7 +107,7 @@ def _annotated(block) -> dict:
         "threads": threads,
         "first": block.lines.first if block.lines else None,
         "last": block.lines.last if block.lines else None,
-        "problems": [{"code": str(item.code), "detail": item.detail, "thread": item.thread} for item in block.problems],
+        "problems": [{"code": str(item.code), "detail": item.detail, "thread": item.thread} for item in block.defects],
     }
 
 

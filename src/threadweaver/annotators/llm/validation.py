@@ -82,7 +82,7 @@ def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> V
             "unreadable_annotation", f'It holds no step line of the form "S1: description (L1-L14)". {_begins(text)}'
         )
         return Validation(None, (fault,))
-    faults = [_problem_fault(problem, found) for problem in found.problems if problem.code != Code.CHECK_FAILED]
+    faults = [_problem_fault(problem, found) for problem in found.defects if problem.code != Code.CHECK_FAILED]
     faults += _missing_checks(found)
     checked = annotation.parse(before, chain_lines).blocks if before else ()
     if checked and not found.blocks:

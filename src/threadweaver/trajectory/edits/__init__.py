@@ -1,8 +1,8 @@
-"""What was changed in a text, and how to undo it.
+"""Edits of a trajectory, and how to undo them.
 
-Replacements are read from a model's reply, applied where their `src` occurs literally and once, and recorded so that
-undoing them gives the text back. `Record` is the lineage of one sample: kept beside the text in every stage's trace,
-it is all that is needed to restore the chain from the trajectory, character for character.
+Replacements are parsed from a model's reply, applied where their `src` occurs literally and once, and recorded so that
+undoing them gives the text back. A sample's `Lineage` is kept beside its text in every stage's trace and is all that is
+needed to restore the chain from the trajectory, character for character.
 """
 
 from threadweaver.trajectory.edits.apply import Applied, ConservationError, Edit, Skipped, apply, undo

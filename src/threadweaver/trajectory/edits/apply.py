@@ -1,4 +1,4 @@
-"""Applying replacements to a passage, and undoing what was applied."""
+"""Apply replacements to a passage, and undo what was applied."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from threadweaver.trajectory.edits.parse import CONTROL, Replacement
 
 
 class ConservationError(ValueError):
-    """The trajectory and its record do not give the chain back."""
+    """The trajectory and its lineage do not give the chain back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What was done: at `offset` (characters, in the text as the edits before it left it) `src` became `dest`."""
+    """One applied change: `src` became `dest` at `offset` characters of the text that the earlier edits left."""
 
     offset: int
     src: str
@@ -40,10 +40,10 @@ class Applied:
 
 
 def apply(text: str, replacements: Sequence[Replacement]) -> Applied:
-    """Apply to a passage what can be applied; the result is trimmed, and that is recorded as an edit too.
+    """Apply the replacements that can be applied to a passage, then trim it and record the trimming as edits too.
 
-    A `src` counts only where it does not cut a word in two, and only when it occurs once. One replacement that would
-    leave less than half of the passage is left out, and so is one that overlaps another.
+    A `src` must occur exactly once, not counting occurrences that cut a word in two. A replacement that overlaps
+    another one, leaves less than half of the passage or makes a tag is skipped.
     """
     placed: list[tuple[int, Replacement]] = []
     skipped: list[Skipped] = []
@@ -61,10 +61,8 @@ def apply(text: str, replacements: Sequence[Replacement]) -> Applied:
             placed.append((offset, item))
     placed.sort(key=lambda pair: pair[0])
     result, edits = _substitute(text, placed)
-    shrinks = len(result.strip()) < len(text) / 2
-    if (
-        together := "makes_tag" if markup.TAG_SHAPED.search(result) else "shrinks_thread" if shrinks else None
-    ):  # each alone would have passed
+    shrinks = "shrinks_thread" if len(result.strip()) < len(text) / 2 else None
+    if together := "makes_tag" if markup.TAG_SHAPED.search(result) else shrinks:  # though each alone would pass
         skipped += [Skipped(item.src, item.dest, together) for _, item in placed]
         return Applied(text, (), tuple(skipped))
     result, trims = _trim(result)
@@ -72,17 +70,17 @@ def apply(text: str, replacements: Sequence[Replacement]) -> Applied:
 
 
 def undo(text: str, edits: Sequence[Edit]) -> str:
-    """The passage before the edits; raises ConservationError when the text is not what they left."""
+    """Return the passage before the edits; raises ConservationError when the text is not what they left."""
     for edit in reversed(edits):
         end = edit.offset + len(edit.dest)
         if text[edit.offset : end] != edit.dest:
-            raise ConservationError(f"at character {edit.offset} stands not what the edit wrote")
+            raise ConservationError(f"the text at character {edit.offset} is not what the edit wrote")
         text = text[: edit.offset] + edit.src + text[end:]
     return text
 
 
 def _locate(text: str, item: Replacement) -> tuple[int, str | None]:
-    """Where the replacement goes, or the code of why it goes nowhere."""
+    """Return the offset at which the replacement applies, or the code of why it is skipped."""
     if not item.src:
         return 0, "empty_src"
     if item.src == item.dest:

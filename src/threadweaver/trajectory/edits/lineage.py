@@ -1,4 +1,4 @@
-"""The lineage of a sample: from which lines its blocks were made, and everything that was changed on the way."""
+"""The lineage of a sample: the lines its blocks were made from, and every later change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadweaver.trajectory.edits.apply import ConservationError, Edit, Skipped
 
 @dataclass(frozen=True, slots=True)
 class ThreadLineage:
-    """Lines of the chain, the white space trimmed at its edges, and the edits of the rewriting."""
+    """A thread's lines of the chain (from 1), the white space trimmed at its edges, and the edits of stage 3."""
 
     first: int
     last: int
@@ -33,7 +33,7 @@ class BlockLineage:
 
 @dataclass(frozen=True, slots=True)
 class Unused:
-    """A block that the annotation holds and the trajectory does not: its number there, its lines, and why not."""
+    """A block of the annotation that the trajectory does not have: its number there, its lines, and why not."""
 
     number: int
     first: int | None
@@ -58,16 +58,16 @@ class Lineage:
     blocks: tuple[BlockLineage, ...] = ()
     unused: tuple[Unused, ...] = ()
     notes: tuple[Mapping[str, object], ...] = field(default=())
-    """What a stage wants told beside the text: annotation problems, merged threads, replies not accepted."""
+    """What a stage reports beside the text: defects of the annotation, merged threads, rejected replies."""
     output: str = ""
-    """What the model said after its thinking: the final answer stands in it."""
+    """What the model wrote after its thinking, with the final answer."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Lineage:
-        """Raises ValueError (KeyError, TypeError, AttributeError) when the text is no record."""
+        """Read what `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for any other text."""
         data = json.loads(text)
         blocks = tuple(
             BlockLineage(block["first"], block["last"], tuple(map(_thread_lineage, block["threads"])), block["reason"])
@@ -77,12 +77,11 @@ class Lineage:
         return cls(**{**data, "notes": tuple(data["notes"])}, blocks=blocks, unused=unused)
 
     def describe(self) -> str:
-        """The record for people: what became a block, what did not and why, and every edit."""
+        """Return the lineage for people: the blocks, the unused blocks and why, and every edit."""
         lines = [f"{self.uuid}: {self.lines} lines, {self.chars} characters, sha256 {self.sha256}"]
         for number, block in enumerate(self.blocks, 1):
-            lines += [
-                f"\nblock {number}: L{block.first}-L{block.last}" + (f" ({block.reason})" if block.reason else "")
-            ]
+            reason = f" ({block.reason})" if block.reason else ""
+            lines += [f"\nblock {number}: L{block.first}-L{block.last}{reason}"]
             for k, thread in enumerate(block.threads, 1):
                 lines += [f"  thread {k}: L{thread.first}-L{thread.last}"]
                 lines += [f"    edit at {edit.offset}: {edit.src!r} → {edit.dest!r}" for edit in thread.edits]
@@ -101,26 +100,29 @@ def _thread_lineage(data: dict) -> ThreadLineage:
 
 
 def fingerprint(text: str) -> str:
-    """SHA-256 of the text as UTF-8 (a lone surrogate, which JSON can carry, does not stop it)."""
+    """Return the SHA-256 of the text as UTF-8; a lone surrogate, which JSON can carry, is allowed."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def restore_block(block: markup.Block, record: BlockLineage) -> str:
-    """The chain's passage that a block was made of."""
-    if len(block.threads) != len(record.threads):
-        raise ConservationError(f"{len(block.threads)} threads where the record has {len(record.threads)}")
+def restore_block(block: markup.Block, lineage: BlockLineage) -> str:
+    """Return the chain's passage that a block was made from; raises ConservationError when the two do not match."""
+    if len(block.threads) != len(lineage.threads):
+        raise ConservationError(f"{len(block.threads)} threads where the lineage has {len(lineage.threads)}")
     return "".join(
-        note.before + undo(thread.body, note.edits) + note.after
-        for thread, note in zip(block.threads, record.threads, strict=True)
+        origin.before + undo(thread.body, origin.edits) + origin.after
+        for thread, origin in zip(block.threads, lineage.threads, strict=True)
     )
 
 
-def restore(trajectory: markup.Trajectory, record: Lineage) -> str:
-    """The chain: markup taken away and every recorded edit undone. Raises ConservationError when it is not that chain."""
-    if len(trajectory.blocks) != len(record.blocks):
-        raise ConservationError(f"{len(trajectory.blocks)} blocks where the record has {len(record.blocks)}")
-    pairs = zip(trajectory.blocks, record.blocks, strict=True)
-    chain = trajectory.replace_blocks([restore_block(block, note) for block, note in pairs])
-    if fingerprint(chain) != record.sha256:
+def restore(trajectory: markup.Trajectory, lineage: Lineage) -> str:
+    """Return the chain: the trajectory without markup, every edit undone.
+
+    Raises ConservationError when the result is not the chain that was collected.
+    """
+    if len(trajectory.blocks) != len(lineage.blocks):
+        raise ConservationError(f"{len(trajectory.blocks)} blocks where the lineage has {len(lineage.blocks)}")
+    pairs = zip(trajectory.blocks, lineage.blocks, strict=True)
+    chain = trajectory.replace_blocks([restore_block(block, origin) for block, origin in pairs])
+    if fingerprint(chain) != lineage.sha256:
         raise ConservationError("the restored text is not the chain that was collected")
     return chain

@@ -1,4 +1,4 @@
-"""Reading replacements from a model's reply, whatever it did to the backslashes."""
+"""Parse replacements from a model's reply, with its backslashes single or doubled."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What an annotator asks for: `src`, literally in the passage, becomes `dest`."""
+    """What an annotator proposes: `src`, found literally in the passage, becomes `dest`."""
 
     src: str
     dest: str
 
 
 class UnreadableReply(ValueError):
-    """A reply that holds no JSON array of {"src", "dest"}; its text says what is missing."""
+    """A reply without a JSON array of {"src", "dest"}; the text says what is missing."""
 
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
 _COMMAND = re.compile(r"[A-Za-z]+")
-# LaTeX commands whose first letter, after a backslash, is also a JSON escape. For b, f, r and t the control
-# character itself is never meant in mathematics, so every run of two or more letters is a command; a newline is
-# common in prose ("\nThe"), so for n the commands are listed.
+# LaTeX commands that begin like a JSON escape. The control characters of \b, \f, \r and \t are never meant in
+# mathematics, so every run of two or more letters after those is a command; a newline is common in prose ("\nThe"), so
+# the commands in n are listed.
 _N_COMMANDS = frozenset(
     "nabla natural ncong ne nearrow neg negthinspace neq newline nexists ngeq ngtr ni nleftarrow nleq nless nmid "
     "nobreak nolimits nonumber normalsize not notag notin nparallel nprec nrightarrow nsim nsubseteq nsucc "
     "nsupseteq nu nwarrow".split()
 )
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]|\r(?!\n)|\t(?=[a-z])")  # UTF-8 holds no surrogate
-# What is left of such a command when its backslash and n were read as a line break; where the rest is a word of
-# prose too ("less", "u"), only white space or an opening bracket before it tells.
+# What is left of such a command when its backslash and n were read as a line break. Where the rest is also a word of
+# prose ("less", "u"), only white space or an opening bracket before it shows that it was a command.
 _PROSE_RESTS = frozenset({"e", "i", "u", "less", "mid", "parallel", "exists"})
 _LOST_N = re.compile(
     rf"(?:\n(?:{'|'.join(sorted({name[1:] for name in _N_COMMANDS} - _PROSE_RESTS))})"
@@ -43,10 +43,10 @@ _STRING_OR_BRACKET = re.compile(rf"{_STRING.pattern}|[\[\]]", re.S)
 
 
 def parse_reply(text: str, passage: str = "") -> list[Replacement]:
-    """The replacements of a reply: a JSON array, perhaps in a code fence or with prose around it.
+    """Return the replacements of a reply: a JSON array, perhaps in a code fence or with prose around it.
 
-    Mathematics may stand in it with its backslashes single (`\\frac`, `\\times`, `\\neq`) or doubled. Where both
-    readings are JSON, the one whose `src` occur in `passage` holds. Raises UnreadableReply.
+    Backslashes of mathematics may be single (`\\frac`, `\\times`, `\\neq`) or doubled. Where both readings are valid
+    JSON, the one with more `src` found in `passage` is taken. Raises UnreadableReply.
     """
     arrays = _candidate_arrays(text)
     if not arrays:
@@ -64,7 +64,7 @@ def parse_reply(text: str, passage: str = "") -> list[Replacement]:
 
 
 def _candidate_arrays(text: str) -> list[str]:
-    """Balanced […] that begin with an object, the longest first; an empty one only when there is none of these."""
+    """Return the balanced […] that contain an object, the longest first, or else the first other one."""
     found, at = [], 0
     while opening := _ARRAY.search(text, at):
         end = _array_end(text, opening.start())
@@ -75,7 +75,7 @@ def _candidate_arrays(text: str) -> list[str]:
 
 
 def _array_end(text: str, start: int) -> int | None:
-    """Where the array that opens at `start` ends; brackets inside its strings do not count."""
+    """Return where the array that opens at `start` ends; brackets inside its strings do not count."""
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text, start):
         depth += {"[": 1, "]": -1}.get(match.group(), 0)
@@ -85,7 +85,7 @@ def _array_end(text: str, start: int) -> int | None:
 
 
 def _readings(raw: str) -> list[object]:
-    """The array read as strict JSON and as JSON with raw LaTeX; the strict one first."""
+    """Return the array read as JSON and as JSON with raw LaTeX, in this order."""
     readings = []
     for candidate in dict.fromkeys((raw, _STRING.sub(_double_raw_backslashes, raw))):
         try:
@@ -113,7 +113,7 @@ def _double_raw_backslashes(match: re.Match[str]) -> str:
 
 
 def _is_json_escape(body: str, at: int) -> bool:
-    """Whether what follows the backslash is JSON's escape rather than a LaTeX command."""
+    """Return whether a JSON escape follows the backslash, not a LaTeX command."""
     letter = body[at : at + 1]
     if letter == "u":
         return re.fullmatch(r"[0-9a-fA-F]{4}", body[at + 1 : at + 5]) is not None

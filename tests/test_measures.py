@@ -1,4 +1,4 @@
-"""The measures, against figures counted by hand."""
+"""The measures of a trajectory, against figures counted by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = f"12345\n{BLOCK}\n678"
 
 
 def every_character(text: str) -> range:
-    """A tokenizer of one token a character: what a passage measures is its length."""
+    """A tokenizer with one token per character: the measure of a passage is its length."""
     return range(len(text))
 
 
@@ -76,7 +76,7 @@ def test_without_a_block_nothing_is_parallel(text):
     )
 
 
-def test_three_threads_count_the_longest_wherever_it_stands():
+def test_of_three_threads_the_longest_counts_wherever_it_is():
     for threads in (["aaaaaa", "b", "cc"], ["b", "aaaaaa", "cc"], ["b", "cc", "aaaaaa"]):
         text = markup.write_block(threads)
         found = measure(markup.parse(text), every_character(text))
@@ -120,7 +120,7 @@ def test_the_sums_meet_however_the_text_is_cut_into_tokens(parts, cuts):
     )
 
 
-def test_the_speedup_of_a_dataset_is_mean_total_by_mean_longest():
+def test_the_speedup_of_a_dataset_is_mean_total_over_mean_longest():
     slow, fast = (
         measure(markup.parse(text), every_character(text))
         for text in ("x" * 100, markup.write_block(["y" * 30, "z" * 30]))
