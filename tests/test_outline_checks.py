@@ -8,7 +8,7 @@ import pytest
 
 from project import ROOT
 from threadweaver.outlines.checks import OutlineFault, check_outlines, describe_unfit, is_placeholder
-from threadweaver.outlines.giveaways import given_away
+from threadweaver.outlines.giveaways import find_giveaways
 from threadweaver.stages import outlining
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.questions import OutlineQuestion
@@ -138,10 +138,10 @@ THREAD = OPENED + (
 )
 def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(text, told):
     """A notation that is not read would let a result pass; a case or a known number that is taken for one would cost a block."""
-    found = given_away(text, THREAD, "n = 12")
+    found = find_giveaways(text, THREAD, "n = 12")
     assert len(found) == len(told) and all(piece in found[0] for piece in told)
     if told != ["which fails"]:
-        assert given_away(text, THREAD, f"n = 12. {THREAD}") == [], "what stood before the block is no result"
+        assert find_giveaways(text, THREAD, f"n = 12. {THREAD}") == [], "what stood before the block is no result"
 
 
 def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> OutlineQuestion:

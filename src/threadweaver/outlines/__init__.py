@@ -1,1 +1,1 @@
-"""Outlines: what each thread of a block sets out to do, announced before any of them begins."""
+"""Outlines: what each thread of a block will do, announced before any of them begins."""

@@ -1,4 +1,4 @@
-"""What is wrong with the outlines of a block, whoever wrote them."""
+"""Check the outlines of a block, whoever wrote them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from threadweaver import independence
-from threadweaver.outlines.giveaways import Reading, given_away
-from threadweaver.outlines.notation import squeezed
+from threadweaver.outlines.giveaways import MathText, find_giveaways
+from threadweaver.outlines.notation import to_compact
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.questions import OutlineQuestion
 
 MAX_CHARS = 600
-"""An outline is a plan, not the thread: the published mean is about 60 tokens a block of 2.6."""
+"""An outline is a plan, not the thread: the published mean is about 60 tokens per block of 2.6 threads."""
 
 UNFIT = ("count", "empty", "placeholder", "holds_tag", "too_long", "repeats_sibling")
-"""With one of these the outlines cannot announce the threads of a block."""
+"""With one of these faults the outlines cannot announce the threads of a block."""
 GIVES_AWAY = ("gives_result", "leans_on_sibling")
-"""These announce the threads, but say what nobody can know before them."""
+"""With these they announce the threads, but say what cannot be known before them."""
 CODES = (*UNFIT, *GIVES_AWAY)
 
 _PLACEHOLDER = re.compile(
@@ -26,7 +26,7 @@ _PLACEHOLDER = re.compile(
     r"description|placeholder|lorem ipsum.*)\W*+|\W*?(?:<.*>|\[.*\])\W*+",
     re.I,
 )
-_LEANS = re.compile(
+_SIBLING_REFERENCE = re.compile(
     r"\b(?:thread|outline)s?\s+#?\d+|\b(?:previous|preceding|earlier|other|first|above) (?:threads?|outlines?)\b"
     r"|\b(?:result|value|answer|finding|conclusion)s? (?:of|from) (?:the )?(?:previous|preceding|first|other) \w+",
     re.I,
@@ -35,8 +35,11 @@ _LEANS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class OutlineFault:
-    """One thing wrong with the outlines of a block: a code of `CODES`, the outline's number (None: all of them), and
-    what it is in words that go on after the number."""
+    """One thing wrong with the outlines of a block.
+
+    `code` is one of `CODES`, `number` the outline's number from 1 (None: all of them); `detail` continues a sentence that
+    begins with the outline's number.
+    """
 
     code: str
     number: int | None
@@ -47,23 +50,23 @@ class OutlineFault:
 
 
 def check_outlines(outlines: Sequence[str], question: OutlineQuestion) -> list[OutlineFault]:
-    """Everything wrong with the outlines of this block: `UNFIT` ones, or, where there are none, those of `TOLD`.
+    """Return all `UNFIT` faults of this block's outlines, or, where there are none, all `GIVES_AWAY` faults.
 
-    Mathematics is compared in one notation, numbers by their value. Linear in the text.
+    Mathematics is compared in one notation, numbers by their value. Linear in the length of the text.
     """
-    return list(unfit(outlines, len(question.threads))) or [
+    return list(_unfit(outlines, len(question.threads))) or [
         *_results(outlines, question),
-        *_leanings(outlines, question),
+        *_sibling_uses(outlines, question),
     ]
 
 
 def describe_unfit(outlines: Sequence[str], threads: int) -> str | None:
-    """What makes these outlines unfit for a block of so many threads, in words; None when nothing does."""
-    first = next(unfit(outlines, threads), None)
+    """Return in words why these outlines are unfit for a block of `threads` threads, or None if they are fit."""
+    first = next(_unfit(outlines, threads), None)
     return None if first is None else str(first)
 
 
-def unfit(outlines: Sequence[str], threads: int) -> Iterator[OutlineFault]:
+def _unfit(outlines: Sequence[str], threads: int) -> Iterator[OutlineFault]:
     if len(outlines) != threads:
         yield OutlineFault("count", None, f"{len(outlines)} outlines for {threads} threads")
         return
@@ -78,30 +81,31 @@ def unfit(outlines: Sequence[str], threads: int) -> Iterator[OutlineFault]:
             yield OutlineFault("holds_tag", number, "holds a tag")
         elif len(stripped) > MAX_CHARS:
             yield OutlineFault("too_long", number, f"has {len(stripped)} characters, {MAX_CHARS} are allowed")
-        elif (earlier := seen.setdefault(_sameness(stripped), number)) != number:
+        elif (earlier := seen.setdefault(_essence(stripped), number)) != number:
             yield OutlineFault("repeats_sibling", number, f"repeats outline {earlier}")
 
 
-def _sameness(text: str) -> str:
-    """Two outlines with the same say the same."""
-    return squeezed(text).lower().strip(".,;:'\"*`")
+def _essence(text: str) -> str:
+    """Return what two outlines share when they say the same thing."""
+    return to_compact(text).lower().strip(".,;:'\"*`")
 
 
 def is_placeholder(text: str) -> bool:
+    """Return whether an outline is empty or only stands for one, as in "Thread 1", "TODO" or "<text>"."""
     return not text.strip() or _PLACEHOLDER.fullmatch(text.strip()) is not None
 
 
 def _results(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[OutlineFault]:
-    known = Reading(question.known)
+    known = MathText(question.known)
     for number, (text, thread) in enumerate(zip(outlines, question.threads, strict=True), 1):
-        if told := given_away(text, thread, known):
-            yield OutlineFault("gives_result", number, f"tells {' and '.join(told)}, which only its thread works out")
+        if found := find_giveaways(text, thread, known):
+            yield OutlineFault("gives_result", number, f"tells {' and '.join(found)}, which only its thread works out")
 
 
-def _leanings(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[OutlineFault]:
-    """Words for a sibling, and mathematics that a sibling introduces and the outline's own thread does not hold.
+def _sibling_uses(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[OutlineFault]:
+    """Find references to a sibling, and mathematics that a sibling introduces and the outline's own thread lacks.
 
-    Phrases that point back ("the remaining", "this expression") mostly point at the outline's own words.
+    Phrases that point back ("the remaining", "this expression") do not count: mostly they refer to the outline itself.
     """
     context = independence.Context(question.known)
     threads = [independence.Passage.read(thread) for thread in question.threads]
@@ -110,7 +114,7 @@ def _leanings(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[Ou
         own = threads[number - 1].places
         found = independence.leaks_of(context, [*siblings, independence.Passage.read(text)], [len(siblings)])
         leak = next((leak for leak in found if _is_mathematics(leak) and (leak.kind, leak.what) not in own), None)
-        if match := _LEANS.search(text):
+        if match := _SIBLING_REFERENCE.search(text):
             yield OutlineFault("leans_on_sibling", number, f'leans on a sibling ("{match[0]}")')
         elif leak:
             sibling = leak.source + 1 + (leak.source + 1 >= number)

@@ -1,4 +1,4 @@
-"""What an outline gives away: numbers, formulas and expressions that its thread works out."""
+"""Find what an outline gives away: numbers, formulas and expressions that only its thread derives."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from fractions import Fraction
 from functools import cached_property
 
 from threadweaver.independence import Context, Passage, Role
-from threadweaver.outlines.notation import plain, squeezed
+from threadweaver.outlines.notation import to_compact, to_plain
 
 OPENING = 200
-"""Characters at a thread's beginning that tell which case it takes on: a number there is its assumption, no result."""
+"""Characters at a thread's beginning that state its case: a number there is an assumption, not a result."""
 
 MAX_DIGITS = 80
-"""A longer number is no value that anybody works out by hand."""
+"""A longer number is compared as text: nobody computes it by hand."""
 
 _NUMBER = re.compile(r"√?\d+(?:\.\d+)?(?:\s?/\s?√?\d+(?:\.\d+)?)?")
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
@@ -33,19 +33,19 @@ _OUTCOME = re.compile(
 )
 
 
-class Reading:
-    """A text's mathematics in one notation, read when it is asked for."""
+class MathText:
+    """A text with its mathematics in one notation; each form is computed on first use."""
 
     def __init__(self, text: str):
         self.text = text
 
     @cached_property
     def plain(self) -> str:
-        return plain(self.text)
+        return to_plain(self.text)
 
     @cached_property
-    def squeezed(self) -> str:
-        return squeezed(self.text)
+    def compact(self) -> str:
+        return to_compact(self.text)
 
     @cached_property
     def passage(self) -> Passage:
@@ -57,24 +57,24 @@ class Reading:
 
     @cached_property
     def values(self) -> frozenset[Fraction | str]:
-        """Every number by its value: 1/2, 2/4 and 0.5 are one."""
+        """All numbers by their value: 1/2, 2/4 and 0.5 are one."""
         return frozenset(_value(number) for number in _NUMBER.findall(self.plain))
 
     @cached_property
     def digits(self) -> frozenset[Fraction | str]:
-        """The numbers in figures, those within fractions and roots too."""
+        """All numbers written in digits, also those inside fractions and roots."""
         return frozenset(map(_value, _DIGITS.findall(self.plain)))
 
     def holds_number(self, value: Fraction | str) -> bool:
         return value in self.values or value in self.digits
 
     def holds(self, formula: str) -> bool:
-        """Whether this squeezed formula stands there, and no longer number in its place."""
-        at = self.squeezed.find(formula)
+        """Return whether the text contains this compact formula, and not as part of a longer number."""
+        at = self.compact.find(formula)
         while at >= 0:
-            if _ends_whole(self.squeezed, at, at + len(formula)):
+            if _ends_whole(self.compact, at, at + len(formula)):
                 return True
-            at = self.squeezed.find(formula, at + 1)
+            at = self.compact.find(formula, at + 1)
         return False
 
 
@@ -84,57 +84,63 @@ def _ends_whole(text: str, start: int, end: int) -> bool:
     return not before and not (text[end - 1].isdigit() and rest[:1].isdigit())
 
 
-Held = tuple[Reading, ...]
+Known = tuple[MathText, ...]
+"""What an outline may say: the problem and the context, and the opening of its thread."""
 
 
-def given_away(text: str, thread: str, known: str | Reading) -> list[str]:
-    """What an outline says although its thread works it out: formulas, numbers and expressions that stand in the
-    thread and neither in what is known (problem and context) nor in the thread's opening, and words that tell how it
-    ends. A single digit counts only where it is stated as a value (`= 7`, `gives 7`).
+def find_giveaways(text: str, thread: str, known: str | MathText) -> list[str]:
+    """Return what the outline `text` says although only its thread derives it.
+
+    These are formulas, numbers and expressions that are in the thread, but neither in `known` (problem and context) nor in
+    the thread's opening, and words that say how the thread ends. A single digit counts only where it is stated as a value
+    (`= 7`, `gives 7`).
     """
-    held = (known if isinstance(known, Reading) else Reading(known), Reading(thread[:OPENING]))
-    outline, derived = Reading(text), Reading(thread)
-    found = [*_formulas(outline, derived, held), *_named(outline, derived, held), *_numbers(outline, derived, held)]
+    givens = (known if isinstance(known, MathText) else MathText(known), MathText(thread[:OPENING]))
+    outline, derived = MathText(text), MathText(thread)
+    parts = (_formulas, _named, _numbers)
+    found = [piece for part in parts for piece in part(outline, derived, givens)]
     found += [match[0] for match in _OUTCOME.finditer(text)]
-    bare = [squeezed(piece) for piece in found]
-    return [piece for at, piece in enumerate(found) if not any(bare[at] in other for other in bare[:at])]
+    compact = [to_compact(piece) for piece in found]
+    return [piece for at, piece in enumerate(found) if not any(compact[at] in other for other in compact[:at])]
 
 
-def _formulas(outline: Reading, derived: Reading, held: Held) -> Iterator[str]:
-    """Relations between delimiters; a bound all of whose numbers are known (`q ≥ 5` in the case p = 5) is a plan."""
+def _formulas(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]:
+    """Yield relations between delimiters; a bound whose numbers are all known (`q ≥ 5` in the case p = 5) is a plan."""
     for match in _FORMULA.finditer(outline.text):
         formula = next(filter(None, match.groups()))
-        bare = squeezed(formula)
-        if not _RELATION.search(plain(formula)) or not derived.holds(bare) or any(known.holds(bare) for known in held):
+        compact = to_compact(formula)
+        if not _RELATION.search(to_plain(formula)) or not derived.holds(compact):
             continue
-        numbers = [_value(digits) for digits in _DIGITS.findall(bare)]
-        if _EQUATION.search(bare) or not all(any(known.holds_number(n) for known in held) for n in numbers):
+        if any(given.holds(compact) for given in givens):
+            continue
+        numbers = [_value(digits) for digits in _DIGITS.findall(compact)]
+        if _EQUATION.search(compact) or not all(any(given.holds_number(n) for given in givens) for n in numbers):
             yield formula.strip()
 
 
-def _named(outline: Reading, derived: Reading, held: Held) -> Iterator[str]:
-    """Values and relations that the thread has too, and expressions that are the result of something in it."""
+def _named(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]:
+    """Yield values and relations that the thread has too, and expressions that are the result of a step in it."""
     for key, raw in outline.passage.raw.items():
         places = derived.passage.places.get(key)
         if key[0] not in ("value", "relation", "expression") or not places:
             continue
         results = key[0] != "expression" or any(role > Role.USE for _, role in places)
-        if results and not any(known.context.holds(key, raw) or known.holds(squeezed(raw)) for known in held):
+        if results and not any(given.context.holds(key, raw) or given.holds(to_compact(raw)) for given in givens):
             yield raw.strip()
 
 
-def _numbers(outline: Reading, derived: Reading, held: Held) -> Iterator[str]:
+def _numbers(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]:
     text = outline.plain
     for match in _NUMBER.finditer(text):
         raw, value = match[0], _value(match[0])
-        if value not in derived.values or any(known.holds_number(value) for known in held):
+        if value not in derived.values or any(given.holds_number(value) for given in givens):
             continue
         if len(raw) > 1 or _STATED.search(text, max(0, match.start() - _STATED_WITHIN), match.start()):
             yield raw
 
 
 def _value(number: str) -> Fraction | str:
-    """The value of a number; where a root or a zero below the line is in it, or endless digits, its form."""
+    """Return the value of a number, or its text where it has a root, a zero denominator or too many digits."""
     bare = "".join(number.split())
     over, _, under = bare.partition("/")
     if "√" in bare or len(bare) > MAX_DIGITS or (under and not under.strip("0.")):

@@ -81,7 +81,7 @@ _COMMANDS = {
     "lbrace": "{",
     "rbrace": "}",
 }
-"""LaTeX commands with another name in plain text; any other keeps its name without the backslash."""
+"""LaTeX commands with another name in plain text; all others keep their name without the backslash."""
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SPACE = re.compile(r"\\[,;:!> ]|~")
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
@@ -98,12 +98,12 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,|\{,\}|\\,)\d{3})+(?![\d])")
 _DELIMITER = re.compile(r"\$+|\\[()\[\]]")
 _ATOM = re.compile(r"√?[\w.]+")
 _NESTED = 6
-"""Fractions and roots inside one another that are still read; deeper ones stay as they are written."""
+"""Levels of nested fractions and roots that are converted; deeper ones stay as they are written."""
 _PRODUCT_SIGN = re.compile(r"(?<=[\w)])\s*\*\s*(?=[A-Za-z(])|(?<=[A-Za-z)])\s*\*\s*(?=\w)")
 
 
-def plain(text: str) -> str:
-    """The text with its formulas as one would type them (`\\dfrac{1}{2}` is `1/2`, `x^{2}` and `x²` are `x^2`)."""
+def to_plain(text: str) -> str:
+    """Return the text with its formulas as one would type them (`\\dfrac{1}{2}` as `1/2`, `x^{2}` and `x²` as `x^2`)."""
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match[0]), text)
     text = _DEGREES.sub("", _SPACE.sub(" ", _DELIMITER.sub("", text)))
     text = _MODULUS.sub(lambda match: f"(mod {_first(match)})", text)
@@ -121,9 +121,9 @@ def plain(text: str) -> str:
     return text.replace("{", "").replace("}", "")
 
 
-def squeezed(text: str) -> str:
-    """`plain` without blanks and signs of multiplication, so that formulas can be searched for."""
-    return re.sub(r"\s+", "", _PRODUCT_SIGN.sub("", plain(text)))
+def to_compact(text: str) -> str:
+    """Return `to_plain` without white space and multiplication signs, so that formulas can be searched for."""
+    return re.sub(r"\s+", "", _PRODUCT_SIGN.sub("", to_plain(text)))
 
 
 def _command(match: re.Match[str]) -> str:
@@ -141,6 +141,6 @@ def _first(match: re.Match[str]) -> str:
 
 
 def _grouped(text: str) -> str:
-    """In brackets where more than a name or a number."""
+    """Put the text in brackets unless it is a single name or number."""
     text = text.strip()
     return text if _ATOM.fullmatch(text) else f"({text})"
