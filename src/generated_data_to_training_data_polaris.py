@@ -21,7 +21,7 @@ from pathlib import Path
 
 from threadweaver.corpus import chat
 from threadweaver.corpus.contamination import ENOUGH, NGRAM, Benchmarks
-from threadweaver.corpus.thinking import THINK_TAGS, Loss
+from threadweaver.corpus.thinking import THINK_TAGS
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
 from threadweaver.errors import UserError
 from threadweaver.files import atomic_file, write_atomic
@@ -170,7 +170,7 @@ def sift(args, problems: list[Problem], given: Generated, form: conversion.Form)
     """Each step sees what the one before it left; cheap ones first, and choices between chains last."""
     sieve = conversion.Sieve()
     for place in given.unreadable:
-        sieve.lose(Path(place).name, Loss("unreadable_line"))
+        sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
     sieve.start(given.outputs, problems, [THINK_TAGS, *map(tuple, args.think_tags)], args.answer_tags)
     sieve.apply(conversion.sanitize(form.tokenizer))
     if args.require_parallel:

@@ -19,11 +19,11 @@ from threadweaver.corpus import chat
 from threadweaver.corpus.contamination import Benchmarks
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.schemas import to_sample
-from threadweaver.corpus.thinking import THINK_TAGS, Loss, cut, unwrap
+from threadweaver.corpus.thinking import THINK_TAGS, FailedCut, cut, unwrap
 from threadweaver.corpus.tokenizer import load_tokenizer
 from threadweaver.errors import UserError
 from threadweaver.generation import conversion
-from threadweaver.generation.conversion import Chain
+from threadweaver.generation.conversion import Chain, Loss
 from threadweaver.generation.outputs import read_outputs
 from threadweaver.generation.problems import read_problems
 from threadweaver.grading import Verdict
@@ -120,7 +120,7 @@ def chain(row: int, sample: int = 0, thinking: str = "a", problem: str = "", ver
         ("\n <think>A</think>", ("A", "")),
         ("A", "no_think_tags"),
         ("<think>\nA", "not_closed"),
-        ("<think></think>C", "no_thinking"),
+        ("<think></think>C", ("", "C")),
         ("<think>A</think>B</think>C", "ambiguous_cut"),
         ("<think>A <think> B</think>C", "ambiguous_cut"),
         ("A</think>B <think>C", "ambiguous_cut"),
@@ -129,7 +129,7 @@ def chain(row: int, sample: int = 0, thinking: str = "a", problem: str = "", ver
 )
 def test_the_cut(text, expected):
     result = cut(text)
-    assert (result.reason if isinstance(result, Loss) else result) == expected
+    assert (result.reason if isinstance(result, FailedCut) else result) == expected
 
 
 def test_other_tags_are_read_beside_the_usual_ones_and_pairs_do_not_mix():
@@ -146,11 +146,7 @@ def test_tags_around_the_answer_are_taken_off():
 
 @given(st.text(alphabet=st.sampled_from("ab <>/\n\r\u2028\x85"), min_size=1), st.text(alphabet="c\n \u2028"))
 def test_the_cut_loses_nothing_but_blank_lines_at_the_edges(thinking, answer):
-    result = cut(f"<think>{thinking}</think>{answer}")
-    if not thinking.strip():
-        assert result.reason == "no_thinking"
-        return
-    for before, after in zip((thinking, answer), result, strict=True):
+    for before, after in zip((thinking, answer), cut(f"<think>{thinking}</think>{answer}"), strict=True):
         head, found, tail = before.partition(after) if after else (before, "", "")
         assert found == after and not (head + tail).strip()
         assert head == "" or after == "" or head.endswith("\n")
@@ -229,7 +225,7 @@ def test_every_sample_is_accounted_for_and_the_reasons_add_up(tmp_path, capsys):
         tmp_path,
         [("p", "1"), ("q", "2"), ("P ", "1"), ("r", None)],
         [
-            [output(1), output(1), output(9), "<think>\ncut off", "plain", "<think>a</think>no box"],
+            [output(1), output(1), output(9), "<think>\ncut off", "plain", "<think>a</think>no box", output(1, " ")],
             [output(2, "so <|im_end|> is"), output(2, "word " * 400), "<think>\ud800</think>\\boxed{2}"],
             [output(1)],
             [output(5)],
@@ -243,6 +239,7 @@ def test_every_sample_is_accounted_for_and_the_reasons_add_up(tmp_path, capsys):
         "0-3": "not_closed",
         "0-4": "no_think_tags",
         "0-5": "no_answer",
+        "0-6": "no_thinking",
         "1-0": "special_token",
         "1-1": "over_max_tokens",
         "1-2": "broken_unicode",
@@ -250,10 +247,10 @@ def test_every_sample_is_accounted_for_and_the_reasons_add_up(tmp_path, capsys):
         "3-0": "no_reference",
     }
     manifest = json.loads((tmp_path / "out" / "some_data_1_account" / "manifest.json").read_text())
-    assert manifest["samples"] == 11 == sum(manifest["outcomes"].values())
-    told = capsys.readouterr().out
-    assert "11 samples: 1 ok, 10 rejected" in told
-    assert sum(int(line.split()[2]) for line in told.split("\n") if line.startswith("  rejected: ")) == 10
+    assert manifest["samples"] == 12 == sum(manifest["outcomes"].values())
+    printed = capsys.readouterr().out
+    assert "12 samples: 1 ok, 11 rejected" in printed
+    assert sum(int(line.split()[2]) for line in printed.split("\n") if line.startswith("  rejected: ")) == 11
 
 
 def test_undecided_is_neither_kept_nor_wrong_unless_asked_for(tmp_path):
@@ -463,7 +460,7 @@ def test_the_same_inputs_give_the_same_bytes_and_a_rerun_does_nothing(tmp_path, 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "no list of lists"),
+        ("{}", "not a list of lists"),
         ('["a"]', "item 0 is a str"),
         ("[[1]]", "sample 0 of item 0 is a int"),
         ('[["a"], ["b"]]', "problem 1, but the parquet has 1 rows"),
@@ -516,7 +513,7 @@ def test_files_that_do_not_belong_together(tmp_path):
         (("a_split0_of_2.json", "a_split1_of_3.json"), "splits of one run"),
         (("a_split0_of_2.json", "b.json"), "splits of one run"),
         (("a_split0_of_2.json", "a_split0_of_2.jsonl"), "given twice"),
-        (("c.json",), "not there"),
+        (("c.json",), "not found"),
     ):
         with pytest.raises(UserError, match=said):
             read_outputs([tmp_path / name for name in names], 3)
@@ -526,7 +523,7 @@ def test_a_journal_of_something_else_and_files_of_another_tool_are_refused(tmp_p
     run = Run(tmp_path, [("p", "1")], [[output(1)]])
     other = tmp_path / "other.jsonl"
     other.write_text('{"text": "a"}\n')
-    with pytest.raises(UserError, match="line 1 is no line of a journal"):
+    with pytest.raises(UserError, match="line 1 is not a line of a journal"):
         run(jsons=[other])
     theirs = tmp_path / "out" / "some_data_1_json" / "train.jsonl"
     theirs.parent.mkdir(parents=True)

@@ -208,6 +208,28 @@ def test_of_a_long_conversation_the_last_question_goes_with_the_last_answer():
     assert sample.problem == "problem 2" and sample.thinking.endswith("This was 2.")
 
 
+@pytest.mark.parametrize(
+    ("content", "thinking", "output"),
+    [
+        ("<think>\na\n\nb\n</think>\n\nc", "a\n\nb", "c"),
+        ("a\n</think>\nc", "a", "c"),  # the chat template wrote the opening tag into the prompt
+        (" <think>\n\n  a\n\n</think>  c\n", "  a", "  c"),
+        ("<think>\n\n</think>\n\nc", "", "c"),
+        ("<think>a</think>", "a", ""),
+    ],
+)
+def test_the_thinking_of_a_conversation_is_cut_as_in_conversion(content, thinking, output):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": content}]
+    sample = to_sample(SourceRow(0, "x", {"messages": turns}), "x")
+    assert (sample.problem, sample.thinking, sample.output) == ("q", thinking, output)
+
+
+def test_an_answer_in_which_the_thinking_ends_twice_is_refused_with_the_reason():
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>a</think>b</think>c"}]
+    with pytest.raises(ValueError, match=r"no chain.*ambiguous \(2 closing tags\)"):
+        to_sample(SourceRow(0, "x", {"messages": turns}), "x")
+
+
 MALFORMED = {
     "no chain": {"problem": "p"},
     "no problem": {"thinking": "t"},
@@ -231,7 +253,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_row_says_what_is_missing(name):
-    with pytest.raises(ValueError, match=r"no problem|no chain|no mark"):
+    with pytest.raises(ValueError, match=r"no problem|no chain|does not mark"):
         to_sample(SourceRow(0, "x", MALFORMED[name]), "x")
 
 

@@ -433,7 +433,7 @@ def test_a_template_that_renders_the_question_otherwise_for_generating_is_refuse
 def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
     import pyarrow.parquet
 
-    monkeypatch.setattr(training_rows, "ROWS_A_GROUP", 3)
+    monkeypatch.setattr(training_rows, "ROWS_PER_GROUP", 3)
     rows = [
         {
             "uuid": f"set-{n}",

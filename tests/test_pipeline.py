@@ -152,7 +152,7 @@ def test_each_stage_works_alone_on_a_single_file(finished, tmp_path):
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"DATASET_PATH": "data/nowhere"}, "data/nowhere is not there"),
+        ({"DATASET_PATH": "data/nowhere"}, "data/nowhere not found"),
         ({"DATASET_PATH": "bad.jsonl"}, "bad.jsonl, line 2"),
         ({"TOKENIZER": "no/such-tokenizer"}, "no/such-tokenizer"),
     ],

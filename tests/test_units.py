@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from threadweaver.corpus import training_units
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.corpus.training_units import Contexts, UnitError, as_ids, as_text, places
 from threadweaver.trajectory import markup
@@ -232,4 +231,4 @@ def test_the_loop_and_the_units_have_their_contexts_from_one_place(tokenizer):
 
 
 def test_a_token_id_unit_keeps_its_kind():
-    assert {unit.kind for unit in as_text(ROW, BEGIN)} == set(training_units.KINDS)
+    assert {unit.kind for unit in as_text(ROW, BEGIN)} == {"outlines", "thread", "end"}

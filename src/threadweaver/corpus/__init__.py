@@ -1,1 +1,1 @@
-"""Data at both ends: rows of any source dataset as samples, and training rows and units."""
+"""Datasets at both ends: source rows as samples, and training rows and units."""

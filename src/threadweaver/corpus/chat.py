@@ -1,4 +1,4 @@
-"""Turns of a conversation: the instruction, the cut between thinking and answer, the rendering a trainer reads."""
+"""Turns of a conversation: the instruction, the assistant's turn, and the rendering that trainers read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DEEPSEEK_TEXT = "<｜begin▁of▁sentence｜><｜User｜>{user}<｜Assistant�
 
 
 def user_turn(question: str, instruction: str = INSTRUCTION) -> str:
-    """The question and, unless it already ends with it, a space and the instruction: exactly once."""
+    """Return the question followed by a space and the instruction, unless it already ends with the instruction."""
     if not instruction or question.rstrip().endswith(instruction.strip()):
         return question
     return f"{question} {instruction}"
@@ -28,8 +28,10 @@ def messages(question: str, reasoning: str, answer: str, instruction: str = INST
 
 
 def render(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
-    """The chat template's rendering of question and answer, think block kept: where the template strips it from an
-    assistant's turn (DeepSeek's does), the turn is written as generated."""
+    """Return the chat template's rendering of question and answer, with the think block.
+
+    Where the template strips the block from the assistant's turn (DeepSeek's does), the turn is written as generated.
+    """
     text = tokenizer.chat(turns)
     reasoning = turns[-1]["content"].rpartition("</think>")[0].removeprefix("<think>").strip()
     if text.rpartition("</think>")[0].rstrip().endswith(reasoning):
@@ -38,13 +40,13 @@ def render(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
 
 
 def render_generated(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
-    """The template's prompt for the question, the assistant's turn behind it as generation leaves it, the end token."""
+    """Return the template's prompt for the question, the assistant's turn as generation leaves it, and the end token."""
     prompt = tokenizer.chat(turns[:-1], add_generation_prompt=True)
-    if prompt.rstrip().endswith("<think>"):  # newer templates open the block; so does the turn
+    if prompt.rstrip().endswith("<think>"):  # newer templates open the block, and so does the turn
         prompt = prompt.rstrip().removesuffix("<think>")
     return f"{prompt}{turns[-1]['content']}{tokenizer.hf.eos_token or ''}"
 
 
 def render_deepseek(turns: list[dict[str, str]]) -> str:
-    """DeepSeek-R1's format, with the think block that its own template would drop."""
+    """Return DeepSeek-R1's format with the think block that its own template would drop."""
     return _DEEPSEEK_TEXT.format(user=turns[0]["content"], assistant=turns[1]["content"])

@@ -1,4 +1,4 @@
-"""Is this problem one of a benchmark's? Word n-grams shared with it, counted."""
+"""Detect benchmark problems by the word n-grams they share with a problem."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 NGRAM = 8
-"""Words in a row, as public decontaminations of mathematics data take them."""
+"""Words per n-gram, as in public decontaminations of mathematics data."""
 SHARE = 0.5
-"""A problem is a benchmark's when it holds this share of the benchmark problem's n-grams …"""
+"""A problem is contaminated when it contains this share of a benchmark problem's n-grams …"""
 ENOUGH = 24
 """… or this many of them, whatever the share: a reworded half of a long problem. Stock phrases ("where m and n are
 relatively prime positive integers") gave up to 9 between unrelated problems and 18 within one contest."""
@@ -20,15 +20,15 @@ Words = Sequence[str]
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters and runs of digits, in lower case: LaTeX's backslashes, dollars and braces fall away."""
+    """Return runs of letters and runs of digits in lower case, without LaTeX's backslashes, dollars and braces."""
     return _WORD.findall(text.lower())
 
 
 class Benchmarks:
-    """An index of benchmark problems by their n-grams; one shorter than n words is one gram of its own length."""
+    """An index of benchmark problems by their n-grams; a problem shorter than n words is one gram of its own length."""
 
     def __init__(self, problems: Iterable[tuple[str, str]], n: int = NGRAM):
-        """`problems` are (name, text); the name is what `find` answers."""
+        """`problems` are pairs of name and text."""
         self.n = n
         self._names: list[str] = []
         self._sizes: list[int] = []
@@ -42,11 +42,11 @@ class Benchmarks:
         self._lengths = sorted({len(gram) for gram in self._holders})
 
     def find(self, text: str) -> str | None:
-        """The name of the benchmark problem that `text` overlaps with most, if by enough; else None."""
+        """Return the name of the benchmark problem that `text` overlaps with most, or None if it is clean."""
         listed = words(text)
         shared: Counter[int] = Counter()
         for length in self._lengths:
-            # a benchmark problem of fewer than n words counts only where it is the whole problem
+            # a benchmark problem of fewer than n words counts only if it is the whole text
             for gram in self._grams(listed) if length == self.n else [tuple(listed)]:
                 shared.update(self._holders.get(gram, ()))
         hits = [(count / self._sizes[k], k) for k, count in shared.items() if self._enough(count, self._sizes[k])]

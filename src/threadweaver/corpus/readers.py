@@ -1,4 +1,4 @@
-"""Rows of a source dataset, whatever it is kept in: JSON lines, parquet, arrow, a folder of them."""
+"""Read the rows of a source dataset: JSON lines, parquet, arrow, or a folder of these."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from threadweaver.samples import sample_key
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One row of the source; `fields` is None when it could not be read, and `fault` says why."""
+    """One row of the source. `fields` is None when it could not be read; `fault` says why."""
 
     index: int
     place: str
-    """File and line, or file and row: what an error message names."""
+    """File and line, or file and row, for error messages."""
     fields: Mapping | None
     fault: str = ""
 
 
 def dataset_name(path: Path) -> str:
-    """The dataset's name, for uuids: the file's stem, or its folder's where the stem says nothing."""
+    """Return the dataset's name for uuids: the file's stem, or the folder's name where the stem is a generic one."""
     stem = path.stem if path.is_file() else path.name
     if stem in ("train", "val", "test", "data", "collected", "chains"):
         stem = path.resolve().parent.name
@@ -32,8 +32,10 @@ def dataset_name(path: Path) -> str:
 
 
 def read_rows(path: Path, limit: int | None = None, split: str = "train") -> Iterator[SourceRow]:
-    """The first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order; of a
-    folder that holds several splits, those of `split`."""
+    """Yield the first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order.
+
+    Of a folder with several splits only `split` is read. Raises UserError when there is no dataset at `path`.
+    """
     for index, (place, fields, fault) in enumerate(_open(path, split)):
         if limit is not None and index >= limit:
             return
@@ -44,19 +46,19 @@ def _open(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
     if path.is_dir():
         return _folder(path, split)
     if not path.is_file():
-        raise UserError(f"the dataset {path} is not there: name another with --dataset_path (DATASET_PATH)")
+        raise UserError(f"dataset {path} not found: name another with --dataset_path (DATASET_PATH)")
     if path.suffix in (".jsonl", ".json"):
         return _jsonl(path)
     if path.suffix == ".parquet":
         return _parquet([path])
-    raise UserError(f"{path} is no .jsonl, no .parquet and no dataset folder")
+    raise UserError(f"{path} is not a dataset (.jsonl, .parquet or a folder of these): name another --dataset_path")
 
 
 def _folder(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
     if (path / "dataset_dict.json").is_file():
         splits = read_json(path / "dataset_dict.json")["splits"]
         path = path / (split if split in splits else splits[0])
-    if (path / "collected.jsonl").is_file():  # beside the account, which is a .jsonl too
+    if (path / "collected.jsonl").is_file():  # next to the account, which is also a .jsonl
         return _jsonl(path / "collected.jsonl")
     if (path / "state.json").is_file():
         return _arrow(path)

@@ -1,4 +1,4 @@
-"""How much of a chain only repeats itself: degenerate chains run the same paragraph again and again."""
+"""How much of a chain repeats itself: degenerate chains write the same paragraph again and again."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import re
 
 DEGENERATE_SHARE = 0.2
 
-# Honest work recurs to "1 + 2 = 3" or "No."; only a repeated paragraph of at least this length counts.
 _MIN_REPEAT_CHARS = 16
-# A paragraph of more lines than this is a passage without blank lines: its lines are taken one by one,
-# or a chain that loops over single newlines would be one paragraph that repeats nothing.
+"""Shorter repeats do not count: a sound chain repeats "1 + 2 = 3" or "No."."""
 _MAX_PARAGRAPH_LINES = 40
+"""Each line of a longer paragraph counts as a paragraph: a chain that loops over single newlines is one paragraph."""
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)*\n")
 
 
 def paragraphs(text: str) -> list[str]:
-    """The paragraphs of `text` (separated by blank lines), white space squeezed."""
+    """Return the paragraphs of `text` (separated by blank lines), with runs of white space as one space."""
     found: list[str] = []
     for block in _BLANK_LINE.split(text):
         pieces = block.split("\n") if block.count("\n") >= _MAX_PARAGRAPH_LINES else [block]
@@ -25,7 +24,7 @@ def paragraphs(text: str) -> list[str]:
 
 
 def looping(text: str) -> float:
-    """Share of the paragraphs that repeat an earlier one; `DEGENERATE_SHARE` or more is degenerate."""
+    """Return the share of paragraphs that repeat an earlier one; `DEGENERATE_SHARE` or more is degenerate."""
     found = paragraphs(text)
     if not found:
         return 0.0

@@ -1,7 +1,7 @@
-"""The one place that knows the fields of other people's datasets: a source row as a sample.
+"""Turn a row of any known schema into a sample. No other module knows the fields of source datasets.
 
-A row is known in three forms: collected (`problem`, `thinking`, …), processed Polaris (`question`,
-`response_reasoning`, …) and chat (`messages`, the thinking between think tags in the assistant's turn).
+There are three schemas: collected (`problem`, `thinking`, …), processed Polaris (`question`, `response_reasoning`, …)
+and chat (`messages`, with the thinking between think tags in the assistant's turn).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from threadweaver.corpus.readers import SourceRow
+from threadweaver.corpus.thinking import FailedCut, cut
 from threadweaver.samples import Sample
 
 _PROBLEM = ("problem", "question")
@@ -18,15 +19,14 @@ _THINKING = ("thinking", "response_reasoning", "reasoning")
 _OUTPUT = ("output", "response_content", "response")
 _SOLUTION = ("solution", "ground_truth", "answer", "gold")
 _CORRECT = ("correctness", "correct", "is_correct")
-_SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # of 255 characters that a file name may have
-_THINK = re.compile(r"\A\s*<think>\n?(.*?)\n?</think>\s*(.*)\Z", re.S)
+_SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # a file name may have 255 characters
 
 
 def to_sample(row: SourceRow, dataset: str) -> Sample:
-    """The sample a row holds. Raises ValueError saying what is missing.
+    """Return the sample in a row; raises ValueError saying what is missing or cannot be read.
 
-    `<i>` is the row's number in the source. A uuid that does not end in it, or cannot name a file, is kept as
-    `source_uuid` and replaced by `<dataset>-<i>`.
+    A uuid that does not end in the row's number `-<i>`, or cannot name a file, is kept as `source_uuid` and replaced by
+    `<dataset>-<i>`.
     """
     if row.fields is None:
         raise ValueError(row.fault)
@@ -37,7 +37,7 @@ def to_sample(row: SourceRow, dataset: str) -> Sample:
     if not isinstance(problem, str) or not problem.strip():
         raise ValueError(f"no problem (one of {', '.join(_PROBLEM)})")
     if not isinstance(thinking, str):
-        raise ValueError(f"no chain (one of {', '.join(_THINKING)}, or messages)")
+        raise ValueError(f"no chain (one of {', '.join(_THINKING)}, or messages with think tags)")
     reward = fields.get("reward_model")
     solution = _take(fields, _SOLUTION)
     if solution is None and isinstance(reward, Mapping):
@@ -62,34 +62,42 @@ def to_sample(row: SourceRow, dataset: str) -> Sample:
 
 
 def _take(fields: dict, names: tuple[str, ...]) -> object:
-    """The first of these fields that holds something; all of them are taken out of the row."""
+    """Remove all of these fields from the row and return the first that is not None."""
     values = [fields.pop(name, None) for name in names]
     return next((value for value in values if value is not None), None)
 
 
 def _truth(value: object) -> bool | None:
-    """A mark of right or wrong; raises ValueError when the field says neither (bool("False") is True)."""
-    if value is None or value != value:  # pandas writes a missing one as NaN
+    """Return a mark of right or wrong; raises ValueError when the field is neither (bool("False") is True)."""
+    if value is None or value != value:  # pandas writes a missing value as NaN
         return None
     if isinstance(value, bool | int | float) and value in (0, 1):
         return bool(value)
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise ValueError(f"{value!r:.40} is no mark of right or wrong ({', '.join(_CORRECT)})")
+    raise ValueError(f"{value!r:.40} does not mark right or wrong ({', '.join(_CORRECT)})")
 
 
 def _from_messages(messages: object) -> dict:
+    """Return the last question, and the thinking and output of the last answer, as fields of a row.
+
+    Raises ValueError when an answer has think tags but not one place where the thinking ends.
+    """
     try:
         user = next(turn["content"] for turn in reversed(messages) if turn["role"] == "user")
         assistant = next(turn["content"] for turn in reversed(messages) if turn["role"] == "assistant")
-        match = _THINK.match(assistant)
     except (StopIteration, TypeError, KeyError):
         return {}
-    return {"problem": user, "thinking": match.group(1), "output": match.group(2)} if match else {"problem": user}
+    found = cut(assistant) if isinstance(assistant, str) else FailedCut("no_think_tags")
+    if not isinstance(found, FailedCut):
+        return {"problem": user, "thinking": found[0], "output": found[1]}
+    if found.detail:
+        raise ValueError(f"no chain: where the thinking of the last answer ends is ambiguous ({found.detail})")
+    return {"problem": user}
 
 
 def _is_plain(value: object) -> bool:
-    """What JSON can carry; null columns of a parquet are dropped."""
+    """Return whether JSON can carry the value; null columns of a parquet are dropped."""
     if value is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""The one tokenization: a tokenizer by name or local path, its counts, offsets and chat template."""
+"""Load a tokenizer by name or local path; token ids, counts, offsets and the chat template."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 from threadweaver.errors import UserError
 
 DEFAULT_TOKENIZER = "Qwen/Qwen3-8B"
-"""The model of the published run."""
+"""That of the published run's model."""
 
 
 def short_name(name_or_path: str) -> str:
-    """What settings and cards call a tokenizer: a hub name as it is, a local folder without the path to it."""
+    """Return a tokenizer's name for settings and cards: a hub name as it is, a local folder without its path."""
     path = Path(name_or_path).expanduser()
     return path.resolve().name if path.is_dir() else name_or_path
 
 
 class Tokenizer:
-    """A Hugging Face tokenizer; build it with `load`."""
+    """A Hugging Face tokenizer; build it with `load_tokenizer`. Pickled by its name."""
 
     def __init__(self, name: str, hf):
         self.name, self.hf = name, hf
@@ -41,20 +41,20 @@ class Tokenizer:
         return self._backend.encode(text, add_special_tokens=False).ids
 
     def starts(self, text: str) -> list[int]:
-        """The character at which each token begins, ascending."""
+        """Return the character at which each token begins, ascending."""
         return [start for start, _ in self._backend.encode(text, add_special_tokens=False).offsets]
 
     def count(self, text: str) -> int:
         return len(self.ids(text))
 
     def chat(self, messages: Sequence[dict], **options) -> str:
-        """The chat template's rendering of the messages; raises UserError when the tokenizer has no template."""
+        """Return the chat template's rendering of the messages; raises UserError when there is no template."""
         if not self.hf.chat_template:
             raise UserError(f"the tokenizer {self.name} has no chat template; name another with --tokenizer")
         return self.hf.apply_chat_template(list(messages), tokenize=False, **options)
 
     def with_tags(self, tags: Sequence[str]) -> Tokenizer:
-        """The same tokenizer with each tag as one added token, as trainers set it up."""
+        """Return a copy with each tag as one added token, as trainers set it up."""
         from copy import deepcopy
 
         hf = deepcopy(self.hf)
@@ -63,8 +63,8 @@ class Tokenizer:
 
 
 def load_tokenizer(name_or_path: str) -> Tokenizer:
-    """Load a tokenizer; raises UserError in one line when it cannot be had (there is no fall-back)."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read at import: it would tell that torch is missing
+    """Load a tokenizer; raises UserError when it is not available. There is no fallback."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read at import: it would warn that torch is missing
     from transformers import AutoTokenizer
 
     local = Path(name_or_path).expanduser()
@@ -83,7 +83,7 @@ def load_tokenizer(name_or_path: str) -> Tokenizer:
 
 
 def _from_cache_or_hub(from_pretrained, source: str):
-    """What is on this machine first; the hub only when its name resolves, because its client retries for 45 s."""
+    """Load from this machine, else from the hub if its name resolves: otherwise its client would retry for 45 s."""
     try:
         return from_pretrained(source, use_fast=True, local_files_only=True)
     except OSError:

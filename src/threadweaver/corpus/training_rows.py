@@ -1,14 +1,16 @@
-"""The training dataset: rows, the units they are trained as, splits, parquet files and the card."""
+"""The training dataset: rows and their units, splits, parquet files and cards."""
 
 from __future__ import annotations
 
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from threadweaver.corpus import chat, training_units
 from threadweaver.corpus.tokenizer import Tokenizer
@@ -18,10 +20,33 @@ from threadweaver.samples import Sample
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
 
+if TYPE_CHECKING:
+    import pyarrow
+
+BOOLEANS = frozenset(("correctness", "correct", "correct_rl"))
+NUMBERS = frozenset(
+    "num_qwen_tokens num_deepseek_tokens num_context_tokens num_continuation_tokens "
+    "message_idx sample_idx unit block thread".split()
+)
+TURNS = frozenset(("raw_messages",))
+"""Column types of all parquet files written here and by the conversion; every other column is a string."""
+
+
+def schema(columns: Iterable[str], **others: pyarrow.DataType) -> pyarrow.Schema:
+    """Return the parquet schema of these columns; `others` overrides the declared type of a column."""
+    import pyarrow as pa
+
+    turns = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    kinds = {
+        name: kind for names, kind in ((BOOLEANS, pa.bool_()), (NUMBERS, pa.int64()), (TURNS, turns)) for name in names
+    }
+    kinds |= others
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as trainers read it; `training_length` decides whether it fits and is not saved."""
+    """One row as trainers read it. `training_length`, in tokens, is not saved: it decides whether the row fits."""
 
     columns: Mapping[str, object]
     training_length: int
@@ -36,7 +61,7 @@ def build_row(
     instruction: str,
     deepseek: bool = False,
 ) -> Row:
-    """The row of a sample with this trajectory. Without a tokenizer the chat columns are left out (length 0)."""
+    """Return the row of a sample with this trajectory; without a tokenizer it has no chat columns and length 0."""
     columns: dict[str, object] = {
         "uuid": sample.uuid,
         "question": sample.problem,
@@ -59,7 +84,7 @@ def build_row(
 
 
 def special_token(sample: Sample, reasoning: str, tokenizer: Tokenizer) -> str | None:
-    """A special token of the tokenizer that stands in a text: the template would take it for the end of a turn."""
+    """Return a special token of the tokenizer found in one of the texts: it would end a turn in the wrong place."""
     tokens = {token for token in tokenizer.hf.all_special_tokens if token not in markup.TAGS}
     return next(
         (token for token in sorted(tokens) for text in (sample.problem, reasoning, sample.output) if token in text),
@@ -68,15 +93,15 @@ def special_token(sample: Sample, reasoning: str, tokenizer: Tokenizer) -> str |
 
 
 def turn_span(text: str, turns: Sequence[dict], tokenizer: Tokenizer) -> tuple[str, int]:
-    """A rendering without what the template writes behind the end of the assistant's turn (nobody decodes that),
-    and where in it the prompt ends that generation sends.
+    """Return a rendering up to the end of the assistant's turn, and the character at which its prompt ends.
 
-    Raises UserError when the rendering does not begin with that prompt.
+    What the template writes after the assistant's turn is never decoded. The prompt is the one that generation sends;
+    raises UserError when the rendering does not begin with it.
     """
     prompt = tokenizer.chat(turns[:1], add_generation_prompt=True)
     if not text.startswith(prompt):
         raise UserError(
-            f"the chat template of {tokenizer.name} renders a question otherwise in training than for generating: "
+            f"the chat template of {tokenizer.name} renders a question differently for training and for generation: "
             "units cannot be made with it; name another --tokenizer, or leave --units out"
         )
     whole = text.rstrip()
@@ -84,10 +109,10 @@ def turn_span(text: str, turns: Sequence[dict], tokenizer: Tokenizer) -> tuple[s
 
 
 def unit_rows(row: Row, tokenizer: Tokenizer) -> list[dict[str, object]]:
-    """The units of a row as they are saved: text, and counts of tokens with each tag as one token.
+    """Return the units of a row as saved: text, and counts of tokens with each tag as one token.
 
-    `tokenizer` has the tags. Raises UserError when the row is not what fork-join inference would build, token for
-    token.
+    `tokenizer` must have the tags. Raises UserError when the row is not, token for token, what fork-join inference would
+    build.
     """
     columns = row.columns
     text, begin = turn_span(str(columns["qwen_text"]), columns["raw_messages"], tokenizer)
@@ -114,73 +139,62 @@ def unit_rows(row: Row, tokenizer: Tokenizer) -> list[dict[str, object]]:
 
 
 def normalized_problem(problem: str) -> str:
-    """What two problems share when they are the same: the instruction, case, white space and punctuation put aside."""
+    """Return a problem without instruction, case, white space and punctuation: equal for two copies of a problem."""
     text = problem.replace(chat.INSTRUCTION, " ").lower()
     return "".join(char for char in text if char.isalnum() or char in "+-*/^=<>")
 
 
 def split_validation(rows: Sequence[Row], size: int, seed: int) -> tuple[list[Row], list[Row]]:
-    """Training and validation rows; all rows of a problem lie on one side. Validation gets at least `size` rows
-    where the problems allow it, and never all of them."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(normalized_problem(str(row.columns["question"])), []).append(row)
-    keys = sorted(groups)
+    """Return training and validation rows, with all rows of a problem on the same side.
+
+    Validation gets at least `size` rows where the problems allow it, and never all problems.
+    """
+    problems = [normalized_problem(str(row.columns["question"])) for row in rows]
+    counts = Counter(problems)
+    keys = sorted(counts)
     random.Random(seed).shuffle(keys)
     chosen: set[str] = set()
-    held = 0
-    for key in keys[: max(0, len(keys) - 1)]:
-        if held >= size:
+    held_out = 0
+    for key in keys[:-1]:
+        if held_out >= size:
             break
         chosen.add(key)
-        held += len(groups[key])
-    train = [row for row in rows if normalized_problem(str(row.columns["question"])) not in chosen]
-    validation = [row for row in rows if normalized_problem(str(row.columns["question"])) in chosen]
-    return train, validation
+        held_out += counts[key]
+    sides = list(zip(problems, rows, strict=True))
+    return [row for key, row in sides if key not in chosen], [row for key, row in sides if key in chosen]
 
 
 def parquet_bytes(rows: Sequence[Row], repeat: int = 1) -> bytes:
-    """A parquet file, the same bytes for the same rows."""
+    """Return a parquet file of the rows, `repeat` times over; the same rows give the same bytes."""
     import pyarrow as pa
 
-    table = pa.Table.from_pylist([dict(row.columns) for row in rows], schema=_schema(rows, pa))
+    table = pa.Table.from_pylist([dict(row.columns) for row in rows], schema=schema(rows[0].columns))
     out = io.BytesIO()
     write_parquet(out, table.schema, [pa.concat_tables([table] * repeat)])
     return out.getvalue()
 
 
-ROWS_A_GROUP = 256
-"""A unit's context is all that stands before it: so many units of 15,000 tokens are about 15 MB of text."""
+UNIT_COLUMNS = "uuid unit kind block thread context continuation num_context_tokens num_continuation_tokens".split()
+ROWS_PER_GROUP = 256
+"""A unit's context is everything before it: 256 units of 15,000 tokens are about 15 MB of text."""
 
 
 def unit_parquet_bytes(rows: Iterable[Mapping[str, object]]) -> tuple[bytes, int]:
-    """A parquet file of units and their number. It is built group by group: contexts repeat one another, and compress
-    to a fraction of what they are in memory."""
+    """Return a parquet file of units and their number.
+
+    It is built group by group: contexts repeat one another and compress to a fraction of their size in memory.
+    """
     import pyarrow as pa
 
-    numbers = ("unit", "block", "thread", "num_context_tokens", "num_continuation_tokens")
-    texts = ("uuid", "kind", "context", "continuation")
-    columns = ("uuid", "unit", "kind", "block", "thread", "context", "continuation", *numbers[3:])
-    schema = pa.schema([(name, pa.string() if name in texts else pa.int64()) for name in columns])
-    out, rows = io.BytesIO(), iter(rows)
-    groups = iter(lambda: list(islice(rows, ROWS_A_GROUP)), [])
-    tables = (pa.Table.from_pylist(group, schema=schema) for group in groups)
-    count = write_parquet(out, schema, tables, use_dictionary=["uuid", "kind"])
+    kinds, out, rows = schema(UNIT_COLUMNS), io.BytesIO(), iter(rows)
+    groups = iter(lambda: list(islice(rows, ROWS_PER_GROUP)), [])
+    tables = (pa.Table.from_pylist(group, schema=kinds) for group in groups)
+    count = write_parquet(out, kinds, tables, use_dictionary=["uuid", "kind"])
     return out.getvalue(), count
 
 
-def _schema(rows: Sequence[Row], pa):
-    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
-    kinds = {
-        "correctness": pa.bool_(),
-        "num_qwen_tokens": pa.int64(),
-        "num_deepseek_tokens": pa.int64(),
-        "raw_messages": pa.list_(turn),
-    }
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0].columns])
-
-
 def write(folder: Path, rows: Sequence[Row], card: str, *, split: str = "train", repeat: int = 1) -> None:
+    """Write `<split>.parquet` with the rows, `repeat` times over, and the card."""
     write_atomic(folder / f"{split}.parquet", parquet_bytes(rows, repeat))
     write_atomic(folder / "README.md", card)
 
@@ -196,72 +210,53 @@ def write_units(
 
 
 def unit_card(name: str, facts: Mapping[str, object]) -> str:
-    """The card of the units."""
-    counts = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in facts.items())
-    return "\n".join(
-        [
-            "---",
-            f"pretty_name: {json.dumps(name)}",
-            "task_categories:",
-            "- text-generation",
-            "tags:",
-            "- reasoning",
-            "---",
-            "",
-            f"# {name}",
-            "",
-            "The trajectories of the dataset beside it as pairs `<context, continuation>`: each is one request of fork-join",
-            "generation and what the model decodes for it. Train on the continuation, behind the context, with the ten markup",
-            "tags as single tokens: the tokens of the two, encoded apart or together, are then those of the row and of inference.",
-            "",
-            "- `kind`: `outlines` (up to `</Outlines>`), `thread` (up to `</Thread>`), `end` (to the end of the turn)",
-            "- `uuid`, `unit`: the row and the unit's number in it, from 0; `block` and `thread` count from 1, 0 for none",
-            "- `context`: all that stands before it, chat template included; siblings do not see each other, what follows a",
-            "  block sees all its threads in order",
-            "- `num_context_tokens`, `num_continuation_tokens`: each tag counted as one token",
-            "",
-            "| count | |",
-            "|---|---|",
-            counts,
-            "",
-        ]
-    )
+    """Return the card of a dataset of units."""
+    return f"""{_front_matter(name)}
+The trajectories of the dataset beside it as pairs `<context, continuation>`: each is one request of fork-join
+generation and what the model decodes for it. Train on the continuation, after the context, with the ten markup
+tags as single tokens: the tokens of the two, encoded apart or together, are then those of the row and of inference.
+
+- `kind`: `outlines` (up to `</Outlines>`), `thread` (up to `</Thread>`), `end` (to the end of the turn)
+- `uuid`, `unit`: the row and the unit's number in it, from 0; `block` and `thread` count from 1, 0 for none
+- `context`: everything before it, chat template included; siblings do not see each other, and what follows a
+  block sees all its threads in order
+- `num_context_tokens`, `num_continuation_tokens`: each tag counted as one token
+
+{_counts(facts)}
+"""
 
 
 def card(name: str, facts: Mapping[str, object], settings: Sequence[Mapping], licence: str | None, source: str) -> str:
-    """The dataset card: what it is, from what, under which licence, counts, settings."""
-    head = ["---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning"]
-    head += [f"license: {licence}"] if licence else []
-    counts = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in facts.items())
-    shown = [
-        {key: value for key, value in item.items() if key not in ("stage", "input", "chains")} for item in settings
-    ]
-    stages = "\n".join(f"| {item['stage']} | `{to_json(rest)}` |" for item, rest in zip(settings, shown, strict=True))
-    return "\n".join(
-        [
-            *head,
-            "---",
-            "",
-            f"# {name}",
-            "",
-            "Multi-threaded reasoning trajectories, made by ThreadWeaver's data generation pipeline from sequential chains",
-            "of thought: passages that do not depend on each other are the threads of `<Parallel>` blocks.",
-            "",
-            f"- Source of the chains: {source}",
-            f"- Licence: {licence or 'not stated; that of the source applies'}",
-            "- Columns: `question`, `response_reasoning` (the trajectory), `response_content` (the answer), `ground_truth`,",
-            "  `correctness`, `qwen_text` (the chat template's rendering), `num_qwen_tokens` (plain tokenizer),",
-            "  `raw_messages`, `trajectory_source`, `uuid`",
-            "",
-            "| count | |",
-            "|---|---|",
-            counts,
-            "",
-            "Settings of the stages that made it:",
-            "",
-            "| stage | settings |",
-            "|---|---|",
-            stages,
-            "",
-        ]
-    )
+    """Return the dataset card: what it is, from what source, under which licence, counts, settings."""
+    hidden = ("stage", "input", "chains")
+    shown = [(item["stage"], {key: value for key, value in item.items() if key not in hidden}) for item in settings]
+    stages = "\n".join(f"| {stage} | `{to_json(rest)}` |" for stage, rest in shown)
+    return f"""{_front_matter(name, licence)}
+Multi-threaded reasoning trajectories, made by ThreadWeaver's data generation pipeline from sequential chains
+of thought: passages that do not depend on each other are the threads of `<Parallel>` blocks.
+
+- Source of the chains: {source}
+- Licence: {licence or "not stated; that of the source applies"}
+- Columns: `question`, `response_reasoning` (the trajectory), `response_content` (the answer), `ground_truth`,
+  `correctness`, `qwen_text` (the chat template's rendering), `num_qwen_tokens` (plain tokenizer),
+  `raw_messages`, `trajectory_source`, `uuid`
+
+{_counts(facts)}
+
+Settings of the stages that made it:
+
+| stage | settings |
+|---|---|
+{stages}
+"""
+
+
+def _front_matter(name: str, licence: str | None = None) -> str:
+    lines = ["---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning"]
+    lines += [f"license: {licence}"] if licence else []
+    return "\n".join([*lines, "---", "", f"# {name}", ""])
+
+
+def _counts(facts: Mapping[str, object]) -> str:
+    rows = [f"| {key.replace('_', ' ')} | {value} |" for key, value in facts.items()]
+    return "\n".join(["| count | |", "|---|---|", *rows])

@@ -1,12 +1,12 @@
-"""A trajectory as the pairs <context, continuation> that training sees and that fork-join inference asks for.
+"""A trajectory as training units: pairs <context, continuation> as fork-join inference requests them.
 
-One unit is what a model decodes in one request: the text up to and including `</Outlines>`; of each thread what
-follows `k:`, up to and including `</Thread>`; behind the joined threads the text to the next `</Outlines>` or the
-end. `Contexts` says what stands before each, in text or in token ids; the loop and the units both take it from there.
+A unit is what a model decodes in one request: the text up to and including `</Outlines>`; for each thread what follows
+`k:`, up to and including `</Thread>`; after the joined threads the text to the next `</Outlines>` or the end. `Contexts`
+builds what comes before each, in text or in token ids, both for the fork-join loop and for the units.
 
 In token ids a unit is cut out of the one tokenization of its row, so context and continuation are the tokens that a
-training row has. All cuts but two stand at a tag, which is one token and joins with nothing. The two are the end of
-the prompt and `k:` with the text behind it, ` text`: `as_ids` refuses a tokenizer that joins tokens there.
+training row has. All cuts but two are at a tag, which is one token and never merges with its neighbours. The two are the
+end of the prompt and the end of `k:`; `as_ids` refuses a tokenizer that merges tokens there.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from typing import Generic, TypeVar
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.trajectory import markup
 
-OUTLINES, THREAD, END = KINDS = ("outlines", "thread", "end")
+OUTLINES, THREAD, END = "outlines", "thread", "end"
 """To the end of the next outline list; a thread; to the end of the turn. A trajectory has one `end`, its last unit."""
 
 S = TypeVar("S", str, list[int])
 
 
 class UnitError(ValueError):
-    """A row whose units are not what inference asks for: its tokens run across a cut."""
+    """A row whose units are not what inference requests: a token runs across a cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contexts(Generic[S]):
-    """What the fork-join loop writes itself, as what `encode` makes of text: `str`, or a tokenizer's `ids`."""
+    """Builds what the fork-join loop writes itself; `encode` is `str` for text, or a tokenizer's `ids`."""
 
     encode: Callable[[str], S]
 
@@ -39,30 +39,28 @@ class Contexts(Generic[S]):
         return self.encode(f"<Thread>\n{k}:")
 
     def thread(self, context: S, k: int) -> S:
-        """What thread k continues, the same for every k but for the number: siblings are alternatives. `context`
-        ends with `</Outlines>`."""
+        """Return what thread k continues; siblings differ in the number alone. `context` ends with `</Outlines>`."""
         return context + self.encode("\n") + self.opening(k)
 
     def threads(self, context: S, completions: Sequence[S]) -> S:
-        """The same context with the threads of the block glued together in order; a completion ends with
-        `</Thread>`."""
+        """Return the context followed by the block's threads in order; each completion ends with `</Thread>`."""
         text = self.thread(context, 1) + completions[0]
         for k, completion in enumerate(completions[1:], 2):
             text = text + self.opening(k) + completion
         return text
 
     def joined(self, context: S, completions: Sequence[S]) -> S:
-        """What the model goes on from when all threads have ended: it writes a conclusion or `</Parallel>`."""
+        """Return what the model continues when all threads have ended: it writes a conclusion or `</Parallel>`."""
         return self.threads(context, completions) + self.encode("\n")
 
     def closed(self, context: S) -> S:
-        """A joined context when the loop closes the block itself."""
+        """Return a joined context to which the loop itself adds `</Parallel>`."""
         return context + self.encode(markup.PARALLEL_END)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit(Generic[S]):
-    """`block` counts from 1, `thread` is k; both are 0 where the unit is of none."""
+    """One training unit. `block` and `thread` count from 1; 0 where the unit belongs to none."""
 
     kind: str
     block: int
@@ -73,7 +71,7 @@ class Unit(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the continuation of a unit stands in the row: characters [start, end)."""
+    """Where the continuation of a unit is in the row: characters [start, end)."""
 
     kind: str
     block: int
@@ -83,9 +81,9 @@ class Place:
 
 
 def places(row: str, begin: int) -> list[Place]:
-    """The units of a row, in order. A row is the prompt, `begin` characters, and the assistant's turn.
+    """Return the places of a row's units, in order. A row is the prompt, `begin` characters, and the assistant's turn.
 
-    Raises markup.MarkupError when the turn is no trajectory, or one that inference would not build byte for byte.
+    Raises markup.MarkupError when the turn is not a trajectory that inference would build, byte for byte.
     """
     trajectory = markup.parse(row[begin:])
     found, at = [], begin
@@ -101,11 +99,10 @@ def places(row: str, begin: int) -> list[Place]:
 
 
 def check_form(text: str, block: markup.Block) -> None:
-    """Raises markup.MarkupError at the first byte in which a block departs from what the fork-join loop and a model
-    trained on it write.
+    """Raise markup.MarkupError at the first byte that the fork-join loop, or a model trained for it, would not write.
 
-    The form is said here once more, in the loop's terms, and not taken from markup.write_block: that the two agree
-    is what is checked.
+    The form is spelled out here in the loop's terms and not taken from markup.write_block: their agreement is what is
+    checked.
     """
     if not block.outlines:
         raise markup.MarkupError("missing_outlines", block.start, "a block without outlines cannot be forked")
@@ -124,33 +121,32 @@ def check_form(text: str, block: markup.Block) -> None:
 
 
 def as_text(row: str, begin: int) -> list[Unit[str]]:
-    """The units of a row as text; raises markup.MarkupError as `places` does."""
+    """Return the units of a row as text; raises markup.MarkupError as `places` does."""
     return _assemble(places(row, begin), lambda start, end: row[start:end], Contexts(str))
 
 
 def as_ids(row: str, begin: int, tokenizer: Tokenizer) -> list[Unit[list[int]]]:
-    """The units of a row in token ids; `tokenizer` has the tags as single tokens.
+    """Return the units of a row in token ids; `tokenizer` must have the tags as single tokens.
 
-    Raises markup.MarkupError as `places` does, and UnitError when the row's tokens are not those that inference
-    sends and gets.
+    Raises markup.MarkupError as `places` does, and UnitError when the row's tokens are not those that inference sends
+    and receives.
     """
     ids, starts = tokenizer.ids(row), tokenizer.starts(row)
 
     def token(at: int) -> int:
         index = bisect_left(starts, at)
         if at < len(row) and (index == len(starts) or starts[index] != at):
-            raise UnitError(
-                f"a token of {tokenizer.name} runs across character {at} ({row[max(0, at - 9) : at + 9]!r})"
-            )
+            around = row[max(0, at - 9) : at + 9]
+            raise UnitError(f"a token of {tokenizer.name} runs across character {at} ({around!r})")
         return index
 
     if tokenizer.ids(row[:begin]) != ids[: token(begin)]:
-        raise UnitError(f"the prompt alone has other tokens of {tokenizer.name} than in the row")
+        raise UnitError(f"the prompt alone has tokens of {tokenizer.name} that differ from those in the row")
     return _assemble(places(row, begin), lambda start, end: ids[token(start) : token(end)], Contexts(tokenizer.ids))
 
 
 def _assemble(where: Sequence[Place], take: Callable[[int, int], S], contexts: Contexts[S]) -> list[Unit[S]]:
-    """The units at these places. `take` cuts [start, end) out of the row."""
+    """Return the units at these places; `take` cuts [start, end) out of the row."""
     units: list[Unit[S]] = []
     completions: list[S] = []
     context = take(0, where[0].start)

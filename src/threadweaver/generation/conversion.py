@@ -1,22 +1,21 @@
-"""From sampled outputs to training rows: the sieve and the rows.
+"""From sampled outputs to training rows: filter the outputs, then build the rows.
 
-A step of the sieve takes the chains that are left and gives, in the same order, each chain or why it is lost.
+A step of the sieve takes the chains that are left and yields, in the same order, each chain or the reason of its loss.
 """
 
 from __future__ import annotations
 
 import io
 import random
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from threadweaver import grading
 from threadweaver.corpus import chat, training_rows
 from threadweaver.corpus.contamination import Benchmarks
-from threadweaver.corpus.thinking import Loss, Tags, cut, unwrap
+from threadweaver.corpus.thinking import FailedCut, Tags, cut, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.files import to_json, write_parquet
+from threadweaver.files import has_lone_surrogate, to_json, write_parquet
 from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import Verdict
@@ -28,13 +27,18 @@ from threadweaver.trajectory.measures import measure
 TEMPLATES = ("qwen", "deepseek", "model")
 RULES = ("first", "shortest", "random")
 
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Half of a character, from an escape that was cut: no tokenizer or parquet can hold it."""
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why an output does not become a row: the reason in its account entry, and a detail."""
+
+    reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One sample, cut: what is graded is what is saved."""
+    """One output, cut into thinking and answer: what is graded is what is saved."""
 
     row: int
     sample: int
@@ -50,7 +54,7 @@ class Chain:
 
     @property
     def final(self) -> str | None:
-        """The final answer; that of the thinking where nothing was said after it."""
+        """The final answer: that of the thinking where no answer follows it."""
         return grading.final_answer(self.answer or self.thinking)
 
 
@@ -58,20 +62,18 @@ Step = Callable[[Sequence[Chain]], Iterable[Chain | Loss]]
 
 
 def read(output: Output, problem: Problem, think_tags: Sequence[Tags], answer_tags: Sequence[Tags]) -> Chain | Loss:
-    """The chain of an output, or why there is none."""
+    """Return the chain of an output, or why there is none."""
     if output.text is None or not output.text.strip():
         return Loss("no_output")
-    if _SURROGATE.search(output.text):
+    if has_lone_surrogate(output.text):
         return Loss("broken_unicode")
     found = cut(output.text, think_tags)
-    if isinstance(found, Loss):
-        return found
+    if isinstance(found, FailedCut):
+        return Loss(found.reason, found.detail)
     thinking, answer = found
+    if not thinking:
+        return Loss("no_thinking")
     return Chain(output.row, output.sample, problem.text, thinking, unwrap(answer, answer_tags), problem.reference)
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# the sieve
 
 
 class Sieve:
@@ -80,9 +82,10 @@ class Sieve:
     def __init__(self) -> None:
         self.kept: list[Chain] = []
         self.entries: list[AccountEntry] = []
-        """Of the chains lost so far."""
+        """Those of the chains lost so far."""
 
     def start(self, outputs: Iterable[Output], problems: Sequence[Problem], *tags: Sequence[Tags]) -> None:
+        """Read the outputs; `tags` are the pairs of think tags and of answer tags."""
         for output in outputs:
             result = read(output, problems[output.row], *tags)
             if isinstance(result, Loss):
@@ -103,11 +106,12 @@ class Sieve:
                 self.kept.append(result)
 
     def account(self) -> list[AccountEntry]:
-        """One entry a sample: the lost and the kept."""
+        """Return one entry per output: first the lost ones, then those kept."""
         return self.entries + [AccountEntry(chain.id, "ok", facts=judgement(chain)) for chain in self.kept]
 
 
 def judgement(chain: Chain) -> dict[str, object]:
+    """Return the verdict as facts of an account entry; empty before grading."""
     if chain.verdict is None:
         return {}
     verdict = chain.verdict
@@ -115,7 +119,7 @@ def judgement(chain: Chain) -> dict[str, object]:
 
 
 def sanitize(tokenizer: Tokenizer) -> Step:
-    """Drops texts with a special token of the tokenizer, which would end the turn before its end."""
+    """Drop texts with a special token of the tokenizer, which would end the turn too early."""
 
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
         for chain in chains:
@@ -127,7 +131,7 @@ def sanitize(tokenizer: Tokenizer) -> Step:
 
 
 def parallel(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
-    """Keeps well-formed trajectories with a block, in the canonical form (white space around tags alone changes)."""
+    """Keep well-formed trajectories with a block, in the canonical form (only white space around tags changes)."""
     for chain in chains:
         if any(markup.reserved_tag(text) for text in (chain.problem, chain.answer)):
             yield Loss("contains_markup", "a markup tag in the problem or in the answer")
@@ -142,7 +146,7 @@ def parallel(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
 
 
 def decontaminate(benchmarks: Benchmarks, instruction: str) -> Step:
-    """Drops the chains of problems that are a benchmark's; each problem is looked up once."""
+    """Drop the chains of problems that are a benchmark's; each problem is looked up once."""
     found: dict[str, str | None] = {}
 
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
@@ -156,18 +160,20 @@ def decontaminate(benchmarks: Benchmarks, instruction: str) -> Step:
 
 
 def bare(problem: str, instruction: str) -> str:
-    """The problem without the instruction, which all problems share."""
+    """Return the problem without the instruction, which all problems share."""
     return problem.replace(chat.INSTRUCTION, " ").replace(instruction or chat.INSTRUCTION, " ")
 
 
 def judge(chains: Sequence[Chain], workers: int | None) -> list[Chain]:
-    """The chains with their verdicts."""
+    """Return the chains with their verdicts."""
     pairs = [(chain.final, () if chain.reference is None else chain.reference) for chain in chains]
     verdicts = grading.grade_many(pairs, workers)
     return [replace(chain, verdict=verdict) for chain, verdict in zip(chains, verdicts, strict=True)]
 
 
 def pick(*, keep_wrong: bool, keep_undecided: bool) -> Step:
+    """Keep correct chains, and wrong or undecided ones if asked for."""
+
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
         for chain in chains:
             if chain.verdict.verdict == "undecided" and not keep_undecided:
@@ -181,7 +187,7 @@ def pick(*, keep_wrong: bool, keep_undecided: bool) -> Step:
 
 
 def within(limit: int, length: Callable[[Sequence[Chain]], Iterable[int]]) -> Step:
-    """Drops rows whose training length is above the limit."""
+    """Drop rows whose training length, in tokens, is above the limit."""
 
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
         for chain, tokens in zip(chains, length(chains), strict=True):
@@ -191,7 +197,7 @@ def within(limit: int, length: Callable[[Sequence[Chain]], Iterable[int]]) -> St
 
 
 def dedupe(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
-    """Of problems that are equal after normalization, keeps the first that still has a chain."""
+    """Of problems that are equal after normalization, keep the first that still has a chain."""
     first: dict[str, int] = {}
     for chain in chains:
         row = first.setdefault(training_rows.normalized_problem(chain.problem), chain.row)
@@ -199,7 +205,7 @@ def dedupe(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
 
 
 def at_most(count: int, rule: str, seed: int) -> Step:
-    """Keeps so many chains a problem: the first sampled, the shortest (in characters), or a random draw."""
+    """Keep at most `count` chains per problem: the first sampled, the shortest (in characters), or a random draw."""
 
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
         groups: dict[int, list[Chain]] = {}
@@ -221,19 +227,15 @@ def _best(group: list[Chain], count: int, rule: str, seed: str) -> list[Chain]:
 
 
 def draw(chains: Sequence[Chain], size: int, seed: int) -> list[Chain]:
-    """`size` chains drawn at random, in their order; all where there are no more."""
+    """Return `size` chains drawn at random, in their order, or all if there are no more."""
     if len(chains) <= size:
         return list(chains)
     return [chains[at] for at in sorted(random.Random(seed).sample(range(len(chains)), size))]
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# rows
-
-
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How rows are written: the instruction behind the question, and whose template makes the text."""
+    """How rows are written: the instruction after the question, and the template (one of TEMPLATES) of the text."""
 
     tokenizer: Tokenizer
     instruction: str = chat.INSTRUCTION
@@ -246,12 +248,12 @@ class Form:
         return to_json({"messages": self.turns(chain)}) + "\n"
 
     def text(self, chain: Chain) -> str:
-        """The template's rendering, think block kept; with `model`, prompt and turn as generation had them."""
+        """Return the template's rendering with the think block; with `model`, prompt and turn as in generation."""
         render = chat.render_generated if self.template == "model" else chat.render
         return render(self.tokenizer, self.turns(chain))
 
     def lengths(self, chains: Sequence[Chain]) -> Iterator[int]:
-        """Training length of each row in tokens; on all cores, 64 texts at a time."""
+        """Yield the training length of each row in tokens; on all cores, 64 texts at a time."""
         backend = self.tokenizer.hf.backend_tokenizer
         for at in range(0, len(chains), 64):
             texts = [self.text(chain) for chain in chains[at : at + 64]]
@@ -259,7 +261,7 @@ class Form:
                 yield _training_length(text, encoding)
 
     def columns(self, chain: Chain) -> dict[str, object]:
-        """The row of the processed parquet."""
+        """Return the row of the processed parquet."""
         text, turns = self.text(chain), self.turns(chain)
         row = {
             "question": chain.problem,
@@ -288,20 +290,16 @@ def _training_length(text: str, encoding) -> int:
         return len(encoding)
     try:
         return measure(markup.parse(text), [start for start, _ in encoding.offsets]).training_length
-    except markup.MarkupError:  # tags that are no blocks: plain text to a trainer
+    except markup.MarkupError:  # tags that do not form blocks are plain text to a trainer
         return len(encoding)
 
 
 def parquet_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
-    """The processed parquet, the same bytes for the same rows. `ground_truth` keeps the type it came with."""
+    """Return the processed parquet; the same rows give the same bytes. `ground_truth` keeps its own type."""
     import pyarrow as pa
 
-    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
-    kinds = {"raw_messages": pa.list_(turn)}
-    kinds |= dict.fromkeys(("correctness", "correct", "correct_rl"), pa.bool_())
-    kinds |= dict.fromkeys(("num_qwen_tokens", "num_deepseek_tokens", "message_idx", "sample_idx"), pa.int64())
-    kinds["ground_truth"] = pa.array([row["ground_truth"] for row in rows]).type
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in rows[0]])
+    answers = pa.array([row["ground_truth"] for row in rows])
+    schema = training_rows.schema(rows[0], ground_truth=answers.type)
     out = io.BytesIO()
     write_parquet(out, schema, [pa.Table.from_pylist(list(rows), schema=schema)])
     return out.getvalue()

@@ -1,9 +1,9 @@
-"""What generation keeps while it runs: the journal with its settings, the facts of each sample.
+"""The journal that generation keeps while it runs, its settings, and facts about each sample.
 
-Beside `<stem>.json`, a list over problems of lists over samples of strings, are
+The result is `<stem>.json`, for each problem a list of its samples' texts. Next to it are
     <stem>.jsonl            the journal, one line per finished sample: message_idx, sample_idx, result
-    <stem>.settings.json    what the journal was made with
-    <stem>.facts.jsonl      of each sample: why it ended, tokens, critical path, seconds, verdict
+    <stem>.settings.json    the settings of the journal
+    <stem>.facts.jsonl      per sample: why it ended, tokens, critical path, seconds, verdict
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from threadweaver.files import FileLock, read_json, read_jsonl, to_json, write_a
 
 
 class Journal:
-    """The samples of one run that are finished; opened with its settings, for one process at a time.
+    """The finished samples of one run; one process at a time may open it, with the settings it was made with.
 
-    `results` maps (message_idx, sample_idx) to the text, `facts` to what is known of the sample.
+    `results` maps (message_idx, sample_idx) to the text, `facts` to the facts about the sample.
     """
 
     def __init__(self, stem: Path, settings: Mapping, *, overwrite: bool = False):
@@ -39,7 +39,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(
             f"{self.path} is being written by another run (process {{holder}}): wait until it has ended, then start "
-            "again; what it did is kept"
+            "again; its samples are kept"
         )
         try:
             self._open()
@@ -66,10 +66,10 @@ class Journal:
         self._facts = os.open(self.facts_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def _check_settings(self) -> None:
-        ways_out = "--overwrite makes it anew, another --suffix keeps both"
+        ways_out = "--overwrite starts over, another --suffix keeps both"
         if not self.settings_path.is_file():
             if self.path.is_file() and self.path.stat().st_size:
-                raise UserError(f"{self.path} has no {self.settings_path.name} that says what made it: {ways_out}")
+                raise UserError(f"{self.path} has no {self.settings_path.name} with its settings: {ways_out}")
             write_atomic(self.settings_path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
             return
         before = read_json(self.settings_path)
@@ -82,7 +82,7 @@ class Journal:
             raise UserError(f"{self.path} was made with other settings ({'; '.join(differing)}): {ways_out}")
 
     def _load(self, path: Path, field: str) -> Iterator[tuple[tuple[int, int], dict]]:
-        """The rows of a file of ours. What a killed run left half written is taken out of it."""
+        """Yield the rows of the journal or the facts, and remove what a killed run left half written."""
         if not path.is_file():
             return
         good, bad = [], 0
@@ -98,26 +98,26 @@ class Journal:
             yield (row["message_idx"], row["sample_idx"]), row
 
     def add(self, message_idx: int, sample_idx: int, result: str, facts: Mapping) -> None:
-        """Keep a finished sample: its facts first, so that a line of the journal means that both are
-        there."""
+        """Keep a finished sample: its facts first, so that a line of the journal means that both are kept."""
         where = {"message_idx": message_idx, "sample_idx": sample_idx}
         self.note(message_idx, sample_idx, facts)
         _append(self._journal, {**where, "result": result})
         self.results[message_idx, sample_idx] = result
 
     def note(self, message_idx: int, sample_idx: int, facts: Mapping) -> None:
-        """Keep the facts of a sample; the last line of a sample counts."""
+        """Keep the facts of a sample; its last line counts."""
         row = {"message_idx": message_idx, "sample_idx": sample_idx, **facts}
         _append(self._facts, row)
         self.facts[message_idx, sample_idx] = row
 
     def missing(self, problems: int, samples: int) -> list[tuple[int, int]]:
+        """Return (message_idx, sample_idx) of all samples that are not finished."""
         return [(m, s) for m in range(problems) for s in range(samples) if (m, s) not in self.results]
 
     def write_final(self, problems: int, samples: int) -> int:
-        """Write the json, when nothing is missing; returns its rows.
+        """Write the final JSON when nothing is missing, and return the number of its problems.
 
-        A journal that holds more than was asked for (an earlier run without --limit) loses nothing by that.
+        Further problems that the journal has (from an earlier run without --limit) are written too.
         """
         while all((problems, s) in self.results for s in range(samples)):
             problems += 1
@@ -140,7 +140,7 @@ def _ends_whole(path: Path) -> bool:
 
 
 def _append(handle: int, row: Mapping) -> None:
-    """One write a line: lines of a run that is killed are whole but for the last."""
+    """Append one line in one write, so that only the last line of a killed run can be incomplete."""
     data = (to_json(row) + "\n").encode("utf-8", "surrogatepass")
     while data:
         data = data[os.write(handle, data) :]

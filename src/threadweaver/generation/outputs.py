@@ -1,4 +1,4 @@
-"""The outputs that generation leaves: a final JSON, a journal, or several splits of one run."""
+"""Read the outputs of generation: a final JSON, a journal, or several splits of one run."""
 
 from __future__ import annotations
 
@@ -16,35 +16,31 @@ _KEYS = ("message_idx", "sample_idx", "result")
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One sample: `row` counts the rows of the parquet from 0, `sample` the samples of that problem."""
+    """One sampled text: `row` counts the rows of the parquet from 0, `sample` the samples of that problem."""
 
     row: int
     sample: int
     text: str | None
-    """None where generation gave up on the sample."""
+    """None where generation failed on the sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
     base: str
-    """The name of all that is made from it: the file's stem with `/` and `-` turned into `_`."""
+    """The name of all files made from it: the file's stem with `/` and `-` turned into `_`."""
     outputs: tuple[Output, ...]
-    """By row, then by sample."""
+    """In the order of rows, then samples."""
     unreadable: tuple[str, ...] = ()
-    """File and line of journal lines that are no JSON, as a killed generation leaves one at the end."""
+    """File and line of journal lines that are not JSON; a killed generation leaves one at the end."""
     missing: tuple[int, ...] = ()
     """Splits that were not given."""
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# outputs
-
-
 def read_outputs(paths: Sequence[Path], rows: int) -> Generated:
-    """The outputs of a final `.json`, of a journal (`.jsonl`), or of several splits of one run, for `rows` problems.
+    """Return the outputs of a final `.json`, of a journal (`.jsonl`), or of several splits of one run, for `rows` problems.
 
-    Split i of k holds the problems from row i * ceil(rows / k) on and numbers them from 0. A sample that stands twice
-    in a journal counts once, as it was written first. Raises UserError when a file is none of these or does not fit.
+    Split i of k has the problems from row i * ceil(rows / k) and numbers them from 0. Of a sample that appears twice in a
+    journal the first line counts. Raises UserError when a file is none of these or does not fit.
     """
     parts = _parts(paths)
     found: dict[tuple[int, int], Output] = {}
@@ -57,9 +53,10 @@ def read_outputs(paths: Sequence[Path], rows: int) -> Generated:
             if row is None:
                 unreadable.append(place)
             elif not 0 <= row < end - start:
+                of_split = f" for split {number} of {of}" if split else ""
                 raise UserError(
-                    f"{place} is of problem {row}, but the parquet has {end - start} rows"
-                    f"{f' for split {number} of {of}' if split else ''}: these outputs are of other problems"
+                    f"{place} is of problem {row}, but the parquet has {end - start} rows{of_split}: "
+                    "these outputs are of other problems"
                 )
             else:
                 found.setdefault((start + row, sample), Output(start + row, sample, text))
@@ -70,11 +67,11 @@ def read_outputs(paths: Sequence[Path], rows: int) -> Generated:
 
 
 def _parts(paths: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
-    """Each file and which split it is (number, of how many); None for a whole run."""
+    """Return for each file which split it is (number, of how many), or None for a whole run."""
     parts: dict[Path, tuple[int, int] | None] = {}
     for path in paths:
         if not path.is_file():
-            raise UserError(f"the outputs {path} are not there: generate first, or name another --dataset-json")
+            raise UserError(f"the outputs {path} were not found: generate first, or name another --dataset-json")
         match = _SPLIT.search(path.stem)
         parts[path] = (int(match[1]), int(match[2])) if match else None
         if match and not 0 <= int(match[1]) < int(match[2]):
@@ -99,10 +96,10 @@ def _base(parts: Mapping[Path, object]) -> str:
 def _final(path: Path) -> Iterator[tuple[str, int, int, str | None]]:
     value = read_json(path)
     if not isinstance(value, list):
-        raise UserError(f"{path} is no list of lists of texts (problems, samples) but a JSON {type(value).__name__}")
+        raise UserError(f"{path} is a JSON {type(value).__name__}, not a list of lists of texts (problems, samples)")
     for row, samples in enumerate(value):
         if not isinstance(samples, list):
-            raise UserError(f"{path} is no list of lists of texts: item {row} is a {type(samples).__name__}")
+            raise UserError(f"{path} is not a list of lists of texts: item {row} is a {type(samples).__name__}")
         for sample, text in enumerate(samples):
             if not isinstance(text, str | None):
                 raise UserError(f"{path}: sample {sample} of item {row} is a {type(text).__name__}, not a text")
@@ -116,8 +113,8 @@ def _journal(path: Path) -> Iterator[tuple[str, int | None, int, str | None]]:
             yield place, None, 0, None
             continue
         if not isinstance(record, dict) or not all(key in record for key in _KEYS):
-            raise UserError(f"{place} is no line of a journal ({', '.join(_KEYS)} are needed)")
+            raise UserError(f"{place} is not a line of a journal ({', '.join(_KEYS)} are needed)")
         row, sample, text = (record[key] for key in _KEYS)
         if type(row) is not int or type(sample) is not int or sample < 0 or not isinstance(text, str | None):
-            raise UserError(f"{place}: two numbers from 0 on and a text are needed ({', '.join(_KEYS)})")
+            raise UserError(f"{place}: two numbers from 0 and a text are needed ({', '.join(_KEYS)})")
         yield place, row, sample, text

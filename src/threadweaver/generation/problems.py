@@ -1,4 +1,4 @@
-"""Problems to generate chains for: a parquet in the Polaris schema, found by name, read, split."""
+"""Problems to generate chains for: find, read and split a parquet in the Polaris schema."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _POLARIS_SOURCE = (
 @dataclass(frozen=True, slots=True)
 class Problem:
     text: str
-    """The user's turn of the prompt, as it stands."""
+    """The user's turn of the prompt, unchanged."""
     reference: object = None
-    """A string, a number or a list of accepted answers; None where the row has none."""
+    """A string, a number or a list of accepted answers; None where the row has no reference answer."""
 
 
 def read_problems(path: Path, *, references: bool = True) -> list[Problem]:
-    """The problems of a parquet in Polaris's schema, in order.
+    """Return the problems of a parquet in the Polaris schema, in order.
 
-    Raises UserError when it is no parquet, lacks a column (named), or has rows with an empty prompt. Without
-    `references` only the column `prompt` is needed.
+    Without `references` only the column `prompt` is needed. Raises UserError when the file is not a parquet, lacks a
+    column, or has rows with an empty prompt.
     """
     import pyarrow
     import pyarrow.parquet as parquet
 
     if not path.is_file():
-        raise UserError(f"the problems {path} are not there: name another parquet")
+        raise UserError(f"the problems {path} were not found: name another parquet")
     try:
         with parquet.ParquetFile(path) as file:
             columns = _needed(path, file.schema_arrow, references)
@@ -56,7 +56,7 @@ def _needed(path: Path, schema, references: bool) -> list[str]:
     import pyarrow
 
     if "prompt" not in schema.names:
-        raise UserError(f"{path} has no column prompt: a parquet in Polaris's schema is needed")
+        raise UserError(f"{path} has no column prompt: a parquet in the Polaris schema is needed")
     if not references:
         return ["prompt"]
     kind = schema.field("reward_model").type if "reward_model" in schema.names else pyarrow.null()
@@ -72,7 +72,7 @@ def _user_turn(prompt: object) -> str:
 
 
 def _reference(row: Mapping) -> object:
-    """The ground truth; an empty one, or the NaN that data frames write for it, is none."""
+    """Return the ground truth, or None where it is empty or the NaN that data frames write for it."""
     value = (row["reward_model"] or {}).get("ground_truth")
     if isinstance(value, list):
         value = [item for item in value if not _blank(item)]
@@ -84,8 +84,10 @@ def _blank(value: object) -> bool:
 
 
 def find_data(data_type: str, data: Path) -> tuple[Path, str]:
-    """The parquet that `--data-type` means (a name under `data`, a path, or a folder with val.parquet), and
-    its name."""
+    """Return the parquet that `--data-type` means, and its name.
+
+    `data_type` is a name in the folder `data`, a path, or a folder with val.parquet. Raises UserError.
+    """
     given = Path(data_type).expanduser()
     for path in (given, data / given, data / f"{data_type}.parquet"):
         if path.is_dir() and (path / "val.parquet").is_file():
@@ -94,39 +96,38 @@ def find_data(data_type: str, data: Path) -> tuple[Path, str]:
             return path, path.stem
     source = f" ({_POLARIS_SOURCE})" if given.name.removesuffix(".parquet") == POLARIS else ""
     raise UserError(
-        f"no problems {data_type!r}: neither {data / data_type}.parquet, nor a file or a folder with val.parquet of "
-        f"that name is there{source}"
+        f"problems {data_type!r} not found: there is neither {data / data_type}.parquet, nor a file or a folder with "
+        f"val.parquet of that name{source}"
     )
 
 
 def split_of(problems: list[Problem], total: int, current: int) -> tuple[int, list[Problem]]:
-    """The first row and the problems of split `current` (from 0) of `total`.
+    """Return the first row and the problems of split `current` (from 0) of `total`.
 
-    Each has ceil(rows / total) rows, the last ones fewer; raises UserError when there is none.
+    Each split has ceil(rows / total) rows, the last ones fewer. Raises UserError when the split is empty.
     """
     if not 0 <= current < total:
         raise UserError(
-            f"--current-split {current} is none of --total-splits {total}: splits count from 0 to {total - 1}"
+            f"--current-split {current} is not one of --total-splits {total}: splits count from 0 to {total - 1}"
         )
     size = -(-len(problems) // total)
     first = current * size
     if first >= len(problems):
-        raise UserError(
-            f"split {current} of {total} is empty: {len(problems)} problems make {-(-len(problems) // size)} splits of {size}"
-        )
+        splits = -(-len(problems) // size)
+        raise UserError(f"split {current} of {total} is empty: {len(problems)} problems make {splits} splits of {size}")
     return first, problems[first : first + size]
 
 
 def fingerprint(problems: list[Problem]) -> str:
+    """Return the SHA-256 of the problems and their references."""
     text = to_json([[problem.text, problem.reference] for problem in problems])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def system_prompt(tokenizer: Tokenizer) -> str | None:
-    """What the chat template puts before the first question that does not stand before a later one; None for
-    nothing.
+    """Return what the chat template writes before the first question but not before a later one, or None.
 
-    Training rows are question and answer alone, so a system prompt would make the prompts differ from them.
+    Training rows are question and answer only, so a system prompt would make the prompts differ from them.
     """
     marks = ("first-question", "an-answer", "second-question")
     turns = [{"role": role, "content": mark} for role, mark in zip(("user", "assistant", "user"), marks, strict=True)]
