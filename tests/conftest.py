@@ -1,4 +1,4 @@
-"""What every test file shares: one profile of hypothesis, and the tokenizer of the sample."""
+"""What test files share: one profile of hypothesis, the order of files, the tokenizer of the sample, a grader."""
 
 from __future__ import annotations
 
@@ -14,8 +14,19 @@ settings.register_profile(
 settings.load_profile("default")
 
 
-LONGEST = ("llm_pipeline", "chaos", "planning", "pipeline", "round_trip", "client", "generate", "ledger_cli", "grading")
-"""Files that start many commands: begun first, or one worker is still at them when the others are done."""
+LONGEST = (
+    "llm_pipeline",
+    "chaos",
+    "planning",
+    "pipeline",
+    "round_trip",
+    "client",
+    "generate",
+    "ledger_cli",
+    "grading_workers",
+    "grading",
+)
+"""The slowest files, started first: otherwise one worker still runs them when the others are done."""
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -38,3 +49,11 @@ def tokenizer():
     from threadweaver.corpus.tokenizer import load_tokenizer
 
     return load_tokenizer(str(ROOT / "data" / "sample" / "tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def grader():
+    from threadweaver.grading import Grader
+
+    with Grader(workers=2) as shared:
+        yield shared

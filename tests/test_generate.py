@@ -231,7 +231,7 @@ def test_other_problems_are_refused(project):
 def test_a_journal_without_settings_is_refused():
     folder().mkdir()
     (folder() / "few_1.jsonl").write_text('{"message_idx":0,"sample_idx":0,"result":"x"}\n')
-    with pytest.raises(UserError, match="has no few_1.settings.json with its settings"):
+    with pytest.raises(UserError, match=r"has no few_1\.settings\.json with its settings"):
         generate("http://127.0.0.1:1/v1")
 
 

@@ -1,0 +1,209 @@
+"""Training rows: their columns, splits, bytes and cards, and what a trainer reads of them."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from threadweaver.corpus import chat, training_rows
+from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.corpus.training_rows import Row, build_row, parquet_bytes, split_validation
+from threadweaver.errors import UserError
+from training_samples import REASONING, SEIZED, sample
+
+
+def row(tokenizer, **changes) -> Row:
+    return build_row(sample(**changes), REASONING, "step5/0.txt", tokenizer, instruction=chat.INSTRUCTION)
+
+
+def bare(question: str, n: int = 0) -> Row:
+    return Row({"uuid": f"set-{n}", "question": question, "response_reasoning": "x", "correctness": None}, 1)
+
+
+def test_the_think_block_stays_in_what_trainers_read(tokenizer):
+    columns = row(tokenizer).columns
+    assert f"<think>\n{REASONING}\n</think>\n" in columns["qwen_text"]
+    assert columns["qwen_text"].count(chat.INSTRUCTION) == 1
+    assert columns["raw_messages"][1]["content"] == f"<think>\n{REASONING}\n</think>\n\\boxed{{5}}"
+    assert columns["num_qwen_tokens"] == tokenizer.count(columns["qwen_text"])
+
+
+def test_the_columns_of_a_row(tokenizer):
+    columns = row(tokenizer).columns
+    assert set(columns) == {
+        "uuid",
+        "question",
+        "response_reasoning",
+        "response_content",
+        "correctness",
+        "ground_truth",
+        "qwen_text",
+        "num_qwen_tokens",
+        "raw_messages",
+        "trajectory_source",
+    }
+    assert columns["response_reasoning"] == REASONING and columns["trajectory_source"] == "step5/0.txt"
+    extra = build_row(sample(), REASONING, "s", tokenizer, instruction="", deepseek=True).columns
+    assert set(extra) - set(columns) == {"deepseek_text", "num_deepseek_tokens"} and REASONING in extra["deepseek_text"]
+    plain = build_row(sample(), REASONING, "s", None, instruction="").columns
+    assert not any(name.startswith(("qwen", "num", "raw")) for name in plain)
+
+
+@pytest.mark.parametrize(
+    ("solution", "kept"), [("5", "5"), (5, "5"), (["5", "five"], '["5","five"]'), (2.5, "2.5"), ("", "")]
+)
+def test_the_reference_answer_is_a_text(tokenizer, solution, kept):
+    assert row(tokenizer, solution=solution).columns["ground_truth"] == kept
+
+
+def test_the_training_length_counts_what_the_trainer_sees(tokenizer):
+    found = row(tokenizer)
+    second = tokenizer.count("\n2: second way\n") + 2
+    assert found.training_length == found.columns["num_qwen_tokens"] + second  # each tag is one token here
+
+
+@pytest.mark.parametrize("field", ["problem", "reasoning", "output"])
+def test_a_special_token_in_a_text_is_found(tokenizer, field):
+    token = tokenizer.hf.eos_token
+    for text, found in ((f"text {token} text", token), ("text <n> </think> <Thread> text", None)):
+        texts = {"problem": "", "reasoning": "", "output": "", field: text}
+        reasoning = texts.pop("reasoning")
+        assert training_rows.special_token(sample(**texts), reasoning, tokenizer) == found
+
+
+def test_a_problem_stands_on_one_side_however_it_is_written():
+    texts = [
+        "What is 2+3?",
+        f"What is 2+3? {chat.INSTRUCTION}",
+        "what  is\n2+3",
+        "What is 2-3?",
+        "What is 23?",
+        "Another one",
+    ]
+    rows = [bare(text, n) for n, text in enumerate(texts)]
+    for seed in range(8):
+        train, validation = split_validation(rows, 2, seed)
+        sides = {str(side.columns["uuid"]): name for name, part in (("t", train), ("v", validation)) for side in part}
+        assert sides["set-0"] == sides["set-1"] == sides["set-2"] and len(sides) == 6
+        assert len(validation) >= 2 and train
+
+
+def test_two_problems_that_differ_by_a_sign_are_two():
+    assert training_rows.normalized_problem("2+3") != training_rows.normalized_problem("2-3")
+
+
+@given(
+    st.lists(st.sampled_from(["a", "A ", "b", "c", "d?"]), min_size=1, max_size=12),
+    st.integers(0, 14),
+    st.integers(0, 3),
+)
+def test_the_split_loses_no_row_and_shares_no_problem(questions, size, seed):
+    rows = [bare(text, n) for n, text in enumerate(questions)]
+    train, validation = split_validation(rows, size, seed)
+    problems = [
+        {training_rows.normalized_problem(str(item.columns["question"])) for item in part}
+        for part in (train, validation)
+    ]
+    assert sorted(str(item.columns["uuid"]) for item in train + validation) == sorted(
+        str(item.columns["uuid"]) for item in rows
+    )
+    assert not problems[0] & problems[1] and train
+    assert len(validation) >= size or len(problems[0]) == 1
+    assert split_validation(rows, size, seed) == (train, validation)
+
+
+def test_the_same_rows_are_the_same_bytes(tokenizer):
+    rows = [row(tokenizer, n=n) for n in range(5)]
+    assert parquet_bytes(rows) == parquet_bytes(rows)
+    assert parquet_bytes(rows, 3) == parquet_bytes(rows, 3) != parquet_bytes(rows)
+
+
+@pytest.mark.parametrize("correctness", [True, False, None])
+def test_a_trainer_loads_the_rows_character_for_character(tokenizer, tmp_path, correctness):
+    from datasets import load_dataset
+
+    odd = sample(problem="a\r\nb\u2028c\x0c", output="é 🧵\n\n", correctness=correctness)
+    rows = [build_row(odd, REASONING, "s", tokenizer, instruction=""), row(tokenizer)]
+    training_rows.write(
+        tmp_path / "sample_2_3x",
+        rows,
+        training_rows.card("a name: of it", {"rows": 6}, [], None, "somewhere"),
+        repeat=3,
+    )
+    assert {path.name for path in (tmp_path / "sample_2_3x").iterdir()} == {"train.parquet", "README.md"}
+    loaded = load_dataset(
+        "parquet", data_files=str(tmp_path / "sample_2_3x/train.parquet"), cache_dir=str(tmp_path / "cache")
+    )["train"]
+    assert loaded.num_rows == 6 and loaded["uuid"] == ["set-0"] * 6
+    first = loaded[0]
+    assert (first["question"], first["response_content"], first["correctness"]) == (
+        odd.problem,
+        odd.output,
+        correctness,
+    )
+    assert first["response_reasoning"] == REASONING and first["raw_messages"] == rows[0].columns["raw_messages"]
+    assert not SEIZED & set(loaded.column_names)
+
+
+def test_no_row_ever_has_a_column_that_trainers_seize(tokenizer):
+    import pyarrow.parquet
+
+    strange = sample(extra={name: "x" for name in SEIZED})
+    for deepseek in (False, True):
+        found = build_row(strange, REASONING, "s", tokenizer, instruction="", deepseek=deepseek)
+        schema = pyarrow.parquet.read_schema(io.BytesIO(parquet_bytes([found])))
+        assert not SEIZED & set(schema.names)
+
+
+def test_the_card_says_what_it_is_and_from_what():
+    import yaml
+
+    card = training_rows.card(
+        "set: one, train",
+        {"rows": 5, "accepted": 6},
+        [{"stage": "parallel", "filter_diff_threshold": 200}],
+        "apache-2.0",
+        "chains of ours",
+    )
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["license"] == "apache-2.0" and front["pretty_name"] == "set: one, train"
+    for piece in ("chains of ours", "| rows | 5 |", '"filter_diff_threshold":200', "apache-2.0"):
+        assert piece in card
+    assert "license" not in yaml.safe_load(training_rows.card("x", {}, [], None, "y").split("---")[1])
+
+
+def test_a_template_that_renders_the_question_otherwise_for_generating_is_refused(tokenizer):
+    from copy import deepcopy
+
+    hf = deepcopy(tokenizer.hf)
+    hf.chat_template = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}{% if add_generation_prompt %}go:{% endif %}"
+    found = row(Tokenizer("odd", hf))
+    with pytest.raises(UserError, match="chat template of odd"):
+        training_rows.unit_rows(found, Tokenizer("odd", hf))
+
+
+def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
+    import pyarrow.parquet
+
+    monkeypatch.setattr(training_rows, "ROWS_PER_GROUP", 3)
+    rows = [
+        {
+            "uuid": f"set-{n}",
+            "unit": n,
+            "kind": "end",
+            "block": 0,
+            "thread": 0,
+            "context": "c" * n,
+            "continuation": "x",
+            "num_context_tokens": n,
+            "num_continuation_tokens": 1,
+        }
+        for n in range(8)
+    ]
+    data, count = training_rows.unit_parquet_bytes(iter(rows))
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+    assert (count, file.num_row_groups, file.read().to_pylist()) == (8, 3, rows)
+    assert training_rows.unit_parquet_bytes(iter(rows))[0] == data
