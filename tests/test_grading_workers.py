@@ -90,7 +90,7 @@ ENDED = [
 @pytest.mark.parametrize(("code", "cpu_s", "wall", "why"), ENDED)
 def test_a_worker_is_ended_from_outside(code, cpu_s, wall, why, monkeypatch):
     """A task that computes, sleeps or takes memory for ever is undecided, and the next one is served."""
-    monkeypatch.setattr(workers, "WALL_S_A_CPU_S", wall)
+    monkeypatch.setattr(workers, "WALL_S_PER_CPU_S", wall)
     with Grader(workers=1, cpu_s=cpu_s, memory_mb=400) as small:
         error = small._schedule(partial(exec, code), ({}, {})).exception(timeout=40)
         assert workers._reason(error) == why

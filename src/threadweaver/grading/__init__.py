@@ -1,8 +1,7 @@
-r"""Is this answer the reference answer?
+"""Decide whether an answer is the reference answer.
 
-`final_answer` cuts the answer out of a model's output; `grade` and `grade_many` judge it, by exact comparison
-after normalization where that settles it (three answers of four), else by algebra in processes that can be
-killed.
+`final_answer` cuts the answer out of a model's output; `grade` and `grade_many` judge it: by comparison after
+normalization where that settles it (three answers of four), else by algebra in processes that can be killed.
 """
 
 from threadweaver.grading.boxed import final_answer

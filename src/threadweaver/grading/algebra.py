@@ -1,10 +1,8 @@
-r"""Two expressions held against each other with math-verify and sympy. For workers: slow to import, able to
-hang.
+r"""Compare two expressions with math-verify and sympy. For workers only: it is slow to import and may hang.
 
-Numbers come first: where both sides can be evaluated, they are, at a few points and to 30 digits. Values that
-differ are a veto on whatever math-verify would say (it rounds to six decimals, and forgets units and upper
-case); values that agree everywhere are equality. math-verify decides what cannot be evaluated: inequalities,
-sets, sums without a value.
+Where both sides can be evaluated, they are, at a few points and to 30 digits. Values that differ overrule math-verify,
+which rounds to six decimals and ignores units and upper case; values that agree everywhere mean equality. math-verify
+decides what cannot be evaluated: inequalities, sets, sums without a value.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ SAME_FLOAT = 1e-12  # where a decimal is involved: it carries 15 digits
 POINTS = 4
 NOISE_BITS = 20
 
-# Notation that the LaTeX reader misreads: `n!!` as (n!)!, `x'` as x, `\pmod{7}` as letters.
+# Notation that the LaTeX parser misreads: `n!!` as (n!)!, `x'` as x, `\pmod{7}` as letters.
 _MISREAD = re.compile(r"!!|\\[pb]?mod(?![a-z])|\\equiv|\\gcd|\\max|\\min|\"|\\ldots|\\lim|°|\d_\{\d")
 _PRIMES = re.compile(r"'|\\prime")
 _UPPER = re.compile(r"\\mathbb\{[A-Z]\}|\\(?:begin|end)\{[a-zA-Z]+\}|(\\[A-Z][a-z]+|\\[a-z]+|[A-Z])(?:_\{([^{}]*)\})?")
@@ -32,11 +30,11 @@ _ODD_SYMBOLS = {"I": r"\upsilon", "E": r"\xi"}  # read as the imaginary unit and
 
 
 class TooLong(Exception):
-    """An expression longer than guards.MAX_ALGEBRA_CHARS: not judged."""
+    """An expression is longer than guards.MAX_ALGEBRA_CHARS and is not judged."""
 
 
 def leaf(answer: str, reference: str) -> bool | None:
-    """Whether two normal forms of single values or relations are equal; None where that was not found out."""
+    """Return whether two normal forms of single values or relations are equal, or None if that is not known."""
     answer, reference = _radians(answer), _radians(reference)
     mine, theirs = _readable(answer, reference)
     if mine is None or theirs is None:
@@ -48,8 +46,7 @@ def leaf(answer: str, reference: str) -> bool | None:
 
 
 def whole(answer: str, reference: str) -> bool | None:
-    """math-verify on two entire answers, of shapes that cannot be taken apart: a set against an inequality,
-    say."""
+    """Compare two entire answers whose shapes do not correspond, for example a set and an inequality."""
     mine, theirs = _readable(_radians(answer), _radians(reference))
     if mine is None or theirs is None:
         return None
@@ -57,7 +54,7 @@ def whole(answer: str, reference: str) -> bool | None:
 
 
 def _radians(normal: str) -> str:
-    r"""`\sin(30°)` → `\sin(\frac{30\pi}{180})`."""
+    r"""Turn `\sin(30°)` into `\sin(\frac{30\pi}{180})`."""
     return re.sub(r"(\d+(?:\.\d+)?)°", r"\\frac{\1\\pi}{180}", normal)
 
 
@@ -72,7 +69,7 @@ def _readable(answer: str, reference: str) -> tuple[Any, Any]:
 
 
 def _balanced(normal: str) -> bool:
-    """A stray brace would end the box in which the text is handed over, and hide what follows."""
+    """Return whether the braces balance: a stray one would end the box that the text is passed in, and hide the rest."""
     depth = 0
     for brace in re.findall(r"(?<!\\)[{}]", normal):
         depth += 1 if brace == "{" else -1
@@ -83,15 +80,14 @@ def _balanced(normal: str) -> bool:
 
 @lru_cache(maxsize=256)
 def parse(normal: str) -> Any:
-    """The sympy object of a normal form, or None. Upper case is kept apart from lower, which math-verify does
-    not do."""
+    """Return the sympy object of a normal form, or None. Unlike in math-verify, case is significant."""
     import math_verify
     from latex2sympy2_extended import NormalizationConfig
 
-    # it would warn that no signal bounds it: the process is bounded instead
+    # it would warn that no signal limits its time: the process is limited instead
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     cleaning = NormalizationConfig(basic_latex=True, malformed_operators=True, nits=True, boxed="all")
-    # else it would take any fraction that it finds in what it cannot read
+    # otherwise it would take any fraction that it finds in what it cannot read
     config = math_verify.LatexExtractionConfig(try_extract_without_anchor=False, normalization_config=cleaning)
     found = math_verify.parse(
         rf"\boxed{{{_without_upper_case(normal)}}}", [config], fallback_mode="no_fallback", parsing_timeout=None
@@ -116,8 +112,7 @@ def _without_upper_case(normal: str) -> str:
 
 
 def _rounds(text: str, exact: Any) -> bool:
-    """`text` is a decimal that spells the irrational or repeating value of the other side to enough
-    digits."""
+    """Return whether `text` is a decimal that gives the irrational or repeating value `exact` to enough digits."""
     import sympy
 
     if "." not in text or not isinstance(exact, sympy.Expr) or exact.free_symbols or exact.has(sympy.Float):
@@ -128,13 +123,8 @@ def _rounds(text: str, exact: Any) -> bool:
     return values.number(text) is not None and values.approximates(text, Fraction(str(sympy.re(value))))
 
 
-# ------------------------------------------------------------------------------------------------------------
-# values at points
-
-
 def probe(answer: Any, reference: Any) -> bool | None:
-    """Equality by value: True, False, or None where the two cannot be evaluated or agree at some points
-    only."""
+    """Return equality by value at points, or None if the two cannot be evaluated or agree only at some points."""
     import sympy
     from sympy.core.relational import Relational
 
@@ -159,8 +149,7 @@ def probe(answer: Any, reference: Any) -> bool | None:
 
 
 def _probe_relations(answer: Any, reference: Any) -> bool | None:
-    """Equations whose two sides differ by a constant factor are one; inequalities too, where the factor fits
-    the sign."""
+    """Compare relations: equal if their sides differ by a constant factor, whose sign fits in inequalities."""
     import sympy
 
     if answer.free_symbols != reference.free_symbols:
@@ -184,7 +173,7 @@ def _probe_relations(answer: Any, reference: Any) -> bool | None:
 
 
 def _opaque(expression: Any) -> Any:
-    """Unknown functions and derivatives become symbols of their own; a free `i` is the imaginary unit."""
+    """Replace unknown functions and derivatives by symbols of their own, and a free `i` by the imaginary unit."""
     import sympy
     from sympy.core.function import AppliedUndef
 
@@ -194,9 +183,11 @@ def _opaque(expression: Any) -> Any:
 
 
 def _points(answer: Any, reference: Any) -> Iterator[tuple[dict[Any, Any], bool]]:
-    """Where to evaluate, and whether all coordinates are positive: fixed fractions, or integers where sums
-    and factorials ask for them. Positive points come first; at others roots and logarithms choose
-    branches."""
+    """Yield points to evaluate at, and whether all their coordinates are positive.
+
+    Coordinates are fixed fractions, or integers where sums and factorials need them. Positive points come first; at
+    others roots and logarithms depend on the branch.
+    """
     import sympy
 
     symbols = sorted(answer.free_symbols | reference.free_symbols, key=lambda s: s.name)
@@ -218,7 +209,7 @@ def _points(answer: Any, reference: Any) -> Iterator[tuple[dict[Any, Any], bool]
 
 
 def _evaluate(expression: Any, point: dict[Any, Any]) -> Any:
-    """The value to DIGITS digits as a complex number, or None where there is none."""
+    """Return the value to DIGITS digits as a complex number, or None if there is none."""
     import sympy
 
     value = expression.subs(point)
@@ -227,7 +218,7 @@ def _evaluate(expression: Any, point: dict[Any, Any]) -> Any:
     parts = sympy.N(value, DIGITS).as_real_imag()
     if not all(part.is_Float or part.is_zero for part in parts):
         return None
-    # what is left of a sum that cancels has no digits to speak of, and is zero
+    # what is left of a sum that cancels has no significant digits, and is zero
     real, imaginary = (part if part.is_Float and part._prec > NOISE_BITS else sympy.S.Zero for part in parts)
     return real + sympy.I * imaginary
 

@@ -1,7 +1,7 @@
-"""Two shapes held against each other: True, False, or None where only algebra could tell.
+"""Compare two shapes: True, False, or None where only algebra could decide.
 
-Everything here is text and rational numbers, so it runs in the calling process. The one thing it does not do,
-judging two expressions, is a function given to it: in the parent one that says None, in a worker the algebra.
+Everything here is text and rational numbers, so it runs in the calling process. Two expressions are compared by a
+function that the caller passes: in the parent process one that returns None, in a worker the algebra.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ _UNSOLVED = re.compile(r"-?[\d./]*[a-zA-Z](?:\^\{?\d+\}?)?")
 
 
 def undecided(answer: str, reference: str) -> bool | None:
-    """The leaf of the parent process: no algebra here."""
+    """The leaf of the parent process, which does no algebra."""
     return None
 
 
 def same(answer: str, reference: str, leaf: Leaf = undecided) -> bool | None:
-    """Whether two normal forms are the same answer. Not quite symmetric: a reference `y=2x` is met by
-    `2x`."""
+    """Return whether two normal forms are the same answer. Not symmetric: `2x` matches a reference `y=2x`."""
     if key(answer) == key(reference):
         return True
     choice = _choice(answer, reference)
@@ -41,7 +40,7 @@ def same(answer: str, reference: str, leaf: Leaf = undecided) -> bool | None:
 
 
 def _choice(answer: str, reference: str) -> bool | None:
-    r"""`(A)`, `A.`, `\text{(A)}` and `(A) 12` answer `A`; `(A) 12` is also met by `12`."""
+    r"""Compare multiple-choice letters: `(A)`, `A.`, `\text{(A)}` and `(A) 12` are all `A`; `12` matches `(A) 12`."""
     left, right = _CHOICE.fullmatch(answer), _CHOICE.fullmatch(reference)
     if left and right:
         return left[1] == right[1]
@@ -66,15 +65,13 @@ def _same(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
     return _collections(*_regrouped(answer, reference), leaf)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# names
+# ---- names
 
 
 def _to_compare(answer: Shape, reference: Shape) -> Literal["values", "equations", "nothing"]:
-    """What is held against each other where the names differ.
+    """Return what to compare where the names differ.
 
-    Of `x=5` and `y=5` nothing, nor of `2x=5` and `5`; of `x=5` and `5` the values; of `y=2x` and `x=y/2` the
-    whole.
+    For `x=5` and `y=5`, or `2x=5` and `5`, nothing; for `x=5` and `5` the values; for `y=2x` and `x=y/2` the equations.
     """
     mine, theirs = answer.name, reference.name
     if mine and theirs:
@@ -89,19 +86,17 @@ def _to_compare(answer: Shape, reference: Shape) -> Literal["values", "equations
 
 
 def _only_symbols(name: str) -> bool:
-    r"""`x`, `S_{5}`, `f(2)`, `x+y`, `\frac{NO}{BO}`: the name of a quantity, not one side of an equation like
-    `x^2+1=y`."""
+    r"""Return whether this names a quantity, as `x`, `S_{5}`, `f(2)`, `x+y`, `\frac{NO}{BO}` do, and `x^2+1` does not."""
     bare = re.sub(r"_\{[^{}]*\}|\([^()]*\)", "", name)
     return not re.search(r"[\d^]", bare)
 
 
 def _has_letters(text: str, at_least: int) -> bool:
-    """So many different variables, `e` and `i` not counted."""
+    """Return whether there are at least so many different variables, not counting `e` and `i`."""
     return len(set(_VARIABLE.findall(text))) >= at_least
 
 
-# ------------------------------------------------------------------------------------------------------------
-# single values
+# ---- single values
 
 
 def _atoms(answer: str, reference: str, leaf: Leaf) -> bool | None:
@@ -120,7 +115,7 @@ def _atoms(answer: str, reference: str, leaf: Leaf) -> bool | None:
 
 
 def _decimal_comma(answer: str, reference: str) -> bool | None:
-    """`1,22` for `1.22`: only where the other one is that decimal."""
+    """Accept `1,22` for `1.22`, only where the other side is that decimal."""
     for one, other in ((answer, reference), (reference, answer)):
         if re.fullmatch(r"-?\d+,\d+", one) and one.replace(",", ".") == other:
             return True
@@ -128,8 +123,7 @@ def _decimal_comma(answer: str, reference: str) -> bool | None:
 
 
 def _text_answers(answer: str, reference: str) -> bool | None:
-    """Words that are not the same words are not the same answer; words beside mathematics are not judged
-    here."""
+    """Different words are different answers; words next to mathematics are not decided here."""
     mine, theirs = _is_text(answer), _is_text(reference)
     if mine and theirs:
         return False
@@ -141,7 +135,7 @@ def _is_text(text: str) -> bool:
 
 
 def _number_and_variable(answer: str, reference: str) -> bool | None:
-    """A number is no expression with a variable, unless a function makes the variable vanish."""
+    """A number is not an expression with a variable, unless a function may make the variable vanish."""
     for one, other in ((answer, reference), (reference, answer)):
         if values.number(one) is not None and _has_letters(other, 1) and not _FUNCTION.search(other):
             return False
@@ -153,7 +147,7 @@ def _far_apart(answer: str, reference: str) -> bool | None:
 
 
 def _bases(answer: str, reference: str) -> bool | None:
-    """`101_{2}` and `5_{10}` by value; where one side leaves the base out, the digits must agree."""
+    """Compare `101_{2}` and `5_{10}` by value; where one side omits the base, the digits must agree."""
     left, right = _BASED.fullmatch(answer), _BASED.fullmatch(reference)
     if not left or not right or not (left[2] or right[2]):
         return None
@@ -166,8 +160,10 @@ def _bases(answer: str, reference: str) -> bool | None:
 
 
 def _with_units(left: str, left_unit: str, right: str, right_unit: str, leaf: Leaf) -> bool | None:
-    r"""`5 cm` is `50 mm`, and `60°` is `\frac{\pi}{3}`; `5 cm` and `5 m` are not the same, nor are `3 apples`
-    and `3 pears`. A unit that one side leaves out is understood."""
+    r"""Compare values with units: `5 cm` is `50 mm`, and `60°` is `\frac{\pi}{3}`.
+
+    `5 cm` is not `5 m`, nor are `3 apples` `3 pears`. A unit that one side omits is taken to be the other side's.
+    """
     if left_unit == right_unit or not (left_unit and right_unit):
         if "°" in (left_unit, right_unit) and left_unit != right_unit and r"\pi" in left + right:
             left, right = (_radians(left), right) if left_unit else (left, _radians(right))
@@ -181,8 +177,7 @@ def _radians(degrees: str) -> str:
 
 
 def _percentages(answer: str, reference: str, leaf: Leaf) -> bool | None:
-    """`50%` is met by `50` and by `0.5`, as what was asked for is not known here; `0.5` is not met by
-    `50`."""
+    """Accept `50` and `0.5` for a reference `50%`, as the question is not known here, but not `50` for `0.5`."""
     left, right = answer.replace("%", ""), reference.replace("%", "")
     if "%" in answer and "%" in reference:
         return _atoms(left, right, leaf)
@@ -193,12 +188,11 @@ def _percentages(answer: str, reference: str, leaf: Leaf) -> bool | None:
     return mine == theirs or (mine * hundredth == theirs if "%" in answer else theirs * hundredth == mine)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# several values
+# ---- several values
 
 
 def _regrouped(answer: Shape, reference: Shape) -> tuple[Shape, Shape]:
-    """`1,234` read as two numbers where the other side is a collection."""
+    """Read `1,234` as two numbers where the other side is a collection."""
 
     def other_reading(shape: Shape, other: Shape) -> Shape:
         digits = shape.text.replace(",", "").lstrip("+-").isdigit()
@@ -220,7 +214,7 @@ def _collections(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
         return _tuples(answer, reference, leaf)
     if kinds == {"list", "tuple"}:
         return _list_and_tuple(answer, reference, leaf)
-    if "tuple" in kinds:  # with a set or a union: of values, they differ; of intervals, who knows
+    if "tuple" in kinds:  # with a set or a union: they differ if these are of values; intervals are undecided
         certain = "set" in kinds and _values_only(answer) and _values_only(reference)
         return False if certain else None
     if kinds == {"list"} and _distinct_names(answer) != _distinct_names(reference):
@@ -243,7 +237,7 @@ def _one_against_many(answer: Shape, reference: Shape, leaf: Leaf) -> bool | Non
 
 
 def _list_and_tuple(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
-    """`1, 2` for `(1, 2)`, in this order; lists of tuples and of relations are not judged here."""
+    """Accept `1, 2` for `(1, 2)`, in this order; lists of tuples and of relations are not decided here."""
     bare, grouped = (answer, reference) if answer.kind == "list" else (reference, answer)
     if len(bare.items) != len(grouped.items) and not any(item.name for item in bare.items):
         return False
@@ -253,7 +247,7 @@ def _list_and_tuple(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
 
 
 def _values_only(shape: Shape) -> bool:
-    r"""A collection of plain items: none that may stand for several, as `\ldots` and relations do."""
+    r"""Return whether every item is a single value; `\ldots` and relations may mean several."""
     return all(
         i.kind in ("atom", "tuple", "list") and not re.search(r"\\ldots|[<>]|\\[lg]eq", i.text) for i in shape.items
     )
@@ -265,8 +259,7 @@ def _distinct_names(shape: Shape) -> bool:
 
 
 def _tuples(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
-    r"""Brackets of pairs are those of intervals and must agree; longer ones are tuples, however they are
-    bracketed."""
+    r"""Compare in order. Brackets of pairs may be those of intervals and must agree; those of longer tuples need not."""
     if len(answer.items) != len(reference.items):
         return False
     if len(answer.items) == 2 and answer.brackets != reference.brackets:
@@ -275,7 +268,7 @@ def _tuples(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
 
 
 def _matrices(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
-    """Cell by cell; a column or a row is also met by the tuple of its entries."""
+    """Compare cell by cell; the tuple of its entries also matches a column or a row."""
     if answer.kind == reference.kind:
         if (answer.columns, answer.brackets) != (reference.columns, reference.brackets):
             return False
@@ -293,8 +286,7 @@ def _ordered(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
 
 
 def _unordered(answers: tuple[Shape, ...], references: tuple[Shape, ...], leaf: Leaf) -> bool | None:
-    """Whether the items pair up. Equality being transitive, the first partner found is as good as any
-    other."""
+    """Return whether the items pair up. Equality is transitive, so the first partner found is as good as any other."""
     if len(answers) != len(references):
         return False
     left, pending = list(answers), []

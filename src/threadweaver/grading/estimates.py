@@ -1,5 +1,5 @@
-r"""A floating-point look at constants such as `\frac{2\sqrt{3}}{5}`: enough to tell different ones apart at
-once, never to call two equal."""
+r"""Floating-point estimates of constants such as `\frac{2\sqrt{3}}{5}`: enough to see that two differ, never that two are
+equal."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from functools import lru_cache
 
 from threadweaver.grading.values import NotPlain, Reader
 
-# Far more than a decimal of six digits is off by, and than floating point loses in an answer.
+# Relative; far more than the error of a decimal with six digits, and than floating point loses in an answer.
 CERTAIN = 1e-4
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|\\?(?:sqrt|pi)(?![a-zA-Z])|\\frac|e|[-+*/^(){}\[\]]")
 
 
 def differ(answer: str, reference: str) -> bool:
-    """Both are constants, and their values are far apart. False says nothing."""
+    """Return True if both are constants whose values are far apart; False means nothing."""
     left, right = estimate(answer), estimate(reference)
     return left is not None and right is not None and abs(left - right) > CERTAIN * max(abs(left), abs(right))
 
 
 @lru_cache(maxsize=8192)
 def estimate(text: str) -> float | None:
-    """The approximate value of a normal form (or of plain mathematics, `2sqrt(3)`); None where it is none."""
+    """Return the approximate value of a normal form (or of plain `2sqrt(3)`), or None if it is not a constant."""
     tokens = [token.lstrip("\\") for token in _TOKEN.findall(text)]
     if not tokens or len(tokens) > 200 or len("".join(tokens)) != len(text.replace("\\", "").replace(" ", "")):
         return None

@@ -1,8 +1,7 @@
-"""What no algebra is let near: texts whose evaluation would not end, or not fit into memory.
+"""Refuse texts whose evaluation would not end, or would not fit into memory.
 
-The limits are far above any answer of a mathematics data set and far below what hurts: 2 ** 100,000 has
-30,103 digits and is computed at once. What slips through is killed in its worker; a guard is only the cheap
-way.
+The limits are far above any answer of a mathematics dataset and far below what hurts: 2 ** 100,000 has 30,103 digits and
+is computed at once. What slips through is killed in its worker; a guard is only cheaper.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import math
 import re
 
 MAX_CHARS = 2_000
-MAX_ALGEBRA_CHARS = 400  # of one expression; longer ones are read by the exact comparison alone
+MAX_ALGEBRA_CHARS = 400  # of one expression; longer ones are compared exactly only
 MAX_DEPTH = 30
 MAX_DIGITS = 1_000  # of one integer literal
 MAX_EXPONENT = 100_000
@@ -42,7 +41,7 @@ def too_long(text: str) -> bool:
 
 
 def refusal(text: str) -> str | None:
-    """Why `text` is not to be normalized or evaluated, or None where it may be."""
+    """Return why `text` must not be normalized or evaluated, or None if it may be."""
     if too_long(text):
         return "too long"
     if _depth(text) > MAX_DEPTH or _nested_environments(text):
@@ -78,7 +77,7 @@ def _depth(text: str) -> int:
 
 
 def _nested_environments(text: str) -> bool:
-    """A matrix within a matrix: no answer, and the time that pylatexenc takes doubles with each level."""
+    """Return whether there is a matrix in a matrix: not an answer, and each level doubles the time of pylatexenc."""
     open_environments = 0
     for opening, _ in _ENVIRONMENT.findall(text):
         open_environments += 1 if opening else -1
@@ -88,8 +87,7 @@ def _nested_environments(text: str) -> bool:
 
 
 def _tower(text: str) -> bool:
-    """Three powers on top of one another, or two whose value (9 ** 9 in 2 ** 9 ** 9) is no exponent to
-    compute."""
+    """Return whether there are three nested powers, or two with too large an exponent (9 ** 9 in 2 ** 9 ** 9)."""
     if _CHAIN.search(text):
         return True
     return any(

@@ -1,9 +1,8 @@
-r"""One spelling for what LaTeX and plain text spell in many ways. Text in, text out; nothing is computed.
+r"""Bring an answer into a normal form: one spelling for what LaTeX and plain text spell in many ways.
 
-The normal form has no spaces but those that keep two tokens apart (`\pi r`, `1 2`), LaTeX commands for
-functions and constants, braces round every argument, `,` between the items of a list, `%` and `°` for percent
-and degrees, and words in double quotes (`10"units"`, `"no solution"`): what the reader of shapes takes for a
-unit or a text answer.
+The normal form has no spaces except those that separate two tokens (`\pi r`, `1 2`), LaTeX commands for functions and
+constants, braces around every argument, `,` between the items of a list, `%` and `°` for percent and degrees, and words
+in double quotes (`10"units"`, `"no solution"`), which `shapes` reads as a unit or a text answer. Nothing is computed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 from threadweaver.grading import units
 
-_NAMED = (  # a character and the command that it stands for
+_NAMED = (  # a character and its command
     "× times ✕ times · cdot ⋅ cdot √ sqrt ∞ infty π pi ≤ leq ⩽ leq ≥ geq ⩾ geq ≠ neq ∪ cup ∩ cap ∈ in "
     "± pm ∓ mp ≈ approx θ theta α alpha β beta γ gamma λ lambda φ phi ω omega ∅ emptyset ∖ setminus … ldots"
 ).split()
@@ -37,7 +36,7 @@ _TRANSLATION = str.maketrans(
     }
 )
 
-# pattern → replacement, in this order, on the raw text. No pattern can backtrack more than quadratically in
+# pattern → replacement, applied to the raw text in this order. No pattern backtracks more than quadratically, in at most
 # 2,000 characters.
 _LAYOUT = [
     (r"\\[$]|(?<!\\)[$]", " "),
@@ -96,7 +95,7 @@ _TEXT_MACRO = re.compile(
 )
 _MATH_MACRO = ("\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\bold", "\\boldsymbol", "\\pmb", "\\bm")
 _CONSTANTS = ("e", "i", "d")
-_VALUE_BEFORE = re.compile(r"[\d})\"]\s*$")  # what stands in a text macro after a number is a unit
+_VALUE_BEFORE = re.compile(r"[\d})\"]\s*$")  # a text macro after a number is a unit
 _TEXT_WORD = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]{2,}(?![a-zA-Z\"])")
 _TEXT_LETTER = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]+(?![a-zA-Z\"])")
 _KEPT_WORD = re.compile(r"\\[a-zA-Z]+|(?<![a-zA-Z])[a-zA-Z]{4,}(?![a-zA-Z])")
@@ -109,7 +108,7 @@ _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d ]*\d)")
 
 @lru_cache(maxsize=4096)
 def normalize(raw: str) -> str:
-    """The normal form of one answer. The caller has asked the guards first: depth and length are bounded."""
+    """Return the normal form of one answer. The guards must have passed it, so that depth and length are bounded."""
     text = raw.translate(_TRANSLATION)
     text = _undouble(text)
     text = _rows(text)
@@ -125,8 +124,11 @@ def normalize(raw: str) -> str:
 
 @lru_cache(maxsize=8192)
 def key(normal: str) -> str:
-    """What two equal answers have in common: the normal form without quotes, words in lower case, spare
-    spaces, zeros before a number and the signs of multiplication that could be left out."""
+    """Return what equally written answers share.
+
+    This is the normal form with words in lower case, and without quotes, spare spaces, leading zeros and optional
+    multiplication signs.
+    """
     text = re.sub(r'"([^"]*)"', lambda m: m[1] if len(m[1]) == 1 else m[1].lower(), normal)
     text = re.sub(r"(?<![\d.,])0+(?=\d)", "", text)
     text = re.sub(r"\*(?=[a-zA-Z({]|\\(?!frac))", "", text)
@@ -140,7 +142,7 @@ def _substitute(rules: list[tuple[str, Any]], text: str) -> str:
 
 
 def _undouble(text: str) -> str:
-    r"""Backslashes doubled by a JSON or Python escape too many. `\\` that ends the row of a matrix stays."""
+    r"""Halve backslashes that one JSON or Python escape too many has doubled, but not `\\` that ends a matrix row."""
     if re.search(r"(?<!\\)\\\\begin", text):
         return text.replace("\\\\", "\\")
     return text if r"\begin" in text else re.sub(r"\\\\(?=[a-zA-Z{}%$])", lambda _: "\\", text)
@@ -151,7 +153,7 @@ _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{\s*[a-zA-Z]+\*?\s*\}")
 
 
 def _rows(text: str) -> str:
-    r"""`\\` between the rows of a matrix becomes ROW, elsewhere a comma."""
+    r"""Replace `\\` by ROW between the rows of a matrix, elsewhere by a comma."""
     text = re.sub(r"\\begin\s*\{array\}\s*\{[clr| ]*\}", r"\\begin{array}", text)
     text = _ENVIRONMENT.sub(lambda m: m[0].replace(" ", "").replace("array", "matrix"), text)
     if r"\begin{" in text:
@@ -160,7 +162,7 @@ def _rows(text: str) -> str:
 
 
 def _text_macros(text: str) -> str:
-    r"""`\text{units}` → `"units"`; single letters and mathematics set upright lose the macro alone."""
+    r"""Turn `\text{units}` into `"units"`; single letters and upright mathematics lose only the macro."""
 
     def unwrap(match: re.Match[str]) -> str:
         content = match[1].strip()
@@ -184,8 +186,7 @@ def _quote(match: re.Match[str]) -> str:
 
 
 def _words(text: str) -> str:
-    """Quote the words that stand outside a text macro: long runs of letters, units after a number, text
-    answers."""
+    """Quote words outside text macros: long runs of letters, units after a number, text answers."""
     stripped = text.strip(" .")
     if _PURE_WORDS.fullmatch(stripped) and not (
         stripped.islower() and len(stripped) < 4 and stripped not in ("no", "yes", "odd")
@@ -207,8 +208,7 @@ def _separators(text: str) -> str:
     return _AND.sub(", ", text)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# arguments
+# ---- arguments
 
 
 _TAKES = {"frac": 2, "binom": 2, "sqrt": 1}
@@ -219,7 +219,7 @@ _CLOSING = {"{": "}", "(": ")", "[": "]"}
 
 
 def group_end(text: str, start: int) -> int:
-    """The offset after the bracket that closes the one at `start`; -1 where it stays open."""
+    """Return the offset after the bracket that closes the one at `start`, or -1 if it is never closed."""
     opening, closing = text[start], _CLOSING[text[start]]
     depth = 0
     for i in range(start, len(text)):
@@ -232,7 +232,7 @@ def group_end(text: str, start: int) -> int:
 
 
 def _arguments(text: str) -> str:
-    r"""Braces round every argument: `\frac12`, `\frac{14}3`, `\sqrt2`, `sqrt(2)`, `x^2`, `x^(n+1)`, `a_1`."""
+    r"""Put braces around every argument, as in `\frac12`, `\frac{14}3`, `\sqrt2`, `sqrt(2)`, `x^2`, `x^(n+1)`, `a_1`."""
     out, i = [], 0
     while match := _COMMAND.search(text, i):
         out.append(text[i : match.start()])
@@ -262,13 +262,11 @@ def _argument(text: str, i: int, name: str) -> tuple[str, int]:
     return "{" + token[0] + "}", token.end()
 
 
-# ------------------------------------------------------------------------------------------------------------
-# numbers and spaces
+# ---- numbers and spaces
 
 
 def _numbers(text: str) -> str:
-    r"""Mixed numbers become `1\frac{1}{2}`, `.5` becomes `0.5`, digits in groups (`1 000`, `1,000\pi`) are
-    joined."""
+    r"""Write mixed numbers as `1\frac{1}{2}`, `.5` as `0.5`, and join groups of digits (`1 000`, `1,000\pi`)."""
     text = re.sub(r"(?<![\d.])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])", r"\1\\frac{\2}{\3}", text)
     text = _GROUPED.sub(lambda m: m[1].replace(" ", ""), text)
     if text[:1] not in ("(", "[", "\\"):
@@ -278,8 +276,7 @@ def _numbers(text: str) -> str:
 
 
 def _squeeze(text: str) -> str:
-    """Drop the spaces that keep nothing apart. After a comma one stays: `1,000` is a number, `1, 000` is
-    not."""
+    """Remove spaces that separate nothing. One stays after a comma: `1,000` is a number, `1, 000` is not."""
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r'"[^"]*"', lambda m: m[0].replace(" ", "\0"), text)
     text = re.sub(r"(?<=\d) (?=\d)|(?<=,) |(\\[a-zA-Z]+) (?=[a-zA-Z])", r"\1" "\0", text)

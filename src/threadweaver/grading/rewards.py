@@ -1,11 +1,9 @@
-r"""What a reinforcement-learning reward of this field would say of an answer: its verdict, reported beside
-ours.
+r"""The verdict of a typical reinforcement-learning reward of this field, reported next to ours.
 
-Such rewards clean both strings the way the MATH benchmark did and compare them, then clean once more into
-plain mathematics, and ask sympy whether the difference is zero. They are fast and strict (`2/4` is not `1/2`,
-an exponent of two digits is not evaluated), and lenient at odd places (`x=5` is `y=5`, an integer within 1e-7
-is that integer). The quirks are kept on purpose: whoever trains with such a reward wants to know what it will
-pay.
+Such rewards clean both strings as the MATH benchmark did and compare them, then clean them again into plain mathematics
+and ask sympy whether the difference is zero. They are fast and strict (`2/4` is not `1/2`, an exponent of two digits is
+not evaluated), and lenient in odd places (`x=5` is `y=5`, a number within 1e-7 of an integer is that integer). The quirks
+are kept on purpose: who trains with such a reward wants to know what it will pay.
 """
 
 from __future__ import annotations
@@ -31,12 +29,12 @@ INTEGER_TOLERANCE = 1e-7
 
 
 def without_algebra(answer: str, reference: str) -> bool | None:
-    """The verdict where strings and numbers settle it; None where pylatexenc or sympy must be asked."""
+    """Return the verdict if strings and numbers settle it, or None if pylatexenc or sympy are needed."""
     return _judge(answer, reference, _flat_latex, lambda a, r: None)
 
 
 def verdict(answer: str, reference: str) -> bool:
-    """The verdict of the whole procedure. For workers: pylatexenc and sympy can both be made to hang."""
+    """Return the verdict of the whole procedure. For workers: pylatexenc and sympy can both be made to hang."""
     return bool(_judge(answer, reference, _latex, _difference_is_zero))
 
 
@@ -59,8 +57,7 @@ def _judge(
     return False if False in verdicts else None if None in verdicts else True
 
 
-# ------------------------------------------------------------------------------------------------------------
-# the first cleaning
+# ---- the first cleaning
 
 
 def _math_style(text: str) -> str:
@@ -83,8 +80,7 @@ def _math_style(text: str) -> str:
     return re.sub(r"^(-?\d+)/(-?\d+)$", r"\\frac{\1}{\2}", text)
 
 
-# ------------------------------------------------------------------------------------------------------------
-# the second cleaning, and sympy
+# ---- the second cleaning, and sympy
 
 
 def _plain_style(text: str, read_latex: Callable[[str], str | None]) -> str | None:
@@ -108,7 +104,7 @@ def _plain_style(text: str, read_latex: Callable[[str], str | None]) -> str | No
 
 
 def _flat_latex(text: str) -> str | None:
-    """What pylatexenc makes of the LaTeX that most answers consist of; None for any other. Always ends."""
+    """Return what pylatexenc makes of the LaTeX found in most answers, or None for other LaTeX. Always ends."""
     text = re.sub(r"\\(?:left|right)(?![a-zA-Z])", "", text)
     text = re.sub(r"\\(infty|pi|cdot|times|cup)(?![a-zA-Z]) *", lambda m: _FLAT[m[1]], text)
     while True:
@@ -171,8 +167,7 @@ def _difference_is_zero(answer: str, reference: str) -> bool:
 
 
 def _may_be_evaluated(text: str) -> bool:
-    """Nothing but mathematics reaches sympy's parser, which evaluates: no quote, no attribute, no foreign
-    name."""
+    """Return whether sympy's parser, which evaluates, may see the text: only mathematics, no quote, attribute or name."""
     if len(text) > guards.MAX_ALGEBRA_CHARS or not _EVALUABLE.fullmatch(text):
         return False
     if _UNEVALUATED.search(text) or re.search(r"[a-zA-Z]\s*\.|\.\s*[a-zA-Z]", text):

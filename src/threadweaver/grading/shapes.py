@@ -1,8 +1,7 @@
-r"""What kind of thing an answer is: a value, a list, a set, a tuple or interval, a matrix, a union, each with
-its name.
+r"""The shape of an answer: a value, a list, a set, a tuple or interval, a matrix or a union, each with its name.
 
-`read` turns a normal form into a `Shape`; nothing is computed. Order counts in tuples and matrices, not in
-sets and bare lists; `3\pm x` is the list of both; `0<x\leq 1`, `x\in(0,1]` and `(0,1]` are one interval.
+`read` turns a normal form into a `Shape`; nothing is computed. Order counts in tuples and matrices, but not in sets and
+bare lists; `3\pm x` is a list of two; `0<x\leq 1`, `x\in(0,1]` and `(0,1]` are the same interval.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ MAX_ITEMS = 200
 class Shape:
     r"""`kind` is atom, list, set, tuple, matrix or union; `text` the normal form without the name.
 
-    `brackets` are a tuple's (`()`, `[)`, …) or the matrix environment; `columns` is the width of a matrix.
-    `name` is what stands left of `=` or `\in`, "" where nothing does.
+    `brackets` are a tuple's (`()`, `[)`, …) or the matrix environment; `columns` is the width of a matrix. `name` is the
+    left side of `=` or `\in`, "" if there is none.
     """
 
     kind: str
@@ -47,18 +46,18 @@ _LETTER = re.compile(
 
 @lru_cache(maxsize=4096)
 def read(normal: str) -> Shape:
-    """The shape of a normal form, whose depth the guards have bounded."""
+    """Return the shape of a normal form, whose depth the guards have bounded."""
     parts = _parts(normal)
     return _list(parts, normal) if len(parts) > 1 else _single(parts[0] if parts else "")
 
 
 def as_list(normal: str) -> Shape:
-    """The other reading of `1,234`: two numbers, where `read` sees one with its thousands set off."""
+    """Return the other reading of `1,234`: two numbers, where `read` sees one with a thousands separator."""
     return _list([part.strip() for part in normal.split(",")], normal)
 
 
 def split(text: str, *separators: str) -> list[str]:
-    """Cut at separators that stand outside all brackets, environments and quotes."""
+    """Split at separators outside all brackets, environments and quotes."""
     parts, start, depth = [], 0, 0
     for piece in _PIECE.finditer(text):
         token = piece[0]
@@ -73,8 +72,7 @@ def split(text: str, *separators: str) -> list[str]:
 
 
 def _parts(normal: str) -> list[str]:
-    """The items of a bare list. Commas between groups of three digits are part of a number where others stand
-    apart."""
+    """Return the items of a bare list. If some commas have a space after them, those between digits are part of a number."""
     if _THOUSANDS.fullmatch(normal) or normal[:1] == "]" or (normal[-1:] == "[" and normal[:1] in "[]"):
         return [normal]
     spaced = [part.replace("\x01", ", ") for part in split(normal.replace(", ", "\x01"), "\x01")]
@@ -106,7 +104,7 @@ def _single(text: str) -> Shape:
 
 
 def _with_name(name: str, value: str, text: str) -> Shape:
-    """`(x,y)=(1,2)` is the list of `x=1` and `y=2`."""
+    """Give a value its name; `(x,y)=(1,2)` is the list of `x=1` and `y=2`."""
     shape = read(value)
     names = name[1:-1].split(",")
     if name[0] == "(" and shape.kind == "tuple" and len(names) == len(shape.items):
@@ -124,15 +122,14 @@ def _both_signs(text: str) -> Shape | None:
 
 
 def _escaped_set(text: str) -> Shape | None:
-    r"""`\{1,2\}`, but not the set-builder `\{x|x>1\}`."""
+    r"""Read `\{1,2\}`, but not the set-builder `\{x|x>1\}`."""
     if not (text.startswith("\\{") and text.endswith("\\}")) or "|" in text or _first_closing(text) != len(text):
         return None
     return _set(_parts(text[2:-2]), text)
 
 
 def _named(text: str) -> tuple[str, str]:
-    r"""`x=5` → (`x`, `5`); of a chain `x=1+4=5` the first and the last; an exact value goes before its
-    estimate."""
+    r"""Split `x=5` into (`x`, `5`); of `x=1+4=5` take the first and the last side, of a value and its estimate the value."""
     about = split(text, r"\approx")
     if len(about) > 1:
         text = about[0] if "=" in about[0] or not _LETTER.search(about[0]) else "=".join((about[0], about[-1]))
@@ -148,8 +145,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _inequality(text: str) -> Shape | None:
-    r"""`a<x\leq b`, `x>a` and `a<x` as intervals with a name, where one variable stands alone and the bounds
-    have none."""
+    r"""Read `a<x\leq b`, `x>a` and `a<x` as intervals with a name, if one side is a variable and the bounds have none."""
     signs = [_SIGNS[piece[0]] for piece in _PIECE.finditer(text) if piece[0] in _SIGNS]
     sides = [side.strip() for side in split(text, *_SIGNS)]
     if len(signs) not in (1, 2) or len(sides) != len(signs) + 1 or len({sign[0] for sign in signs}) > 1:
@@ -170,7 +166,7 @@ def _inequality(text: str) -> Shape | None:
 
 
 def _bracketed(text: str) -> Shape | None:
-    """`(a,b)`, `[a,b)`, the French `]a,b[`, and brackets that only group: `(a)`, `{a}`, the list `{a,b}`."""
+    """Read `(a,b)`, `[a,b)`, the French `]a,b[`, and brackets that only group: `(a)`, `{a}`, the list `{a,b}`."""
     if len(text) < 3 or text[0] not in "([{]" or text[-1] not in ")]}[":
         return None
     if text[0] == "]" or text[-1] == "[":
@@ -192,13 +188,13 @@ def _set(parts: list[str], text: str) -> Shape:
 
 
 def _flat(shapes: Iterable[Shape]) -> list[Shape]:
-    r"""Lists within a list, as `\pm 1` is one, give their items to it."""
+    r"""Flatten lists within a list, such as `\pm 1`."""
     nested = [shape.items if shape.kind == "list" and not shape.name else (shape,) for shape in shapes]
     return [item for items in nested for item in items]
 
 
 def _first_closing(text: str) -> int:
-    """The offset after the bracket that closes the first one, whatever its form: `[0,1)` closes too."""
+    """Return the offset after the bracket that closes the first one, of whatever form: `[0,1)` closes too."""
     depth = 0
     for piece in _PIECE.finditer(text):
         depth += (piece[0] in _OPEN) - (piece[0] in _CLOSE)

@@ -1,5 +1,4 @@
-"""The words that follow a number: units of measure and plain nouns, and how one unit converts into
-another."""
+"""Words after a number, units of measure or plain nouns, and the conversion between units."""
 
 from __future__ import annotations
 
@@ -55,8 +54,8 @@ _SYMBOLS = (
     "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lb|oz|ml|mL|hr|min|sec|day|mph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa|mol|rad|deg|dB|sq"
 )
 
-# A unit outside a text macro: after a number, at the end of an item. One letter, or a short word that is in
-# no list, needs a space before it (`5 m`, not `5m`).
+# A unit outside a text macro: after a number, at the end of an item. A single letter, or a short word that is not listed,
+# needs a space before it (`5 m`, not `5m`).
 AFTER_NUMBER = re.compile(
     rf"(\d\}}?\s*)(?<![\\a-zA-Z])({_SYMBOLS}|(?<=\s)(?:[mgshLJNWVKAC]|(?!pct)[a-z]{{3}}))"
     r"(?=\s*(?:$|[,;.)/^]|sq\b|(?:cm|m|in|ft)\b))"
@@ -73,8 +72,7 @@ _ONE = re.compile(rf'([*/]?)(?:"([^"]+)"|(°)){_POWER}')
 
 
 def split(normal: str) -> tuple[str, str]:
-    """A normal form and its trailing unit: `5"cm"^{2}` → (`5`, `cm^2`). Words without a value before them are
-    no unit."""
+    """Split a normal form from its unit: `5"cm"^{2}` → (`5`, `cm^2`). Words without a value before them are not units."""
     match = _TAIL.search(normal)
     if match is None or match.start() == 0 or (match[0] == "°" and _ANGLE_OF.search(normal)):
         return normal, ""
@@ -94,8 +92,7 @@ def _symbol(word: str) -> str:
 
 
 def scale(unit: str, other: str) -> Fraction | None:
-    """How many `other` one `unit` is; None where the two do not measure the same thing, or are not in the
-    table."""
+    """Return how many `other` one `unit` is, or None where they measure different things or are not in the table."""
     if unit == other:
         return Fraction(1)
     (name, _, power), (other_name, _, other_power) = unit.partition("^"), other.partition("^")

@@ -1,8 +1,7 @@
-r"""The exact value of a plain number: `12`, `-3/4`, `1\frac{1}{2}`, `2^{10}`, `6.5*10^{-2}`, `(1+2)/3`,
-`1,000`.
+r"""The exact value of a plain number, as `12`, `-3/4`, `1\frac{1}{2}`, `2^{10}`, `6.5*10^{-2}`, `(1+2)/3`, `1,000`.
 
-A small recursive reader over the rationals, so that most answers need no algebra system. Bounded: what would
-grow beyond MAX_BITS is no plain number here.
+A small recursive parser over the rationals, so that most answers need no algebra system. A number that would grow beyond
+MAX_BITS does not count as plain.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 MAX_BITS = 20_000
-# Fewer digits than these and a decimal is a rough estimate of an exact answer, not a spelling of it.
+# With fewer digits a decimal is an estimate of an exact answer, not a spelling of it.
 APPROXIMATION_DIGITS = 6
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|\\frac|[-+*/^(){}]")
@@ -22,12 +21,12 @@ _REPEATING = re.compile(r"(-?)(\d{1,30})\.(\d{0,30})\\(?:overline|bar|dot)\{(\d{
 
 
 class NotPlain(Exception):
-    """The text is not of the kind that a reader reads."""
+    """The text is not of the kind that a reader accepts."""
 
 
 @lru_cache(maxsize=8192)
 def number(normal: str) -> Fraction | None:
-    """The value of a normal form (without unit or percent sign), or None where it is not a plain number."""
+    """Return the value of a normal form without unit or percent sign, or None if it is not a plain number."""
     if _THOUSANDS.fullmatch(normal):
         normal = normal.replace(",", "")
     if repeating := _REPEATING.fullmatch(normal):
@@ -49,8 +48,7 @@ def _repeating(sign: str, whole: str, fixed: str, period: str) -> Fraction:
 
 
 def approximates(decimal: str, value: Fraction) -> bool:
-    """`decimal` is `value` rounded to the digits it shows, and shows at least APPROXIMATION_DIGITS of
-    them."""
+    """Return whether `decimal` is `value` rounded to the digits it has, with at least APPROXIMATION_DIGITS of them."""
     match = _DECIMAL.fullmatch(decimal)
     if match is None or len((match[1] + match[2]).lstrip("0")) < APPROXIMATION_DIGITS:
         return False
@@ -61,10 +59,10 @@ def approximates(decimal: str, value: Fraction) -> bool:
 
 
 def same_number(answer: str, reference: str) -> bool | None:
-    """Whether two plain numbers are equal; None where one of them is none.
+    """Return whether two plain numbers are equal, or None if one of them is not a plain number.
 
-    A decimal equals a fraction that it rounds (`0.333333` and `1/3`), not another decimal or an integer that
-    it is close to: `4.99999999` is not `5`.
+    A decimal equals a fraction that it rounds (`0.333333` and `1/3`), but not a decimal or an integer that it is close
+    to: `4.99999999` is not `5`.
     """
     left, right = number(answer), number(reference)
     if left is None or right is None:
@@ -79,10 +77,9 @@ def same_number(answer: str, reference: str) -> bool | None:
 
 
 class Reader:
-    """Sums of products of powers. Multiplication may be silent before a bracket; before a fraction it is a
-    mixed number."""
+    """Reads sums of products of powers. The sign before a bracket may be missing; a fraction makes a mixed number."""
 
-    silent: tuple[str, ...] = ("(", "{")  # what may follow a factor without a sign between them
+    silent: tuple[str, ...] = ("(", "{")  # what may follow a factor without a multiplication sign
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens

@@ -1,7 +1,7 @@
-"""An answer against one reference: the steps in order, the cheap ones first.
+"""Judge an answer against one reference: the steps in order, cheap ones first.
 
-`in_parent` does what text and rational numbers can do and says what is left to ask; `by_algebra` and
-`by_rewards` answer that, in a process that can be killed; `conclude` puts the findings together.
+`in_parent` does what text and rational numbers can do and reports what remains; `by_algebra` and `by_rewards` do that in
+a process that can be killed; `conclude` combines the findings.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from threadweaver.grading.normalize import key, normalize
 
 @dataclass(frozen=True)
 class Verdict:
-    """`how` names the step that settled it: exact, rules, algebra, math-verify, rewards, no answer, guard: …,
-    time-out, …
+    """`how` names the deciding step: exact, rules, algebra, math-verify, rewards, no answer, guard: …, time-out, …
 
-    `rl` is what a reinforcement-learning reward would say, None where that was not found out. "undecided" is
-    not "wrong": nobody knows, and a data set should neither keep nor count such an answer as a mistake.
+    `rl` is the verdict of a reinforcement-learning reward, None if it is not known. "undecided" is not "wrong": a dataset
+    should neither keep such an answer nor count it as a mistake.
     """
 
     verdict: Literal["correct", "wrong", "undecided"]
@@ -33,10 +32,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of a pair so far; `how` is "" while nothing has settled it.
+    """What is known about a pair so far; `how` is "" until a step has settled it.
 
-    `alike`: the two are written with the same letters and digits, so that a reward that drops what it does
-    not know has dropped nothing that tells them apart.
+    `alike`: both have the same letters and digits, so that a reward that drops what it does not know has dropped nothing
+    that distinguishes them.
     """
 
     how: str = ""
@@ -54,7 +53,7 @@ class Finding:
 
 
 def in_parent(answer: str, reference: str) -> Finding:
-    """What text and rational numbers settle. Takes milliseconds whatever the texts are."""
+    """Return what text and rational numbers settle. Takes milliseconds for any texts."""
     if answer.strip() == reference.strip():
         return Finding("exact", True, True)
     refused = guards.refusal(answer) or guards.refusal(reference)
@@ -74,7 +73,7 @@ def _characters(normal: str) -> list[str]:
 
 
 def by_algebra(answer: str, reference: str) -> Finding:
-    """What sympy and math-verify settle. May hang or run out of memory: for a process that can be killed."""
+    """Return what sympy and math-verify settle. May hang or run out of memory: for a process that can be killed."""
     from threadweaver.grading import algebra
 
     mine, theirs = normalize(answer), normalize(reference)
@@ -93,8 +92,7 @@ def by_rewards(answer: str, reference: str) -> bool:
 
 
 def conclude(finding: Finding) -> Verdict:
-    """Where nothing settled it, the reward's yes counts, and otherwise the answers are different: no rule
-    joins them."""
+    """Return the verdict. If no step settled it, the reward's yes counts for answers written alike; else it is wrong."""
     if finding.correct is not None:
         return Verdict("correct" if finding.correct else "wrong", finding.how, finding.rl)
     if finding.how:
@@ -105,7 +103,7 @@ def conclude(finding: Finding) -> Verdict:
 
 
 def combine(verdicts: list[Verdict]) -> Verdict:
-    """Of one answer against several references, any of which will do."""
+    """Combine one answer's verdicts against several references, any of which is accepted."""
     rewards_say = [verdict.rl for verdict in verdicts]
     rl = True if True in rewards_say else None if None in rewards_say else False
     for wanted in ("correct", "undecided", "wrong"):

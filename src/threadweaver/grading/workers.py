@@ -1,10 +1,9 @@
-"""Processes for the algebra that can be killed from outside: limits of time and memory for every pair.
+"""Processes for the algebra, which can be killed from outside: limits of time and memory for every pair.
 
-Time is processor time, so that a verdict does not depend on what else the machine does: the kernel ends a
-process that has used up its share, whatever code it is in. Wall time is bounded too, for a process that
-sleeps.
+Time is processor time, so that a verdict does not depend on the machine's load: the kernel ends a process that has used
+up its share, whatever code it is in. Wall time is bounded too, for a process that sleeps.
 
-The processes are forked from a server that has sympy and math-verify loaded, so replacing a killed one costs
+The processes are forked from a server that has sympy and math-verify loaded, so replacing a killed one takes
 milliseconds.
 """
 
@@ -24,9 +23,9 @@ from typing import Any
 from threadweaver.grading.verdict import Finding, Verdict, by_algebra, by_rewards, combine, conclude, in_parent
 
 CPU_S = 3.0  # the slowest of 1,023 labelled pairs takes 0.7
-WALL_S_A_CPU_S = 8
+WALL_S_PER_CPU_S = 8
 MEMORY_MB = 2048
-TASKS_A_WORKER = 1_000  # then it is replaced: sympy's caches only grow
+TASKS_PER_WORKER = 1_000  # then it is replaced: sympy's caches only grow
 _PRELOADED = ["sympy", "math_verify", "latex2sympy2_extended", "pylatexenc.latex2text", "pebble"]
 
 Reference = str | int | float | Sequence[Any]
@@ -34,10 +33,10 @@ Pair = tuple[str, str]
 
 
 class Grader:
-    """Grades many answers on `workers` processes, which start with the first pair that needs algebra.
+    """Grades many answers on `workers` processes, which are started by the first pair that needs algebra.
 
-    `cpu_s` is the processor time of one pair (wall time: WALL_S_A_CPU_S times that), `memory_mb` the address
-    space of one process. Use it as a context manager, or call `close`. Safe to use from several threads.
+    `cpu_s` is the processor time of one pair (wall time: WALL_S_PER_CPU_S times that), `memory_mb` the address space of
+    one process. Use it as a context manager, or call `close`. Safe to use from several threads.
     """
 
     def __init__(self, workers: int | None = None, cpu_s: float = CPU_S, memory_mb: int = MEMORY_MB) -> None:
@@ -64,7 +63,7 @@ class Grader:
         return self.grade_many([(answer, references)])[0]
 
     def grade_many(self, pairs: Iterable[tuple[str | None, Reference]]) -> list[Verdict]:
-        """One verdict a pair, in order. Equal pairs are judged once."""
+        """Return one verdict per pair, in order. Equal pairs are judged once."""
         asked = [(answer, as_texts(references)) for answer, references in pairs]
         unique = dict.fromkeys((answer, r) for answer, texts in asked if answer and answer.strip() for r in texts)
         settled = self._judge(list(unique))
@@ -85,7 +84,7 @@ class Grader:
 
     def _schedule(self, task: Callable[[str, str], Any], pair: Pair) -> Any:
         arguments = (task, *pair, self.cpu_s, self.memory_mb)
-        return self._start().schedule(_bounded, args=arguments, timeout=self.cpu_s * WALL_S_A_CPU_S)
+        return self._start().schedule(_bounded, args=arguments, timeout=self.cpu_s * WALL_S_PER_CPU_S)
 
     def _start(self) -> Any:
         with self._lock:
@@ -96,7 +95,7 @@ class Grader:
                 context.set_forkserver_preload(_PRELOADED)
                 self._pool = ProcessPool(
                     max_workers=self.workers,
-                    max_tasks=TASKS_A_WORKER,
+                    max_tasks=TASKS_PER_WORKER,
                     initializer=_limit_memory,
                     initargs=(self.memory_mb,),
                     context=context,
@@ -105,7 +104,7 @@ class Grader:
 
 
 def as_texts(references: Reference) -> tuple[str, ...]:
-    """The accepted answers as strings. A whole float loses its `.0`, which a data frame may have added."""
+    """Return the accepted answers as strings. A whole float loses its `.0`, which a data frame may have added."""
     if isinstance(references, str):
         return (references,)
     if isinstance(references, Iterable):
@@ -135,8 +134,7 @@ def _reason(error: BaseException) -> str:
     return f"error: {type(error).__name__}"
 
 
-# ------------------------------------------------------------------------------------------------------------
-# in the worker
+# ---- in the worker
 
 OUT_OF_MEMORY = 77  # an exit code of our own
 
@@ -146,10 +144,10 @@ def _limit_memory(megabytes: int) -> None:
 
 
 def _bounded(task: Callable[[str, str], Any], answer: str, reference: str, cpu_s: float, memory_mb: int) -> Any:
-    """Run the task with SIGPROF set to end this process after `cpu_s`, and end it where memory ran out.
+    """Run the task with SIGPROF set to end this process after `cpu_s`; end it too when memory ran out.
 
-    The libraries swallow MemoryError and go on as if nothing was found; so a process whose peak came near its
-    limit is not believed.
+    The libraries swallow MemoryError and continue as if they had found nothing, so the result of a process whose peak
+    came near its limit is not used.
     """
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     try:
@@ -162,7 +160,7 @@ def _bounded(task: Callable[[str, str], Any], answer: str, reference: str, cpu_s
 
 
 def _peak_mb() -> float:
-    """The most address space that this process has had; where the system does not say, the most memory."""
+    """Return this process's largest address space, or its largest memory where the system does not report that."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -170,18 +168,16 @@ def _peak_mb() -> float:
     return int(status.partition("VmPeak:")[2].split()[0]) / 1024
 
 
-# ------------------------------------------------------------------------------------------------------------
-# one answer at a time
+# ---- one answer at a time
 
 _shared: Grader | None = None
 _shared_lock = threading.Lock()
 
 
 def grade(answer: str | None, references: Reference) -> Verdict:
-    """Is `answer` one of `references`? For one answer; `grade_many` is for a list.
+    """Grade one answer against the accepted `references`; `grade_many` is for a list.
 
-    Needs one process for algebra, which is started by the first call that cannot do without and kept to the
-    end.
+    The first call that needs algebra starts one process for it, which stays until the program ends.
     """
     global _shared
     with _shared_lock:
@@ -192,6 +188,6 @@ def grade(answer: str | None, references: Reference) -> Verdict:
 
 
 def grade_many(pairs: Iterable[tuple[str | None, Reference]], workers: int | None = None) -> list[Verdict]:
-    """One verdict a pair, in order; processes (as many as cores) are started only where algebra is needed."""
+    """Return one verdict per pair, in order; processes (as many as cores) are started only if algebra is needed."""
     with Grader(workers) as grader:
         return grader.grade_many(pairs)
