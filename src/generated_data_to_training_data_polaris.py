@@ -1,10 +1,10 @@
-"""Convert sampled outputs into training rows: cut, grade, sift, write.
+"""Convert sampled outputs into training rows: cut, grade, filter, write.
 
 Reads   the outputs (--dataset-json: the final .json, a journal .jsonl, or all splits of a run) and their problems
 Writes  <output-dir>/<base>_json/train.jsonl, <base>_1k/train.parquet, <base>_1k_json/train.jsonl, with --repeats R
         also <base>_<R>x_json/train.jsonl; <base>_account/: what became of every sample, and why
 Calls   nothing
-Exits   0; 2 something to mend, said in one line
+Exits   0; 2 an error to fix, in one line
 Example python src/generated_data_to_training_data_polaris.py --dataset-json data/sample/sample_1.json --polaris-parquet data/sample/problems.parquet --tokenizer data/sample/tokenizer --output-dir data/processed
 """
 
@@ -36,7 +36,7 @@ from threadweaver.runs.summary import print_summary
 from threadweaver.samples import sample_key
 
 USUAL_CONTEXT = 40960
-"""What the published trainer's context holds: longer rows are counted."""
+"""Tokens of the published trainer's context: longer rows are counted."""
 
 
 def flags() -> Flags:
@@ -114,27 +114,27 @@ def main(argv: list[str] | None) -> int:
     files = Files(args, given.base)
     files.check()
     with StageFolder(files.account, settings(args), overwrite=args.overwrite) as folder:
-        if folder.was_complete and files.complete():
+        if folder.was_complete and files.all_exist():
             print_summary("convert", StageReport(tuple(folder.done.values()), 0, 0.0), args.output_dir)
             return 0
         try:
             report = convert(args, problems, given, files)
         except UserError:
-            if not folder.was_complete:  # nothing was written: the next try may have other flags
+            if not folder.was_complete:  # nothing was written: the next attempt may have other flags
                 for name in (SETTINGS_FILE, ACCOUNT_FILE):
                     (files.account / name).unlink(missing_ok=True)
             raise
         folder.close_account(report.entries)
     print_summary("convert", report, args.output_dir)
-    files.tell(report)
+    files.print_report(report)
     return 0
 
 
 def convert(args, problems: list[Problem], given: Generated, files: Files) -> StageReport:
-    """Sift and write; what became of every sample."""
+    """Filter and write; return what became of every sample."""
     begun = time.monotonic()
     form = conversion.Form(load_tokenizer(args.tokenizer), args.instruction, args.template)
-    tell_reading(given, problems)
+    print_gaps(given, problems)
     sieve = sift(args, problems, given, form)
     entries = sorted(sieve.account(), key=lambda entry: sample_key(entry.id))
     if not sieve.kept:
@@ -145,14 +145,14 @@ def convert(args, problems: list[Problem], given: Generated, files: Files) -> St
 
 
 def settings(args) -> dict:
-    """What decides on the output: flags, and the inputs by name and content."""
+    """Return what determines the output: flags, and the inputs by name and content."""
     names = ("instruction", "template", "think_tags", "answer_tags", "require_parallel", "keep_wrong")
     names += ("keep_undecided", "max_tokens", "ngram", "dedupe", "per_problem", "per_problem_rule")
     names += ("sample_size", "repeats", "seed")
     inputs = {"outputs": args.dataset_json, "problems": [args.polaris_parquet], "benchmarks": args.decontaminate}
     for path in args.decontaminate:
         if not path.is_file():
-            raise UserError(f"the benchmark {path} is not there: name another parquet with --decontaminate")
+            raise UserError(f"the benchmark {path} was not found: name another parquet with --decontaminate")
     return {
         "stage": "convert",
         "tokenizer": short_name(args.tokenizer),
@@ -167,7 +167,7 @@ def digest(path: Path) -> str:
 
 
 def sift(args, problems: list[Problem], given: Generated, form: conversion.Form) -> conversion.Sieve:
-    """Each step sees what the one before it left; cheap ones first, and choices between chains last."""
+    """Apply the filters, each to what the one before it left: cheap ones first, choices between chains last."""
     sieve = conversion.Sieve()
     for place in given.unreadable:
         sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
@@ -208,12 +208,12 @@ class Files:
         self.drawn = self.folder / f"{base}_1k_json" / "train.jsonl"
         self.repeated = self.folder / f"{base}_{args.repeats}x_json" / "train.jsonl" if args.repeats else None
         self.over = 0
-        """Rows drawn that are longer than USUAL_CONTEXT."""
+        """How many of the rows drawn are longer than USUAL_CONTEXT."""
 
     def paths(self) -> list[Path]:
         return [path for path in (self.all, self.table, self.drawn, self.repeated) if path]
 
-    def complete(self) -> bool:
+    def all_exist(self) -> bool:
         return all(path.is_file() for path in self.paths())
 
     def check(self) -> None:
@@ -237,7 +237,7 @@ class Files:
         if self.repeated:
             write_lines(self.repeated, (form.line(chain) for _ in range(self.args.repeats) for chain in chains))
 
-    def tell(self, report: StageReport) -> None:
+    def print_report(self, report: StageReport) -> None:
         verdicts = Counter(entry.facts["verdict"] for entry in report.entries if "verdict" in entry.facts)
         parts = ", ".join(f"{verdicts[name]} {name}" for name in ("correct", "wrong", "undecided"))
         print(f"  graded {verdicts.total()}: {parts}")
@@ -255,14 +255,15 @@ class Files:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """One line after the other, for files larger than memory."""
+    """Write line by line, for files larger than memory."""
     with atomic_file(path) as file:
         file.writelines(line.encode("utf-8", "surrogatepass") for line in lines)
 
 
-def tell_reading(given: Generated, problems: list[Problem]) -> None:
+def print_gaps(given: Generated, problems: list[Problem]) -> None:
+    """Warn on stderr of damaged lines, missing splits and problems without an output."""
     for place in given.unreadable:
-        print(f"{place} is cut off or damaged and was passed over: its sample is not in the output", file=sys.stderr)
+        print(f"{place} is cut off or damaged and was skipped: its sample is not in the output", file=sys.stderr)
     if given.missing:
         print(f"not given: split {', '.join(map(str, given.missing))} of the run", file=sys.stderr)
     covered = len({output.row for output in given.outputs})

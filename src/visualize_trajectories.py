@@ -1,9 +1,9 @@
 """View a folder of trajectories, or any stage of a run, as a page on this machine.
 
-Reads   the folder, the stages that belong to it, collected.jsonl; or a dataset (parquet, .jsonl)
-Writes  review.jsonl beside the data when a sample is reviewed; an index beside the folder (.viewer/); --export: one page
+Reads   the folder, the stages of its run, collected.jsonl; or a dataset (parquet, .jsonl)
+Writes  review.jsonl next to the data when a sample is reviewed; an index next to the folder (.viewer/); --export: one page
 Calls   nothing
-Exits   0; 2 something to mend, said in one line; 130 stopped
+Exits   0; 2 an error to fix, in one line; 130 stopped
 Example python src/visualize_trajectories.py --root data/sample_24samples_step5_v1_v1_v1 --port 8899
 """
 
@@ -18,7 +18,7 @@ from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 
 INDEX_LIMIT = 3600
-"""Seconds that --export waits for the index."""
+"""The longest time in seconds that --export waits for the index."""
 
 
 def flags() -> Flags:
@@ -49,10 +49,10 @@ def main(argv: list[str] | None) -> int:
     if not _is_local(args.host) and not args.let_others_read_and_review:
         raise UserError(
             f"--host {args.host} lets everyone who reaches that address read the data and write reviews: "
-            "say so with --let-others-read-and-review, or use an ssh tunnel to 127.0.0.1"
+            "allow it with --let-others-read-and-review, or use an ssh tunnel to 127.0.0.1"
         )
     if not 0 <= args.port <= 65535:
-        raise UserError(f"--port {args.port} is no port: name one from 0 to 65535")
+        raise UserError(f"--port {args.port} is not a port: name one from 0 to 65535")
     from threadweaver.viewer import runs
     from threadweaver.viewer.gauge import Gauge
 
@@ -93,11 +93,11 @@ def serve(run, gauge, args) -> int:
         listener.bind((args.host, args.port))
     except OSError as error:
         raise UserError(
-            f"port {args.port} of {args.host} cannot be had ({error.strerror}): name another --port"
+            f"port {args.port} of {args.host} is not available ({error.strerror}): name another --port"
         ) from None
     listener.listen(512)
     shown = f"[{args.host}]" if ":" in args.host else args.host
-    print(f"{run.root.name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
+    print(f"{run.root.name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C to stop)", flush=True)
     config = uvicorn.Config(
         application, log_level="error", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
     )
@@ -120,7 +120,7 @@ def export(run, gauge, args) -> int:
     while not indexer.status.complete and not indexer.status.fault and time.monotonic() < until:
         time.sleep(0.05)
     if indexer.status.fault:
-        raise UserError(f"{run.root} cannot be read whole: {indexer.status.fault}")
+        raise UserError(f"{run.root} cannot be read completely: {indexer.status.fault}")
     kept = Reviews(args.review or run.beside)
     selection = queries.Lists(indexer, kept).selection(args.query, Query())
     ids = _chosen([selection.table.rows[at].id for at in selection.order()], args.ids)[: args.limit]
@@ -137,7 +137,7 @@ def export(run, gauge, args) -> int:
 
 
 def _chosen(ids: list[str], wanted: str | None) -> list[str]:
-    """The ids that a list like `0-4,9` names, in the order of the list; raises UserError at one that is not there."""
+    """Return the ids that a list like `0-4,9` names, in its order; raises UserError at one that does not exist."""
     if wanted is None:
         return ids
     names: dict[str, None] = {}
@@ -148,7 +148,7 @@ def _chosen(ids: list[str], wanted: str | None) -> list[str]:
         elif item in ids:
             names[item] = None
         else:
-            raise UserError(f"there is no sample {item} (--ids)")
+            raise UserError(f"no sample {item} (--ids): name others")
     return list(names)
 
 

@@ -23,7 +23,7 @@ NO_LIMITS = forkjoin.Limits(context=1 << 30, blocks=1 << 20)
 
 
 class Unknown(SampleFailed):
-    """A request that no unit of the row stands for."""
+    """A request that matches no unit of the row."""
 
 
 class Scripted:

@@ -158,7 +158,7 @@ def annotations(n_lines: int) -> st.SearchStrategy[str]:
 
 @st.composite
 def replacements(draw, passage: str) -> list[Replacement]:
-    """Replacements of pieces that stand in the passage (and some that do not) by nothing, white space, text or tags."""
+    """Replacements of pieces that occur in the passage (and some that do not) by nothing, white space, text or tags."""
     found = []
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, max(0, len(passage) - 1)))

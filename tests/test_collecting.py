@@ -48,7 +48,7 @@ def test_wrong_chains_are_kept_when_asked_for():
 
 
 def test_loops_begin_at_a_fifth_of_the_paragraphs():
-    paragraphs = [f"Paragraph number {n} with words of its own in it, so that it is no repeat." for n in range(8)]
+    paragraphs = [f"Paragraph number {n} with words of its own in it, so that it repeats nothing." for n in range(8)]
     again = [paragraphs[0]]
     assert reason(thinking="\n\n".join(paragraphs + again)) is None  # 1 of 9
     assert reason(thinking="\n\n".join(paragraphs + again * 2)) == "looping"  # 2 of 10

@@ -74,7 +74,7 @@ def test_every_accepted_trajectory_comes_back_token_for_token(saved, tokenizer):
 
 
 def test_the_saved_pairs_are_the_requests_of_a_real_completions_api(saved, tokenizer):
-    """The same through HTTP, with the pairs as they stand in the parquet and a server that looks for stop strings."""
+    """The same through HTTP, with the pairs of the parquet and a server that looks for stop strings."""
     known = {tuple(tokenizer.ids(pair["context"])): tokenizer.ids(pair["continuation"]) for pair in saved.pairs}
     assert len(known) == len({pair["context"] for pair in saved.pairs})
     rows = saved.trips(tokenizer)
@@ -152,7 +152,7 @@ PROMPT = "<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"
 
 @st.composite
 def trajectories(draw) -> str:
-    """Any chains around any blocks: 2 to 12 threads, whatever text the writer lets stand in one."""
+    """Any chains around any blocks: 2 to 12 threads of any text that the writer accepts."""
     text = ""
     for _ in range(draw(st.integers(0, 3))):
         count = draw(st.one_of(st.integers(2, 4), st.integers(2, 12)))

@@ -93,7 +93,7 @@ MALFORMED = {
     "no chain": {"problem": "p"},
     "no problem": {"thinking": "t"},
     "an empty problem": {"problem": " ", "thinking": "t"},
-    "a chain that is no text": {"problem": "p", "thinking": ["t"]},
+    "a chain that is not a text": {"problem": "p", "thinking": ["t"]},
     "nothing": {},
     "messages without an answer": {"messages": [{"role": "user", "content": "q"}]},
     "messages without a think block": {

@@ -1,4 +1,4 @@
-"""The units of a trajectory: which contexts, cut where, and which bytes make inference depart from the text."""
+"""Training units: their contexts, where they are cut, and which bytes make inference depart from the text."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_chain_without_blocks_is_one_unit():
     assert (unit.kind, unit.context, unit.continuation) == ("end", PROMPT, "just a chain")
 
 
-def test_a_sibling_stands_in_no_context_of_another_and_in_all_that_follow():
+def test_a_sibling_is_in_no_context_of_another_and_in_all_later_ones():
     for unit in as_text(ROW, BEGIN):
         if unit.kind == "thread":
             assert unit.context.endswith(f"</Outlines>\n<Thread>\n{unit.thread}:")
@@ -193,7 +193,7 @@ def letters(*joined: str) -> Tokenizer:
 
 
 @pytest.mark.parametrize("joined", [(), ("ab",), ("\n1",)])
-def test_a_tokenizer_that_joins_nothing_across_a_cut_is_taken(joined):
+def test_a_tokenizer_that_joins_nothing_across_a_cut_is_accepted(joined):
     found = as_ids(ROW, BEGIN, letters(*joined))
     assert len(found) == 8 and found[-1].context + found[-1].continuation == letters(*joined).ids(ROW)
 

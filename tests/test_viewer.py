@@ -1,4 +1,4 @@
-"""The viewer's server: what it finds, what it says of a sample, what it keeps; without a browser."""
+"""The viewer's server: what it finds, what it shows of a sample, what it keeps; without a browser."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_tokens_of_the_parts_add_up_to_the_total(server):
     assert len(block["outlines"]) == len(block["threads"]) == 2
 
 
-def test_the_stages_tell_steps_edits_reasons_and_calls(server):
+def test_the_stages_view_has_steps_edits_reasons_and_calls(server):
     way = server.json("/api/sample/0/stages")
     assert [station["outcome"] for station in way["path"]] == ["ok"] * 6
     assert way["path"][1]["facts"]["tokens_in"] == 5120 and way["chats"] == ["steps"]
@@ -172,7 +172,7 @@ def test_the_stages_tell_steps_edits_reasons_and_calls(server):
     assert "fixture-0" in server.json("/api/sample/0/chat/steps")["text"]
 
 
-def test_blocks_not_used_are_told_with_reason_and_evidence(server):
+def test_unused_blocks_have_a_reason_and_evidence(server):
     way = server.json("/api/sample/4/stages")
     assert {item["code"] for item in way["unused"]} == {"dependent", "check_failed"}
     merged = next(note for note in way["notes"] if note["kind"] == "merged")
@@ -190,7 +190,7 @@ def test_a_failed_sample_shows_the_text_of_the_stage_before(server):
     assert any(part["kind"] == "block" for part in document["parts"])
 
 
-def test_markup_that_does_not_hold_is_shown_with_its_tags_apart(tmp_path):
+def test_malformed_markup_is_shown_with_its_tags_marked(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.txt").write_text("before\n<Parallel>\n<Thread>\n1: x\n")
     with Server(tmp_path / "a") as served:
@@ -258,10 +258,10 @@ def test_the_second_start_reads_no_sample_again(tmp_path, monkeypatch):
         assert not served.indexer.status.fault
 
 
-def test_a_damaged_index_is_made_anew(tmp_path):
+def test_a_damaged_index_is_rebuilt(tmp_path):
     folder = Run(tmp_path).write()
     path = database.location(folder)
-    path.write_bytes(b"this is no database" * 1000)
+    path.write_bytes(b"this is not a database" * 1000)
     with Server(folder) as served:
         assert served.json("/api/list")["count"] == 8
 
@@ -289,16 +289,16 @@ def test_an_index_that_is_removed_is_made_again(tmp_path):
 def test_reviews_are_kept_in_one_file_and_survive_a_restart(tmp_path):
     folder = Run(tmp_path).write()
     with Server(folder) as served:
-        for id, verdict, note in (("1", "reject", "leans on case 1"), ("0", "accept", ""), ("2", "reject", "")):
+        for id, verdict, note in (("1", "reject", "depends on case 1"), ("0", "accept", ""), ("2", "reject", "")):
             served.json(f"/api/review/{id}", method="PUT", body=json.dumps({"verdict": verdict, "note": note}))
         served.json("/api/review/2", method="PUT", body=json.dumps({"verdict": "", "note": ""}))
     lines = [json.loads(line) for line in (folder / "review.jsonl").read_text().splitlines()]
     assert lines == [
         {"id": "0", "uuid": "fixture-0", "verdict": "accept", "note": ""},
-        {"id": "1", "uuid": "fixture-1", "verdict": "reject", "note": "leans on case 1"},
+        {"id": "1", "uuid": "fixture-1", "verdict": "reject", "note": "depends on case 1"},
     ]
     with Server(folder) as served:
-        assert served.json("/api/sample/1")["review"] == {"verdict": "reject", "note": "leans on case 1"}
+        assert served.json("/api/sample/1")["review"] == {"verdict": "reject", "note": "depends on case 1"}
         assert [row["id"] for row in served.json("/api/list?review=reject")["rows"]] == ["1"]
 
 
@@ -336,14 +336,14 @@ def test_an_export_is_one_page_that_asks_for_nothing(root, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--root", "nowhere"], "nowhere is not there"),
+        (["--root", "nowhere"], "nowhere not found"),
         (["--root", ".", "--host", "0.0.0.0"], "--let-others-read-and-review"),
         (["--root", ".", "--host", "example.org"], "--let-others-read-and-review"),
-        (["--root", ".", "--port", "70000"], "is no port"),
+        (["--root", ".", "--port", "70000"], "is not a port"),
         (["--root", "src", "--tokenizer", "no/such/tokenizer"], "nothing that can be shown"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line(arguments, said):
+def test_what_a_user_can_fix_is_one_line(arguments, said):
     done = subprocess.run(
         [sys.executable, str(COMMAND), *arguments],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What the tests of the viewer share: its server in a thread."""
+"""Shared by the viewer's tests: its server in a thread."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Server:
         raise AssertionError(f"no index: {self.indexer.status}")
 
     def ask(self, path: str, method: str = "GET", body=None, headers=()) -> tuple[int, dict, bytes]:
-        """Status, headers and body; the path goes out exactly as it stands."""
+        """Return status, headers and body; the path is sent exactly as given."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         sent = dict(headers)
         if body is not None and "content-type" not in sent:
@@ -64,5 +64,5 @@ class Server:
 
 
 def text_of(rows) -> str:
-    """The text that rows of pieces stand for."""
+    """Return the text of rows of pieces."""
     return "\n".join("".join(map(pieces.source, row[2])) for row in rows)

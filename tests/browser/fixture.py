@@ -98,7 +98,7 @@ S4: One (L11-L11)
 </thread> (range: L11-L11, check passed: yes)
 <thread>
 S5: Two (L12-L12)
-</thread> (range: L12-L12, check failed: it goes on from the first)
+</thread> (range: L12-L12, check failed: it continues from the first)
 </parallel> (range: L11-L12)
 S6: The end (L14-L15)
 """

@@ -117,7 +117,7 @@ def test_sorting_by_a_measure(page, served):
     expect(page.locator(".row .id").first).to_have_text("6")
 
 
-def test_threads_stand_side_by_side_and_stack_on_a_narrow_window(page, served):
+def test_threads_are_side_by_side_and_stack_in_a_narrow_window(page, served):
     page.goto(f"{served.base}/#/sample/0")
     threads = page.locator("#block-1 .thread")
     expect(threads).to_have_count(2)
@@ -242,7 +242,7 @@ def test_a_step_leads_to_its_lines(page, served):
     expect(page.locator(".right .lit")).to_have_count(3)
 
 
-def test_unused_blocks_are_told_with_reason_and_evidence(page, served):
+def test_unused_blocks_are_shown_with_reason_and_evidence(page, served):
     note = next(note for note in served.json("/api/sample/4/stages")["notes"] if note["kind"] == "merged")
     page.goto(f"{served.base}/#/sample/4/stages")
     panel = page.locator(".panel").first
@@ -301,7 +301,7 @@ def test_a_review_is_kept_over_a_restart(browser, tmp_path):
         page.keyboard.press("x")
         expect(page.locator(".choice.reject")).to_have_attribute("aria-pressed", "true")
         page.keyboard.press("n")
-        page.keyboard.type("leans on case 1")
+        page.keyboard.type("depends on case 1")
         page.keyboard.press("Escape")
         expect(page.locator(".review")).to_contain_text("Note ·")
         page.goto(f"{command.base}/#/?outcome=ok")
@@ -317,7 +317,7 @@ def test_a_review_is_kept_over_a_restart(browser, tmp_path):
         page.goto(f"{command.base}/#/sample/1")
         expect(page.locator(".choice.reject")).to_have_attribute("aria-pressed", "true")
         page.keyboard.press("n")
-        expect(page.locator("textarea.note")).to_have_value("leans on case 1")
+        expect(page.locator("textarea.note")).to_have_value("depends on case 1")
     page.close()
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The viewer in a real Chromium: installs or finds the browser and playwright, runs tests/browser/pages.py.
 #   tests/browser/run.sh [pytest arguments]     the tests
-#   tests/browser/run.sh pictures               makes tests/pictures/*.png anew
-# PYTHON= names the interpreter (as in src/env.sh), CHROMIUM= the browser. Exits 3 when there is no browser to be had.
+#   tests/browser/run.sh pictures               takes tests/pictures/*.png again
+# PYTHON= names the interpreter (as in src/env.sh), CHROMIUM= the browser. Exits 3 without a browser.
 REQUIREMENTS=requirements-dev.txt
 source "$(dirname "${BASH_SOURCE[0]}")/../../src/env.sh"
 PLAYWRIGHT=1.65.2   # drives Debian's Chromium; no browser of its own is downloaded
@@ -22,7 +22,7 @@ install_chromium() {
 }
 
 if ! find_chromium >/dev/null; then
-  [ -z "${CHROMIUM:-}" ] || give_up "CHROMIUM=$CHROMIUM is no program (name another, or leave it out)"
+  [ -z "${CHROMIUM:-}" ] || give_up "CHROMIUM=$CHROMIUM is not a program (name another, or leave it out)"
   echo "no Chromium on this machine: installing Debian's (apt-get install chromium)" >&2
   install_chromium || give_up "Chromium could not be installed (as root: apt-get install chromium; or name one with CHROMIUM=)"
 fi

@@ -34,7 +34,7 @@ def dataset_name(path: Path) -> str:
 def read_rows(path: Path, limit: int | None = None, split: str = "train") -> Iterator[SourceRow]:
     """Yield the first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order.
 
-    Of a folder with several splits only `split` is read. Raises UserError when there is no dataset at `path`.
+    Of a folder with several splits only `split` is read. Raises UserError if `path` holds no dataset.
     """
     for index, (place, fields, fault) in enumerate(_open(path, split)):
         if limit is not None and index >= limit:

@@ -48,7 +48,7 @@ class Tokenizer:
         return len(self.ids(text))
 
     def chat(self, messages: Sequence[dict], **options) -> str:
-        """Return the chat template's rendering of the messages; raises UserError when there is no template."""
+        """Return the chat template's rendering of the messages; raises UserError without a template."""
         if not self.hf.chat_template:
             raise UserError(f"the tokenizer {self.name} has no chat template; name another with --tokenizer")
         return self.hf.apply_chat_template(list(messages), tokenize=False, **options)
@@ -63,7 +63,7 @@ class Tokenizer:
 
 
 def load_tokenizer(name_or_path: str) -> Tokenizer:
-    """Load a tokenizer; raises UserError when it is not available. There is no fallback."""
+    """Load a tokenizer; raises UserError when it is not available, and never falls back to another one."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read at import: it would warn that torch is missing
     from transformers import AutoTokenizer
 

@@ -91,7 +91,7 @@ def _essence(text: str) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether an outline is empty or only stands for one, as in "Thread 1", "TODO" or "<text>"."""
+    """Return whether an outline is empty or a placeholder like "Thread 1", "TODO" or "<text>"."""
     return not text.strip() or _PLACEHOLDER.fullmatch(text.strip()) is not None
 
 

@@ -1,4 +1,4 @@
-"""What the page is told of the run as a whole."""
+"""Facts about the run as a whole, for the page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from threadweaver.viewer.runs import Run
 from threadweaver.viewer.table import MEASURES
 
 EXPORT_LIMIT = 500
-"""A trajectory of 35 KB becomes some 150 KB with its formulas: 500 are a page of 75 MB, more than a mail carries."""
+"""Samples on one exported page: a trajectory of 35 KB becomes some 150 KB with its formulas, so 500 make 75 MB."""
 
 
 def about(run: Run, indexer: Indexer, kept: Reviews) -> dict:
-    """What the page says of the run: its stages, the measures, the state of the index."""
+    """Return what the page shows of the run: its stages, the measures, the state of the index."""
     filtered = run.place("filter")
     counted = (filtered.settings.get("tokenizer") if filtered and run.kind == "filter" else None) or ""
     return {

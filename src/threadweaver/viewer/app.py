@@ -1,4 +1,4 @@
-"""The server: JSON endpoints and the page's own files. Read-only but for the review file."""
+"""The server: JSON endpoints and the page's own files. It writes nothing but the review file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from threadweaver.viewer.runs import Run
 STATIC = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MAX_FORMULAS = 400
-"""A request of the page asks for no more; it asks again as the reader scrolls."""
+"""Per request; the page requests more as the reader scrolls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Asset:
 
 
 def assets() -> dict[str, Asset]:
-    """The page's files by name, read once: a request names one of these and never a path."""
+    """Read the page's files once, by name: a request can name only one of these, never a path."""
     found = {}
     for path in sorted(STATIC.iterdir()):
         if path.suffix in TYPES:
@@ -78,7 +78,7 @@ class Viewer:
     def _asset(self, request: Request, name: str) -> Response:
         asset = self.assets.get(name)
         if asset is None:
-            raise HTTPException(404, "there is no such file")
+            raise HTTPException(404, "no such file")
         headers = {"etag": asset.tag, "cache-control": "no-cache"}
         if request.headers.get("if-none-match") == asset.tag:
             return Response(status_code=304, headers=headers)
@@ -89,7 +89,7 @@ class Viewer:
 
     def list(self, request: Request) -> Response:
         text, query = self._query(request)
-        with _told():
+        with _bad_requests():
             offset, limit = queries.page_bounds(request.query_params)
         return answer(self.lists.page(text, query, offset, limit))
 
@@ -99,14 +99,14 @@ class Viewer:
 
     def _query(self, request: Request):
         params = request.query_params
-        with _told():
+        with _bad_requests():
             return params.get("q", "")[:400], queries.read_query(params, params.getlist)
 
     def _source(self, request: Request) -> documents.Source:
         table = self.indexer.table
         at = table.at.get(request.path_params["id"])
         if at is None:
-            raise HTTPException(404, "there is no such sample" + ("" if self.indexer.status.complete else " yet"))
+            raise HTTPException(404, "no such sample" + ("" if self.indexer.status.complete else " yet"))
         return documents.load(self.run, self.indexer, table.rows[at])
 
     def sample(self, request: Request) -> Response:
@@ -127,9 +127,9 @@ class Viewer:
         id = request.path_params["id"]
         at = self.indexer.table.at.get(id)
         if at is None:
-            raise HTTPException(404, "there is no such sample")
+            raise HTTPException(404, "no such sample")
         body = await _body(request)
-        with _told():
+        with _bad_requests():
             verdict, note = reviews.parse_request(body)
             row = self.indexer.table.rows[at]
             try:
@@ -141,10 +141,10 @@ class Viewer:
     async def math(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
 
-        with _told():
+        with _bad_requests():
             asked = json.loads(await _body(request))
             if not isinstance(asked, list) or len(asked) > MAX_FORMULAS:
-                raise ValueError(f"a list of at most {MAX_FORMULAS} formulas")
+                raise ValueError(f"send a list of at most {MAX_FORMULAS} formulas")
             formulas = [(str(tex), bool(display)) for tex, display in asked]
         return answer(await run_in_threadpool(lambda: [mathml.render(*formula) for formula in formulas]))
 
@@ -153,9 +153,7 @@ class Viewer:
         selection = self.lists.selection(text, query)
         ids = [selection.table.rows[at].id for at in selection.order()]
         if len(ids) > about.EXPORT_LIMIT:
-            raise HTTPException(
-                413, f"a page of its own holds at most {about.EXPORT_LIMIT} samples, these are {len(ids)}"
-            )
+            raise HTTPException(413, f"an exported page holds at most {about.EXPORT_LIMIT} samples, not {len(ids)}")
         html = export.page(self.run, self.indexer, self.reviews, ids)
         name = f"{self.run.root.stem}.html".replace('"', "")
         headers = {"content-disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"'}
@@ -163,8 +161,8 @@ class Viewer:
 
 
 @contextlib.contextmanager
-def _told():
-    """A request that cannot be read is answered with what is wrong, as 400."""
+def _bad_requests():
+    """Answer a request that cannot be read with status 400 and what is wrong."""
     try:
         yield
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -172,7 +170,7 @@ def _told():
 
 
 async def _body(request: Request) -> bytes:
-    """The body, cut off where it grows beyond what it declared it would stay under."""
+    """Return the body; refuse it when it grows beyond the limit, whatever length it declared."""
     read = b""
     async for chunk in request.stream():
         read += chunk
@@ -190,7 +188,10 @@ async def refuse(request: Request, error: HTTPException) -> Response:
 
 
 def build(run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | None = None):
-    """The application and its index; the index begins to work when the application starts."""
+    """Return the application and its index, which starts and stops with the application.
+
+    `review` is the file of the reviews; `exposed_as` the address of a server that others may reach.
+    """
     indexer = Indexer(run, gauge, Database(location(run.root)))
     viewer = Viewer(run, indexer, Reviews(review or run.beside))
 

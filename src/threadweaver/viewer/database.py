@@ -1,8 +1,7 @@
-"""The index on disk: one SQLite file with a row a sample and the words of every text.
+"""The index on disk: one SQLite file with one row per sample and the words of every text.
 
-The words are kept without the text (FTS5 with `content=''`). A sample that changed gets a new document number, and
-the old one is simply no longer named by any sample: that works on every SQLite since 3.20, where rows of such a
-table cannot be deleted.
+The words are kept without the text (FTS5 with `content=''`). Rows of such a table cannot be deleted in older SQLite
+(from 3.20 on), so a sample that changed gets a new document number and no sample refers to the old one any more.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pathlib import Path
 from threadweaver.files import digest
 
 VERSION = "2"
-"""Of the schema: an index of another version is made anew."""
+"""Of the schema: an index of another version is rebuilt."""
 
 _SCHEMA = """
 PRAGMA page_size = 8192;
@@ -34,14 +33,14 @@ CREATE TABLE IF NOT EXISTS texts (doc INTEGER PRIMARY KEY, packed BLOB, extra TE
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(problem, text, content='');
 """
 _SETTINGS = {"hashsize": 64 << 20, "automerge": 0, "pgsz": 8100}
-"""Of the words: a commit's worth is gathered before it is written, pieces are merged only when there are many, and they
-fill a page. Together a sixth less CPU for the first index."""
+"""Of the words: gather the words of one commit before writing, merge segments only when there are many, fill whole
+pages. Together this saves a sixth of the CPU time of the first index."""
 _CACHE = 64_000
-"""KB of pages that the writer keeps: a commit's worth, so that none is written twice."""
+"""KB of pages that the writer keeps: the pages of one commit, so that none is written twice."""
 
 
 def location(root: Path) -> Path:
-    """Where the index of this folder lies: beside it, or in a cache folder where that may not be written."""
+    """Return the index file of this folder: next to it, or in a cache folder if that place is read-only."""
     for folder in (
         root.parent / ".viewer",
         _cache(),
@@ -64,7 +63,7 @@ def _cache() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A sample to be written; with `extra` its text and these other fields are kept in the index too."""
+    """A sample to be written. With `extra`, its text and these other fields are kept in the index too."""
 
     id: str
     signature: str
@@ -76,13 +75,13 @@ class Item:
 
 
 class Database:
-    """Readers open the file for each question; the index thread alone writes."""
+    """Readers open the file for each query; only the index thread writes."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def prepare(self) -> None:
-        """Make the file, or make it anew when it is of another version or damaged."""
+        """Create the file, or rebuild it if it is damaged or of another version."""
         try:
             self._create()
             if self.meta("version") == VERSION:
@@ -114,7 +113,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection for many samples."""
+        """Open a connection for writing many samples."""
         with self.connect() as connection:
             connection.execute(f"PRAGMA cache_size = -{_CACHE}")
             yield connection
@@ -130,24 +129,24 @@ class Database:
             connection.commit()
 
     def samples(self) -> list[tuple[str, str, int, str]]:
-        """Every sample: id, signature, document number, row as JSON."""
+        """Return for every sample: id, signature, document number, row as JSON."""
         with self.connect() as connection:
             return connection.execute("SELECT id, signature, doc, row FROM samples").fetchall()
 
     def collected(self, id: str) -> tuple[str, str, str, int, int] | None:
-        """uuid, problem, other fields as JSON, and where its line stands in collected.jsonl (offset, bytes)."""
+        """Return uuid, problem, other fields as JSON, and offset and bytes of the line in collected.jsonl."""
         with self.connect() as connection:
             query = "SELECT uuid, problem, fields, at, bytes FROM collected WHERE id = ?"
             return connection.execute(query, (id,)).fetchone()
 
     def text(self, doc: int) -> tuple[str, dict] | None:
-        """The text of a dataset's row and its other fields (those of folders are read from their files)."""
+        """Return the text and other fields of a dataset's row; those of a folder's samples are in their files."""
         with self.connect() as connection:
             found = connection.execute("SELECT packed, extra FROM texts WHERE doc = ?", (doc,)).fetchone()
         return (zlib.decompress(found[0]).decode("utf-8", "replace"), json.loads(found[1])) if found else None
 
     def search(self, match: str) -> list[int]:
-        """The documents that match, as numbers; a query that FTS5 cannot read finds nothing."""
+        """Return the numbers of the documents that match; a query that FTS5 cannot read finds nothing."""
         with self.connect() as connection:
             try:
                 return [doc for (doc,) in connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (match,))]
@@ -156,9 +155,9 @@ class Database:
 
 
 def match_expression(query: str) -> str:
-    """What the reader typed as an FTS5 expression: every word must occur, the last may be a beginning.
+    """Return what the reader typed as an FTS5 expression.
 
-    Words in double quotes must follow one another.
+    Every word must occur, the last one also as the beginning of a word; words in double quotes must be adjacent.
     """
     terms = []
     for quoted, word in re.findall(r'"([^"]*)"|(\S+)', query):
@@ -173,7 +172,7 @@ def match_expression(query: str) -> str:
 
 
 def add(connection: sqlite3.Connection, items: Sequence[Item]) -> None:
-    """Write samples (at most some hundreds) and their words, in one statement: while it runs, other threads run too."""
+    """Write a few hundred samples and their words, in one statement: other threads run meanwhile."""
     if not items:
         return
     words = [value for item in items for value in (item.doc, clean(item.problem), clean(item.text))]
@@ -189,5 +188,5 @@ def add(connection: sqlite3.Connection, items: Sequence[Item]) -> None:
 
 
 def clean(text: str) -> str:
-    """Without lone surrogates (which JSON can carry and SQLite cannot) and NUL."""
+    """Replace lone surrogates, which JSON can carry and SQLite cannot, and NUL."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")

@@ -1,4 +1,4 @@
-"""One sample as a row of the list: read its text, parse it, measure it."""
+"""Turn a sample into a row of the list: read its text, parse it, measure it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ESTIMATE = Gauge()
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the collected samples, or the trace, say of one sample."""
+    """What `collected.jsonl`, or the trace, says about one sample."""
 
     uuid: str = ""
     problem: str = ""
@@ -35,16 +35,16 @@ class Described:
     problem: str
     text: str
     extra: dict | None = None
-    """What is to be kept of a sample that has no file of its own."""
+    """What the index keeps of a sample that has no file of its own."""
 
 
 def read(path: Path) -> str:
-    """A sample's text, whatever its bytes: what is no UTF-8 shows as such instead of hiding the sample."""
+    """Return a sample's text. Bytes that are not UTF-8 are shown as replacement characters, so the sample is visible."""
     return path.read_bytes().decode("utf-8", "replace").removesuffix("\n")
 
 
 def describe(id: str, found: Found | None, fate: Fate | None, known: Known) -> Described:
-    """The row of a sample whose text lies in a file, or nowhere any more."""
+    """Return the row of a sample whose text is in a file, or no longer anywhere."""
     text = ""
     if found:
         try:
@@ -69,7 +69,7 @@ def describe(id: str, found: Found | None, fate: Fate | None, known: Known) -> D
 
 
 def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTIMATE) -> Row:
-    """The row with its measures: those of the account where it has them, else by the gauge."""
+    """Return the row with the measures of the account, or those by the gauge if the account has none."""
     values: dict[str, float | None] = dict.fromkeys(table.NAMES)
     if fate:
         values |= {"calls": fate.calls or None, "cost": fate.cost or None, "edits": fate.edits}
@@ -89,7 +89,7 @@ def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTI
 
 
 def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
-    """The row with its estimates replaced by counts."""
+    """Return the row with counts instead of estimates."""
     try:
         counted = gauge.measures(markup.parse(text))
     except markup.MarkupError:
@@ -99,7 +99,7 @@ def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
 
 
 def from_dataset(sample: Sample) -> Described:
-    """The row of a dataset's sample, which has no stages behind it."""
+    """Return the row of a dataset's sample, which has no stages."""
     row = Row(
         id=str(sample.index),
         uuid=sample.uuid,
@@ -119,7 +119,7 @@ def from_dataset(sample: Sample) -> Described:
 
 
 def from_trace(path: Path) -> Known:
-    """What the trace beside a text says of its sample."""
+    """Return what the trace next to a text says about its sample; empty without a readable trace."""
     try:
         data = json.loads((path.parent / "trace" / f"{path.stem}.json").read_bytes())
         return Known(str(data["uuid"]), str(data["problem"]), data["correctness"], data["solution"])

@@ -1,4 +1,4 @@
-"""One sample as the page shows it: problem, answer, verdict, and the trajectory part by part."""
+"""Present one sample for the page: problem, answer, verdict, and the trajectory part by part."""
 
 from __future__ import annotations
 
@@ -11,56 +11,49 @@ from threadweaver.errors import UserError
 from threadweaver.samples import Sample
 from threadweaver.stages.traced import read_traced
 from threadweaver.trajectory import edits, markup
-from threadweaver.trajectory.edits import BlockLineage, Lineage
+from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage
 from threadweaver.viewer import describe, pieces, scan, table
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.runs import DATASET, Run
 from threadweaver.viewer.table import Row
 
 MAX_SOURCE = 128 << 20
-"""Bytes of a source dataset that is read through for one sample that was left out: about a second."""
+"""Bytes of a source dataset that is searched for one sample that was not collected: takes about a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """All that is kept of one sample, read when it is asked for."""
+    """Everything known about one sample, read on request."""
 
     row: Row
     text: str | None
-    record: Lineage | None
+    lineage: Lineage | None
     problem: str
     solution: object
     output: str
     thinking: str | None
-    """The chain as it was collected; None where it is not kept."""
+    """The chain as collected; None where it is not kept."""
     detail: str = ""
-    """What the filter said of a rejected sample."""
+    """Why the filter rejected the sample."""
 
 
 def load(run: Run, indexer, row: Row) -> Source:
+    """Read everything about the sample of a row."""
     if run.kind == DATASET:
         return _from_dataset(indexer, row)
     found = indexer.found.get(row.id)
     text = indexer.text(row.id) if found else None
-    record = find_record(run, row.id)
+    lineage = find_lineage(run, row.id)
     known = indexer.db.collected(row.id)
     if text is None and known is None and (sample := _origin(run, row.id)):
         shown = replace(row, place="source", problem=sample.problem, answer=describe.answer(sample.correctness))
         return Source(shown, sample.thinking, None, sample.problem, sample.solution, sample.output, sample.thinking)
     line = scan.read_line(run.collected, known[3], known[4]) if known and run.collected else {}
     thinking = line.get("thinking") if isinstance(line.get("thinking"), str) else None
-    solution = line.get("solution", record.solution if record else "")
-    problem = (known[1] if known else "") or (record.problem if record else "") or row.problem
-    return Source(
-        row,
-        text,
-        record,
-        problem,
-        solution,
-        str(line.get("output") or ""),
-        thinking,
-        _detail(found.path if found else None),
-    )
+    solution = line.get("solution", lineage.solution if lineage else "")
+    problem = (known[1] if known else "") or (lineage.problem if lineage else "") or row.problem
+    output, detail = str(line.get("output") or ""), _detail(found.path if found else None)
+    return Source(row, text, lineage, problem, solution, output, thinking, detail)
 
 
 def _from_dataset(indexer, row: Row) -> Source:
@@ -71,7 +64,7 @@ def _from_dataset(indexer, row: Row) -> Source:
 
 
 def _origin(run: Run, id: str) -> Sample | None:
-    """A sample that was not collected, as the source dataset has it, where that is at hand and not too large to read."""
+    """Return a sample that was not collected from the source dataset, if that exists and is not too large to read."""
     from threadweaver.corpus.readers import read_rows
     from threadweaver.corpus.schemas import to_sample
 
@@ -91,8 +84,8 @@ def _origin(run: Run, id: str) -> Sample | None:
     return None
 
 
-def find_record(run: Run, id: str) -> Lineage | None:
-    """The lineage of the latest stage that has one; a damaged trace counts as none."""
+def find_lineage(run: Run, id: str) -> Lineage | None:
+    """Return the lineage from the latest stage that has one; a damaged trace counts as none."""
     for place in reversed(run.shown):
         try:
             sample = read_traced(place.path / f"{id}.txt") if (place.path / "trace" / f"{id}.json").is_file() else None
@@ -113,7 +106,7 @@ def _detail(path: Path | None) -> str:
 
 
 def document(source: Source, gauge: Gauge) -> dict:
-    """The sample as JSON; rows and pieces as in `pieces`."""
+    """Return the sample as JSON, with rows and pieces as in `pieces`."""
     from threadweaver.grading import boxed
 
     row = source.row
@@ -137,7 +130,7 @@ def document(source: Source, gauge: Gauge) -> dict:
         "parts": [],
         "fault": "",
         "verdict": None,
-        "numbering": "chain" if source.record else "file",
+        "numbering": "chain" if source.lineage else "file",
     }
     if source.text is not None:
         result |= _body(source, gauge)
@@ -159,14 +152,14 @@ def _body(source: Source, gauge: Gauge) -> dict:
         return {"parts": [{"kind": "text", "tokens": None, "rows": rows}], "fault": str(error), "numbering": "file"}
     from threadweaver.stages import inspection
 
-    verdict = inspection.inspect(source.text, source.record, inspection.Rules())
-    told = {"reason": verdict.reason, "detail": verdict.detail, "conserved": verdict.conserved}
-    body = {"parts": parts(trajectory, source.record, Lengths(trajectory, gauge, source.row)), "verdict": told}
-    return body if usable(trajectory, source.record) else body | {"numbering": "file"}
+    found = inspection.inspect(source.text, source.lineage, inspection.Rules())
+    verdict = {"reason": found.reason, "detail": found.detail, "conserved": found.conserved}
+    body = {"parts": parts(trajectory, source.lineage, Lengths(trajectory, gauge, source.row)), "verdict": verdict}
+    return body if matches(trajectory, source.lineage) else body | {"numbering": "file"}
 
 
 class Lengths:
-    """How long a passage is in tokens: counted, or its share of the counted (or estimated) total."""
+    """The length of a passage in tokens: counted, or its share of the total by characters."""
 
     def __init__(self, trajectory: markup.Trajectory, gauge: Gauge, row: Row):
         total = row.values[0] if row.values else None
@@ -179,20 +172,20 @@ class Lengths:
         return round((end - start) * self._share, 1)
 
 
-def usable(trajectory: markup.Trajectory, record: Lineage | None) -> bool:
-    """Whether the record's line ranges are those of this text's blocks."""
-    if record is None or len(record.blocks) != len(trajectory.blocks):
+def matches(trajectory: markup.Trajectory, lineage: Lineage | None) -> bool:
+    """Return whether the lineage's line ranges are those of this text's blocks."""
+    if lineage is None or len(lineage.blocks) != len(trajectory.blocks):
         return False
-    pairs = zip(record.blocks, trajectory.blocks, strict=True)
-    return all(len(note.threads) == len(block.threads) for note, block in pairs)
+    pairs = zip(lineage.blocks, trajectory.blocks, strict=True)
+    return all(len(origin.threads) == len(block.threads) for origin, block in pairs)
 
 
 def parts(
-    trajectory: markup.Trajectory, record: Lineage | None, lengths: Lengths, *, with_edits: bool = False
+    trajectory: markup.Trajectory, lineage: Lineage | None, lengths: Lengths, *, with_edits: bool = False
 ) -> list[dict]:
-    """The trajectory's parts; lines are numbered as in the chain where the record allows it, else as in the file."""
-    notes = iter(record.blocks if usable(trajectory, record) else ())
-    by_chain = usable(trajectory, record)
+    """Return the trajectory's parts, with the chain's line numbers if the lineage matches, else those of the file."""
+    by_chain = matches(trajectory, lineage)
+    origins = iter(lineage.blocks if by_chain else ())
     result, line, number = [], 1, 0
     for part in trajectory.parts:
         raw = trajectory.text[part.start : part.end]
@@ -204,14 +197,14 @@ def parts(
             line += raw.count("\n")
             continue
         number += 1
-        note = next(notes, None)
-        result.append(_block(trajectory, part, note, number, lengths, with_edits))
-        line = note.last if note else line
+        origin = next(origins, None)
+        result.append(_block(trajectory, part, origin, number, lengths, with_edits))
+        line = origin.last if origin else line
     return [part for part in result if part["kind"] == "block" or any(row[2] for row in part["rows"])]
 
 
 def _edge(raw: str, line: int, *, after_block: bool, before_block: bool) -> tuple[str, int]:
-    """Text between blocks without the line ends that belong to the blocks' own last and first lines."""
+    """Remove from text between blocks the line ends of the block lines before and after it."""
     if after_block and raw.startswith("\n"):
         raw, line = raw[1:], line + 1
     return raw.removesuffix("\n") if before_block else raw, line
@@ -220,7 +213,7 @@ def _edge(raw: str, line: int, *, after_block: bool, before_block: bool) -> tupl
 def _block(
     trajectory: markup.Trajectory,
     block: markup.Block,
-    note: BlockLineage | None,
+    origin: BlockLineage | None,
     number: int,
     lengths: Lengths,
     with_edits: bool,
@@ -229,9 +222,9 @@ def _block(
     longest = inside.index(max(inside))
     threads = []
     for at, thread in enumerate(block.threads):
-        trace = note.threads[at] if note else None
-        if trace:
-            first = trace.first + trace.before.count("\n")
+        source = origin.threads[at] if origin else None
+        if source:
+            first = source.first + source.before.count("\n")
         else:
             body_at = trajectory.text.index(thread.body, thread.inner_start)
             first = 1 + trajectory.text.count("\n", 0, body_at)
@@ -240,12 +233,12 @@ def _block(
                 "k": at + 1,
                 "tokens": inside[at],
                 "longest": at == longest,
-                "first": trace.first if trace else first,
-                "last": trace.last if trace else first + thread.body.count("\n"),
-                "rows": _thread_rows(thread.body, trace, first, with_edits),
+                "first": source.first if source else first,
+                "last": source.last if source else first + thread.body.count("\n"),
+                "rows": _thread_rows(thread.body, source, first, with_edits),
                 "text": thread.body,
-                "skipped": [asdict(item) for item in trace.skipped] if trace else [],
-                "edits": len([edit for edit in trace.edits if edit.src.strip() or edit.dest.strip()]) if trace else 0,
+                "skipped": [asdict(item) for item in source.skipped] if source else [],
+                "edits": sum(bool(edit.src.strip() or edit.dest.strip()) for edit in source.edits) if source else 0,
             }
         )
     return {
@@ -254,18 +247,18 @@ def _block(
         "tokens": lengths(block.start, block.end),
         "threads": threads,
         "overhead": round(lengths(block.start, block.end) - sum(inside), 1),
-        "reason": note.reason if note else "",
-        "first": note.first if note else threads[0]["first"],
-        "last": note.last if note else threads[-1]["last"],
+        "reason": origin.reason if origin else "",
+        "first": origin.first if origin else threads[0]["first"],
+        "last": origin.last if origin else threads[-1]["last"],
         "outlines": [pieces.split(item.body) for item in block.outlines],
         "conclusion": pieces.rows(block.conclusion.body) if block.conclusion else None,
     }
 
 
-def _thread_rows(body: str, trace, first: int, with_edits: bool) -> list:
-    if trace and trace.edits:
+def _thread_rows(body: str, source: ThreadLineage | None, first: int, with_edits: bool) -> list:
+    if source and source.edits:
         try:
-            return (pieces.edited_rows if with_edits else pieces.result_rows)(body, trace.edits, first)
+            return (pieces.edited_rows if with_edits else pieces.result_rows)(body, source.edits, first)
         except edits.ConservationError:
             return pieces.rows(body, first)
     return pieces.rows(body, first)

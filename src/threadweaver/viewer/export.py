@@ -1,4 +1,4 @@
-"""One self-contained page: the same files and the same data, with nothing left to ask a server for."""
+"""Export samples as one self-contained page: the same files and the same data, without a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IMPORT = re.compile(r"^import .*? from \"\./([\w-]+\.js)\";\n", re.M | re.S)
 
 
 def page(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> str:
-    """The page as text. Its policy allows its own script and style by their hashes, and nothing else."""
+    """Return the page as HTML. Its policy allows only its own script and style, by their hashes."""
     script, style = bundle("app.js"), "".join(path.read_text() for path in styles())
     data = _data(run, indexer, reviews, ids)
     html = (STATIC / "index.html").read_text()
@@ -36,13 +36,13 @@ def page(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> st
 
 
 def styles() -> list[Path]:
-    """The style sheets in the order in which the page names them."""
+    """Return the style sheets in the order in which the page names them."""
     named = re.findall(r'href="/static/([\w-]+\.css)"', (STATIC / "index.html").read_text())
     return [STATIC / name for name in named]
 
 
 def bundle(entry: str) -> str:
-    """The page's modules as one: each after those it imports, their names in one scope (so no two may be alike)."""
+    """Return the page's modules as one, each after those it imports. They share a scope: no two names may be equal."""
     placed: list[str] = []
     text: list[str] = []
 
@@ -64,7 +64,7 @@ def _hash(text: str) -> str:
 
 
 def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> str:
-    """Everything the page would ask for, as JSON that cannot end its element."""
+    """Return everything that the page would request, as JSON that cannot close its element."""
     table, verdicts = indexer.table, reviews.verdicts()
     lists = Lists(indexer, reviews)
     rows = [table.rows[table.at[id]] for id in ids]
@@ -84,7 +84,7 @@ def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> s
 
 
 def _math(value: object) -> Iterator[tuple[str, str]]:
-    """Every formula in the documents with its MathML, under the key by which the page asks for it."""
+    """Yield every formula in the documents: the key under which the page looks it up, and its MathML."""
     if isinstance(value, dict):
         if "m" in value and "s" in value:
             display = bool(value.get("d"))

@@ -1,4 +1,4 @@
-"""How long a text is: in tokens where a tokenizer was named, else by a declared estimate."""
+"""The length of a text: in tokens if there is a tokenizer, else as a declared estimate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from threadweaver.corpus.tokenizer import Tokenizer, short_name
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
 
-CHARS_A_TOKEN = 4
-ESTIMATE = f"estimated: characters / {CHARS_A_TOKEN}, not tokens"
+CHARS_PER_TOKEN = 4
+ESTIMATE = f"estimated: characters / {CHARS_PER_TOKEN}, not tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Without a tokenizer every fourth character counts as the start of a token, and `exact` is False."""
+    """Measures trajectories. Without a tokenizer `exact` is False and every fourth character starts a token."""
 
     tokenizer: Tokenizer | None = None
 
@@ -28,14 +28,14 @@ class Gauge:
         return short_name(self.tokenizer.name) if self.tokenizer else ESTIMATE
 
     def starts(self, text: str) -> Sequence[int]:
-        return self.tokenizer.starts(text) if self.tokenizer else range(0, len(text), CHARS_A_TOKEN)
+        return self.tokenizer.starts(text) if self.tokenizer else range(0, len(text), CHARS_PER_TOKEN)
 
     def measures(self, trajectory: markup.Trajectory) -> dict[str, float]:
         return asdict(measure(trajectory, self.starts(trajectory.text)))
 
 
 def shape(trajectory: markup.Trajectory) -> list:
-    """The trajectory's plan in characters: a number for text, a list of its threads' for a block."""
+    """Return the trajectory's plan in characters: a number for text, a list with a number per thread for a block."""
     return [
         [thread.inner_end - thread.inner_start for thread in part.threads]
         if isinstance(part, markup.Block)

@@ -1,4 +1,4 @@
-"""What every request passes: the host it names, its size, where it comes from; and what every answer carries."""
+"""Check every request (the host it names, its size, its origin) and add the security headers to every answer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class Guard:
-    """ASGI: refuses requests under a foreign name (a page elsewhere can point its own name at this machine), from
-    another page's script, or too large.
+    """ASGI middleware that refuses requests for a foreign host name, from another page's script, or too large ones.
+
+    Another page can point a host name of its own at this machine.
     """
 
     def __init__(self, app, exposed_as: str | None = None):
-        """`exposed_as` is the address of a server that others may reach: then addresses and its own name count too."""
+        """`exposed_as` is the address of a server that others may reach: addresses and its name are then accepted."""
         self.app = app
         self.names = LOCAL if exposed_as is None else LOCAL | {exposed_as.lower(), socket.gethostname().lower()}
         self.exposed = exposed_as is not None
@@ -49,6 +50,7 @@ class Guard:
         await self.app(scope, receive, send_with_headers)
 
     def refusal(self, scope, headers) -> tuple[int, str] | None:
+        """Return status and reason if the request is refused."""
         host = headers.get(b"host", b"").decode("latin-1")
         if not self.is_ours(host):
             return 403, "this server answers only under its own address"
@@ -63,7 +65,7 @@ class Guard:
             return 415, "send JSON"
         length = headers.get(b"content-length", b"")
         if not length.isdigit():
-            return 411, "say how long the body is"
+            return 411, "a Content-Length is needed"
         return (413, "the body is too large") if int(length) > MAX_BODY else None
 
     def is_ours(self, host: str) -> bool:

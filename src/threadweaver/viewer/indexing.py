@@ -1,4 +1,4 @@
-"""The index kept up to date in the background: a first pass over everything, then only what changed."""
+"""Keep the index up to date in the background: a first pass over everything, then only over what changed."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from threadweaver.viewer.scan import Fate, Found
 from threadweaver.viewer.table import Row, Table
 
 BATCH = 400
-"""Samples written between two commits: what a killed server may have to do again."""
+"""Samples per commit, which a killed server may have to index again."""
 CHUNK, CHUNK_CHARS = 20, 1 << 20
-"""Samples, and about as many characters, that are described and written at a time."""
+"""Most samples, and about the most characters, that are described and written at a time."""
 WAIT = 2.0
-"""Seconds between two looks at the folders; longer where a look itself takes long."""
-FULL_LOOK = 60.0
-"""Seconds after which every file is looked at, even where no folder changed: a file may be written in place."""
+"""Seconds between two checks of the folders; longer where a check itself is slow."""
+FULL_CHECK = 60.0
+"""Seconds after which every file is checked even if no folder changed: a file may be written in place."""
 _END = object()
 
 
 @dataclass(slots=True)
 class Status:
-    """What the page shows of the work in the background."""
+    """The progress of the background work, for the page."""
 
     phase: str = "starting"
     done: int = 0
@@ -48,7 +48,7 @@ class Status:
 
 
 class Indexer:
-    """`table` is always a whole picture; `generation` counts the pictures."""
+    """Fills the index from a thread of its own. `table` is always a complete snapshot, `generation` counts snapshots."""
 
     def __init__(self, run: Run, gauge: Gauge, db: Database):
         self.run, self.gauge, self.db = run, gauge, db
@@ -73,21 +73,19 @@ class Indexer:
         self._stop.set()
         self._thread.join(timeout=10)
 
-    # -----------------------------------------------------------------------------------------------------------
-
     def _work(self) -> None:
         self._load()
-        before, looked = "", 0.0
+        before, checked = "", 0.0
         while not self._stop.is_set():
             begun = time.monotonic()
             now = scan.state(self.run)
-            if now != before or begun - looked > FULL_LOOK or not self.db.path.exists():
-                before, looked = now, begun
+            if now != before or begun - checked > FULL_CHECK or not self.db.path.exists():
+                before, checked = now, begun
                 self._guarded(self.refresh)
             self._stop.wait(max(WAIT, 5 * (time.monotonic() - begun)))
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """The background goes on whatever a folder in motion does; the page tells what stopped it."""
+        """Run a step; an error while folders change is shown on the page and does not end the background work."""
         try:
             step()
             self.status.fault = ""
@@ -106,10 +104,10 @@ class Indexer:
         self._publish(force=True)
 
     def refresh(self) -> None:
-        """Bring the index up to what the folders hold now."""
+        """Bring the index up to date with the folders."""
         if not self.db.path.exists():
             self._load()
-        self.status.phase, self.status.complete = "looking at the files", False
+        self.status.phase, self.status.complete = "checking the files", False
         if self.run.kind == DATASET:
             self._refresh_dataset()
         else:
@@ -147,14 +145,14 @@ class Indexer:
     def _describe(self, id: str, found: Found | None, fate: Fate | None, known: dict[str, tuple]) -> Described:
         if id in known:
             uuid, problem, fields = known[id]
-            told = json.loads(fields)
-            facts = Known(uuid, problem, told.get("correctness"), told.get("solution"))
+            collected = json.loads(fields)
+            facts = Known(uuid, problem, collected.get("correctness"), collected.get("solution"))
         else:
             facts = describe.from_trace(found.path) if found else Known()
         return describe.describe(id, found, fate, facts)
 
     def _collected(self) -> dict[str, tuple]:
-        """The collected samples' problems; their file is read again only when it changed."""
+        """Return uuid, problem and other fields of the collected samples; their file is read again only if it changed."""
         path = self.run.collected
         mark = f"{path.stat().st_mtime_ns}:{path.stat().st_size}" if path else ""
         with self.db.connect() as connection:
@@ -193,10 +191,8 @@ class Indexer:
         if not self._stop.is_set():
             self.db.set_meta({"dataset": mark})
 
-    # -----------------------------------------------------------------------------------------------------------
-
     def _write(self, described: Iterable[tuple[str, str, Described]], total: int) -> None:
-        """Write samples as they are described: SQLite's part runs beside ours, without the interpreter's lock."""
+        """Write samples while the next ones are described: SQLite works without the interpreter's lock."""
         self.status.phase, self.status.done, self.status.total = "indexing", 0, total
         next_doc = max(self._docs.values(), default=0) + 1
         with self.db.writing() as connection:
@@ -230,7 +226,7 @@ class Indexer:
             del self._rows[id], self._docs[id], self._signatures[id]
 
     def _count_tokens(self) -> None:
-        """Replace estimates by counts, sample by sample; what is done is kept when the server stops."""
+        """Replace estimates by counts, sample by sample; finished ones are kept when the server stops."""
         pending = [row for row in self._rows.values() if row.estimated]
         self.status.phase, self.status.done, self.status.total = "counting tokens", 0, len(pending)
         with self.db.connect() as connection:
@@ -248,7 +244,7 @@ class Indexer:
             connection.commit()
 
     def text(self, id: str) -> str:
-        """The text that the list tells of; empty where there is none any more."""
+        """Return the text of a sample in the list; empty if it no longer exists."""
         if self.run.kind == DATASET:
             return self.kept(id)[0]
         found = self.found.get(id)
@@ -258,11 +254,11 @@ class Indexer:
             return ""
 
     def kept(self, id: str) -> tuple[str, dict]:
-        """The text of a dataset's row and its other fields."""
+        """Return the text of a dataset's row and its other fields."""
         return self.db.text(self._docs.get(id, -1)) or ("", {})
 
     def _publish(self, force: bool = False) -> None:
-        """A new picture for the readers where anything changed: at most once a second and a thirtieth of the time."""
+        """Make a new snapshot if anything changed, at most once per second and for at most a thirtieth of the time."""
         now = time.monotonic()
         if self._changed and (force or now - self._published > max(1.0, 30 * self._build_seconds)):
             self._changed = False
@@ -273,7 +269,7 @@ class Indexer:
 
 
 def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:
-    """Changes when the text, what the accounts say of it, or the way it is measured does."""
+    """Return a string that changes when the text, its account entries or the way of measuring change."""
     parts = [found.signature if found else ""]
     if fate:
         facts = (fate.stage, fate.outcome, fate.reason, fate.calls, fate.cost, fate.edits, fate.measures)
@@ -284,7 +280,7 @@ def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:
 
 
 def chunks(described: Iterable[tuple[str, str, Described]]) -> Iterator[list[tuple[str, str, Described]]]:
-    """The same, CHUNK at a time, fewer where texts are long."""
+    """Yield the same items in lists of CHUNK, or fewer where texts are long."""
     chunk: list[tuple[str, str, Described]] = []
     size = 0
     for item in described:
@@ -298,7 +294,7 @@ def chunks(described: Iterable[tuple[str, str, Described]]) -> Iterator[list[tup
 
 
 def ahead(items: Iterable, size: int) -> Iterator:
-    """The same items, made up to `size` ahead of their use in a thread of their own."""
+    """Yield the same items, computed up to `size` in advance by a thread of their own."""
     iterator = iter(items)
     with ThreadPoolExecutor(1, "read") as reader:
         waiting = deque(reader.submit(next, iterator, _END) for _ in range(size))

@@ -1,4 +1,4 @@
-"""TeX to MathML, made harmless: what the converter returns is read as XML and only known elements are let through."""
+"""Safe TeX to MathML: the converter's output is parsed as XML, and only known elements and attributes pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ATTRIBUTES = frozenset(
     "rowalign rowlines rowspacing rowspan rspace scriptlevel separator separators stretchy symmetric voffset width".split()
 )
 MIN_PIECE = 8
-"""Characters of a piece of a formula that may stand on a line of its own."""
+"""Characters: a shorter piece of a formula does not get a line of its own."""
 _RELATIONS = frozenset("=<>\u2264\u2265\u2260\u2261\u2248\u223c\u21d2\u21d4\u27f9\u27fa\u2192\u2208,")
 _SIGNS = frozenset("+-\u2212\u00b1\u2213")
 _CLOSING = frozenset(")]}|!'\u2032\u2016\u27e9\u230b\u2309")
@@ -29,7 +29,7 @@ _CLOSING = frozenset(")]}|!'\u2032\u2016\u27e9\u230b\u2309")
 
 @lru_cache(maxsize=16_384)
 def render(tex: str, display: bool = False) -> str | None:
-    """A `<math>` element as text, or None where the formula is to be shown as source."""
+    """Return one or more `<math>` elements as text, or None if the formula must be shown as source."""
     if len(tex) > MAX_TEX or _depth(tex) > MAX_DEPTH:
         return None
     from latex2mathml.converter import convert
@@ -55,16 +55,16 @@ def _depth(tex: str) -> int:
 
 @lru_cache(maxsize=1)
 def _failures() -> tuple[type[BaseException], ...]:
-    """What the converter raises at a formula that it cannot read: its own types, and slips on malformed input."""
+    """Return what the converter raises for a formula that it cannot read: its own types, and bugs on malformed input."""
     from latex2mathml import exceptions
 
     own = [value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, Exception)]
-    slips = (ElementTree.ParseError, LookupError, ValueError, TypeError, AttributeError, RecursionError, StopIteration)
-    return (*own, *slips)
+    bugs = (ElementTree.ParseError, LookupError, ValueError, TypeError, AttributeError, RecursionError, StopIteration)
+    return (*own, *bugs)
 
 
 def _clean(element: ElementTree.Element) -> ElementTree.Element | None:
-    """The element without whatever is no mathematics (links, scripts, handlers); None when it is none itself."""
+    """Return the element without anything that is not mathematics (links, scripts, handlers), or None."""
     name = element.tag.removeprefix(_NAMESPACE)
     if name not in _ELEMENTS:
         return None
@@ -86,7 +86,7 @@ def _clean(element: ElementTree.Element) -> ElementTree.Element | None:
 
 
 def _breakable(formula: ElementTree.Element) -> list[ElementTree.Element]:
-    """A long formula in pieces that begin at a relation: browsers break a line between formulas, never inside one."""
+    """Split a long formula at relations: browsers break lines between formulas, never inside one."""
     outer = formula
     while len(outer) == 1 and outer[0].tag == "mrow":
         outer = outer[0]
@@ -109,5 +109,5 @@ def _breakable(formula: ElementTree.Element) -> list[ElementTree.Element]:
 
 
 def _opens(element: ElementTree.Element) -> bool:
-    """Whether a sign after this is the sign of what follows (`= -1`), not a sum: the converter does not say."""
+    """Return whether a sign after this element is unary (`= -1`); the converter does not say."""
     return element.tag == "mo" and (element.text or "") not in _CLOSING

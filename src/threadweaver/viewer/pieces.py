@@ -1,11 +1,11 @@
-"""Text as rows of pieces: what a page shows line by line, with formulas, bold words and tags told apart.
+"""Text as rows of pieces, for the page: lines with their formulas, bold words and tags marked.
 
-A row is [number, lines, pieces]: the first line it stands on, how many it covers (a display formula may cover
+A row is [number, lines, pieces]: the number of its first line, how many lines it covers (a display formula may cover
 several), and its pieces. A piece is a string, or an object with one of the keys
     m  a formula (TeX without its delimiters), `d` true for display, `s` its source
     b  bold words, `s` their source
     t  a tag of the markup, in a text that could not be parsed
-    del, ins  what an edit took out or put in
+    del, ins  what an edit removed or inserted
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SPAN = re.compile(
 
 
 def split(text: str) -> list[Piece]:
-    """A passage as pieces, in order; their sources joined give the passage back."""
+    """Split a passage into pieces; their sources, joined, give the passage back."""
     pieces: list[Piece] = []
     cursor = 0
     for match in _SPAN.finditer(text):
@@ -60,19 +60,19 @@ def _span(match: re.Match[str]) -> dict:
 
 
 def source(piece: Piece) -> str:
-    """The text that a piece was made of (what an edit took out is none of it)."""
+    """Return the text of a piece; what an edit removed is not part of it."""
     if isinstance(piece, str):
         return piece
     return piece.get("s") or piece.get("t") or piece.get("ins") or ""
 
 
 def rows(text: str, first: int = 1) -> list[Row]:
-    """The lines of a passage, numbered from `first`."""
+    """Return the lines of a passage, numbered from `first`."""
     return _rows(split(text), first)
 
 
 def tagged_rows(text: str, first: int = 1) -> list[Row]:
-    """The same for a text whose markup does not hold: its tags are pieces of their own."""
+    """Return the lines of a text whose markup is not well-formed, with its tags as pieces of their own."""
     found: list[Piece] = []
     cursor = 0
     for start, end in markup.tag_spans(text):
@@ -83,7 +83,7 @@ def tagged_rows(text: str, first: int = 1) -> list[Row]:
 
 
 def _rows(pieces: Iterable[Piece], first: int) -> list[Row]:
-    """Pieces broken at line ends; only a formula, or a change, keeps lines together."""
+    """Break pieces at line ends; only a formula, or a change, keeps lines together."""
     done: list[Row] = []
     number, height = first, 1
     row: list[Piece] = []
@@ -103,7 +103,7 @@ def _rows(pieces: Iterable[Piece], first: int) -> list[Row]:
 
 
 def edited_rows(body: str, edits: Sequence[Edit], first: int) -> list[Row]:
-    """A thread's lines with every edit in place; numbers are those of the chain, so what was put in has none."""
+    """Return a thread's lines with every edit shown in place, numbered as in the chain; inserted lines add none."""
     done: list[Row] = []
     number, row = first, []
     for kind, text in changes(body, edits):
@@ -123,7 +123,7 @@ def _changed(kind: str, text: str) -> list[Piece]:
 
 
 def changes(body: str, edits: Sequence[Edit]) -> list[tuple[str, str]]:
-    """The thread as (kind, text) with kinds keep, del and ins: keep and del give the original, keep and ins the body.
+    """Return the thread as (kind, text), where keep and del give the original, keep and ins the body.
 
     Raises edits.ConservationError when the edits are not those that led to this body.
     """
@@ -136,7 +136,7 @@ def changes(body: str, edits: Sequence[Edit]) -> list[tuple[str, str]]:
 
 
 def _change(parts: list[tuple[str, str]], edit: Edit) -> list[tuple[str, str]]:
-    """One more edit: its offset counts what stands there now, which what was taken out does not."""
+    """Apply one more edit to the parts; its offset does not count what earlier edits removed."""
     result: list[tuple[str, str]] = []
     at, end, placed = 0, edit.offset + len(edit.src), False
     for kind, text in parts:
@@ -156,7 +156,7 @@ def _change(parts: list[tuple[str, str]], edit: Edit) -> list[tuple[str, str]]:
 
 
 def result_rows(body: str, edits: Sequence[Edit], first: int) -> list[Row]:
-    """An edited thread's lines as the result reads, each with the chain's line on which it begins."""
+    """Return the lines of an edited thread's result, each with the number of the chain's line on which it begins."""
     done: list[Row] = []
     number = start = first
     line = ""

@@ -1,4 +1,4 @@
-"""A list request: read from the address, answered from the table."""
+"""Requests for the list: read from the address, answered from the table."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ _BEFORE, _AFTER = 28, 90
 
 
 def read_query(params: Mapping[str, str], facet_values) -> Query:
-    """The filters of an address: `sort`, `dir`, `<facet>=a` (again for more), `<measure>=low..high`. Raises ValueError."""
+    """Return the query of an address: `sort`, `dir`, `<facet>=a` (repeatable), `<measure>=low..high`. Raises ValueError."""
     ranges = {name: _range(params[name]) for name in MEASURES if name in params}
     facets = {name: frozenset(facet_values(name)) for name in FACETS if name in params}
     sort = params.get("sort", "id")
     if sort not in SORTS:
-        raise ValueError(f"sort is one of {', '.join(SORTS)}")
+        raise ValueError(f"sort must be one of {', '.join(SORTS)}")
     return Query(ranges, facets, sort, params.get("dir") == "desc")
 
 
 def _range(text: str) -> tuple[float | None, float | None]:
     low, dots, high = text.partition("..")
     if not dots:
-        raise ValueError("a range is low..high")
+        raise ValueError("a range must be low..high")
     bounds = tuple(float(bound) if bound else None for bound in (low, high))
     if any(bound is not None and not math.isfinite(bound) for bound in bounds):
-        raise ValueError("a range has finite ends")
+        raise ValueError("a range must have finite ends")
     return bounds
 
 
 def page_bounds(params: Mapping[str, str]) -> tuple[int, int]:
-    """Offset and limit, within reason. Raises ValueError."""
+    """Return offset and limit, within bounds. Raises ValueError."""
     offset, limit = (params.get("offset", "0"), params.get("limit", str(PAGE)))
     if len(offset) > 9 or len(limit) > 9:
-        raise ValueError("offset and limit are counts")
+        raise ValueError("offset and limit are too large")
     return max(0, int(offset)), min(MAX_PAGE, max(1, int(limit)))
 
 
 class Lists:
-    """Answers list requests; what was found for a search is kept until the index changes."""
+    """Answers requests for the list; the results of a search are kept until the index changes."""
 
     def __init__(self, indexer: Indexer, reviews: Reviews):
         self.indexer, self.reviews = indexer, reviews
@@ -66,7 +66,7 @@ class Lists:
         return table.select(query, found, self.reviews.verdicts())
 
     def page(self, text: str, query: Query, offset: int, limit: int) -> dict:
-        """Rows offset … offset + limit; with the first page also totals, facets and histograms."""
+        """Return `limit` rows from `offset` on; the first page also has totals, facets and histograms."""
         selection = self.selection(text, query)
         order = selection.order()
         verdicts = self.reviews.verdicts()
@@ -104,7 +104,7 @@ class Lists:
         }
 
     def neighbours(self, id: str, text: str, query: Query) -> dict:
-        """The samples before and after this one in the list, and its place there (None where it is not in it)."""
+        """Return the samples before and after this one in the list, and its place, None if it is not in the list."""
         selection = self.selection(text, query)
         order = selection.order()
         at = selection.table.at.get(id)
@@ -118,12 +118,12 @@ class Lists:
 
 
 def hit_words(text: str) -> list[str]:
-    """The words of a search, as they are to be marked in a row."""
+    """Return the words of a search that are marked in a row."""
     return re.findall(r"\w+", text.lower())[:12]
 
 
 def title(problem: str) -> list:
-    """The beginning of a problem as pieces, its displayed formulas in the line."""
+    """Return the beginning of a problem as pieces, with display formulas inline."""
     found = pieces.split(problem)
     return [
         {key: value for key, value in piece.items() if key != "d"} if isinstance(piece, dict) else piece
@@ -132,9 +132,9 @@ def title(problem: str) -> list:
 
 
 def snippet(text: str, words: Sequence[str]) -> list[str] | None:
-    """The first place where the words stand together, or else any of them: before, the words, after."""
+    """Return the text around the first place where the words are adjacent, or else any of them: before, words, after."""
     lowered = text.lower()
-    if not words or len(lowered) != len(text):  # a few letters change their length, and with it every place
+    if not words or len(lowered) != len(text):  # a few letters change their length, and so all offsets
         return None
     start, found = lowered.find(" ".join(words)), " ".join(words)
     if start < 0:

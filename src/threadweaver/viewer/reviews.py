@@ -1,4 +1,4 @@
-"""What a reader decided: accept, reject, a note. Kept in `review.jsonl`, one line a sample, beside the data."""
+"""Reviews: accept, reject or a note, in `review.jsonl` next to the data, one line per sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_NOTE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`verdict` is accept, reject or empty (only a note)."""
+    """One decision. `verdict` is accept, reject or empty (only a note)."""
 
     id: str
     uuid: str
@@ -27,7 +27,7 @@ class Review:
 
 
 class Reviews:
-    """The file is written whole under a temporary name and renamed, at every decision."""
+    """All reviews of a run; every decision rewrites the file atomically."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -35,7 +35,7 @@ class Reviews:
         self._known = _read(path)
 
     def verdicts(self) -> dict[str, str]:
-        """Sample id -> accept, reject or note."""
+        """Return accept, reject or note by sample id."""
         return {id: review.verdict or "note" for id, review in list(self._known.items())}
 
     def get(self, id: str) -> dict:
@@ -43,9 +43,9 @@ class Reviews:
         return {"verdict": review.verdict, "note": review.note} if review else {"verdict": "", "note": ""}
 
     def put(self, id: str, uuid: str, verdict: str, note: str) -> dict:
-        """Decide on one sample; an empty verdict without a note takes the decision back. Raises OSError."""
+        """Record a decision; an empty verdict without a note withdraws it. Raises ValueError, OSError."""
         if verdict not in VERDICTS or len(note) > MAX_NOTE:
-            raise ValueError(f"a verdict is accept, reject or empty, a note at most {MAX_NOTE} characters")
+            raise ValueError(f"a verdict must be accept, reject or empty, a note at most {MAX_NOTE} characters long")
         with self._lock:
             known = dict(self._known)
             known.pop(id, None)
@@ -58,7 +58,7 @@ class Reviews:
 
 
 def _read(path: Path) -> dict[str, Review]:
-    """Raises UserError when a line cannot be read: writing would lose it."""
+    """Read the file. Raises UserError when a line cannot be read, because rewriting the file would lose it."""
     if not path.is_file():
         return {}
     known = {}
@@ -66,19 +66,18 @@ def _read(path: Path) -> dict[str, Review]:
         try:
             review = Review(str(row["id"]), str(row.get("uuid", "")), str(row["verdict"]), str(row.get("note", "")))
         except (TypeError, KeyError, AttributeError):
-            raise UserError(
-                f"{path}, line {number}: {fault or 'no review'}: mend it, or name another --review"
-            ) from None
+            wrong = fault or "not a review"
+            raise UserError(f"{path}, line {number}: {wrong}: fix it, or name another --review") from None
         known[review.id] = review
     return known
 
 
 def parse_request(body: bytes) -> tuple[str, str]:
-    """Verdict and note of a request; raises ValueError when it is none."""
+    """Return verdict and note of a request; raises ValueError when it has none."""
     data = json.loads(body)
     if not isinstance(data, dict):
-        raise ValueError("no object")
+        raise ValueError("send an object with verdict and note")
     verdict, note = data.get("verdict", ""), data.get("note", "")
     if not isinstance(verdict, str) or not isinstance(note, str):
-        raise ValueError("verdict and note are text")
+        raise ValueError("verdict and note must be text")
     return verdict, note

@@ -1,4 +1,4 @@
-"""Which folders belong together: the stages of one run, found from any one of them."""
+"""Find the folders that belong to one run, starting from any of its stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threadweaver.runs.folder import SETTINGS_FILE
 
 STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter")
 PLAIN, DATASET = "plain", "dataset"
-"""A folder of texts that no stage of ours wrote; a parquet or .jsonl file, or a folder of them."""
+"""A folder of texts that no stage wrote; a parquet or .jsonl file, or a folder of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`kind` is the stage of the root (or PLAIN, DATASET); `places` are in the order of the stages."""
+    """The stages of a run, in order. `kind` is the stage of the root, or PLAIN or DATASET."""
 
     root: Path
     kind: str
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def shown(self) -> tuple[Place, ...]:
-        """The stages up to the root's own: what the list tells of."""
+        """The stages up to the root's own, which the list covers."""
         order = [place.stage for place in self.places]
         return self.places[: order.index(self.kind) + 1] if self.kind in order else self.places
 
@@ -49,16 +49,16 @@ class Run:
 
     @property
     def beside(self) -> Path:
-        """Where the review is kept: in a stage's folder, but beside a dataset (it holds the dataset alone)."""
+        """The file of the reviews: in a stage's folder, but next to a dataset, whose folder holds only the dataset."""
         if self.kind == DATASET:
             return self.root.parent / f"{self.root.name}.review.jsonl"
         return self.root / "review.jsonl"
 
 
 def find(root: Path) -> Run:
-    """The run that `root` belongs to; raises UserError when nothing there can be shown."""
+    """Return the run that `root` belongs to; raises UserError when there is nothing to show."""
     if not root.exists():
-        raise UserError(f"{root} is not there: name a folder of trajectories with --root")
+        raise UserError(f"{root} not found: name a folder of trajectories with --root")
     root = root.resolve()
     if root.is_file():
         if root.suffix in (".parquet", ".jsonl") and root.name != "collected.jsonl":
@@ -72,7 +72,7 @@ def find(root: Path) -> Run:
         return Run(root, PLAIN, (Place(PLAIN, root),))
     inside = [child.name for child in sorted(root.iterdir()) if child.is_dir() and _place(child)]
     if inside:
-        raise UserError(f"{root} holds stages of a run: name one of them with --root, {inside[-1]} for instance")
+        raise UserError(f"{root} holds the stages of a run: name one of them with --root, for example {inside[-1]}")
     if _has(root, "*.parquet") or _has(root, "*.jsonl") or _has(root, "state.json") or _has(root, "*/*.parquet"):
         return Run(root, DATASET, ())
     raise UserError(
@@ -98,7 +98,7 @@ def _place(folder: Path) -> Place | None:
 
 
 def _chain(place: Place) -> Iterator[Place]:
-    """The places before this one, itself, and those after it, in order."""
+    """Return the stages before this one, itself, and those after it, in order."""
     found = {place.stage: place}
     pending = [place]
     while pending:
@@ -126,7 +126,7 @@ def _before(place: Place) -> Iterator[Place]:
 
 
 def _after(place: Place, siblings: list[Place]) -> Place | None:
-    """The stage that was made from this one; of several the one written last."""
+    """Return the stage that was made from this one, of several the one written last."""
     made = [other for other in siblings if any(before.path == place.path for before in _before(other))]
     later = [other for other in made if STAGES.index(other.stage) == STAGES.index(place.stage) + 1] or [
         other for other in made if STAGES.index(other.stage) > STAGES.index(place.stage)

@@ -1,4 +1,4 @@
-"""What is there: the files of a run's samples, and what every stage's account says of them."""
+"""Scan a run: the files of its samples, and what every stage's account says about them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run
 
 REJECTED = "rejected"
 PENDING = "pending"
-"""The outcome of a sample that the root's stage has not come to yet."""
+"""The outcome of a sample that the root's stage has not reached yet."""
 _MONEY = ("cost_usd", "cost")
 
 
 @dataclass(slots=True)
 class Fate:
-    """What became of a sample up to the root's stage, drawn from the accounts."""
+    """What became of a sample up to the root's stage, according to the accounts."""
 
     stage: str
     outcome: str
@@ -36,7 +36,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The file that holds a sample's text, the stage it stands in, and what changes when either changes."""
+    """The file with a sample's text, its stage, and a signature that changes with either."""
 
     stage: str
     path: Path
@@ -44,7 +44,7 @@ class Found:
 
 
 def files(run: Run) -> dict[str, Found]:
-    """Sample id -> the file of the latest stage that has one (a rejected text is one too)."""
+    """Return by sample id the file of the latest stage that has one, also among rejected texts."""
     found: dict[str, Found] = {}
     for place in run.shown:
         if place.stage == "steps":
@@ -56,7 +56,7 @@ def files(run: Run) -> dict[str, Found]:
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, Path, str]]:
-    """The samples of one folder. A link is followed only where it leads to a file of that same folder."""
+    """Yield the samples of one folder. A link is followed only if it leads to a file in the same folder."""
     try:
         entries = os.scandir(folder)
     except OSError:
@@ -78,7 +78,7 @@ def _texts(folder: Path) -> Iterator[tuple[str, Path, str]]:
 
 
 def state(run: Run) -> str:
-    """Changes when a folder or an account does: cheap to ask again and again."""
+    """Return a string that changes when a folder or an account does; cheap to compute often."""
     marks = []
     for place in run.shown or (Place(DATASET, run.root),):
         for path in (place.path, place.path / REJECTED, place.path / ACCOUNT_FILE, place.path / "collected.jsonl"):
@@ -91,7 +91,7 @@ def state(run: Run) -> str:
 
 
 def accounts_state(run: Run) -> str:
-    """Changes when an account or the collected samples do; folders may gain files meanwhile."""
+    """Return a string that changes when an account or the collected samples do, but not with other files."""
     marks = []
     for place in run.shown:
         for name in (ACCOUNT_FILE, "collected.jsonl"):
@@ -103,7 +103,7 @@ def accounts_state(run: Run) -> str:
 
 
 def fates(run: Run) -> dict[str, Fate]:
-    """Sample id -> what became of it. The first loss is kept; a later stage can only repeat it."""
+    """Return what became of every sample, by id. The first loss counts; a later stage can only repeat it."""
     known: dict[str, Fate] = {}
     for place in run.shown:
         for entry in read_entries(place.path):
@@ -115,7 +115,7 @@ def fates(run: Run) -> dict[str, Fate]:
 
 
 def read_entries(folder: Path) -> Iterator[AccountEntry]:
-    """The account of a folder, also while it is being written: a half line is passed over."""
+    """Yield the account entries of a folder, also while it is being written: an incomplete line is skipped."""
     path = folder / ACCOUNT_FILE
     if not path.is_file():
         return
@@ -145,12 +145,12 @@ def number(value: object) -> float:
 
 
 def cost_of(facts: dict) -> float:
-    """US dollars of a sample's calls in one stage."""
+    """Return the cost of a sample's calls in one stage, in US dollars."""
     return next((number(facts[key]) for key in _MONEY if key in facts), 0)
 
 
 def collected_rows(path: Path) -> Iterator[tuple[str, str, str, str, int, int]]:
-    """The lines of a collected.jsonl one by one: id, uuid, problem, other fields, offset, bytes."""
+    """Yield for each line of a collected.jsonl: id, uuid, problem, other fields as JSON, offset, bytes."""
     at = 0
     with open(path, "rb") as file:
         for position, raw in enumerate(file):
@@ -165,7 +165,7 @@ def collected_rows(path: Path) -> Iterator[tuple[str, str, str, str, int, int]]:
 
 
 def read_line(path: Path, at: int, size: int) -> dict:
-    """One line of a collected.jsonl; empty when the file changed under it."""
+    """Return one line of a collected.jsonl; empty if the file changed meanwhile."""
     try:
         with open(path, "rb") as file:
             file.seek(at)

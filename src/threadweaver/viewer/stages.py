@@ -1,4 +1,4 @@
-"""One sample through all stages: what the annotator said, what was made of it, what was changed, what it cost."""
+"""Present one sample's way through the stages: the annotation, the result, every edit, the cost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.runs import Place, Run
 
 CHAT_LIMIT = 400_000
-"""Characters of a conversation that are shown."""
+"""The most characters of a conversation that are shown."""
 
 
 def stages(run: Run, source: Source, gauge: Gauge) -> dict:
-    """The sample's way as JSON: the account of each stage, the chain, the annotation, the result with its edits."""
+    """Return as JSON: the account entry of each stage, the chain, the annotation, the result with its edits."""
     chain = _chain(run, source)
     note = _annotation(run, source, chain)
     result = {
@@ -36,21 +36,21 @@ def stages(run: Run, source: Source, gauge: Gauge) -> dict:
     if note:
         result["steps"] = [_step(step) for step in note.steps]
         result["annotated"] = [_annotated(block) for block in note.blocks]
-    if source.record:
-        result["unused"] = [asdict(item) for item in source.record.unused]
-        result["notes"] = [dict(item) for item in source.record.notes]
+    if source.lineage:
+        result["unused"] = [asdict(item) for item in source.lineage.unused]
+        result["notes"] = [dict(item) for item in source.lineage.notes]
     if source.text is not None:
         try:
             trajectory = markup.parse(source.text)
             lengths = Lengths(trajectory, gauge, source.row)
-            result["parts"] = documents.parts(trajectory, source.record, lengths, with_edits=True)
+            result["parts"] = documents.parts(trajectory, source.lineage, lengths, with_edits=True)
         except markup.MarkupError:
             result["parts"] = [{"kind": "text", "tokens": None, "rows": pieces.tagged_rows(source.text)}]
     return result
 
 
 def _chain(run: Run, source: Source) -> str | None:
-    """The chain as it was collected, from its file or from its line."""
+    """Return the chain as collected, from its file or from `collected.jsonl`."""
     place = run.place("collect")
     if place:
         try:
@@ -61,7 +61,7 @@ def _chain(run: Run, source: Source) -> str | None:
 
 
 def _annotation(run: Run, source: Source, chain: str | None):
-    """What the annotator wrote, read as the extraction reads it; None where it is not kept."""
+    """Return the annotation as the extraction parses it; None if it is not kept."""
     from threadweaver.trajectory import annotation
 
     place = run.place("steps")
@@ -72,8 +72,8 @@ def _annotation(run: Run, source: Source, chain: str | None):
 
 
 def _of_uuid(folder: Path, source: Source, suffix: str) -> Path | None:
-    """The file that a folder keeps under this sample's uuid. The name comes from the data: it must stay in the folder."""
-    uuid = (source.record.uuid if source.record else "") or source.row.uuid or source.row.id
+    """Return a folder's file named by this sample's uuid. The name comes from the data and must not leave the folder."""
+    uuid = (source.lineage.uuid if source.lineage else "") or source.row.uuid or source.row.id
     if not uuid or "/" in uuid or "\0" in uuid or len(uuid) > 200:
         return None
     path = folder / f"{uuid}{suffix}"
@@ -91,28 +91,12 @@ def _step(step) -> dict:
 
 
 def _annotated(block) -> dict:
-    threads = [
-        {
-            "first": thread.lines.first if thread.lines else None,
-            "last": thread.lines.last if thread.lines else None,
-            "passed": thread.passed,
-            "note": thread.note,
-            "steps": [step.number for step in thread.steps],
-        }
-        for thread in block.threads
-    ]
-    return {
-        "number": block.number,
-        "reason": block.reason,
-        "threads": threads,
-        "first": block.lines.first if block.lines else None,
-        "last": block.lines.last if block.lines else None,
-        "problems": [{"code": str(item.code), "detail": item.detail, "thread": item.thread} for item in block.defects],
-    }
+    threads = [{"passed": thread.passed, "steps": [step.number for step in thread.steps]} for thread in block.threads]
+    return {"number": block.number, "threads": threads}
 
 
 def _station(place: Place, source: Source) -> dict:
-    """What one stage's account says of the sample."""
+    """Return what one stage's account says about the sample."""
     entry = next((entry for entry in _entries_of(place, source.row.id)), None)
     settings = {key: value for key, value in place.settings.items() if key not in ("stage", "input", "chains")}
     station = {"stage": place.stage, "folder": place.path.name, "settings": settings, "outcome": None}
@@ -123,7 +107,7 @@ def _station(place: Place, source: Source) -> dict:
 
 
 def _entries_of(place: Place, id: str) -> list[AccountEntry]:
-    """The sample's lines of the account, found by their text so that a long account is not parsed whole."""
+    """Return the sample's last account entry, found by its text so that a long account is not parsed whole."""
     needle = b'"id":' + json.dumps(id, ensure_ascii=False).encode() + b","
     found = []
     try:
@@ -140,7 +124,7 @@ def _entries_of(place: Place, id: str) -> list[AccountEntry]:
 
 
 def _chats(run: Run, source: Source) -> list[str]:
-    """The stages that keep a conversation about this sample."""
+    """Return the stages that keep a conversation about this sample."""
     return [place.stage for place in run.places if _of_uuid(place.path / "chat", source, "_chat.txt")]
 
 
@@ -151,7 +135,7 @@ def chat(run: Run, source: Source, stage: str) -> str | None:
 
 
 def funnel(run: Run) -> list[dict]:
-    """The stages of the run with what became of their samples, from the manifests (or accounts) they keep."""
+    """Return the stages of the run with the outcomes of their samples, from their manifests or accounts."""
     return [{"stage": place.stage, "folder": place.path.name, "counts": _counts(place)} for place in run.places]
 
 
@@ -170,7 +154,7 @@ def _counts(place: Place) -> dict[str, int]:
 
 @lru_cache(maxsize=32)
 def _count_account(folder: Path, *_changes: int) -> dict[str, int]:
-    """The outcomes of an account without a manifest (a stage under way), counted in its text when it grew."""
+    """Count the outcomes in the text of an account without a manifest, of a stage that is still running."""
     text = (folder / ACCOUNT_FILE).read_bytes()
     counts = {outcome: text.count(b'"outcome":"%s"' % outcome.encode()) for outcome in OUTCOMES}
     return {outcome: number for outcome, number in counts.items() if number}

@@ -1,7 +1,7 @@
-"""The list in memory: filter, sort, count and average tens of thousands of samples in some milliseconds.
+"""The list in memory: filter, sort, count and average tens of thousands of samples in a few milliseconds.
 
-Columns are plain lists and a mask is a byte a row, because importing an array library takes longer than all the
-questions of a session.
+Columns are plain lists and a mask is one byte per row, because importing an array library takes longer than all queries
+of a session.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MEASURES = {
     "acceleration_ratio": ("acceleration ratio", "%"),
     "parallel_ratio": ("parallel ratio", "%"),
     "parallel_count": ("blocks", ""),
-    "avg_threads_per_parallel_block": ("threads a block", ""),
+    "avg_threads_per_parallel_block": ("threads per block", ""),
     "avg_thread_length": ("thread length", "tok"),
     "avg_tokens_per_parallel_block": ("block length", "tok"),
     "avg_outlines_block_length": ("outlines length", "tok"),
@@ -36,11 +36,11 @@ MEASURES = {
     "calls": ("calls", ""),
     "cost": ("cost", "$"),
 }
-"""Name -> label and unit, in the order in which they are shown."""
+"""Label and unit by name, in the order of the page."""
 NAMES = tuple(MEASURES)
 BINS = 36
 MEANS = NAMES[:5]
-"""The measures whose means stand above the list."""
+"""The measures whose means are shown above the list."""
 _UNKNOWN = 255
 """The bin of a row without the measure."""
 FACETS = ("outcome", "reason", "answer", "review")
@@ -49,7 +49,7 @@ _POSITION = {name: at for at, name in enumerate(NAMES)}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sample of the list. `values` follow NAMES (None: not known); `stage` is where it was decided."""
+    """One sample of the list. `values` are in the order of NAMES (None: not known); `stage` decided the outcome."""
 
     id: str
     uuid: str
@@ -62,7 +62,7 @@ class Row:
     estimated: bool
     values: Sequence[float | None]
     shape: str
-    """The plan of the text as JSON, see gauge.shape."""
+    """The plan of the text as JSON; see gauge.shape."""
     place: str = ""
     """The stage whose text is shown."""
 
@@ -71,7 +71,7 @@ class Row:
 
     @staticmethod
     def all_from_json(texts: Sequence[str]) -> list[Row]:
-        """Read in thousands, which is twice as quick as one by one and lets requests in between."""
+        """Parse rows in batches of 1,000: twice as fast as one by one, and requests are answered in between."""
         rows = []
         for at in range(0, len(texts), 1000):
             rows += [Row(*fields) for fields in json.loads(f"[{','.join(texts[at : at + 1000])}]")]
@@ -80,7 +80,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked of the list. `ranges`: measure -> (low, high), both included, None for open."""
+    """A query of the list. `ranges` are (low, high) by measure, both included, None for open ends."""
 
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     facets: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Query:
 
 
 class Table:
-    """An unchanging picture of all samples, in the order of their numbers."""
+    """An immutable snapshot of all samples, in the order of their numbers."""
 
     def __init__(self, rows: Sequence[Row], docs: Mapping[str, int]):
         self.rows = sorted(rows, key=lambda row: sample_key(row.id))
@@ -104,7 +104,10 @@ class Table:
 
     @cached_property
     def bins(self) -> dict[str, tuple[list[float], bytes, list[int]]]:
-        """Measure -> the edges of its histogram, the bin of every row, the rows of every bin; not where all are alike."""
+        """By measure: the edges of its histogram, the bin of every row, the count of every bin.
+
+        Measures with one value only are left out.
+        """
         found = {}
         for name, column in self.columns.items():
             edges = _edges(column)
@@ -115,7 +118,7 @@ class Table:
         return found
 
     def find(self, text: str, docs: Iterable[int]) -> bytes:
-        """Which rows hold the words (by their documents), or the text in their id or uuid."""
+        """Return the mask of rows with these documents, or with the text as id or in their uuid."""
         known = frozenset(docs)
         needle = text.strip().lower()
         found = bytes([doc in known for doc in self.docs])
@@ -138,12 +141,12 @@ class Table:
         return Selection(self, query, masks, facets)
 
     def select_ids(self, ids: Iterable[str]) -> bytes:
-        """The mask of these rows."""
+        """Return the mask of these rows."""
         wanted = frozenset(ids)
         return bytes([row.id in wanted for row in self.rows])
 
     def summary(self, chosen: bytes) -> dict:
-        """Totals of the chosen rows; those without measures (a broken markup) are counted, not averaged."""
+        """Return the totals of the chosen rows; rows without measures (malformed markup) are counted, not averaged."""
         total, longest, cost = (self._chosen(name, chosen) for name in (*NAMES[:2], "cost"))
         return {
             "count": sum(chosen),
@@ -162,7 +165,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A column of few values: their labels, the most frequent first, and a byte a row that says which."""
+    """A column of few values: their labels, the most frequent first, and one byte per row that says which."""
 
     labels: tuple[str, ...]
     codes: bytes
@@ -174,7 +177,7 @@ class Facet:
         return cls(labels, bytes([code.get(value, _UNKNOWN) for value in values]))
 
     def mask(self, wanted: Iterable[str]) -> bytes:
-        """Which rows have one of these values."""
+        """Return the mask of rows with one of these values."""
         wanted = frozenset(wanted)
         return self.codes.translate(bytes([at < len(self.labels) and self.labels[at] in wanted for at in range(256)]))
 
@@ -191,7 +194,7 @@ class Selection:
         self.mask = self.without("")
 
     def without(self, name: str) -> bytes:
-        """Which rows pass all filters but this one."""
+        """Return the mask of rows that pass all filters except this one."""
         passing = int.from_bytes(self.table.everything)
         for other, mask in self.masks.items():
             if other != name:
@@ -199,7 +202,7 @@ class Selection:
         return passing.to_bytes(len(self.table.rows))
 
     def order(self) -> list[int]:
-        """Positions of the rows that pass, sorted; rows without the measure come last either way."""
+        """Return the positions of the rows that pass, sorted; rows without the measure come last in both directions."""
         chosen = list(compress(range(len(self.table.rows)), self.mask))
         name, down = self.query.sort, self.query.descending
         if name in self.facets:
@@ -215,7 +218,7 @@ class Selection:
         return sorted(known, key=column.__getitem__, reverse=down) + [at for at in chosen if column[at] is None]
 
     def histograms(self) -> dict[str, dict]:
-        """Measure -> its edges, the counts of all rows and of those that pass the other filters."""
+        """Return by measure the edges, and the counts of all rows and of those that pass the other filters."""
         result = {}
         for name, (edges, bins, everything) in self.table.bins.items():
             mask = self.without(name) if name in self.masks else self.mask
@@ -227,14 +230,13 @@ class Selection:
         return result
 
     def facet_counts(self) -> dict[str, list[tuple[str, int]]]:
-        """Facet -> its values with how many rows of each pass the other filters, the most frequent first."""
+        """Return by facet its values, the most frequent first, each with how many of its rows pass the other filters."""
         return {name: facet.counts(self.without(name)) for name, facet in self.facets.items()}
 
 
 def _edges(column: Sequence[float | None]) -> list[float] | None:
-    """At most BINS + 1 edges; the last bin takes the highest half percent, so that one outlier does not flatten the rest.
-
-    Whole numbers get a bin each where they are few.
+    """Return at most BINS + 1 edges. The last bin holds the highest half percent, so that an outlier does not flatten the
+    rest; a few whole numbers get one bin each.
     """
     known = sorted(value for value in column if value is not None)
     if not known or known[0] == known[-1]:

@@ -1,4 +1,4 @@
-// Where the data comes from: the server, or (in a page that was exported) this file itself.
+// The source of the data: the server, or, in an exported page, the page itself.
 
 const embedded = readEmbedded();
 
@@ -12,7 +12,7 @@ async function ask(path, options) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("the server does not answer: is it still running?");
+    throw new Error("no answer from the server: is it still running?");
   }
   const body = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
   if (!answer.ok) throw new Error(body.error ?? `the server answered ${answer.status}`);
@@ -62,11 +62,11 @@ export function exportAddress(params) {
 }
 
 function found(value) {
-  if (!value) throw new Error("there is no such sample in this page");
+  if (!value) throw new Error("no such sample in this page");
   return value;
 }
 
-// [[tex, display], …] -> MathML or null of each
+// [[tex, display], …] -> for each the MathML, or null
 export async function getMath(formulas) {
   if (embedded) return formulas.map(([tex, display]) => embedded.math[(display ? "d:" : "i:") + tex] ?? null);
   return send("POST", "/api/math", formulas);

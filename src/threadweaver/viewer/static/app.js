@@ -1,4 +1,4 @@
-// The page: which view the address asks for, the bar above it, and a look now and then at what is new.
+// The page: the view that the address names, the bar above it, and a regular check for new data.
 
 import { h, button, byId, count } from "./dom.js";
 import { getRun } from "./api.js";
@@ -8,8 +8,9 @@ import { TrajectoryView } from "./trajectory.js";
 import { StagesView } from "./stages.js";
 import { listenToKeys, showHelp } from "./keys.js";
 
-const BUSY_LOOK = 900;
-const QUIET_LOOK = 4000;
+// Milliseconds: between two checks while the index grows, between two checks later, and after the last key of a search.
+const BUSY_CHECK = 900;
+const QUIET_CHECK = 4000;
 const TYPING = 140;
 
 let run = null;
@@ -29,7 +30,7 @@ async function start() {
   }
   drawBar();
   show();
-  if (!run.static) setTimeout(look, BUSY_LOOK);
+  if (!run.static) setTimeout(checkForNews, BUSY_CHECK);
 }
 
 function show() {
@@ -100,7 +101,7 @@ function drawProgress() {
   else box.textContent = total ? `${phase} ${count(done)} of ${count(total)}` : done ? `${phase} ${count(done)}` : phase;
 }
 
-async function look() {
+async function checkForNews() {
   const before = run;
   try {
     run = await getRun();
@@ -111,5 +112,5 @@ async function look() {
     byId("progress").textContent = error.message;
     byId("progress").className = "fault";
   }
-  setTimeout(look, run.index.complete ? QUIET_LOOK : BUSY_LOOK);
+  setTimeout(checkForNews, run.index.complete ? QUIET_CHECK : BUSY_CHECK);
 }

@@ -1,4 +1,4 @@
-// Small tools: make elements, show numbers.
+// Helpers: create elements, format numbers.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -30,7 +30,7 @@ export function count(value) {
   return value === null || value === undefined ? "–" : WHOLE.format(value);
 }
 
-// A measure as its unit wants it: ratios as percentages, money as dollars.
+// Formats a measure by its unit: ratios as percentages, money as dollars.
 export function measure(value, unit) {
   if (value === null || value === undefined) return "–";
   if (unit === "%") return `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;

@@ -5,7 +5,7 @@ import { h, svg, measure } from "./dom.js";
 const WIDE = 240;
 const TALL = 38;
 
-// `range` is [low, high] with null for an open end; `choose(range or null)` is called when it changes.
+// `range` is [low, high] with null for an open end; `choose` is called with a range or null when it changes.
 export function histogram({ name, label, unit }, data, range, choose) {
   const peak = Math.max(1, ...data.all);
   const bins = data.all.length;

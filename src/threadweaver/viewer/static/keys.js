@@ -1,4 +1,4 @@
-// The keyboard: what each key does, and the card that tells it.
+// The keyboard: handling keys, and the card that lists them.
 
 import { h, button, byId } from "./dom.js";
 
@@ -8,7 +8,7 @@ const CARD = [
   ["Sample", [["j k", "next, previous sample"], ["] [", "next, previous block"], ["1 2", "trajectory, stages"], ["a x n", "accept, reject, note"], ["m l t", "mathematics, line numbers, tags"], ["c", "copy the trajectory"], ["Esc", "back to the list"]]],
 ];
 
-// `keys()` gives the map of the view shown now; typing in a field is never taken for a command.
+// `keys()` returns the map of the current view; typing in a field is never a command.
 export function listenToKeys(keys) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;

@@ -1,4 +1,4 @@
-// The list: search, filters that show what they would leave, totals of the selection, and one row a sample.
+// The list: search, filters with counts of what they would leave, totals of the selection, and one row per sample.
 
 import { h, button, byId, count, measure, plural, toast } from "./dom.js";
 import { exportAddress, getList, getSample, putReview } from "./api.js";
@@ -9,7 +9,7 @@ import { inline } from "./rows.js";
 
 const MAIN_MEASURES = ["total_num_tokens", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "avg_thread_length"];
 const FACET_TITLES = { outcome: "Outcome", reason: "Reason", answer: "Answer", review: "Review" };
-const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", pending: "to come" };
+const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", pending: "pending" };
 const PAGE_ROWS = 60;
 
 export class ListView {
@@ -65,7 +65,7 @@ export class ListView {
 
   emptyNote() {
     const filtered = [...this.params.keys()].some((key) => key !== "sort" && key !== "dir");
-    if (filtered) return h("p", { class: "empty" }, "No sample passes these filters. ", button("Clear them", () => this.clear(), { class: "link" }));
+    if (filtered) return h("p", { class: "empty" }, "No sample matches these filters. ", button("Clear them", () => this.clear(), { class: "link" }));
     return h("p", { class: "empty" }, this.run.index.complete ? "There are no samples here." : "The first samples appear as they are read.");
   }
 
@@ -81,7 +81,7 @@ export class ListView {
     this.body.append(...page.rows.map((row, at) => this.rowOf(row, from + at)));
   }
 
-  // New data came in: the rows are drawn again only while the reader is at the top.
+  // On new data the rows are redrawn only while the reader is at the top.
   refresh(run) {
     this.run = run;
     if (scrollY < 300 && this.rows.length <= PAGE_ROWS && !document.querySelector(".ends input:focus")) this.load();
@@ -224,7 +224,7 @@ export class ListView {
       "a",
       { class: "row", role: "listitem", href: target, "data-at": at, "data-id": row.id },
       h("span", { class: "id" }, row.id),
-      h("span", { class: "what" }, h("span", { class: "problem" }, row.problem ? inline(row.title) : h("em", null, row.uuid || "no problem is kept")), row.hit && h("span", { class: "hit-text" }, row.hit[0], h("mark", null, row.hit[1]), row.hit[2])),
+      h("span", { class: "what" }, h("span", { class: "problem" }, row.problem ? inline(row.title) : h("em", null, row.uuid || "problem not available")), row.hit && h("span", { class: "hit-text" }, row.hit[0], h("mark", null, row.hit[1]), row.hit[2])),
       h("span", { class: "picture" }, miniPlan(row.shape)),
       h("span", { class: "num accel" }, acceleration ? about + measure(acceleration, "%") : "–"),
       h("span", { class: "num tokens" }, tokens === null ? "–" : about + count(tokens)),

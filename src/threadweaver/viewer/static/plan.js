@@ -2,7 +2,7 @@
 
 import { h, svg, count } from "./dom.js";
 
-// The small one of the list. `shape`: a number for text, a list of the threads' lengths for a block.
+// The small plan in the list. `shape`: a number for text, a list of the threads' lengths for a block.
 export function miniPlan(shape, { width = 160, height = 20 } = {}) {
   const length = shape.reduce((sum, part) => sum + (Array.isArray(part) ? Math.max(...part) : part), 0) || 1;
   const picture = svg("svg", { class: "plan mini", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -30,8 +30,8 @@ export function miniPlan(shape, { width = 160, height = 20 } = {}) {
 const WIDTH = 1200;
 const HEIGHT = 66;
 
-// The large one above a trajectory: its full width is the text read in sequence, what is drawn the critical path.
-// `jump(block, thread)` is called when a part is chosen.
+// The large plan above a trajectory: the full width is the sequential length, the part drawn is the critical path.
+// `jump(part, block, thread)` is called when a part is clicked.
 export function fullPlan(parts, { total, longest, estimated }, jump) {
   const sizes = parts.map((part) => (part.kind === "block" ? Math.max(...part.threads.map((thread) => thread.tokens)) + part.overhead : part.tokens ?? 0));
   const path = sizes.reduce((sum, size) => sum + size, 0) || 1;

@@ -1,4 +1,4 @@
-// Accept, reject, note: the reader's own verdict, kept by the server in one file.
+// Accept, reject, note: the reader's own verdict, which the server keeps in one file.
 
 import { h, button, toast } from "./dom.js";
 import { putReview } from "./api.js";

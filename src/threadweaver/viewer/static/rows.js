@@ -1,15 +1,15 @@
-// Rows of pieces as lines on the page; formulas are asked for as the reader comes near them.
+// Rows of pieces as lines on the page; formulas are requested as the reader approaches them.
 
 import { h } from "./dom.js";
 import { getMath } from "./api.js";
 
-const LINES_A_CHUNK = 60;
-const FORMULAS_A_REQUEST = 300;
-const FORMULA_CHARS_A_REQUEST = 120_000;
+const LINES_PER_CHUNK = 60;
+const FORMULAS_PER_REQUEST = 300;
+const FORMULA_CHARS_PER_REQUEST = 120_000;
 const NEAR = "1400px";
 const rendered = new Map();
 
-// A passage: chunks of lines, of which the browser lays out only those near the window.
+// A passage as chunks of lines; the browser lays out only those near the window.
 export function passage(rows, options = {}) {
   const box = h("div", { class: "passage" });
   addChunks(box, rows, 0, options);
@@ -19,17 +19,17 @@ export function passage(rows, options = {}) {
 function addChunks(box, rows, from, options) {
   const begun = performance.now();
   let at = from;
-  while (at < rows.length && (at < from + LINES_A_CHUNK || performance.now() - begun < 8)) {
-    const chunk = h("div", { class: "chunk" }, rows.slice(at, at + LINES_A_CHUNK).map((row) => lineOf(row, options)));
-    chunk.style.setProperty("--about", `${heightOf(rows.slice(at, at + LINES_A_CHUNK))}px`);
+  while (at < rows.length && (at < from + LINES_PER_CHUNK || performance.now() - begun < 8)) {
+    const chunk = h("div", { class: "chunk" }, rows.slice(at, at + LINES_PER_CHUNK).map((row) => lineOf(row, options)));
+    chunk.style.setProperty("--about", `${heightOf(rows.slice(at, at + LINES_PER_CHUNK))}px`);
     box.append(chunk);
     if (chunk.querySelector(".m")) nearby.observe(chunk);
-    at += LINES_A_CHUNK;
+    at += LINES_PER_CHUNK;
   }
   if (at < rows.length) setTimeout(() => addChunks(box, rows, at, options), 0);
 }
 
-// Pixels, so that a link lands about right before the browser has laid out what lies above it.
+// The approximate height in pixels, so that a link lands about right before the text above it is laid out.
 function heightOf(rows) {
   return rows.reduce((sum, [, , pieces]) => {
     const chars = pieces.reduce((length, item) => length + (typeof item === "string" ? item.length : 12), 0);
@@ -48,7 +48,7 @@ function lineOf([number, height, pieces], { numbers = true } = {}) {
   return line;
 }
 
-// A few pieces in a line of their own (a problem's title, an outline).
+// A few pieces as one inline element (a problem's title, an outline).
 export function inline(pieces) {
   const box = h("span", { class: "inline" }, pieces.map(piece));
   if (box.querySelector(".m")) nearby.observe(box);
@@ -74,7 +74,7 @@ function formula({ m, d, s }) {
 
 const key = ([tex, display]) => (display ? "d:" : "i:") + tex;
 
-// The server read the converter's output as XML and let only MathML through.
+// Safe: the server has parsed the converter's output as XML and passed only MathML.
 function place(box, mathml) {
   const holder = h("span", { class: "tex" });
   holder.innerHTML = mathml;
@@ -117,7 +117,7 @@ function* requests(formulas) {
   let batch = [];
   let chars = 0;
   for (const item of formulas) {
-    if (batch.length === FORMULAS_A_REQUEST || chars + item[0].length > FORMULA_CHARS_A_REQUEST) {
+    if (batch.length === FORMULAS_PER_REQUEST || chars + item[0].length > FORMULA_CHARS_PER_REQUEST) {
       yield batch;
       [batch, chars] = [[], 0];
     }
@@ -129,7 +129,7 @@ function* requests(formulas) {
 
 const MARKS = 2000;
 
-// Marks the words of the search without touching the text.
+// Marks the words of the search without changing the document.
 export function markWords(container, query) {
   if (!globalThis.CSS?.highlights) return;
   CSS.highlights.delete("search");

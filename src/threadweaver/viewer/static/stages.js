@@ -1,4 +1,4 @@
-// One sample through all stages: what the annotator said, the original beside the result, every edit in place.
+// One sample through all stages: the annotation, the original next to the result, every edit in place.
 
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getChat, getNeighbours, getSample, getStages } from "./api.js";
@@ -60,14 +60,14 @@ export class StagesView {
   station(station) {
     const facts = station.facts ?? {};
     const calls = facts.calls ? [plural(facts.calls, "call"), tokensOf(facts), costOf(facts)].filter(Boolean).join(" · ") : "";
-    const told = Object.entries(facts).filter(([name, value]) => !["calls", "error", "detail", ...MONEY].includes(name) && !/token/.test(name) && isTellable(value));
+    const others = Object.entries(facts).filter(([name, value]) => !["calls", "error", "detail", ...MONEY].includes(name) && !/token/.test(name) && isShown(value));
     const chat = this.way.chats.includes(station.stage) && button("conversation", (event) => this.showChat(event.target, station.stage), { class: "link" });
     return h(
       "li",
       { class: station.outcome ? `station ${station.outcome}` : "station absent", title: settingsOf(station) },
       h("b", null, STAGE_TITLES[station.stage] ?? station.stage),
       h("span", { class: "outcome" }, h("i", { class: `dot outcome-${station.outcome ?? "none"}` }), station.outcome ? (station.outcome === "ok" ? "ok" : labelOf("outcome", station.outcome)) : "not reached", station.reason ? `: ${station.reason.replaceAll("_", " ")}` : ""),
-      told.map(([name, value]) => h("span", { class: "fact" }, tell(name, value))),
+      others.map(([name, value]) => h("span", { class: "fact" }, factText(name, value))),
       calls && h("span", { class: "fact calls" }, calls),
       (facts.error || facts.detail) && h("span", { class: "fact" }, facts.error || facts.detail),
       chat,
@@ -103,8 +103,8 @@ export class StagesView {
     return h(
       "section",
       { class: "panel" },
-      notes.length ? [h("h2", null, "Evidence that threads lean on each other"), h("ul", null, notes.map((note) => h("li", null, h("b", null, String(note.kind ?? "note").replaceAll("_", " ")), this.noteLines(note), h("span", null, noteText(note)))))] : null,
-      faults.length ? [h("h2", null, "What is wrong with the annotation"), h("ul", null, faults.map((note) => h("li", null, h("b", null, String(note.code).replaceAll("_", " ")), h("span", null, `${note.block ? `block ${note.block}` : ""}${note.thread ? `, thread ${note.thread}` : ""}: ${note.detail ?? ""}`))))] : null,
+      notes.length ? [h("h2", null, "Evidence that threads depend on each other"), h("ul", null, notes.map((note) => h("li", null, h("b", null, String(note.kind ?? "note").replaceAll("_", " ")), this.noteLines(note), h("span", null, noteText(note)))))] : null,
+      faults.length ? [h("h2", null, "Defects of the annotation"), h("ul", null, faults.map((note) => h("li", null, h("b", null, String(note.code).replaceAll("_", " ")), h("span", null, `${note.block ? `block ${note.block}` : ""}${note.thread ? `, thread ${note.thread}` : ""}: ${note.detail ?? ""}`))))] : null,
     );
   }
 
@@ -121,7 +121,7 @@ export class StagesView {
   }
 
   outline() {
-    if (!this.way.steps.length) return h("nav", { class: "step-outline" }, h("h2", null, "Steps"), h("p", { class: "soft" }, "No annotation of this sample is kept."));
+    if (!this.way.steps.length) return h("nav", { class: "step-outline" }, h("h2", null, "Steps"), h("p", { class: "soft" }, "The annotation of this sample is not available."));
     const items = this.way.steps.map((step) => {
       const block = step.depth ? null : this.blockOf(step);
       const text = h("button", { type: "button", class: block ? "step in-block" : "step", "data-depth": step.depth, onclick: () => step.first && this.light(step.first, step.last) }, h("span", { class: "s" }, `S${step.number}`), h("span", { class: "d" }, inline(step.description)), h("span", { class: "r" }, lineRange(step.first, step.last)));
@@ -143,12 +143,12 @@ export class StagesView {
   compare() {
     const { chain, parts } = this.way;
     const heads = [h("h2", { class: "left" }, chain ? "Original chain" : ""), h("h2", { class: "right" }, "Result")];
-    if (!parts.length) return [heads, chain ? [h("div", { class: "left" }, passage(chain)), h("p", { class: "right soft" }, "No trajectory was made of it.")] : h("p", { class: "soft" }, "Neither chain nor trajectory of this sample is kept.")];
+    if (!parts.length) return [heads, chain ? [h("div", { class: "left" }, passage(chain)), h("p", { class: "right soft" }, "No trajectory was made from it.")] : h("p", { class: "soft" }, "Neither chain nor trajectory of this sample is available.")];
     if (!chain || this.sample.numbering !== "chain") return [heads, h("div", { class: "left" }, chain ? passage(chain) : ""), h("div", { class: "right" }, parts.map((part) => (part.kind === "block" ? this.block(part) : passage(part.rows))))];
     return [heads, parts.map((part) => (part.kind === "block" ? this.pair(part, chain) : this.same(part)))];
   }
 
-  // A block thread by thread, each beside the lines it was made of.
+  // A block thread by thread, each next to the lines it was made from.
   pair(block, chain) {
     const rows = (thread) => chain.filter(([number]) => number >= thread.first && number <= thread.last);
     return [
@@ -158,7 +158,7 @@ export class StagesView {
     ];
   }
 
-  // Text that no stage touched stands in both columns; a long stretch is folded.
+  // Unchanged text is shown in both columns; a long passage is folded.
   same(part) {
     const { rows } = part;
     if (rows.length < FOLDED_FROM) return [h("div", { class: "left" }, passage(rows)), h("div", { class: "right same" }, passage(rows))];
@@ -195,7 +195,7 @@ export class StagesView {
     );
   }
 
-  // Shows lines first … last of the chain on both sides.
+  // Highlights lines `first` to `last` of the chain on both sides.
   light(first, last) {
     for (const fold of this.compared.querySelectorAll(".fold")) if (Number(fold.dataset.first) <= last && Number(fold.dataset.last) >= first) fold.open();
     for (const line of this.compared.querySelectorAll(".lit")) line.classList.remove("lit");
@@ -209,9 +209,9 @@ export class StagesView {
   }
 }
 
-const isTellable = (value) => (typeof value === "number" && value !== 0) || typeof value === "boolean" || typeof value === "string" || (Array.isArray(value) && value.length > 0);
+const isShown = (value) => (typeof value === "number" && value !== 0) || typeof value === "boolean" || typeof value === "string" || (Array.isArray(value) && value.length > 0);
 
-function tell(name, value) {
+function factText(name, value) {
   const label = name.replaceAll("_", " ");
   if (typeof value === "boolean") return `${label}: ${value ? "yes" : "no"}`;
   if (typeof value === "number") return `${count(value)} ${value === 1 ? label.replace(/s$/, "") : label}`;

@@ -1,9 +1,9 @@
-// What the address says (which sample, which filters), and what the reader prefers.
+// The state in the address (sample, filters), and the reader's preferences.
 
 export const FACET_NAMES = ["outcome", "reason", "answer", "review"];
 const PREFERENCES = { theme: "", math: true, numbers: true, tags: false };
 
-// {view, id, block, thread, params} of the part of the address after #.
+// Returns {view, id, block, thread, params} from the part of the address after #.
 export function readRoute() {
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
   const parts = path.split("/").filter(Boolean).map(decode);
@@ -42,7 +42,7 @@ export function go(route) {
   location.hash = address(route);
 }
 
-// Changes the address without a new entry in the history: for filters as they are dragged.
+// Changes the address without a new entry in the history, for filters while they are dragged.
 export function replaceRoute(route) {
   history.replaceState(null, "", address(route));
 }
@@ -60,7 +60,7 @@ export function prefer(name, value) {
   try {
     localStorage.setItem(`trajectories.${name}`, JSON.stringify(value));
   } catch {
-    // a page opened from a file may not keep anything
+    // a page opened from a file may not store anything
   }
   applyPreferences();
 }

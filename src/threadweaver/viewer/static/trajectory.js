@@ -55,9 +55,9 @@ export class TrajectoryView {
         this.question(),
         this.plan && h("div", { class: "strip-holder" }, this.plan.element),
         this.tools(),
-        sample.fault && h("p", { class: "fault" }, `This text is no well-formed trajectory: ${sample.fault}. It is shown as it is.`),
-        sample.text === null && h("p", { class: "fault" }, "No text of this sample is kept in these folders: it was left out before it was written."),
-        sample.place === "source" && h("p", { class: "fault" }, "This chain was left out when the samples were collected. It is shown as it stands in the source dataset."),
+        sample.fault && h("p", { class: "fault" }, `This text is not a well-formed trajectory: ${sample.fault}. It is shown unchanged.`),
+        sample.text === null && h("p", { class: "fault" }, "These folders have no text of this sample: it was left out before it was written."),
+        sample.place === "source" && h("p", { class: "fault" }, "This chain was left out when the samples were collected. It is shown as in the source dataset."),
         h("div", { class: "trajectory" }, this.partElements),
         this.foot(),
       ),
@@ -73,7 +73,7 @@ export class TrajectoryView {
     return h(
       "section",
       { class: "question" },
-      h("div", { class: "ask" }, h("h2", null, "Problem"), problem.some((row) => row[2].length) ? passage(problem, { numbers: false }) : h("p", { class: "soft" }, "not kept")),
+      h("div", { class: "ask" }, h("h2", null, "Problem"), problem.some((row) => row[2].length) ? passage(problem, { numbers: false }) : h("p", { class: "soft" }, "not available")),
       h(
         "dl",
         { class: "answers" },
@@ -165,8 +165,8 @@ export class TrajectoryView {
         "p",
         { class: "soft" },
         verdict && (verdict.reason ? `The filter’s rules, applied now: ${verdict.reason.replaceAll("_", " ")} (${verdict.detail}). ` : "The filter’s rules, applied now: accepted. "),
-        verdict?.conserved === true && "Markup taken away and edits undone give the chain back, character for character. ",
-        verdict?.conserved === false && "Markup taken away and edits undone do NOT give the chain back. ",
+        verdict?.conserved === true && "Without markup and edits it is the chain, character for character. ",
+        verdict?.conserved === false && "Without markup and edits it is NOT the chain. ",
         this.sample.estimated && `Lengths are ${this.run.tokenizer.estimate}.`,
       ),
     );
@@ -185,7 +185,7 @@ export class TrajectoryView {
     settle(target);
   }
 
-  // The reader's place in the text, on the strip.
+  // Marks the reader's place in the text on the plan.
   followScroll() {
     if (!this.plan || this.frame) return;
     this.frame = requestAnimationFrame(() => {
@@ -218,7 +218,7 @@ export class TrajectoryView {
   }
 }
 
-// Scrolls to the element, and again while what lies above it takes on its true height; the reader's own hand ends it.
+// Scrolls to the element, repeatedly while the text above it gets its true height, until the reader takes over.
 function settle(element) {
   const until = performance.now() + 1500;
   let over = false;
@@ -234,7 +234,7 @@ function settle(element) {
 
 const tag = (text) => h("span", { class: "tag markup" }, text);
 
-// What the trajectory and the stages have in common: the way back, the place in the list, the name, the review.
+// The head shared by the trajectory and stages views: the way back, the place in the list, the name, the review.
 export function sampleHead(sample, run, route, place, review) {
   const tab = (view, label, key) => h("a", { class: route.view === view ? "tab here" : "tab", href: address({ view, id: sample.id, params: route.params }), "aria-current": route.view === view ? "page" : undefined }, label, h("kbd", null, key));
   const lost = sample.outcome !== "ok" && sample.outcome !== "unchanged";
