@@ -121,7 +121,7 @@ def export(run, gauge, args) -> int:
         time.sleep(0.05)
     if indexer.status.fault:
         raise UserError(f"{run.root} cannot be read completely: {indexer.status.fault}")
-    kept = Reviews(args.review or run.beside)
+    kept = Reviews(args.review or run.review_file)
     selection = queries.Lists(indexer, kept).selection(args.query, Query())
     ids = _chosen([selection.table.rows[at].id for at in selection.order()], args.ids)[: args.limit]
     if not ids:

@@ -231,7 +231,7 @@ def test_other_problems_are_refused(project):
 def test_a_journal_without_settings_is_refused():
     folder().mkdir()
     (folder() / "few_1.jsonl").write_text('{"message_idx":0,"sample_idx":0,"result":"x"}\n')
-    with pytest.raises(UserError, match=r"has no few_1\.settings\.json with its settings"):
+    with pytest.raises(UserError, match="says what made it"):
         generate("http://127.0.0.1:1/v1")
 
 
@@ -453,7 +453,7 @@ def test_where_problems_are_looked_for(project):
     assert find_data("data/set", data) == (data / "set" / "val.parquet", "set")
     assert find_data("elsewhere/mine.parquet", data) == (Path("elsewhere/mine.parquet"), "mine")
     assert find_data(str(project / "data" / "few.parquet"), data)[1] == "few"
-    with pytest.raises(UserError, match=r"problems 'polaris-data-53K' not found.*POLARIS repository"):
+    with pytest.raises(UserError, match=r"no problems 'polaris-data-53K'.*POLARIS repository"):
         find_data("polaris-data-53K", data)
 
 

@@ -121,10 +121,15 @@ def to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def digest(content: str | bytes) -> str:
-    """Return 16 hex digits of SHA-256: enough to notice a change, short enough to read."""
+def sha256(content: str | bytes) -> str:
+    """Return the SHA-256 as hex digits, of a text's UTF-8 (lone surrogates are allowed)."""
     data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(data).hexdigest()[:16]
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest(content: str | bytes) -> str:
+    """Return 16 hex digits of the SHA-256: enough to notice a change, short enough to read."""
+    return sha256(content)[:16]
 
 
 def has_lone_surrogate(text: str) -> bool:

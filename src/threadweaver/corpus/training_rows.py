@@ -212,7 +212,7 @@ def write_units(
 def unit_card(name: str, facts: Mapping[str, object]) -> str:
     """Return the card of a dataset of units."""
     return f"""{_front_matter(name)}
-The trajectories of the dataset beside it as pairs `<context, continuation>`: each is one request of fork-join
+The trajectories of the dataset next to it as pairs `<context, continuation>`: each is one request of fork-join
 generation and what the model decodes for it. Train on the continuation, after the context, with the ten markup
 tags as single tokens: the tokens of the two, encoded apart or together, are then those of the row and of inference.
 

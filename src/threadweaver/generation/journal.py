@@ -69,7 +69,7 @@ class Journal:
         ways_out = "--overwrite starts over, another --suffix keeps both"
         if not self.settings_path.is_file():
             if self.path.is_file() and self.path.stat().st_size:
-                raise UserError(f"{self.path} has no {self.settings_path.name} with its settings: {ways_out}")
+                raise UserError(f"{self.path} has no {self.settings_path.name} that says what made it: {ways_out}")
             write_atomic(self.settings_path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
             return
         before = read_json(self.settings_path)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError
-from threadweaver.files import to_json
+from threadweaver.files import sha256, to_json
 
 POLARIS = "polaris-data-53K"
 _POLARIS_SOURCE = (
@@ -96,7 +95,7 @@ def find_data(data_type: str, data: Path) -> tuple[Path, str]:
             return path, path.stem
     source = f" ({_POLARIS_SOURCE})" if given.name.removesuffix(".parquet") == POLARIS else ""
     raise UserError(
-        f"problems {data_type!r} not found: there is neither {data / data_type}.parquet, nor a file or a folder with "
+        f"no problems {data_type!r} found: there is neither {data / data_type}.parquet, nor a file or a folder with "
         f"val.parquet of that name{source}"
     )
 
@@ -120,8 +119,7 @@ def split_of(problems: list[Problem], total: int, current: int) -> tuple[int, li
 
 def fingerprint(problems: list[Problem]) -> str:
     """Return the SHA-256 of the problems and their references."""
-    text = to_json([[problem.text, problem.reference] for problem in problems])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(to_json([[problem.text, problem.reference] for problem in problems]))
 
 
 def system_prompt(tokenizer: Tokenizer) -> str | None:

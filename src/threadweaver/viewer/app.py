@@ -47,7 +47,7 @@ def assets() -> dict[str, Asset]:
 
 
 class Viewer:
-    """One run, its index and its reviews, behind the endpoints."""
+    """The endpoints, over one run, its index and its reviews."""
 
     def __init__(self, run: Run, indexer: Indexer, kept: Reviews):
         self.run, self.indexer, self.reviews = run, indexer, kept
@@ -193,7 +193,7 @@ def build(run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | 
     `review` is the file of the reviews; `exposed_as` the address of a server that others may reach.
     """
     indexer = Indexer(run, gauge, Database(location(run.root)))
-    viewer = Viewer(run, indexer, Reviews(review or run.beside))
+    viewer = Viewer(run, indexer, Reviews(review or run.review_file))
 
     @contextlib.asynccontextmanager
     async def lifespan(app):

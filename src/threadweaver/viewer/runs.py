@@ -48,7 +48,7 @@ class Run:
         return path if path.is_file() else None
 
     @property
-    def beside(self) -> Path:
+    def review_file(self) -> Path:
         """The file of the reviews: in a stage's folder, but next to a dataset, whose folder holds only the dataset."""
         if self.kind == DATASET:
             return self.root.parent / f"{self.root.name}.review.jsonl"

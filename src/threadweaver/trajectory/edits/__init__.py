@@ -1,7 +1,7 @@
 """Edits of a trajectory, and how to undo them.
 
 Replacements are parsed from a model's reply, applied where their `src` occurs literally and once, and recorded so that
-undoing them gives the text back. A sample's `Lineage` is kept beside its text in every stage's trace and is all that is
+undoing them gives the text back. A sample's `Lineage` is kept next to its text in every stage's trace and is all that is
 needed to restore the chain from the trajectory, character for character.
 """
 

@@ -58,7 +58,7 @@ class Lineage:
     blocks: tuple[BlockLineage, ...] = ()
     unused: tuple[Unused, ...] = ()
     notes: tuple[Mapping[str, object], ...] = field(default=())
-    """What a stage reports beside the text: defects of the annotation, merged threads, rejected replies."""
+    """What a stage reports about the sample: defects of the annotation, merged threads, rejected replies."""
     output: str = ""
     """What the model wrote after its thinking, with the final answer."""
 

@@ -97,7 +97,7 @@ function drawProgress() {
   const { phase, done, total, complete, fault } = run.index;
   const box = byId("progress");
   box.className = fault ? "fault" : complete || run.static ? "done" : "";
-  if (complete || run.static) box.textContent = fault ? `the index is behind: ${fault}` : "";
+  if (complete || run.static) box.textContent = fault ? `the index is out of date: ${fault}` : "";
   else box.textContent = total ? `${phase} ${count(done)} of ${count(total)}` : done ? `${phase} ${count(done)}` : phase;
 }
 
