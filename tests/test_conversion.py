@@ -140,7 +140,7 @@ def test_a_markup_tag_in_the_answer_is_no_training_example():
 
 
 def test_max_tokens_counts_what_a_trainer_holds():
-    """A tag is one token, and every thread but the first stands twice."""
+    """A tag is one token, and every thread but the first counts twice."""
     form = conversion.Form(load_tokenizer(str(TOKENIZER)))
     longer = markup.write_block(["x is 1", "word " * 50], ["find x", "find y"])
     plain, block = chain(0, thinking="word " * 50), chain(1, thinking=longer)

@@ -34,12 +34,12 @@ def test_ids_are_ordered_by_the_numbers_in_them(ids, ordered):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "says"), [("*.txt", "holds no samples"), ("/abs/*.txt", "no pattern"), ("", "no pattern")]
+    ("pattern", "says"), [("*.txt", "holds no samples"), ("/abs/*.txt", "not a pattern"), ("", "not a pattern")]
 )
 def test_a_folder_without_samples_is_an_error_and_not_a_stage_that_did_nothing(tmp_path, pattern, says):
     with pytest.raises(UserError, match=says):
         list_samples(tmp_path, pattern)
-    with pytest.raises(UserError, match="is not there"):
+    with pytest.raises(UserError, match="not found"):
         list_samples(tmp_path / "nowhere", pattern)
 
 
@@ -68,9 +68,9 @@ def test_a_sample_comes_back_with_everything_it_had(tmp_path):
     ("rows", "says"),
     [
         ([row("a-0"), {"uuid": "a-1", "problem": "p"}], "line 2"),
-        ([row("a-0"), row("a-0")], "a-0 stands twice"),
-        ([row("a-1"), row("b-1")], "index 1 stands twice"),
-        ([row("a-1"), row("b")], "index 1 stands twice"),
+        ([row("a-0"), row("a-0")], "a-0 appears twice"),
+        ([row("a-1"), row("b-1")], "index 1 appears twice"),
+        ([row("a-1"), row("b")], "index 1 appears twice"),
         ([{**row("a-0"), "uuid": 5}], "line 1"),
         ([row("../../out-0")], "line 1"),
         ([{**row("a-0"), "thinking": None}], "line 1"),
