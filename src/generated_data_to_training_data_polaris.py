@@ -4,7 +4,7 @@ Reads   the outputs (--dataset-json: the final .json, a journal .jsonl, or all s
 Writes  <output-dir>/<base>_json/train.jsonl, <base>_1k/train.parquet, <base>_1k_json/train.jsonl, with --repeats R
         also <base>_<R>x_json/train.jsonl; <base>_account/: what became of every sample, and why
 Calls   nothing
-Exits   0; 2 an error to fix, in one line
+Exits   0; 2 something to fix, in one line
 Example python src/generated_data_to_training_data_polaris.py --dataset-json data/sample/sample_1.json --polaris-parquet data/sample/problems.parquet --tokenizer data/sample/tokenizer --output-dir data/processed
 """
 

@@ -3,7 +3,7 @@
 Reads   the folder, the stages of its run, collected.jsonl; or a dataset (parquet, .jsonl)
 Writes  review.jsonl next to the data when a sample is reviewed; an index next to the folder (.viewer/); --export: one page
 Calls   nothing
-Exits   0; 2 an error to fix, in one line; 130 stopped
+Exits   0; 2 something to fix, in one line; 130 stopped
 Example python src/visualize_trajectories.py --root data/sample_24samples_step5_v1_v1_v1 --port 8899
 """
 

@@ -151,7 +151,7 @@ def test_threads_out_of_order_are_put_in_the_order_of_the_text():
     assert spans(block("(range: L6-L9)", "(range: L1-L5)")) == [["L1-L5", "L6-L9"]]
 
 
-def test_a_block_that_goes_wrong_does_not_take_the_next_one_with_it():
+def test_a_malformed_block_does_not_affect_the_next_one():
     broken = "<parallel>\n<thread>\nS1: a (L1-L2)\n</parallel>\n"
     found = parse(broken + block("(L5-L6)", "(L7-L8)"), CHAIN)
     assert [(item.number, len(item.threads), item.has(Code.UNBALANCED_TAG)) for item in found.blocks] == [

@@ -11,14 +11,14 @@ from training_samples import REASONING
 @pytest.mark.parametrize(
     "question", ["What is 5?", "What is 5? ", f"What is 5? {chat.INSTRUCTION}", f"What is 5?\n{chat.INSTRUCTION}\n"]
 )
-def test_the_instruction_stands_exactly_once(question):
+def test_the_instruction_appears_exactly_once(question):
     turn = chat.user_turn(question)
     assert turn.count(chat.INSTRUCTION) == 1 and turn.startswith("What is 5?")
     assert chat.user_turn(turn) == turn
     assert chat.user_turn(question, "") == question
 
 
-def test_a_template_that_drops_the_think_block_is_put_right(tokenizer):
+def test_a_template_that_drops_the_think_block_is_corrected(tokenizer):
     class Forgetful:
         """A template that keeps the answer alone, as DeepSeek's does."""
 

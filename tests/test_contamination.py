@@ -31,7 +31,7 @@ STOCK = "The answer can be written as m/n where m and n are relatively prime pos
         ("What is 2+2? And what is 3+3, added to it?", False),  # shorter than an n-gram: only the whole counts
     ],
 )
-def test_a_benchmark_problem_is_known_again(problem, hit):
+def test_a_benchmark_problem_is_recognized(problem, hit):
     texts = [
         PUZZLE,
         f"A needle of length one is thrown on a floor with parallel lines at distance two. {STOCK}",
@@ -41,7 +41,7 @@ def test_a_benchmark_problem_is_known_again(problem, hit):
     assert bool(found) == hit
 
 
-def test_decontaminate_names_the_benchmark_and_the_instruction_is_no_overlap(tmp_path):
+def test_decontaminate_names_the_benchmark_and_ignores_the_instruction(tmp_path):
     problems = [(f"{PUZZLE} {chat.INSTRUCTION}", "9"), (f"Add one and two. {chat.INSTRUCTION}", "3")]
     run = Run(tmp_path, problems, [[output(9)], [output(3)]])
     bench = tmp_path / "bench.parquet"

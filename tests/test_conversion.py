@@ -134,7 +134,7 @@ def test_a_generated_block_is_saved_in_the_canonical_form():
     assert result.thinking == f"So\n{BLOCK}\nDone"
 
 
-def test_a_markup_tag_in_the_answer_is_no_training_example():
+def test_a_markup_tag_in_the_answer_is_rejected():
     item = Chain(0, 0, "p", f"So\n{BLOCK}", "see <Thread>", "1")
     assert next(iter(conversion.parallel([item]))).reason == "contains_markup"
 
@@ -149,7 +149,7 @@ def test_max_tokens_counts_what_a_trainer_holds():
     assert lengths[1] > form.tokenizer.count(form.text(block)) + 50
 
 
-def test_the_instruction_stands_once_whether_or_not_the_problem_has_it(tmp_path):
+def test_the_instruction_appears_once_whether_or_not_the_problem_has_it(tmp_path):
     run = Run(tmp_path, [("Add 1 and 1.", "2"), (f"Add 1 and 2. {chat.INSTRUCTION}", "3")], [[output(2)], [output(3)]])
     run()
     for line, row in zip(run.lines(), run.rows(), strict=True):

@@ -83,7 +83,7 @@ def test_the_sample_is_converted_and_collected_by_the_commands(tmp_path):
     assert len(collected) == reasons[None] and all(sample.thinking == chains[sample.problem] for sample in collected)
 
 
-def test_a_fault_of_the_user_is_one_line_and_exit_2(tmp_path):
+def test_a_user_error_is_one_line_and_exit_2(tmp_path):
     script = ROOT / "src" / "generated_data_to_training_data_polaris.py"
     flags = ["--dataset-json", str(SAMPLE / "chains.jsonl"), "--polaris-parquet", str(SAMPLE / "problems.parquet")]
     flags += ["--output-dir", str(tmp_path)]

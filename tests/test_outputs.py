@@ -26,7 +26,7 @@ def test_splits_count_their_rows_from_their_own_beginning(tmp_path):
     ]
 
 
-def test_a_split_alone_keeps_its_name_and_what_is_missing_is_said(tmp_path, capsys):
+def test_a_single_split_keeps_its_name_and_what_is_missing_is_reported(tmp_path, capsys):
     run = Run(tmp_path, [(f"problem {k}", str(k)) for k in range(5)])
     run(jsons=[journal(tmp_path / "some-data_1_split1_of_2.jsonl", [(0, 0, output(3))])])
     assert [row["question"] for row in run.rows("some_data_1_split1_of_2")] == ["problem 3"]
@@ -60,14 +60,14 @@ def test_a_journal_is_read_whatever_the_order_and_a_half_line_hides_nothing(tmp_
         ('[["no tags"]]', "no row is left"),
     ],
 )
-def test_outputs_that_are_none(tmp_path, content, said):
+def test_malformed_outputs_are_one_line_errors(tmp_path, content, said):
     run = Run(tmp_path, [("p", "1")])
     run.json.write_text(content)
     with pytest.raises(UserError, match=said) as caught:
         run()
     assert "\n" not in str(caught.value)
     run.json.write_text(json.dumps([[output(1)]]))
-    assert run() == 0  # what failed leaves nothing in the way
+    assert run() == 0  # a failed attempt does not block the next one
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_outputs_that_are_none(tmp_path, content, said):
         ),
     ],
 )
-def test_problems_that_are_none(tmp_path, columns, said):
+def test_malformed_problems_are_refused(tmp_path, columns, said):
     path = tmp_path / "p.parquet"
     parquet.write_table(pa.table(columns), path)
     with pytest.raises(UserError, match=said):

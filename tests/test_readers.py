@@ -102,7 +102,7 @@ def test_the_name_of_a_dataset(tmp_path, path, name):
     assert dataset_name(target) == name
 
 
-def test_a_line_that_is_no_json_is_named_by_its_number(tmp_path):
+def test_a_line_that_is_not_json_is_named_by_its_number(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(f'{json.dumps(row(0))}\n\n{json.dumps(row(1))[:-9]}\n[1, 2]\n"text"\n')
     found = list(read_rows(path))
@@ -114,7 +114,7 @@ def test_a_line_that_is_no_json_is_named_by_its_number(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.jsonl", "empty", "notes.csv", "broken.parquet", "damaged"])
-def test_what_is_no_dataset_is_one_line(tmp_path, name):
+def test_a_path_that_is_not_a_dataset_is_a_one_line_error(tmp_path, name):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.csv").write_text("a,b\n")
     (tmp_path / "broken.parquet").write_text("PAR1")

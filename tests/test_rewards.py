@@ -33,7 +33,7 @@ def test_the_rewards_verdict_keeps_its_quirks(grader):
     assert found == {(reference, answer): expected for reference, answer, expected in REWARDS}
 
 
-def test_the_reward_is_reported_beside_the_verdict(grader):
+def test_the_reward_is_reported_next_to_the_verdict(grader):
     assert grader.grade("y=5", "x=5") == Verdict("wrong", "algebra", True)
     assert grader.grade("2/4", "1/2") == Verdict("correct", "rules", False)
 

@@ -12,7 +12,7 @@ import project
 from threadweaver.errors import UserError
 from threadweaver.files import write_atomic
 from threadweaver.trajectory.edits import Lineage, fingerprint
-from training_samples import REASONING, SEIZED, sample
+from training_samples import REASONING, RESERVED, sample
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_a_trajectory_is_never_joined_to_another_question(save, record, says):
     assert tables("never") == {}
 
 
-def test_a_trajectory_without_a_sample_or_the_other_way_round_is_said(save):
+def test_a_trajectory_without_a_sample_or_the_other_way_round_is_reported(save):
     with pytest.raises(UserError, match="1 collected samples have no trajectory"):
         save("strict", "--trajectory-strict")
     write_atomic(Path("step5/77.txt"), REASONING + "\n")
@@ -113,7 +113,7 @@ def contents(name: str) -> dict[str, bytes]:
     }
 
 
-def test_units_are_saved_beside_the_rows_and_change_nothing_of_them(save, capsys):
+def test_units_are_saved_next_to_the_rows_and_do_not_change_them(save, capsys):
     assert save("plain") == 0 and save("paired", "--units") == 0
     plain, paired = contents("plain"), contents("paired")
     assert set(paired) - set(plain) - {".lock"} == {
@@ -137,7 +137,7 @@ def test_a_units_folder_that_was_removed_is_written_again(save):
     assert contents("again") == before
 
 
-def test_the_columns_of_units_are_none_that_trainers_seize(save, tokenizer):
+def test_no_unit_has_a_column_that_trainers_reserve(save, tokenizer):
     assert save("pairs", "--units") == 0
     table = tables("pairs")["units_20"]
     assert table.column_names == [
@@ -151,7 +151,7 @@ def test_the_columns_of_units_are_none_that_trainers_seize(save, tokenizer):
         "num_context_tokens",
         "num_continuation_tokens",
     ]
-    assert not SEIZED & set(table.column_names)
+    assert not RESERVED & set(table.column_names)
     rows = table.to_pylist()
     assert [(row["uuid"], row["unit"], row["kind"], row["block"], row["thread"]) for row in rows[:5]] == [
         ("set-0", 0, "outlines", 1, 0),

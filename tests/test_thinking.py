@@ -29,14 +29,14 @@ def test_the_cut(text, expected):
     assert (result.reason if isinstance(result, FailedCut) else result) == expected
 
 
-def test_other_tags_are_read_beside_the_usual_ones_and_pairs_do_not_mix():
+def test_other_tags_are_read_like_the_usual_ones_and_pairs_do_not_mix():
     pairs = [THINK_TAGS, ("<|a|>", "<|b|>")]
     assert cut("<|a|>x<|b|>y", pairs) == cut("<think>x</think>y", pairs) == ("x", "y")
     assert cut("<think>x<|b|>y", pairs).reason == "ambiguous_cut"
     assert cut("<|a|>x<|b|>y").reason == "no_think_tags"
 
 
-def test_tags_around_the_answer_are_taken_off():
+def test_tags_around_the_answer_are_removed():
     assert unwrap("<|s|>\n5\n<|e|>\n", [("<|s|>", "<|e|>")]) == "5"
     assert unwrap("5 <|e|>", [("<|s|>", "<|e|>")]) == "5 <|e|>"
 
@@ -51,5 +51,5 @@ def test_the_cut_loses_nothing_but_blank_lines_at_the_edges(thinking, answer):
         assert all(line.strip() for line in (after.split("\n")[0], after.split("\n")[-1])) or after == ""
 
 
-def test_white_space_that_is_no_blank_line_stays():
+def test_white_space_other_than_blank_lines_stays():
     assert cut("<think>\n \n  A \r\n\n</think> \n\n\tB ") == ("  A \r", "\tB ")

@@ -12,7 +12,7 @@ from threadweaver.corpus import chat, training_rows
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.corpus.training_rows import Row, build_row, parquet_bytes, split_validation
 from threadweaver.errors import UserError
-from training_samples import REASONING, SEIZED, sample
+from training_samples import REASONING, RESERVED, sample
 
 
 def row(tokenizer, **changes) -> Row:
@@ -74,7 +74,7 @@ def test_a_special_token_in_a_text_is_found(tokenizer, field):
         assert training_rows.special_token(sample(**texts), reasoning, tokenizer) == found
 
 
-def test_a_problem_stands_on_one_side_however_it_is_written():
+def test_a_problem_is_on_one_side_however_it_is_written():
     texts = [
         "What is 2+3?",
         f"What is 2+3? {chat.INSTRUCTION}",
@@ -145,17 +145,17 @@ def test_a_trainer_loads_the_rows_character_for_character(tokenizer, tmp_path, c
         correctness,
     )
     assert first["response_reasoning"] == REASONING and first["raw_messages"] == rows[0].columns["raw_messages"]
-    assert not SEIZED & set(loaded.column_names)
+    assert not RESERVED & set(loaded.column_names)
 
 
-def test_no_row_ever_has_a_column_that_trainers_seize(tokenizer):
+def test_no_row_has_a_column_that_trainers_reserve(tokenizer):
     import pyarrow.parquet
 
-    strange = sample(extra={name: "x" for name in SEIZED})
+    strange = sample(extra={name: "x" for name in RESERVED})
     for deepseek in (False, True):
         found = build_row(strange, REASONING, "s", tokenizer, instruction="", deepseek=deepseek)
         schema = pyarrow.parquet.read_schema(io.BytesIO(parquet_bytes([found])))
-        assert not SEIZED & set(schema.names)
+        assert not RESERVED & set(schema.names)
 
 
 def test_the_card_says_what_it_is_and_from_what():
@@ -175,7 +175,7 @@ def test_the_card_says_what_it_is_and_from_what():
     assert "license" not in yaml.safe_load(training_rows.card("x", {}, [], None, "y").split("---")[1])
 
 
-def test_a_template_that_renders_the_question_otherwise_for_generating_is_refused(tokenizer):
+def test_a_template_that_renders_the_question_differently_for_generation_is_refused(tokenizer):
     from copy import deepcopy
 
     hf = deepcopy(tokenizer.hf)

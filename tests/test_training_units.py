@@ -204,7 +204,7 @@ def test_a_tokenizer_that_joins_across_a_cut_is_refused(joined, says):
         as_ids(ROW, BEGIN, letters(joined))
 
 
-def test_a_prompt_that_is_other_tokens_alone_is_refused():
+def test_a_prompt_with_other_tokens_on_its_own_is_refused():
     """A normalizer, a dummy prefix or a special token may depend on where the text ends."""
 
     class Late(Tokenizer):

@@ -274,7 +274,7 @@ def test_the_index_goes_to_a_cache_folder_where_the_data_is_read_only(tmp_path, 
     assert path.parent == tmp_path / "cache" / "threadweaver" and path.name.startswith("run-")
 
 
-def test_an_index_that_is_removed_is_made_again(tmp_path):
+def test_an_index_that_is_removed_is_rebuilt(tmp_path):
     folder = Run(tmp_path).write()
     with Server(folder) as served:
         shutil.rmtree(tmp_path / ".viewer")

@@ -1,4 +1,4 @@
-"""The viewer's server under requests and data that mean it no good: refused in plain words, and it answers on."""
+"""The viewer's server under hostile requests and data: it refuses them in plain words and continues to answer."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_an_exposed_server_answers_to_addresses_and_its_name_only():
         ({}, "[" * 100_000, 400),
     ],
 )
-def test_writes_that_are_none_of_the_pages_are_refused(server, root, headers, body, status):
+def test_writes_that_do_not_come_from_the_page_are_refused(server, root, headers, body, status):
     assert server.ask("/api/review/0", "PUT", body, headers)[0] == status
     assert not (root / "review.jsonl").exists()
 
@@ -157,7 +157,7 @@ def test_two_hundred_requests_at_once_are_answered(server):
     assert set(statuses) == {200, 404} and statuses.count(404) == paths[:200].count("/nothing")
 
 
-def test_bytes_that_are_no_text_do_not_hide_a_sample(tmp_path):
+def test_bytes_that_are_not_text_do_not_hide_a_sample(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.txt").write_bytes(b"\xff\xfe broken \x00 text\n")
     (tmp_path / "a" / "1.txt").write_bytes(b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threadweaver.samples import Sample
 from threadweaver.trajectory import markup
 
-SEIZED = {"prompt", "completion", "messages", "conversations", "input_ids"}
+RESERVED = {"prompt", "completion", "messages", "conversations", "input_ids"}
 REASONING = (
     f"We begin.\n{markup.write_block(['first way', 'second way'], ['directly', 'by the complement'])}\nSo it is 5."
 )

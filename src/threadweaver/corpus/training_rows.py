@@ -23,25 +23,20 @@ from threadweaver.trajectory.measures import measure
 if TYPE_CHECKING:
     import pyarrow
 
-BOOLEANS = frozenset(("correctness", "correct", "correct_rl"))
-NUMBERS = frozenset(
-    "num_qwen_tokens num_deepseek_tokens num_context_tokens num_continuation_tokens "
-    "message_idx sample_idx unit block thread".split()
-)
-TURNS = frozenset(("raw_messages",))
-"""Column types of all parquet files written here and by the conversion; every other column is a string."""
+_COUNTS = "num_qwen_tokens num_deepseek_tokens num_context_tokens num_continuation_tokens"
+COLUMN_TYPES = {
+    **dict.fromkeys(("correctness", "correct", "correct_rl"), "bool"),
+    **dict.fromkeys((*_COUNTS.split(), "message_idx", "sample_idx", "unit", "block", "thread"), "int64"),
+}
+"""Of all parquet files written here and by the conversion; `raw_messages` is a list of turns, all others are strings."""
 
 
 def schema(columns: Iterable[str], **others: pyarrow.DataType) -> pyarrow.Schema:
     """Return the parquet schema of these columns; `others` overrides the declared type of a column."""
     import pyarrow as pa
 
-    turns = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-    kinds = {
-        name: kind for names, kind in ((BOOLEANS, pa.bool_()), (NUMBERS, pa.int64()), (TURNS, turns)) for name in names
-    }
-    kinds |= others
-    return pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
+    types = {"raw_messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))} | others
+    return pa.schema([(name, types.get(name) or COLUMN_TYPES.get(name, "string")) for name in columns])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from threadweaver.errors import UserError
+from threadweaver.runs import stages
 from threadweaver.runs.folder import SETTINGS_FILE
 
-STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter")
+STAGES = tuple(name for name in stages.STAGES if name != "save")
+"""The stages that keep a folder of samples, in order."""
 PLAIN, DATASET = "plain", "dataset"
 """A folder of texts that no stage wrote; a parquet or .jsonl file, or a folder of these."""
 
