@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from threadweaver.corpus.repetition import looping
+from threadweaver.corpus.repetition import repeated_share
 
 LOOPS = {
     "no repeats": ("One line of work.\n\nAnother line of work.\n\nA third line of work.", 0.0),
@@ -19,12 +19,12 @@ LOOPS = {
 @pytest.mark.parametrize("name", LOOPS)
 def test_looping_share(name):
     text, share = LOOPS[name]
-    assert looping(text) == pytest.approx(share)
+    assert repeated_share(text) == pytest.approx(share)
 
 
 def test_a_loop_over_single_newlines_is_one():
-    assert looping("\n".join(["Let me check this once more."] * 300)) > 0.9
+    assert repeated_share("\n".join(["Let me check this once more."] * 300)) > 0.9
 
 
 def test_other_line_ends_do_not_split_paragraphs():
-    assert looping("The same long line.\r\rThe same long line.") == 0.0
+    assert repeated_share("The same long line.\r\rThe same long line.") == 0.0

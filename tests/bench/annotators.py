@@ -201,7 +201,7 @@ def marks_of(folder: Path, chains: Path) -> dict[str, Marks]:
     found = {}
     for path in list_samples(folder / "s4"):
         sample = read_traced(path)
-        found[sample.id] = Marks.read(read_sample(chains / path.name), sample.record)
+        found[sample.id] = Marks.read(read_sample(chains / path.name), sample.lineage)
     return found
 
 

@@ -127,7 +127,7 @@ def text_lost(folders: Sequence[Path]) -> int:
     for path in (path for folder in folders for path in sorted(folder.glob("[0-9]*.txt"))):
         sample = read_traced(path)
         try:
-            edits.restore(markup.parse(sample.text), sample.record)
+            edits.restore(markup.parse(sample.text), sample.lineage)
         except (edits.ConservationError, markup.MarkupError):
             lost += 1
     return lost

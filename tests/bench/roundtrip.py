@@ -28,7 +28,7 @@ from threadweaver.trajectory import markup
 
 def trip(path: Path, tokenizer: Tokenizer) -> Trip:
     traced = read_traced(path)
-    output = traced.record.output if traced.record else ""
+    output = traced.lineage.output if traced.lineage else ""
     turns = chat.messages(traced.problem, traced.text, output)
     return round_trip(*training_rows.turn_span(chat.render(tokenizer, turns), turns, tokenizer), tokenizer)
 

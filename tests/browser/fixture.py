@@ -284,6 +284,6 @@ class Run:
 def add_sample(root: Path, like: str, id: str) -> None:
     """One more accepted sample in a folder that is already being viewed, as a running pipeline adds it."""
     text = (root / f"{like}.txt").read_bytes()
-    record = read_traced(root / f"{like}.txt").record
+    record = read_traced(root / f"{like}.txt").lineage
     write_atomic(root / "trace" / f"{id}.json", replace(record, uuid=f"fixture-{id}").to_json())
     write_atomic(root / f"{id}.txt", text)

@@ -23,7 +23,7 @@ def paragraphs(text: str) -> list[str]:
     return found
 
 
-def looping(text: str) -> float:
+def repeated_share(text: str) -> float:
     """Return the share of paragraphs that repeat an earlier one; `DEGENERATE_SHARE` or more is degenerate."""
     found = paragraphs(text)
     if not found:

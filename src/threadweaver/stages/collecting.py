@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
-from threadweaver.corpus.repetition import DEGENERATE_SHARE, looping
+from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
 from threadweaver.corpus.schemas import to_sample
-from threadweaver.files import digest, to_json
+from threadweaver.files import digest, has_lone_surrogate, to_json
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
 from threadweaver.trajectory.markup import reserved_tag
 
 MIN_CHARS = 400
 """A shorter chain is `too_short`: two threads of it could not save the 200 characters a block has to."""
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""Half of a character, from an escape that was cut: no file, tokenizer or parquet can hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
     """Return the code of why a chain is not collected, or None."""
     if sample.correctness is False and not keep_wrong:
         return "wrong"
-    if _SURROGATE.search(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):
+    if has_lone_surrogate(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):
         return "broken_unicode"
     if reserved_tag(sample.thinking) or any(
         reserved_tag(text, think=False) for text in (sample.problem, sample.output)
@@ -93,6 +90,6 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
         return "contains_markup"
     if len(sample.thinking.strip()) < MIN_CHARS:
         return "too_short"
-    if looping(sample.thinking) >= DEGENERATE_SHARE:
+    if repeated_share(sample.thinking) >= DEGENERATE_SHARE:
         return "looping"
     return None

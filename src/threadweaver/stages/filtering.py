@@ -39,17 +39,17 @@ class Filter:
 
     def __call__(self, task: Task) -> Result:
         traced: Traced = task.payload
-        found = inspect(traced.text, traced.record, self.rules)
+        found = inspect(traced.text, traced.lineage, self.rules)
         if found.reason:
             return self._rejected(traced, found)
         trajectory = found.trajectory
-        answer = self._grade(traced.record, trajectory.text)
-        if answer.get("answer") == "wrong" and traced.record.correctness is not False:  # False: kept on purpose
-            detail = f"{answer['answer_given']} where {traced.record.solution} is right"
+        answer = self._grade(traced.lineage, trajectory.text)
+        if answer.get("answer") == "wrong" and traced.lineage.correctness is not False:  # False: kept on purpose
+            detail = f"{answer['answer_given']} where {traced.lineage.solution} is right"
             return self._rejected(traced, Inspection("answer_wrong", detail, trajectory, found.conserved))
         measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
         facts = {"measures": asdict(measures), "conserved": found.conserved, **answer}
-        return Result("ok", None, traced_files(traced.id, trajectory.text, traced.record), facts)
+        return Result("ok", None, traced_files(traced.id, trajectory.text, traced.lineage), facts)
 
     def _grade(self, lineage: Lineage | None, reasoning: str) -> dict:
         """Grade the final answer again, and name the edits that touched it; nothing where no reference is known."""
@@ -65,7 +65,7 @@ class Filter:
         text = shorten(traced.text, *self.shortened) if self.shortened else traced.text
         why = {
             "id": traced.id,
-            "uuid": traced.record.uuid if traced.record else "",
+            "uuid": traced.lineage.uuid if traced.lineage else "",
             "reason": found.reason,
             "detail": found.detail,
         }

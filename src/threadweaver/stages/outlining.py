@@ -30,7 +30,7 @@ class OutlineOptions:
 async def outline(traced: Traced, annotator: Annotator, options: OutlineOptions) -> Result:
     """Ask about all blocks of a sample at once. A block without fit outlines goes back in sequence; a call without a
     reply fails the sample, so that a later run asks again."""
-    trajectory, lineage = markup.parse(traced.text), traced.record
+    trajectory, lineage = markup.parse(traced.text), traced.lineage
     asked = outline_questions(trajectory, traced.problem, options.context_lines)
     if not asked:
         return Result("unchanged", "no_block", traced_files(traced.id, traced.text, lineage), value=traced)

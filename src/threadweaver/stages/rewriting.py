@@ -31,7 +31,7 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
     in sequence; a call without a reply fails the sample.
     """
     trajectory = markup.parse(traced.text)
-    lineage = traced.record or bare_lineage(trajectory.blocks, traced.id)
+    lineage = traced.lineage or bare_lineage(trajectory.blocks, traced.id)
     before = BlockLeaks.read(trajectory, lineage.problem)
     asked = edit_questions(before, only_suspected=options.only_suspected)
     answers = await asyncio.gather(*(annotator.edits(question) for question in asked))

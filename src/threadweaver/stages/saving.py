@@ -76,11 +76,11 @@ def read_trajectories(paths: Sequence[Path], samples: Mapping[str, Sample], coll
             raise UserError(
                 f"the trajectory {id}.txt has no collected sample in {collected}: they are of different runs"
             )
-        if traced.record and traced.record.uuid != sample.uuid:
+        if traced.lineage and traced.lineage.uuid != sample.uuid:
             raise UserError(
-                f"the trajectory {id}.txt is of {traced.record.uuid}, the collected sample is {sample.uuid}"
+                f"the trajectory {id}.txt is of {traced.lineage.uuid}, the collected sample is {sample.uuid}"
             )
-        if traced.record and not is_lineage_of(traced.record, sample.thinking):
+        if traced.lineage and not is_lineage_of(traced.lineage, sample.thinking):
             raise UserError(f"the trajectory {id}.txt was made from another chain than {collected} holds")
     return found
 

@@ -18,15 +18,15 @@ TRACE = "trace"
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A trajectory and where it comes from; `record` is None for one from elsewhere, without a trace."""
+    """A trajectory and where it comes from; `lineage` is None for one from elsewhere, without a trace."""
 
     id: str
     text: str
-    record: Lineage | None
+    lineage: Lineage | None
 
     @property
     def problem(self) -> str:
-        return self.record.problem if self.record else ""
+        return self.lineage.problem if self.lineage else ""
 
 
 def read_traced(path: Path) -> Traced:
@@ -48,8 +48,8 @@ def traced_tasks(paths: Sequence[Path]) -> Iterator[Task]:
     """Return one task per file; its payload is Traced."""
     for path in paths:
         sample = read_traced(path)
-        source = digest(sample.text + (sample.record.to_json() if sample.record else ""))
-        yield Task(path.stem, source, sample, sample.record.uuid if sample.record else "")
+        source = digest(sample.text + (sample.lineage.to_json() if sample.lineage else ""))
+        yield Task(path.stem, source, sample, sample.lineage.uuid if sample.lineage else "")
 
 
 def traced_files(id: str, text: str, lineage: Lineage | None) -> dict[str, str]:

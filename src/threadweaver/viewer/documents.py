@@ -91,8 +91,8 @@ def find_lineage(run: Run, id: str) -> Lineage | None:
             sample = read_traced(place.path / f"{id}.txt") if (place.path / "trace" / f"{id}.json").is_file() else None
         except (UserError, OSError, AttributeError):
             continue
-        if sample and sample.record:
-            return sample.record
+        if sample and sample.lineage:
+            return sample.lineage
     return None
 
 

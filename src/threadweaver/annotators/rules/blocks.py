@@ -11,13 +11,13 @@ from threadweaver.annotators.rules.methods import method_blocks
 from threadweaver.annotators.rules.repeats import repeat_blocks
 from threadweaver.annotators.rules.series import series_blocks
 from threadweaver.annotators.rules.vetting import vetted
-from threadweaver.corpus.repetition import DEGENERATE_SHARE, looping
+from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
 
 
 def find_blocks(problem: str, thinking: str) -> tuple[Chain, list[Block]]:
     """The chain cut into units, and its blocks in order; a chain that only repeats itself has none."""
     chain = Chain.read(problem, thinking)
-    if looping(thinking) >= DEGENERATE_SHARE:
+    if repeated_share(thinking) >= DEGENERATE_SHARE:
         return chain, []
     found = [
         *series_blocks(chain),
