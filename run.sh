@@ -1,18 +1,34 @@
 #!/usr/bin/env bash
-# From collected chains to a training dataset: NUM_SAMPLES=… ./run.sh
-# Everything can be set from the environment (src/env.sh has the defaults); flags go to every stage.
-# Without a key, on the chains that ship: SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh
-# and with a model's recorded answers:    SRC_NAME=sample OFFLINE=1 NUM_SAMPLES=12 ./run.sh
+# From collected chains to a training dataset: NUM_SAMPLES=10 ./run.sh [flags]
+#
+# Settings are variables (src/env.sh has the defaults); each flag goes to the stages that know it. Examples:
+#   SRC_NAME=sample OFFLINE=1 NUM_SAMPLES=12 ./run.sh          the chains that ship, with a model's recorded answers
+#   SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh    the same without any model
+#   DATASET_PATH=my/chains.jsonl SRC_NAME=mine PLAN=1 ./run.sh    what your own chains would cost
+#   DATASET_PATH=my/chains.jsonl SRC_NAME=mine MAX_COST=20 ./run.sh --val-size 50
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh run.sh
+case " $* " in *" --help "* | *" -h "*) exec bash "$(dirname "${BASH_SOURCE[0]}")/src/help.sh" ;; esac
 source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
-export PYTHON
 
-if [ -n "${PLAN:-}" ]; then # what it would call and cost; nothing is called or written
-  exec "$PYTHON" src/plan.py "${common[@]}" --dataset_path "$DATASET_PATH" --max_samples "$NUM_SAMPLES" ${KEEP_WRONG:+--keep-wrong} \
-    --step1-prompt "$STEP1_PROMPT" --step3-prompt "$STEP3_PROMPT" --step4-prompt "$STEP4_PROMPT" \
-    ${EFFORT:+--step3-effort "$EFFORT" --step4-effort "$EFFORT"} --filter-diff-threshold "$FILTER_DIFF_THRESHOLD" "$@"
+if [ $# -gt 0 ]; then # a flag that no stage knows ends the run here
+  relayed="$(PYTHONPATH=src "$PYTHON" -m threadweaver.runs.relay ${PLAN:+--plan} "$@")" # flags_collect=…, flags_step1=…
+  eval "$relayed"
 fi
-if [ -n "${OFFLINE:-}" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
-  "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
+stage() { # $1: its name; then its command, which gets the flags of ./run.sh that it knows
+  local flags="flags_$1"
+  shift
+  eval "\"\$@\" ${!flags:-}"
+}
+
+if [ -n "$PLAN" ]; then # what it would call and cost; nothing is called or written
+  stage plan "$PYTHON" src/plan.py "${annotator[@]}" --dataset_path "$DATASET_PATH" --max_samples "$NUM_SAMPLES" \
+    ${KEEP_WRONG:+--keep-wrong} --filter-diff-threshold "$FILTER_DIFF_THRESHOLD" \
+    --step1-prompt "$STEP1_PROMPT" --step3-prompt "$STEP3_PROMPT" --step4-prompt "$STEP4_PROMPT" \
+    ${EFFORT:+--step3-effort "$EFFORT" --step4-effort "$EFFORT"}
+  exit
+fi
+if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
+  stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
 fi
 if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
   for outputs in data/*/*.json; do
@@ -20,18 +36,20 @@ if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
     if [ "${stem//-/_}_1k" = "$SRC_NAME" ]; then
       problems="data/${stem%_*}.parquet"
       [ -f "$problems" ] || problems="$(dirname "$outputs")/problems.parquet"
-      echo "$DATASET_PATH is not there, but its outputs are; convert them first: $PYTHON src/generated_data_to_training_data_polaris.py" \
-        "--dataset-json $outputs --polaris-parquet $problems --tokenizer $TOKENIZER --output-dir $DATASET_BASE" >&2
+      echo "$DATASET_PATH does not exist, but its outputs do; convert them first:$(printf ' %q' \
+        "$PYTHON" "$ROOT/src/generated_data_to_training_data_polaris.py" --dataset-json "$ROOT/$outputs" \
+        --polaris-parquet "$ROOT/$problems" --tokenizer "$TOKENIZER" --output-dir "$DATASET_BASE")" >&2
       exit 2
     fi
   done
 fi
-"$PYTHON" src/collect_trajectories.py --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" \
-  "${common[@]}" --max_samples "$NUM_SAMPLES" ${KEEP_WRONG:+--keep-wrong} "$@"
-./step1.sh "$@" # steps with line ranges, and which of them are independent
-./step2.sh "$@" # the independent ones become threads of parallel blocks
-./step3.sh "$@" # no thread leans on a sibling
-./step4.sh "$@" # an outline announces each thread
-./step5.sh "$@" # what is well-formed and whole is kept, and measured
-"$PYTHON" src/save_dataset.py "${common[@]}" --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" \
-  --trajectory-matched-only --build-chat --repeat "$REPEAT" ${LICENSE:+--license "$LICENSE"} --output "$DATASET" "$@"
+stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
+  --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${KEEP_WRONG:+--keep-wrong}
+stage step1 ./step1.sh # steps with line ranges, and which of them are independent
+stage step2 ./step2.sh # the independent ones become threads of parallel blocks
+stage step3 ./step3.sh # no thread depends on a sibling
+stage step4 ./step4.sh # an outline announces each thread
+stage step5 ./step5.sh # what is well-formed and complete is kept, and measured
+stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \
+  --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" --trajectory-matched-only --build-chat \
+  --repeat "$REPEAT" ${LICENSE:+--license "$LICENSE"} --output "$DATASET"

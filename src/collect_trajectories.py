@@ -17,7 +17,7 @@ from threadweaver.corpus.readers import dataset_name
 from threadweaver.errors import UserError
 from threadweaver.files import read_text, to_json, write_atomic
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags, allowed_failures, positive_int
+from threadweaver.runs.flags import Flags, allowed_failures
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import Result, StageReport, Task, run_stage
 from threadweaver.runs.stages import STAGES
@@ -28,11 +28,11 @@ from threadweaver.stages.collecting import Candidate
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
+    parser.add_shared("--dataset_path")
     parser.add_argument("--output_path", type=Path, required=True, help="the folder to write, or its collected.jsonl")
-    parser.add_argument("--max_samples", type=positive_int, default=1000, help="rows to read, from the first on (1000)")
-    parser.add_argument("--keep-wrong", action="store_true", help="collect chains marked wrong too")
-    parser.add_common(max_failed="0")
+    parser.add_shared("--max_samples", default=1000)
+    parser.add_shared("--keep-wrong")
+    parser.add_stage_flags(max_failed="0")
     return parser
 
 

@@ -27,16 +27,11 @@ def flags() -> Flags:
     parser.add_argument("--trajectory", "-t", type=Path, required=True, help="folder of chains, or one <i>.txt")
     parser.add_argument("--annotations", "-a", type=Path, required=True, help="folder of annotations, or one file")
     parser.add_argument("--output-dir", "-o", type=Path, required=True, help="folder of the trajectories")
-    parser.add_argument(
-        "--filter-diff-threshold",
-        type=int,
-        default=FILTER_DIFF_THRESHOLD,
-        help="characters a block's threads must hold beside the longest one (200)",
-    )
-    parser.add_argument("--no-merge-dependent", action="store_true", help="keep threads apart that surely depend")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be marked, write nothing")
-    parser.obsolete("--encoding")
-    parser.add_common()
+    parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
+    parser.add_shared("--no-merge-dependent")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be marked, write nothing")
+    parser.add_obsolete("--encoding")
+    parser.add_stage_flags()
     return parser
 
 

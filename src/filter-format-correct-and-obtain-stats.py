@@ -32,27 +32,21 @@ from threadweaver.stages.traced import traced_tasks
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--input", type=Path, help="folder of trajectories, or one <i>.txt")
-    parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
+    parser.add_shared("--input", required=False)
+    parser.add_shared("--glob")
     parser.add_argument("--dataset", type=Path, help="instead of --input: a parquet, .jsonl or dataset folder")
     parser.add_argument("--split", default="train", help="of --dataset (train)")
     parser.add_argument("--text_column", default="response_reasoning", help="of --dataset (response_reasoning)")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the accepted trajectories")
-    parser.add_argument("--tokenizer", default=DEFAULT_TOKENIZER, help=f"name or local path ({DEFAULT_TOKENIZER})")
-    parser.add_argument("--no_require_think_end", action="store_true", help="take a text whose <think> is not closed")
+    parser.add_shared("--output", help="folder of the accepted trajectories")
+    parser.add_shared("--tokenizer", default=DEFAULT_TOKENIZER)
+    parser.add_argument("--no_require_think_end", action="store_true", help="accept a text whose <think> is not closed")
     parser.add_argument(
         "--skip_conclusion_check", action="store_true", help="do not ask for a conclusion in each block"
     )
     parser.add_argument("--keep-sequential", action="store_true", help="accept trajectories without a block too")
-    parser.add_argument(
-        "--max-leak",
-        type=float,
-        default=CONFIDENT,
-        metavar="SCORE",
-        help=f"reject when a thread leans on a sibling with this score or more ({CONFIDENT}; 1.1 keeps all)",
-    )
-    parser.add_argument("--summary_name", default="summary.json", help="of the summary (summary.json)")
-    parser.add_argument("--sidecar_dirname", default="stats", help="of the folder of summary and plots (stats)")
+    parser.add_shared("--max-leak", default=CONFIDENT)
+    parser.add_argument("--summary_name", default="summary.json", help="file name of the summary (summary.json)")
+    parser.add_argument("--sidecar_dirname", default="stats", help="name of the folder of summary and plots (stats)")
     parser.add_argument(
         "--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines"
     )
@@ -60,8 +54,8 @@ def flags() -> Flags:
         "--keep_first", type=int, default=20, help="lines kept by --strip_reasoning at the beginning (20)"
     )
     parser.add_argument("--keep_last", type=int, default=20, help="and at the end (20)")
-    parser.obsolete("--chunk-size", "--executor-type")
-    parser.add_common()
+    parser.add_obsolete("--workers", "--chunk-size", "--executor-type")
+    parser.add_stage_flags()
     return parser
 
 

@@ -10,7 +10,6 @@ Example python src/generate-outline_v1.py --annotator rules --input data/sample_
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
 from threadweaver.runs.command import run_command
@@ -26,20 +25,20 @@ from threadweaver.stages.traced import read_traced, traced_tasks
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="folder of trajectories, or one <i>.txt")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the trajectories with outlines")
-    parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
-    parser.add_argument("--ctx_lines", type=int, help="lines of context before a block that are shown (all)")
-    parser.add_argument("--max_samples", type=int, help="only the first so many samples")
+    parser.add_shared("--input")
+    parser.add_shared("--output", help="folder of the trajectories with outlines")
+    parser.add_shared("--glob")
+    parser.add_shared("--ctx_lines")
+    parser.add_shared("--max_samples", help="samples to outline, from the first on (all)")
     parser.add_argument(
         "--keep-telling",
         action="store_true",
-        help="keep also a block of which an outline, asked for once more, still gives away what its thread works out (without "
-        "this flag the block goes back in sequence: nobody could have written that outline before the thread); both are counted",
+        help="also keep a block with an outline that, after a second request, still gives away what its thread works out "
+        "(without this flag the block goes back in sequence: nobody could have written that outline before the thread); both are counted",
     )
-    parser.obsolete("--trace", nargs="?")
+    parser.add_obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "outlines")
-    parser.add_common()
+    parser.add_stage_flags()
     return parser
 
 

@@ -42,7 +42,7 @@ def flags() -> Flags:
     add("--data-type", required=True, help="problems: a name under data/, a parquet, or a folder with val.parquet")
     add("-n", "--n_samples", type=int, default=1, help="samples of each problem (1)")
     add("--suffix", default="", help="added to the model's name in the output folder")
-    add("--tokenizer", help="a tokenizer by name or path (the model's own)")
+    parser.add_shared("--tokenizer", help="tokenizer, a name on the hub or a local folder (the model's own)")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--autoregressive", action="store_true", help="one chain a request (the default)")
     mode.add_argument("--branching", action="store_true", help="fork-join: all threads of a block at once")
@@ -51,7 +51,7 @@ def flags() -> Flags:
     add("--skip-system-prompt-check", action="store_true", help="take a chat template that adds a system prompt")
     add("--temperature", type=float, default=0.6)
     add("--top-p", type=float, default=0.95)
-    add("--seed", type=int, default=0, help="seed of the run; each sample's own derives from it (0)")
+    parser.add_shared("--seed", help="seed of the run; each sample's own derives from it (%(default)s)")
     add("--max-context-length", type=int, default=40_960, help="tokens of prompt and answer together (40960)")
     add("--no-stop-at-eos", action="store_true", help="decode on behind the end of the turn, to the full context")
     add("--strip-comma-from-answer", action="store_true", help="grade 1,000 as 1000")
@@ -60,8 +60,8 @@ def flags() -> Flags:
     add("--current-split", type=int, default=0, help="the split to do, from 0")
     add("--n-workers", type=int, default=WORKERS, help=f"samples under way at once ({WORKERS})")
     add("--timeout", type=float, default=7200.0, help="seconds for one request (7200)")
-    add("--overwrite", action="store_true", help="make the output anew")
-    add("--verbose", action="store_true", help="a line for each sample")
+    parser.add_shared("--overwrite")
+    add("--verbose", type=int, nargs="?", const=1, default=0, metavar="1", help="print a line for each sample")
     add("--debug", action="store_true", help="show each prompt and its result")
     _add_server_flags(parser)
     return parser
@@ -88,7 +88,7 @@ def _add_server_flags(parser: Flags) -> None:
     add("--no-terminate-on-exit", action="store_true", help="leave the server running")
     add("--skip-actual-launch", action="store_true", help="with --launch_server: it runs on --port already")
     add("--skip-model-check", action="store_true", help="take whatever model the server serves")
-    parser.obsolete("--use-os-system", nargs=0)
+    parser.add_obsolete("--use-os-system", nargs=0)
 
 
 def main(argv: list[str] | None) -> int:

@@ -28,8 +28,8 @@ from threadweaver.files import atomic_file, write_atomic
 from threadweaver.generation import conversion
 from threadweaver.generation.outputs import Generated, read_outputs
 from threadweaver.generation.problems import Problem, read_problems
-from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags
+from threadweaver.runs.command import run_command, shown_command
+from threadweaver.runs.flags import Flags, positive_int
 from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, StageFolder
 from threadweaver.runs.runner import StageReport
 from threadweaver.runs.summary import print_summary
@@ -52,14 +52,15 @@ def flags() -> Flags:
     )
     add("--polaris-parquet", type=Path, required=True, help="the problems that they were sampled for")
     add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
-    add("--instruction", default=chat.INSTRUCTION, help="put after the question, once; the one used when generating")
-    add("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER, help=f"name or local path ({DEFAULT_TOKENIZER})")
-    add(
+    parser.add_shared(
+        "--instruction", default=chat.INSTRUCTION, help="put after the question, once; the one used when generating"
+    )
+    parser.add_shared("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER)
+    parser.add_shared(
         "--template",
         choices=conversion.TEMPLATES,
-        default="qwen",
         help="qwen: the chat template's rendering of both turns; deepseek: R1's format in columns of its own too; "
-        "model: the model's generation prompt, then the turn as it was generated (qwen)",
+        "model: the model's generation prompt, then the turn as it was generated (%(default)s)",
     )
     add(
         "--think-tags",
@@ -77,10 +78,10 @@ def flags() -> Flags:
         metavar=("OPEN", "CLOSE"),
         help="tags around the answer, to be taken off; repeatable",
     )
-    add("--require-parallel", action="store_true", help="keep well-formed trajectories with at least one block alone")
-    add("--keep-wrong", action="store_true", help="keep wrong answers too, marked")
+    add("--require-parallel", action="store_true", help="keep only well-formed trajectories with at least one block")
+    parser.add_shared("--keep-wrong", help="keep wrong answers too, marked")
     add("--keep-undecided", action="store_true", help="keep answers that could not be judged too, unmarked")
-    add("--max-tokens", type=positive, help="training length allowed (any)")
+    parser.add_shared("--max-tokens", help="training length allowed (any)")
     add(
         "--decontaminate",
         type=Path,
@@ -89,22 +90,16 @@ def flags() -> Flags:
         metavar="PARQUET",
         help=f"drop problems that hold half of the word n-grams of a problem of these, or {ENOUGH} of them",
     )
-    add("--ngram", type=positive, default=NGRAM, help=f"words in a row, for --decontaminate ({NGRAM})")
+    add("--ngram", type=positive_int, default=NGRAM, help=f"words in a row, for --decontaminate ({NGRAM})")
     add("--dedupe", action="store_true", help="of problems equal after normalization keep the first")
-    add("--per-problem", type=positive, metavar="N", help="chains kept of a problem at the most (all)")
+    add("--per-problem", type=positive_int, metavar="N", help="most chains to keep per problem (all)")
     add("--per-problem-rule", choices=conversion.RULES, default="first", help="which of them (first)")
-    add("--sample-size", type=positive, default=1000, help="rows of <base>_1k, drawn at random (1000)")
-    add("--repeats", type=positive, help="also write all rows so many times")
-    add("--workers", type=positive, help="processes that grade (as many as cores)")
-    add("--seed", type=int, default=0, help="of --sample-size and of --per-problem-rule random (0)")
-    parser.add_common()
+    parser.add_shared("--sample-size", default=1000, help="rows of <base>_1k, drawn at random (%(default)s)")
+    add("--repeats", type=positive_int, help="also write all rows repeated this many times")
+    add("--workers", type=positive_int, help="processes that grade (as many as cores)")
+    parser.add_shared("--seed", help="seed of --sample-size and of --per-problem-rule random (%(default)s)")
+    parser.add_shared("--overwrite")
     return parser
-
-
-def positive(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 def main(argv: list[str] | None) -> int:
@@ -251,7 +246,8 @@ class Files:
             print(f"  {self.over} rows of {self.table} are longer than {USUAL_CONTEXT} tokens: see --max-tokens")
         print(f"  the reason of every loss: {self.account / ACCOUNT_FILE}")
         source, output = self.table.parent, Path("data") / f"{self.table.parent.name}_1000samples"
-        print(f"Next:  python src/collect_trajectories.py --dataset_path {source} --output_path {output}")
+        flags = ("--dataset_path", source, "--output_path", output)
+        print(f"Next:  {shown_command('src/collect_trajectories.py', *flags)}")
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -24,14 +24,14 @@ from threadweaver.stages import planning, steps
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="collected.jsonl, its folder, or one chain as .txt")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the annotations")
+    parser.add_shared("--input", help="collected.jsonl, its folder, or one chain as .txt")
+    parser.add_shared("--output", help="folder of the annotations")
     parser.add_argument("--chat", type=Path, help="folder of the conversations (<output>/chat)")
     parser.add_argument("--start_idx", type=int, default=0, help="position of the first sample to do (0)")
     parser.add_argument("--end_idx", type=int, help="position after the last sample to do (all)")
-    parser.obsolete("--skip_existing", nargs=0)
+    parser.add_obsolete("--skip_existing", nargs=0)
     annotators.add_flags(parser, "steps")
-    parser.add_common()
+    parser.add_stage_flags()
     return parser
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from threadweaver.client.settings import DEFAULT_LEDGER
+from threadweaver.client.settings import add_ledger_flag
 from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, target, transfer
 from threadweaver.runs.command import run_command
@@ -24,7 +24,7 @@ def flags() -> Flags:
     parser = Flags(__doc__)
     parser.add_argument("what", choices=("export", "import"))
     parser.add_argument("file", type=Path, help="the JSONL file to write or to read")
-    parser.add_argument("--ledger", type=Path, default=DEFAULT_LEDGER, help="the ledger (data/ledger.sqlite)")
+    add_ledger_flag(parser)
     return parser
 
 

@@ -9,12 +9,10 @@ Example python src/plan.py --dataset_path data/sample/chains.jsonl --max_samples
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from threadweaver.annotators import registry as annotators
 from threadweaver.independence import CONFIDENT
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags, positive_int
+from threadweaver.runs.flags import Flags
 from threadweaver.runs.summary import print_no_calls
 from threadweaver.stages import collecting, planning
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD
@@ -25,16 +23,15 @@ from threadweaver.stages.rewriting import RewriteOptions
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--dataset_path", type=Path, required=True, help="the source dataset")
-    parser.add_argument("--max_samples", type=positive_int, default=1000, help="rows to read, from the first on (1000)")
-    parser.add_argument("--keep-wrong", action="store_true", help="chains marked wrong too")
-    parser.add_argument("--filter-diff-threshold", type=int, default=FILTER_DIFF_THRESHOLD, help="as in step 2")
-    parser.add_argument("--no-merge-dependent", action="store_true", help="as in step 2")
-    parser.add_argument("--rewrite", choices=("all", "suspected"), default="all", help="as in step 3")
-    parser.add_argument("--max-leak", type=float, default=CONFIDENT, metavar="SCORE", help="as in step 3")
-    parser.add_argument("--ctx_lines", type=int, help="as in step 4")
+    parser.add_shared("--dataset_path")
+    parser.add_shared("--max_samples", default=1000)
+    parser.add_shared("--keep-wrong")
+    parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
+    parser.add_shared("--no-merge-dependent")
+    parser.add_shared("--rewrite")
+    parser.add_shared("--max-leak", default=CONFIDENT)
+    parser.add_shared("--ctx_lines")
     annotators.add_plan_flags(parser)
-    parser.add_common()
     return parser
 
 

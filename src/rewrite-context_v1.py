@@ -10,7 +10,6 @@ Example python src/rewrite-context_v1.py --annotator rules --input data/sample_2
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
 from threadweaver.independence import CONFIDENT
@@ -27,26 +26,14 @@ from threadweaver.stages.traced import read_traced, traced_tasks
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="folder of trajectories, or one <i>.txt")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the rewritten trajectories")
-    parser.add_argument("--glob", default="*.txt", help="which files of the folder (*.txt)")
-    parser.add_argument(
-        "--rewrite",
-        choices=("all", "suspected"),
-        default="all",
-        help="ask about every thread but the first of its block, or about those that seem to lean on a sibling (all)",
-    )
-    parser.add_argument(
-        "--max-leak",
-        type=float,
-        default=CONFIDENT,
-        metavar="SCORE",
-        help="put a block back in sequence when, after the rewriting, a thread still uses a sibling's mathematics with this score "
-        f"or more ({CONFIDENT}; 1.1 keeps all)",
-    )
-    parser.obsolete("--trace", nargs="?")
+    parser.add_shared("--input")
+    parser.add_shared("--output", help="folder of the rewritten trajectories")
+    parser.add_shared("--glob")
+    parser.add_shared("--rewrite")
+    parser.add_shared("--max-leak", default=CONFIDENT)
+    parser.add_obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "edits")
-    parser.add_common()
+    parser.add_stage_flags()
     return parser
 
 

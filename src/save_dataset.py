@@ -26,7 +26,7 @@ from threadweaver.files import digest, to_json
 from threadweaver.runs import account, statistics
 from threadweaver.runs import report as report_page
 from threadweaver.runs.account import Account
-from threadweaver.runs.command import run_command
+from threadweaver.runs.command import run_command, shown_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import StageReport, run_stage
@@ -39,14 +39,12 @@ from threadweaver.trajectory.measures import MAX_BLOCKS
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="collected.jsonl or its folder")
+    parser.add_shared("--input", help="collected.jsonl or its folder")
     parser.add_argument(
         "--trajectory-glob", required=True, help="the accepted trajectories, e.g. 'data/…_step5_…/*.txt'"
     )
-    parser.add_argument("--output", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument(
-        "--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER, help=f"name or local path ({DEFAULT_TOKENIZER})"
-    )
+    parser.add_shared("--output", help="the dataset's folder")
+    parser.add_shared("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER)
     parser.add_argument(
         "--trajectory-strict", action="store_true", help="stop when a collected sample has no trajectory"
     )
@@ -55,15 +53,13 @@ def flags() -> Flags:
         "--build-chat", action="store_true", default=True, help="add the chat columns (always on; --no-build-chat)"
     )
     parser.add_argument("--no-build-chat", dest="build_chat", action="store_false", help="leave the chat columns out")
-    parser.add_argument(
-        "--template", choices=("qwen", "deepseek"), default="qwen", help="deepseek adds its columns (qwen)"
-    )
-    parser.add_argument("--instruction", default=chat.INSTRUCTION, help="put after the question, once")
-    parser.add_argument("--max-tokens", type=int, default=MAX_TOKENS, help=f"training length allowed ({MAX_TOKENS})")
-    parser.add_argument("--sample-size", type=int, help="save so many rows, drawn at random (all)")
-    parser.add_argument("--val-size", type=int, default=0, help="rows held out; no problem stands on both sides (0)")
-    parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated so many times (8)")
-    parser.add_argument("--seed", type=int, default=0, help="of --sample-size and --val-size (0)")
+    parser.add_shared("--template", choices=("qwen", "deepseek"), help="deepseek adds its columns (%(default)s)")
+    parser.add_shared("--instruction", default=chat.INSTRUCTION)
+    parser.add_shared("--max-tokens", default=MAX_TOKENS)
+    parser.add_shared("--sample-size", help="number of rows to save, drawn at random (all)")
+    parser.add_argument("--val-size", type=int, default=0, help="rows held out; no problem is on both sides (0)")
+    parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated this many times (8)")
+    parser.add_shared("--seed", help="seed of --sample-size and --val-size (%(default)s)")
     parser.add_argument(
         "--units",
         action="store_true",
@@ -71,14 +67,14 @@ def flags() -> Flags:
         "context, continuation, num_context_tokens, num_continuation_tokens (each tag one token)",
     )
     parser.add_argument(
-        "--no-sanitize", action="store_true", help="keep rows whose text holds a special token of the tokenizer"
+        "--no-sanitize", action="store_true", help="keep rows whose text contains a special token of the tokenizer"
     )
     parser.add_argument(
         "--review", type=Path, metavar="FILE", help="the viewer's review.jsonl: rows rejected there are left out"
     )
     parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
-    parser.add_common()
+    parser.add_stage_flags()
     return parser
 
 
@@ -156,8 +152,8 @@ def print_next(output: Path, run: Account, page: Path) -> None:
     for pairs in sorted(output.glob("units_*/train.parquet")):
         print(f"The same as pairs <context, continuation>:  {account.relative(pairs)}")
     filtered = run.stage("filter")
-    viewed = account.relative(filtered.folder if filtered else output)
-    print(f"Look at it:  python src/visualize_trajectories.py --root {viewed} --port 8899")
+    viewed = filtered.folder if filtered else output
+    print(f"Look at it:  {shown_command('src/visualize_trajectories.py', '--root', viewed, '--port', '8899')}")
     print(f"The account as a page:  {account.relative(page)}")
 
 

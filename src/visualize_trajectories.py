@@ -33,14 +33,14 @@ def flags() -> Flags:
         action="store_true",
         help="needed with another --host: everyone who reaches that address can read the data and write reviews",
     )
-    parser.add_argument(
-        "--tokenizer", help="name or path: count tokens where the folder has no counts (else characters / 4)"
+    parser.add_shared(
+        "--tokenizer", help="name or local folder: counts tokens where the folder has no counts (else characters / 4)"
     )
     parser.add_argument("--review", type=Path, help="file of the reviews (review.jsonl beside the data)")
     parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and end")
     parser.add_argument("--ids", help="samples to export, as in 0-4,9 (all)")
-    parser.add_argument("--query", default="", help="samples to export: those with these words")
-    parser.add_argument("--limit", type=int, help="export at most so many samples")
+    parser.add_argument("--query", default="", help="samples to export: those that contain these words")
+    parser.add_argument("--limit", type=int, help="most samples to export")
     return parser
 
 

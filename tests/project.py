@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("src", "prompt", "run.sh", *(f"step{k}.sh" for k in range(1, 6)))
+PARTS = ("src", "prompt", "requirements.txt", "run.sh", *(f"step{k}.sh" for k in range(1, 6)))
 
 
 class Project:
@@ -54,7 +54,8 @@ class Project:
             f"$PYTHON src/collect_trajectories.py --dataset_path data/sample/chains.jsonl --max_samples {count} "
             f"--output_path data/sample_{count}samples"
         )
-        steps = [f'./step{number}.sh "$@"' for number in range(1, last + 1)]
+        asking = (1, 3, 4)  # the flags are those of a model
+        steps = [f"./step{number}.sh" + (' "$@"' if number in asking else "") for number in range(1, last + 1)]
         return self.run("bash", "-ec", "\n".join([collect, *steps]), "bash", *flags, **settings)
 
     def files(self, *folders: str) -> dict[str, bytes]:

@@ -145,7 +145,7 @@ def test_a_reply_in_another_dress_is_read_at_once(mode):
 def parsed(question: str, *argv: str) -> argparse.Namespace:
     parser = Flags("doc")
     llm.add_flags(parser, question)
-    parser.add_common()
+    parser.add_stage_flags()
     return parser.parse_args(argv)
 
 

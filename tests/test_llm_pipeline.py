@@ -102,7 +102,7 @@ def test_ctrl_c_ends_soon_says_how_to_go_on_and_keeps_what_was_paid(tmp_path):
         _, errors = process.communicate(timeout=30)
         assert time.monotonic() - begun < 6
         assert process.returncode == 130
-        assert "stopped" in errors and "goes on" in errors
+        assert "stopped" in errors and "the same command continues" in errors
         went_on = project.run("bash", "step1.sh", SRC_NAME="sample", NUM_SAMPLES=str(COUNT), OPENAI_BASE_URL=server.url)
         assert went_on.returncode == 0, went_on.stderr
         assert server.stats()["answered_twice"] == 0

@@ -281,9 +281,9 @@ def parser() -> Flags:
     flags.add_argument("--max_samples", type=int)
     flags.add_argument("--keep-first", type=int)
     flags.add_argument("--trajectory", "-t")
-    flags.obsolete("--chunk-size")
-    flags.obsolete("--skip_existing", nargs=0)
-    flags.add_common()
+    flags.add_obsolete("--chunk-size")
+    flags.add_obsolete("--skip_existing", nargs=0)
+    flags.add_stage_flags()
     return flags
 
 

@@ -33,7 +33,7 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--annotator", choices=NAMES, default=DEFAULT, help=f"who answers: a language model, or rules ({DEFAULT})"
+        "--annotator", choices=NAMES, default=DEFAULT, help="who answers: a language model, or rules (%(default)s)"
     )
 
 

@@ -82,8 +82,18 @@ class ClientSettings:
         return Request(self.api, self.model, tuple(Message(role, content) for role, content in messages), kept)
 
 
+def add_ledger_flag(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--ledger",
+        type=Path,
+        default=DEFAULT_LEDGER,
+        metavar="FILE",
+        help="where paid replies are kept (default: data/ledger.sqlite)",
+    )
+
+
 def add_client_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of every command that may call a model; each in underscores and in kebab-case."""
+    """Add the flags of every command that may call a model, each with underscores and with hyphens."""
     group = parser.add_argument_group("model client")
 
     def add(name: str, **options: Any) -> None:
@@ -91,6 +101,7 @@ def add_client_flags(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", *({f"--{other}"} - {f"--{name}"}), **options)
 
     _add_endpoint(add)
+    add_ledger_flag(group)
     _add_money(add)
     _add_batch(add)
 
@@ -101,13 +112,13 @@ def _add_endpoint(add: Callable[..., None]) -> None:
     add("use_chat_completions", action="store_true", help="Chat Completions instead of the Responses API")
     add("base-url", metavar="URL", help="endpoint (default: OPENAI_BASE_URL, OPENAI_API_BASE, else OpenAI)")
     add("key-path", metavar="FILE", help=f"file with the API key (default: {DEFAULT_KEY_PATH}, else OPENAI_API_KEY)")
-    add("extra-body", metavar="JSON", help="further parameters of every request, as a JSON object; null leaves one out")
+    add("extra-body", metavar="JSON", help="more parameters of every request, as a JSON object; null removes one")
     add(
         "output-limit",
         type=int,
         default=DEFAULT_OUTPUT_LIMIT,
         metavar="N",
-        help="output tokens of a reply at most (default: %(default)s)",
+        help="most output tokens of a reply (default: %(default)s)",
     )
     add("timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S", help="seconds for one call (default: %(default)g)")
 
@@ -115,22 +126,20 @@ def _add_endpoint(add: Callable[..., None]) -> None:
 def _add_money(add: Callable[..., None]) -> None:
     add("in_cost_per_million", type=float, metavar="USD", help="price of input tokens, over data/prices.json")
     add("out_cost_per_million", type=float, metavar="USD", help="price of output tokens, over data/prices.json")
-    add(
-        "ledger",
-        type=Path,
-        default=DEFAULT_LEDGER,
-        metavar="FILE",
-        help="where paid replies are kept (default: data/ledger.sqlite)",
-    )
     add("retry-failed", action="store_true", help="ask again where an earlier run's reply was not accepted")
-    add("max-cost", type=float, metavar="USD", help="never let the ledger's spending pass this")
+    add("max-cost", type=float, metavar="USD", help="limit of the ledger's total spending, never exceeded")
     add("offline", action="store_true", help="answer from the ledger alone")
-    add("service-tier", metavar="TIER", help="passed on and priced: flex, default, …")
+    add("service-tier", metavar="TIER", help="sent with every request and priced: flex, default, …")
 
 
 def _add_batch(add: Callable[..., None]) -> None:
     add("batch", action="store_true", help="use the Batch API: half the price, within 24 hours")
-    add("batch-deadline", type=float, metavar="HOURS", help="call what a batch has not answered by then one by one")
+    add(
+        "batch-deadline",
+        type=float,
+        metavar="HOURS",
+        help="after this time, call what a batch has not answered one by one",
+    )
     add(
         "batch-tokens",
         type=int,
@@ -143,7 +152,7 @@ def _add_batch(add: Callable[..., None]) -> None:
         type=float,
         default=Batching.poll,
         metavar="S",
-        help="seconds between looks at a batch (default: %(default)g)",
+        help="seconds between two requests for a batch's state (default: %(default)g)",
     )
     add(
         "batch-quiet",
@@ -155,7 +164,7 @@ def _add_batch(add: Callable[..., None]) -> None:
 
 
 def settings_from(args: argparse.Namespace) -> ClientSettings:
-    """Settings of parsed flags. Raises UserError for values that cannot be."""
+    """Return the settings of parsed flags. Raises UserError for values that cannot be used."""
     for name in ("workers", "output_limit", "timeout", "batch_tokens", "batch_poll", "batch_quiet"):
         if not getattr(args, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0")
@@ -164,7 +173,7 @@ def settings_from(args: argparse.Namespace) -> ClientSettings:
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise UserError(f"--{name.replace('_', '-')} must be a number of at least 0")
     if args.offline and args.batch:
-        raise UserError("--offline sends nothing, so --batch means nothing with it: leave one out")
+        raise UserError("--offline sends nothing, so --batch has no meaning with it: leave one out")
     deadline = None if args.batch_deadline is None else args.batch_deadline * 3600
     batch = (
         Batching(enqueued_tokens=args.batch_tokens, deadline=deadline, poll=args.batch_poll, quiet=args.batch_quiet)

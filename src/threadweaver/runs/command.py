@@ -1,19 +1,23 @@
-"""The edge of a command: errors become one line and an exit code, never a traceback."""
+"""The edge of a command: errors become one line and an exit code, never a traceback; and commands as a person types them."""
 
 from __future__ import annotations
 
 import errno
+import os
+import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from threadweaver.errors import UserError
 
 
 def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
-    """Run a command's `main` and turn its end into an exit code: 0, 1 (samples failed), 2 (the user's to mend), 130.
+    """Run a command's `main` and turn its end into an exit code: 0, 1 (samples failed), 2 (the user can fix it), 130.
 
-    SIGTERM, which batch systems and containers send, ends it as Ctrl-C does: calls on the wire are waited for.
+    SIGTERM, which batch systems and containers send, ends it as Ctrl-C does: it waits for calls under way.
     """
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -22,7 +26,7 @@ def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
         print(_one_line(str(error)), file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("stopped: what is done is kept, and the same command goes on from there", file=sys.stderr)
+        print("stopped: what is done is kept, and the same command continues from there", file=sys.stderr)
         code = 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -34,13 +38,37 @@ def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
 
 
 def describe_os_error(error: OSError) -> str:
-    """One line for a full disk, a missing permission and the like."""
+    """Return one line for a full disk, a missing permission and the like."""
     name = error.filename or "a file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left to write {name}: make room and run the same command again; what is done is kept"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{name} may not be written or read ({error.strerror}): change its permissions or name another --output"
     return f"{error.strerror or error} ({name})"
+
+
+def shown_command(script: str, *words: str | Path) -> str:
+    """Return a command of this project as it can be typed in the directory where the user started the program.
+
+    `script` is relative to the project's root; words that are paths are relative to the current directory.
+    """
+    script_path = Path(__file__).parents[3] / script
+    shown = [shown_path(word) if isinstance(word, Path) else word for word in words]
+    return shlex.join([_shown_python(), shown_path(script_path), *shown])
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as it can be typed in the directory where the user started the program."""
+    started_in = os.environ.get("THREADWEAVER_STARTED_IN") or os.getcwd()  # run.sh changes to the project's root
+    full = os.path.abspath(path)
+    return os.path.relpath(full, started_in) if Path(full).is_relative_to(started_in) else full
+
+
+def _shown_python() -> str:
+    if shutil.which("python") == sys.executable:
+        return "python"
+    shown = shown_path(Path(sys.executable))
+    return shown if os.sep in shown else sys.executable
 
 
 def _one_line(text: str) -> str:

@@ -1,18 +1,25 @@
-"""The command line: flags that several commands share, in underscores and in kebab-case."""
+"""The command line: the flags that several commands share, and a parser that refuses all others by name."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from threadweaver.errors import UserError
+from threadweaver.runs.parsers import commands_with
 
 DEFAULT_MAX_FAILED = "0.1"
-"""Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is no accident."""
+"""Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is not an accident."""
 
 
 def allowed_failures(max_failed: str, total: int) -> int:
-    """A count (`3`) or a fraction (`0.05`, `5%`) of `total`; raises UserError when it is neither."""
+    """Return how many of `total` samples may fail: a count (`3`) or a fraction (`0.05`, `5%`).
+
+    Raises UserError when it is neither.
+    """
     text = str(max_failed).strip()
     percent = text.endswith("%")
     try:
@@ -27,14 +34,14 @@ def allowed_failures(max_failed: str, total: int) -> int:
 
 
 def positive_int(text: str) -> int:
-    """For argparse: a whole number of at least 1."""
+    """Read a whole number of at least 1, for argparse."""
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
 def _failures(text: str) -> str:
-    """Refuses nonsense before anything is done, not at the end."""
+    """Refuse nonsense before anything is done, not at the end."""
     try:
         allowed_failures(text, 0)
     except UserError as error:
@@ -42,35 +49,48 @@ def _failures(text: str) -> str:
     return text
 
 
-_SHARED = {
-    "--annotator": {},
-    "--tokenizer": {},
-    "--workers": {},
-    "--openai-model": {},
-    "--in-cost-per-million": {},
-    "--out-cost-per-million": {},
-    "--use-chat-completions": {"action": "store_true"},
-    "--base-url": {},
-    "--extra-body": {},
-    "--ledger": {},
-    "--key-path": {},
-    "--retry-failed": {"action": "store_true"},
-    "--max-cost": {},
-    "--offline": {"action": "store_true"},
-    "--service-tier": {},
-    "--effort": {},
-    "--verbosity": {},
-    "--prompt": {},
-    "--output-limit": {},
-    "--timeout": {},
-    "--batch": {"action": "store_true"},
-    "--batch-deadline": {},
-    "--batch-tokens": {},
-    "--batch-poll": {},
-    "--batch-quiet": {},
-    "--units": {"action": "store_true"},
+SHARED: dict[str, dict[str, Any]] = {
+    "--input": {"type": Path, "required": True, "help": "folder of trajectories, or one <i>.txt"},
+    "--output": {"type": Path, "required": True},
+    "--glob": {"default": "*.txt", "help": "which files of the folder (%(default)s)"},
+    "--dataset_path": {"type": Path, "required": True, "help": "the source dataset"},
+    "--max_samples": {"type": positive_int, "help": "rows to read, from the first on (%(default)s)"},
+    "--keep-wrong": {"action": "store_true", "help": "collect chains marked wrong too"},
+    "--filter-diff-threshold": {
+        "type": int,
+        "help": "characters that the threads of a block must hold beside the longest one (%(default)s)",
+    },
+    "--no-merge-dependent": {"action": "store_true", "help": "keep threads apart that certainly depend on each other"},
+    "--rewrite": {
+        "choices": ("all", "suspected"),
+        "default": "all",
+        "help": "rewrite every thread but the first of its block, or those that seem to depend on a sibling (%(default)s)",
+    },
+    "--max-leak": {
+        "type": float,
+        "metavar": "SCORE",
+        "help": "when a thread uses a sibling's mathematics with this score or more, step 3 puts its block back in "
+        "sequence and step 5 rejects the trajectory (%(default)s; 1.1 keeps all)",
+    },
+    "--ctx_lines": {"type": int, "help": "lines of context before a block that are shown (all)"},
+    "--tokenizer": {"help": "tokenizer, a name on the hub or a local folder (%(default)s)"},
+    "--template": {"default": "qwen"},
+    "--instruction": {"help": "put after the question, once"},
+    "--max-tokens": {"type": positive_int, "help": "training length allowed (%(default)s)"},
+    "--sample-size": {"type": positive_int},
+    "--seed": {"type": int, "default": 0},
+    "--overwrite": {"action": "store_true", "help": "replace an output that was made with other settings"},
+    "--max-failed": {
+        "type": _failures,
+        "metavar": "N",
+        "help": "failed samples allowed, a count or a fraction (%(default)s)",
+    },
+    "--plan": {
+        "action": "store_true",
+        "help": "print what the stage would call and cost; nothing is called or written",
+    },
 }
-"""Flags that run.sh may pass to all commands, with what argparse has to know of them."""
+"""Flags that mean the same in several commands. A command adds what only it can say: a default, its own help."""
 
 
 class Flags(argparse.ArgumentParser):
@@ -89,39 +109,58 @@ class Flags(argparse.ArgumentParser):
         )
         return super().add_argument(*spellings, **options)
 
-    def obsolete(self, *names: str, **options) -> None:
-        """A flag of the published commands that no longer means anything: taken, and told once."""
+    def add_shared(self, name: str, *aliases: str, **own: Any) -> None:
+        """Add a flag of `SHARED`; `own` adds to its declaration or replaces parts of it."""
+        self.add_argument(name, *aliases, **{**SHARED[name], **own})
+
+    def add_obsolete(self, *names: str, **options: Any) -> None:
+        """Accept flags of the published commands that no longer mean anything, with one notice."""
         for name in names:
-            self.add_argument(name, help=argparse.SUPPRESS, action=_Obsolete, **options)
+            self.add_argument(name, help=argparse.SUPPRESS, action=Obsolete, **options)
 
-    def add_common(self, *, max_failed: str = DEFAULT_MAX_FAILED) -> None:
-        """The flags of every command. Those that one has no use for it takes in silence, so that run.sh can pass
-        the same flags to all."""
-        self.add_argument("--overwrite", action="store_true", help="make the output anew")
-        self.add_argument(
-            "--max-failed",
-            default=max_failed,
-            metavar="N",
-            type=_failures,
-            help=f"failed samples allowed, a count or a fraction ({max_failed})",
-        )
+    def add_stage_flags(self, *, max_failed: str = DEFAULT_MAX_FAILED) -> None:
+        """Add the flags of every stage of a run."""
+        self.add_shared("--overwrite")
+        self.add_shared("--max-failed", default=max_failed)
+        self.add_shared("--plan")
 
-        self.add_argument(
-            "--plan", action="store_true", help="say what the stage would call and cost; nothing is called or written"
-        )
-        known = set(self._option_string_actions)
-        for name, options in _SHARED.items():
-            if name not in known:
-                self.add_argument(name, help=argparse.SUPPRESS, **options)
+    def action_of(self, flag: str) -> argparse.Action | None:
+        """Return the declaration of a flag in any spelling, or None."""
+        return self._option_string_actions.get(flag)
+
+    def actions(self) -> list[argparse.Action]:
+        """Return the declarations in their order."""
+        return list(self._actions)
+
+    def parse_args(self, args=None, namespace=None):
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(_refusal(unknown))
+        return parsed
 
     def error(self, message: str):
-        print(f"{self.prog}: {message}; --help tells the flags", file=sys.stderr)
+        print(f"{self.prog}: {' '.join(message.split())}; --help lists the flags", file=sys.stderr)
         raise SystemExit(2)
 
 
-class _Obsolete(argparse.Action):
+class Obsolete(argparse.Action):
+    """A flag that is accepted and has no effect."""
+
     def __call__(self, parser, namespace, values, option_string=None):
-        print(f"{option_string} has no effect any more and is passed over", file=sys.stderr)
+        report_obsolete(option_string)
+
+
+def report_obsolete(flag: str) -> None:
+    print(f"{flag} has no effect any more and is ignored", file=sys.stderr)
+
+
+def _refusal(unknown: Sequence[str]) -> str:
+    flag = next((word.partition("=")[0] for word in unknown if word.startswith("-")), None)
+    if flag is None:
+        return f"unexpected argument {unknown[0]!r}"
+    if owners := commands_with(flag):
+        return f"{flag} means nothing here, it is a flag of {' and '.join(owners)}"
+    return f"there is no flag {flag}"
 
 
 def _respell(name: str, old: str, new: str) -> str:

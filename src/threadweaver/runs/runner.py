@@ -148,7 +148,7 @@ async def _run_async(
                 group.create_task(worker())
     except* UserError as stopped:
         raise _first(stopped) from None
-    except* OSError as stopped:
+    except* (OSError, ModuleNotFoundError) as stopped:
         raise _first(stopped) from None
 
 
@@ -172,11 +172,11 @@ def _guarded(work: Work, task: Task) -> Result:
 
 
 def _crash(error: Exception) -> Result:
-    """A fault of ours: told by name and place, so that it can be mended; the run goes on.
+    """Report a fault of ours by name and place, so that it can be fixed; the run continues.
 
-    A full disk and the like would fail every sample after it: such an error ends the run.
+    A full disk, a missing package and the like would fail every sample after it: such an error ends the run.
     """
-    if isinstance(error, OSError) and error.errno in _HOPELESS:
+    if isinstance(error, ModuleNotFoundError) or (isinstance(error, OSError) and error.errno in _HOPELESS):
         raise error
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"

@@ -36,8 +36,7 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
         metavar="FILE",
         help=f"prompt file (prompt/{PROMPTS[question]})",
     )
-    group.add_argument("--effort", choices=EFFORTS, default=EFFORT[question], help="reasoning effort (%(default)s)")
-    _add_common(parser, group)
+    _add_common(parser, group, EFFORT[question])
     parser.set_defaults(output_limit=OUTPUT_LIMIT[question])
 
 
@@ -50,12 +49,14 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
             f"--{step}-prompt", type=Path, default=prompts.FOLDER / name, metavar="FILE", help=f"prompt/{name}"
         )
         group.add_argument(f"--{step}-effort", choices=EFFORTS, default=EFFORT[question], help="%(default)s")
-    group.add_argument("--effort", choices=EFFORTS, help="the same reasoning effort in all stages")
-    _add_common(parser, group)
+    _add_common(parser, group, None)
     parser.set_defaults(output_limit=None)
 
 
-def _add_common(parser: argparse.ArgumentParser, group) -> None:
+def _add_common(parser: argparse.ArgumentParser, group, effort: str | None) -> None:
+    group.add_argument(
+        "--effort", choices=EFFORTS, default=effort, help=f"reasoning effort ({effort or 'of each step, its own'})"
+    )
     group.add_argument(
         "--repair-prompt",
         type=Path,
