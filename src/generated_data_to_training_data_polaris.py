@@ -62,22 +62,9 @@ def flags() -> Flags:
         help="qwen: the chat template's rendering of both turns; deepseek: R1's format in columns of its own too; "
         "model: the model's generation prompt, then the turn as it was generated (%(default)s)",
     )
-    add(
-        "--think-tags",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("OPEN", "CLOSE"),
-        help="tags around the thinking, beside <think> </think>; repeatable",
-    )
-    add(
-        "--answer-tags",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("OPEN", "CLOSE"),
-        help="tags around the answer, to be taken off; repeatable",
-    )
+    tags = {"nargs": 2, "action": "append", "default": [], "metavar": ("OPEN", "CLOSE")}
+    add("--think-tags", **tags, help="tags around the thinking, besides <think> </think>; repeatable")
+    add("--answer-tags", **tags, help="tags around the answer, to be removed; repeatable")
     add("--require-parallel", action="store_true", help="keep only well-formed trajectories with at least one block")
     parser.add_shared("--keep-wrong", help="keep wrong answers too, marked")
     add("--keep-undecided", action="store_true", help="keep answers that could not be judged too, unmarked")

@@ -34,7 +34,7 @@ make_venv() {
     [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || return 0
     [ -e "$stamp" ] || [ -n "$(fault_of $python)" ] || return 0 # made by hand, and complete
   fi
-  base="$(installed_python)"
+  base="$(installed_python)" || exit 2
   echo "making .venv from $REQUIREMENTS (once; about a minute)" >&2
   if ! $python -m pip --version >/dev/null 2>&1 && ! $python -m ensurepip >/dev/null 2>&1; then # a killed attempt too
     "$base" -m venv --clear .venv >/dev/null 2>&1 ||

@@ -69,9 +69,7 @@ def flags() -> Flags:
     parser.add_argument(
         "--no-sanitize", action="store_true", help="keep rows whose text contains a special token of the tokenizer"
     )
-    parser.add_argument(
-        "--review", type=Path, metavar="FILE", help="the viewer's review.jsonl: rows rejected there are left out"
-    )
+    parser.add_shared("--review", help="the viewer's review.jsonl: rows rejected there are left out")
     parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
     parser.add_stage_flags()

@@ -36,7 +36,7 @@ def flags() -> Flags:
     parser.add_shared(
         "--tokenizer", help="name or local folder: counts tokens where the folder has no counts (else characters / 4)"
     )
-    parser.add_argument("--review", type=Path, help="file of the reviews (review.jsonl beside the data)")
+    parser.add_shared("--review", help="file of the reviews (review.jsonl beside the data)")
     parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and end")
     parser.add_argument("--ids", help="samples to export, as in 0-4,9 (all)")
     parser.add_argument("--query", default="", help="samples to export: those that contain these words")

@@ -60,26 +60,29 @@ def test_a_journal_of_something_else_and_files_of_another_tool_are_refused(tmp_p
     assert run("--overwrite") == 0
 
 
-def test_the_sample_is_converted_and_collected_by_the_commands(tmp_path):
-    def command_line(script: str, *flags: str) -> str:
+def test_the_sample_is_converted_and_collected_by_the_command_that_is_printed(tmp_path):
+    here = tmp_path / "a folder"
+    here.mkdir()
+
+    def run(command: list[str] | str) -> str:
         done = subprocess.run(
-            [sys.executable, str(ROOT / "src" / script), *flags], cwd=ROOT, capture_output=True, text=True, timeout=120
+            command, shell=isinstance(command, str), cwd=here, capture_output=True, text=True, timeout=120
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    flags = ["--dataset-json", "data/sample/sample_1.json", "--polaris-parquet", "data/sample/problems.parquet"]
-    flags += ["--tokenizer", "data/sample/tokenizer", "--output-dir", str(tmp_path), "--workers", "1"]
-    assert "36 samples" in command_line("generated_data_to_training_data_polaris.py", *flags)
-    reasons = Counter(entry.reason for entry in read_account(tmp_path / "sample_1_account"))
+    script = ROOT / "src" / "generated_data_to_training_data_polaris.py"
+    flags = ["--dataset-json", SAMPLE / "sample_1.json", "--polaris-parquet", SAMPLE / "problems.parquet"]
+    flags += ["--tokenizer", SAMPLE / "tokenizer", "--output-dir", "my data", "--workers", "1"]
+    printed = run([sys.executable, script, *flags])
+    assert "36 samples" in printed
+    reasons = Counter(entry.reason for entry in read_account(here / "my data/sample_1_account"))
     marked = [row.fields for row in read_rows(SAMPLE / "chains.jsonl")]
     assert reasons[None] == sum(row["correctness"] for row in marked[:35])
     assert reasons == {None: reasons[None], "wrong": 35 - reasons[None], "not_closed": 1}
-    command_line(
-        "collect_trajectories.py", "--dataset_path", str(tmp_path / "sample_1_1k"), "--output_path", str(tmp_path / "c")
-    )
+    run(printed.split("Next:  ")[1])
     chains = {row["problem"]: row["thinking"] for row in marked}
-    collected = read_collected(tmp_path / "c")
+    collected = read_collected(here / "data/sample_1_1k_1000samples")
     assert len(collected) == reasons[None] and all(sample.thinking == chains[sample.problem] for sample in collected)
 
 

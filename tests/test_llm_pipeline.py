@@ -142,7 +142,7 @@ def test_reaching_the_cap_names_what_is_left_and_a_higher_one_goes_on(tmp_path):
         assert (
             capped.stderr.count("\n") == 1
             and "--max-cost is reached" in capped.stderr
-            and "not done for it" in capped.stderr
+            and "left undone" in capped.stderr
         )
         paid = server.stats()["answered"]
         assert 0 < paid < 6 * COUNT and not (project.root / STAGES[2]).exists()

@@ -82,6 +82,13 @@ def test_the_account_names_every_sample_and_the_page_needs_nothing_else(finished
     assert "http://" not in page and "https://" not in page and "<script" not in page
 
 
+def test_the_command_that_is_printed_runs_as_it_is_printed(finished, tmp_path):
+    project, result = finished
+    [command] = [line.split(":  ", 1)[1] for line in result.stdout.split("\n") if line.startswith("Look at it:")]
+    shown = project.run("bash", "-c", f"{command} --export '{tmp_path}/page.html' --limit 1")
+    assert shown.returncode == 0 and (tmp_path / "page.html").is_file(), shown.stderr
+
+
 def test_a_second_run_redoes_nothing_and_says_so(finished):
     project, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*.txt")}

@@ -79,6 +79,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "--max-tokens": {"type": positive_int, "help": "training length allowed (%(default)s)"},
     "--sample-size": {"type": positive_int},
     "--seed": {"type": int, "default": 0},
+    "--review": {"type": Path, "metavar": "FILE"},
     "--overwrite": {"action": "store_true", "help": "replace an output that was made with other settings"},
     "--max-failed": {
         "type": _failures,
@@ -159,8 +160,12 @@ def _refusal(unknown: Sequence[str]) -> str:
     if flag is None:
         return f"unexpected argument {unknown[0]!r}"
     if owners := commands_with(flag):
-        return f"{flag} means nothing here, it is a flag of {' and '.join(owners)}"
+        return f"{flag} means nothing here, it is a flag of {listed(owners)}"
     return f"there is no flag {flag}"
+
+
+def listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _respell(name: str, old: str, new: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.runs.flags import Flags, Obsolete, positive_int, report_obsolete
+from threadweaver.runs.flags import Flags, Obsolete, listed, positive_int, report_obsolete
 from threadweaver.runs.parsers import commands_with, parser_of
 
 STAGES = {
@@ -130,7 +130,7 @@ def _reason_against(chunk: Chunk, knowing: Sequence[argparse.Action]) -> str:
     flag = chunk.flag
     if not knowing:
         owners = [name for name in commands_with(flag) if name not in STAGES.values()]
-        where = f"; it is a flag of {' and '.join(owners)}" if owners else ""
+        where = f"; it is a flag of {listed(owners)}" if owners else ""
         return f"{flag} is not a flag of any stage{where}"
     for spelling in knowing[0].option_strings:
         if variable := SET_BY_RUN.get(spelling):

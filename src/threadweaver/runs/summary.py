@@ -1,4 +1,4 @@
-"""What a command reports at its end: one line on what became of the samples, and the exit code."""
+"""What a command reports at its end: one line about what became of the samples, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from threadweaver.runs.runner import CAP_REACHED, NOT_IN_LEDGER, StageReport
 
 
 def print_summary(title: str, report: StageReport, folder: Path) -> None:
-    """One line on stdout: what became of the samples, and where they are."""
+    """Print one line: what became of the samples, and where they are."""
     total = len(report.entries)
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     if not report.fresh and total:
         print(f"{title}: nothing to do, all {total} samples are done ({counts}) in {folder}")
         return
-    kept = f", {total - report.fresh} of them from before" if total > report.fresh else ""
+    kept = f", {total - report.fresh} of them done before" if total > report.fresh else ""
     print(f"{title}: {total} samples{kept}: {counts or 'none'} · {report.seconds:.1f} s → {folder}")
     reasons = Counter((entry.outcome, entry.reason) for entry in report.entries if entry.outcome in LOSSES)
     for (outcome, reason), count in reasons.most_common():
@@ -29,19 +29,19 @@ def print_summary(title: str, report: StageReport, folder: Path) -> None:
 
 
 def print_no_calls(title: str) -> int:
-    """What `--plan` says of a stage that calls no model."""
+    """Report that a stage calls no model, for `--plan`."""
     print(f"plan of {title}: no model is called")
     return 0
 
 
 def exit_code(report: StageReport, max_failed: str) -> int:
-    """0, or 1 when more samples failed than allowed, or when the cap left some undone (told in one line on stderr)."""
+    """Return 0, or 1 when more samples failed than allowed or the cap left some undone, with one line on stderr."""
     failed = report.failed
     if stopped := [entry.id for entry in failed if entry.reason == CAP_REACHED]:
         print(
-            f"--max-cost is reached: {len(stopped)} of {len(report.entries)} samples are not done for it "
-            f"({', '.join(stopped[:20])}{', …' if len(stopped) > 20 else ''}; {_why(failed, CAP_REACHED)}); what is paid is kept: "
-            "give a higher one and run the same command again to do only these",
+            f"--max-cost is reached: {len(stopped)} of {len(report.entries)} samples are left undone "
+            f"({', '.join(stopped[:20])}{', …' if len(stopped) > 20 else ''}; {_why(failed, CAP_REACHED)}); what was paid for is kept: "
+            "give a higher limit and run the same command again to do only these",
             file=sys.stderr,
         )
         return 1
@@ -49,7 +49,7 @@ def exit_code(report: StageReport, max_failed: str) -> int:
         return 0
     way_on = "run again to do only these, or allow more"
     if all(entry.reason == NOT_IN_LEDGER for entry in failed):
-        way_on = "leave --offline (OFFLINE) out to call the model, import a ledger that holds them, or allow more"
+        way_on = "leave out --offline (OFFLINE) to call the model, import a ledger that contains them, or allow more"
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
     print(
         f"{len(failed)} of {len(report.entries)} samples failed, more than --max-failed {max_failed} allows "
@@ -60,6 +60,6 @@ def exit_code(report: StageReport, max_failed: str) -> int:
 
 
 def _why(failed: Sequence[AccountEntry], reason: str) -> str:
-    """The error of the first sample that failed for this reason."""
+    """Return the error of the first sample that failed for this reason."""
     error = next(str(entry.facts.get("error") or reason) for entry in failed if entry.reason == reason)
     return error.strip().rstrip(".")

@@ -1,0 +1,231 @@
+"""Flags: declared once, known to the commands that have a use for them, handed by run.sh to the stages that know them."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from project import ROOT
+from threadweaver.runs import parsers, relay
+from threadweaver.runs.flags import Flags, positive_int
+
+COMMANDS = sorted(path.name for path in (ROOT / "src").glob("*.py"))
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many"])
+def test_a_count_is_at_least_1(text):
+    with pytest.raises(argparse.ArgumentTypeError):
+        positive_int(text)
+
+
+def parser() -> Flags:
+    flags = Flags("A command.")
+    flags.add_argument("--first_rows", type=int)
+    flags.add_argument("--keep-first", type=int)
+    flags.add_argument("--trajectory", "-t")
+    flags.add_obsolete("--chunk-size")
+    flags.add_obsolete("--skip_existing", nargs=0)
+    flags.add_stage_flags()
+    return flags
+
+
+@pytest.mark.parametrize("mark", "_-")
+def test_flags_are_taken_with_underscores_and_with_hyphens(mark):
+    args = parser().parse_args([f"--first{mark}rows", "3", f"--keep{mark}first", "4", f"--max{mark}failed", "5"])
+    assert (args.first_rows, args.keep_first, args.max_failed) == (3, 4, "5")
+
+
+def test_flags_without_effect_are_accepted_with_one_notice_each(capsys):
+    parser().parse_args(["--chunk_size", "5", "--skip-existing"])
+    assert capsys.readouterr().err.count("has no effect any more") == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--keep", "3"], "there is no flag --keep"),
+        (["--first-row=3"], "there is no flag --first-row"),
+        (["--over"], "there is no flag --over"),
+        (["--first-rows", "many"], "invalid int value: 'many'"),
+        (["--max-failed", "many"], "a count or a fraction"),
+        (["stray"], "unexpected argument 'stray'"),
+        (["--val_size", "3"], "--val_size means nothing here, it is a flag of save_dataset.py"),
+        (["--rewrite=all", "--overwrite"], "it is a flag of plan.py and rewrite-context_v1.py"),
+    ],
+)
+def test_what_is_not_a_flag_here_is_refused_in_one_line(argv, says, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(argv)
+    assert caught.value.code == 2
+    line = capsys.readouterr().err
+    assert says in line and line.count("\n") == 1 and "--help" in line
+
+
+MODEL = (
+    "--openai_model m --workers 32 --in_cost_per_million 1 --out_cost_per_million 2 --use_chat_completions --overwrite"
+)
+PUBLISHED = {
+    "generate_trajectories.py": "--model_name m --data-type d --launch_server --verbose 1 -n 8 --bfloat16 --autoregressive",
+    "generated_data_to_training_data_polaris.py": "--dataset-json a b --polaris-parquet p --output-dir o --workers 32",
+    "collect_trajectories.py": "--dataset_path d --output_path o --max_samples 3 --overwrite",
+    "gpt.py": f"--input i --output o --prompt p --chat c --start_idx 0 --end_idx 3 --skip_existing {MODEL}",
+    "extract_v1.py": "-t t -a a -o o --encoding utf-8 --dry-run --filter-diff-threshold 0 --overwrite",
+    "rewrite-context_v1.py": f"--input i --output o --glob g --trace t --prompt p --effort low --verbosity low {MODEL}",
+    "generate-outline_v1.py": f"--input i --output o --glob g --trace t --ctx_lines 3 --max_samples 3 {MODEL}",
+    "filter-format-correct-and-obtain-stats.py": "--input i --glob g --split s --text_column c --output o --workers 32 "
+    "--chunk-size 4 --executor-type process --no_require_think_end --skip_conclusion_check --summary_name n "
+    "--sidecar_dirname d --strip_reasoning --keep_first 1 --keep_last 1",
+    "save_dataset.py": "--input i --output o --trajectory-glob g --trajectory-strict --trajectory-matched-only --build-chat "
+    "--qwen-model q --instruction i --sample-size 5 --repeat 8 --seed 0 --no-sanitize --overwrite",
+    "visualize_trajectories.py": "--root r --host 127.0.0.1 --port 8899",
+}
+
+
+@pytest.mark.parametrize("command", PUBLISHED)
+def test_published_command_lines_are_accepted_as_they_are_printed(command):
+    for spelled in (str, lambda word: word.replace("_", "-") if word[:2] == "--" else word):
+        parsers.parser_of(command).parse_args([spelled(word) for word in PUBLISHED[command].split()])
+
+
+def declared_in(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("add_argument", "add"):
+            words = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+            for word in words:
+                if word.startswith("--") or path.name == "settings.py":  # there without the hyphens
+                    yield "--" + word.removeprefix("--").replace("_", "-")
+
+
+def test_each_flag_is_declared_once():
+    """What differs between commands is added to the shared declaration (`add_shared`)."""
+    something_else_in_each = {"--workers", "--timeout", "--base-url", "--port", "--limit", "--output-dir"}
+    declared = Counter(flag for path in (ROOT / "src").rglob("*.py") for flag in declared_in(path))
+    assert declared["--val-size"] == declared["--max-cost"] == declared["--ledger"] == 1
+    assert {flag for flag, count in declared.items() if count > 1} == something_else_in_each
+
+
+def test_stages_that_share_a_flag_give_it_as_many_values():
+    """So that run.sh can tell the values of a flag from what follows it."""
+    for flag in {
+        flag
+        for command in relay.STAGES.values()
+        for action in parsers.parser_of(command).actions()
+        for flag in action.option_strings
+    }:
+        found = filter(None, (parsers.parser_of(command).action_of(flag) for command in relay.STAGES.values()))
+        assert len({action.nargs for action in found}) == 1, flag
+
+
+# ---- run.sh
+
+
+def relayed(*words: str) -> dict[str, list[str]]:
+    return {name: own for name, own in relay.relayed(words).items() if own}
+
+
+ASKING = ("step1", "step3", "step4")
+EVERY = ("collect", "step1", "step2", "step3", "step4", "step5", "save")
+
+
+@pytest.mark.parametrize(
+    ("words", "stages"),
+    [
+        ("--val-size 10", ["save"]),
+        ("--val_size=10", ["save"]),
+        ("--template deepseek", ["save"]),
+        ("--seed -1", ["save"]),
+        ("--units", ["save"]),
+        ("--keep-sequential", ["step5"]),
+        ("--max-leak 0.5", ["step3", "step5"]),
+        ("--tokenizer t", ["step5", "save"]),
+        ("--effort high", ASKING),
+        ("--batch-quiet 0.2 --extra-body {}", ASKING),
+        ("--ledger l", ["ledger", *ASKING]),
+        ("--overwrite --max-failed 3", EVERY),
+        ("--source a --source b", ["save"]),
+    ],
+)
+def test_a_flag_goes_to_the_stages_that_know_it(words, stages):
+    assert relayed(*words.split()) == {name: words.split() for name in stages}
+
+
+def test_flags_of_several_stages_keep_their_order():
+    given = relayed("--seed", "1", "--overwrite", "--max_leak", "1.1", "--seed", "2")
+    assert given["save"] == ["--seed", "1", "--overwrite", "--seed", "2"]
+    assert given["step3"] == given["step5"] == ["--overwrite", "--max_leak", "1.1"]
+
+
+def test_a_plan_gets_what_it_knows_and_passes_over_what_changes_no_call():
+    given = relay.relayed(["--plan", "--val-size", "3", "--effort", "low", "--step1-effort", "high"])
+    assert given == {"plan": ["--effort", "low", "--step1-effort", "high"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--unknown"], "--unknown is not a flag of any stage"),
+        (["--port", "1"], "it is a flag of generate_trajectories.py and visualize_trajectories.py"),
+        (["--step1-effort", "low"], "it is a flag of plan.py"),
+        (["--max-samples", "3"], "use NUM_SAMPLES"),
+        (["--filter_diff_threshold", "3"], "use FILTER_DIFF_THRESHOLD"),
+        (["-o", "x"], "-o is set by run.sh itself"),
+        (["--dry-run"], "give it to ./step2.sh"),
+        (["stray"], "unexpected argument 'stray': settings are variables"),
+        (["--val-size", "many"], "invalid int value: 'many'"),
+        (["--seed"], "expected one argument"),
+        (["--template", "gpt"], "invalid choice: 'gpt'"),
+        (["--overwrite", "stray"], "unexpected argument 'stray'"),
+    ],
+)
+def test_run_refuses_in_one_line_what_no_stage_takes(words, says, capsys):
+    try:
+        code = relay.main(words)
+    except SystemExit as end:
+        code = end.code
+    told = capsys.readouterr()
+    assert (code, told.out) == (2, "")
+    assert told.err.startswith("./run.sh: ") and says in told.err and told.err.count("\n") == 1
+
+
+def test_flags_without_effect_are_named_once_and_not_passed_on(capsys):
+    assert relayed("--trace", "x", "--skip-existing", "--workers", "3") == {name: ["--workers", "3"] for name in ASKING}
+    assert capsys.readouterr().err.count("has no effect any more") == 2
+
+
+STRANGE = ["a b", "it's", '"quoted"', "*", "$HOME", "`id`", "two\nlines", "\\", ";&|", "ü", ""]
+
+
+def test_values_reach_a_stage_as_they_are(tmp_path):
+    """Through the shell, as run.sh does it."""
+    (tmp_path / "a file").touch()
+    words = [word for value in STRANGE for word in ("--source", value)]
+    shell = 'eval "$(python3 -m threadweaver.runs.relay "$@")"; eval "set -- ${flags_save}"; printf "%s\\0" "$@"'
+    done = subprocess.run(
+        ["bash", "-euc", shell, "bash", *words],
+        cwd=tmp_path,
+        env=python_path(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\0")[:-1] == words
+
+
+def python_path() -> dict[str, str]:
+    return {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
+
+
+def test_the_overview_names_every_flag_once(capsys):
+    assert relay.main(["--help"]) == 0
+    page = capsys.readouterr().out
+    for flag in ("--val-size N", "--keep-sequential", "--template qwen|deepseek", "--max-leak SCORE", "--max-failed N"):
+        assert page.count(f"{flag}\n") + page.count(f"{flag} ") == 1, flag
+    assert "--input" not in page and "--trace" not in page and "--max-samples" not in page
