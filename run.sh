@@ -7,7 +7,9 @@
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine PLAN=1 ./run.sh    what your own chains would cost
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine MAX_COST=20 ./run.sh --val-size 50
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh run.sh
-case " $* " in *" --help "* | *" -h "*) exec bash "$(dirname "${BASH_SOURCE[0]}")/src/help.sh" ;; esac
+for word in "$@"; do
+  case "$word" in -h | --help) exec bash "$(dirname "${BASH_SOURCE[0]}")/src/help.sh" ;; esac
+done
 source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
 
 if [ $# -gt 0 ]; then # a flag that no stage knows ends the run here

@@ -255,7 +255,7 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
     "reason, says",
     [
         ("cap_reached", "--max-cost is reached: 1 of 20 samples are left undone (3; it would cost $1)"),
-        ("not_in_ledger", "import a ledger that holds them"),
+        ("not_in_ledger", "import a ledger that contains them"),
         ("timed_out", "run again to do only these"),
     ],
 )
