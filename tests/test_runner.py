@@ -248,7 +248,7 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
     assert told.count("\n") == 1 and "2 of 5 samples failed" in told and "1: ValueError: odd" in told and "3: " in told
 
 
-# ---- flags
+# ---- the exit code
 
 
 @pytest.mark.parametrize(
@@ -444,6 +444,6 @@ def test_a_dry_run_makes_no_folder_that_blocks_the_real_one(place):
 )
 def test_a_folder_without_samples_is_exit_2(place, command):
     (place.root / "data/empty").mkdir(exist_ok=True)
-    result = place.python(f"src/{command}", "--annotator", "rules", "--input", "data/empty", "--output", "data/none")
+    result = place.python(f"src/{command}", "--input", "data/empty", "--output", "data/none")
     assert result.returncode == 2 and "holds no samples" in result.stderr and result.stderr.count("\n") == 1
     assert not (place.root / "data/none").exists()

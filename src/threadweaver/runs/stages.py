@@ -24,7 +24,7 @@ STAGES = {
         Stage("collect", "collect", "collected", "data/$DIR_NAME"),
         Stage("steps", "step 1 (steps)", "annotated", "data/${BASE_NAME}_step1_$STEP1_VERSION"),
         Stage("parallel", "step 2 (parallel blocks)", "extracted", "data/${BASE_NAME}_step2_$STEP2_VERSION"),
-        Stage("rewrite", "step 3 (rewriting)", "rewritten", "data/${BASE_NAME}_step3_$STEP3_VERSION${SUFFIX:-}"),
+        Stage("rewrite", "step 3 (rewriting)", "rewritten", "data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX"),
         Stage("outlines", "step 4 (outlines)", "outlined", "data/$STEP4_NAME"),
         Stage("filter", "step 5 (filter)", "accepted", "data/$STEP5_NAME"),
         Stage("save", "save", "saved", "dataset/${BASE_NAME}_${dataset_suffix#_}"),
