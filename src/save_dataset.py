@@ -26,7 +26,7 @@ from threadweaver.files import digest, to_json
 from threadweaver.runs import account, statistics
 from threadweaver.runs import report as report_page
 from threadweaver.runs.account import Account
-from threadweaver.runs.command import run_command, shown_command
+from threadweaver.runs.command import run_command, shown_command, shown_path
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import StageReport, run_stage
@@ -146,13 +146,13 @@ def print_next(output: Path, run: Account, page: Path) -> None:
     """Print what to type next."""
     shown = next(iter(sorted(output.glob("sample_*/train.parquet"))), None)
     if shown:
-        print(f'\nLoad it:  datasets.load_dataset("parquet", data_files="{account.relative(shown)}")')
+        print(f'\nLoad it:  datasets.load_dataset("parquet", data_files="{shown_path(shown)}")')
     for pairs in sorted(output.glob("units_*/train.parquet")):
-        print(f"The same as pairs <context, continuation>:  {account.relative(pairs)}")
+        print(f"The same as pairs <context, continuation>:  {shown_path(pairs)}")
     filtered = run.stage("filter")
     viewed = filtered.folder if filtered else output
     print(f"Look at it:  {shown_command('src/visualize_trajectories.py', '--root', viewed, '--port', '8899')}")
-    print(f"The account as a page:  {account.relative(page)}")
+    print(f"The account as a page:  {shown_path(page)}")
 
 
 if __name__ == "__main__":

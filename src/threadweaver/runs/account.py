@@ -5,7 +5,6 @@ Each stage's folder names the folder it read, so the whole run is found from its
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -198,8 +197,3 @@ def describe(account: Account, *, colour: bool = False) -> str:
     if spending(account):
         lines.append(_spending_line(account))
     return "\n".join(lines)
-
-
-def relative(path: Path) -> str:
-    """Return a path as a person would type it here."""
-    return os.path.relpath(path)
