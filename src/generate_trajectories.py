@@ -4,7 +4,7 @@ Reads   data/<data-type>.parquet (columns prompt and reward_model.ground_truth)
 Writes  data/<model>_<suffix>/<data-type>_<n>[_split<i>_of_<k>].jsonl (journal), and .json when all samples
         are there
 Calls   SGLang or vLLM, started here (--launch_server) or running (--base-url, repeatable)
-Exits   0; 1 samples are missing; 2 something to mend, said in one line
+Exits   0; 1 samples are missing; 2 something to correct, reported in one line
 Example python src/generate_trajectories.py --model_name Qwen/Qwen3-8B --launch_server --data-type
         polaris-data-53K -n 1 --autoregressive
 """
@@ -19,6 +19,7 @@ import re
 import sys
 from pathlib import Path
 
+from threadweaver.client.credentials import find_base_url
 from threadweaver.corpus import chat
 from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
@@ -105,7 +106,7 @@ def main(argv: list[str] | None) -> int:
         asked = problems[: args.limit]
         missing = journal.missing(len(asked), args.n_samples)
         if journal.dropped:
-            tell(f"{journal.dropped} line(s) of {journal.path} could not be read: their samples are generated again")
+            log(f"{journal.dropped} line(s) of {journal.path} could not be read: their samples are generated again")
         job = Job(
             tokenizer,
             args.seed,
@@ -135,7 +136,7 @@ async def generate(args, sampler: Sampler, tasks: list[Task], endpoints: list[En
 
 @contextlib.contextmanager
 def serve(args, logs: Path):
-    """The servers to ask: those that run already, and those started here, which end with the block."""
+    """Yield the servers to ask: those that run already, and those started here, which end with the block."""
     endpoints = [Endpoint(url) for url in args.base_url]
     own = f"http://127.0.0.1:{args.port}/v1"
     if not args.launch_server or args.skip_actual_launch:
@@ -165,7 +166,7 @@ def serve(args, logs: Path):
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse values that cannot be."""
+    """Raise UserError for impossible values."""
     for name in ("n_samples", "n_workers", "timeout", "max_context_length", "total_splits", "limit", "tp", "dp"):
         value = getattr(args, name)
         if value is not None and not value > 0:
@@ -174,8 +175,10 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--temperature must be a number of at least 0, not {args.temperature}")
     if not 0 < args.top_p <= 1:
         raise UserError(f"--top-p must lie above 0 and be 1 at most, not {args.top_p}")
+    for url in args.base_url:
+        find_base_url(url)
     if args.no_conclusion and not args.branching:
-        tell("--no-conclusion has no effect without --branching")
+        log("--no-conclusion has no effect without --branching")
 
 
 def check_template(tokenizer: Tokenizer, args: argparse.Namespace) -> None:
@@ -184,7 +187,7 @@ def check_template(tokenizer: Tokenizer, args: argparse.Namespace) -> None:
         shown = " ".join(added.split())[:80]
         raise UserError(
             f"the chat template of {tokenizer.name} puts a system prompt before the question ({shown}), which training "
-            "rows would not have: take it all the same with --skip-system-prompt-check, or name another --tokenizer"
+            "rows would not have: use it all the same with --skip-system-prompt-check, or name another --tokenizer"
         )
 
 
@@ -203,8 +206,8 @@ def stem_of(args: argparse.Namespace, name: str) -> Path:
 
 
 def settings_of(args: argparse.Namespace, tokenizer: Tokenizer, problems: list) -> dict:
-    """All that decides what a sample is; servers, speed and --limit do not."""
-    folder = Path(args.model_name).expanduser()  # in full: checkpoints of two trainings often bear the same name
+    """Return all that decides what a sample is; servers, speed and --limit do not."""
+    folder = Path(args.model_name).expanduser()  # in full: checkpoints of two trainings often have the same name
     return {
         "model": str(folder.resolve()) if folder.is_dir() else args.model_name,
         "tokenizer": short_name(tokenizer.name),
@@ -226,7 +229,7 @@ def settings_of(args: argparse.Namespace, tokenizer: Tokenizer, problems: list) 
 
 
 def answer_of(args: argparse.Namespace):
-    """The final answer of a result, as it is graded."""
+    """Return the function that finds the final answer in a result, as it is graded."""
 
     def cut(result: str) -> str | None:
         from threadweaver.grading import final_answer
@@ -240,10 +243,10 @@ def answer_of(args: argparse.Namespace):
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# what is said
+# what is printed
 
 
-def tell(line: str) -> None:
+def log(line: str) -> None:
     print(line, file=sys.stderr)
 
 
@@ -251,25 +254,25 @@ def reporter(args: argparse.Namespace):
     def report(task: Task, prompt: str, rollout: forkjoin.Rollout, verdict: str) -> None:
         if args.verbose or args.debug:
             speed = rollout.decoded / rollout.seconds if rollout.seconds else 0.0
-            tell(
+            log(
                 f"{task.message_idx}/{task.sample_idx}: {rollout.reason}, {len(rollout.ids)} tokens (critical path "
                 f"{rollout.critical_path}), {rollout.blocks} blocks, {rollout.seconds:.1f} s, {speed:.0f} tokens/s, {verdict}"
             )
         if args.debug:
-            tell(f"--- prompt\n{prompt}\n--- result\n{rollout.text}\n---")
+            log(f"--- prompt\n{prompt}\n--- result\n{rollout.text}\n---")
 
     return report
 
 
 def finish(args: argparse.Namespace, journal: Journal, sampler: Sampler, asked: list) -> int:
-    """Write the json when nothing is missing, and say what there is."""
+    """Write the json when nothing is missing, and print a summary."""
     missing = journal.missing(len(asked), args.n_samples)
     total = len(asked) * args.n_samples
     for line in sampler.summary(len(asked), args.n_samples):
         print(line)
     if missing:
         shown = "; ".join(f"{m}/{s}: {sampler.failed.get((m, s), 'not generated')}" for m, s in missing[:5])
-        tell(
+        log(
             f"{len(missing)} of {total} samples are missing ({shown}{'; …' if len(missing) > 5 else ''}): the same "
             f"command does only these; {journal.final.name} is written when all are there"
         )

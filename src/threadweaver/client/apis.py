@@ -1,21 +1,26 @@
-"""Reading what a server answered: text, how it ended, tokens."""
+"""The APIs of model servers. Each is one class: its path, how it writes a request and how it reads a reply.
+
+To add one, write its class and enter it in `APIS`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from threadweaver.client.errors import BadReply, BadRequest, ServerFault
-from threadweaver.client.requests import Usage
+from threadweaver.client.usage import Usage
 
-RESULTS_OF_COMPLETIONS = ("matched_stop", "stop_reason", "token_ids", "prompt_token_ids")
+Message = tuple[str, str]
+"""Role and content."""
 
 
 @dataclass(frozen=True)
 class RawReply:
-    """A 200 that is a reply. `usage` is None where the server does not count; `tier` is what it
-    says it used.
+    """A reply as the server sent it. `status`: ok, truncated, empty, refused; `finish`: the server's own word for how
+    it ended. `usage` is None where the server does not count; `tier` is the one that it reports.
     """
 
     text: str
@@ -26,69 +31,145 @@ class RawReply:
     extra: Mapping[str, Any] | None = None
 
 
-def read_reply(api: str, data: Any) -> RawReply:
-    """Raises BadReply for JSON that is no reply, ServerFault and BadRequest for a Responses object that
-    failed.
-    """
-    if not isinstance(data, Mapping):
-        raise BadReply("the server's reply is not a JSON object", billed=True)
-    try:
-        return {"responses": _responses, "chat": _chat, "completions": _completions}[api](data)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise BadReply(f"the server's reply has not the form of the {api} API ({error!r})", billed=True) from error
+class Params(NamedTuple):
+    """The parameters that each API names in its own way."""
+
+    max_output_tokens: int
+    effort: str | None
+    verbosity: str | None
+    prompt: str | Sequence[int] | None
 
 
-def _responses(data: Mapping[str, Any]) -> RawReply:
-    state = data.get("status") or "completed"
-    if state in ("failed", "cancelled"):
-        _raise_failed(data.get("error") or {})
-    texts, refusals = [], []
-    for item in data["output"]:
-        if item.get("type") == "message":
-            for part in item.get("content") or ():
-                if part.get("type") == "output_text":
-                    texts.append(part.get("text") or "")
-                elif part.get("type") == "refusal":
-                    refusals.append(part.get("refusal") or "")
-    reason = (data.get("incomplete_details") or {}).get("reason") if state == "incomplete" else None
-    finish = reason or ("refusal" if refusals else state)
-    text = "".join(texts) or "".join(refusals)
-    return RawReply(
-        text, _status(text, finish, bool(refusals)), finish, _usage(data, "input", "output"), data.get("service_tier")
-    )
+class Api(ABC):
+    """One way to write a request and to read its reply. An API provides `path`, `fields` and `reply`."""
+
+    path: ClassVar[str]
+
+    def body(
+        self, model: str, messages: Sequence[Message], params: Mapping[str, Any], service_tier: str | None = None
+    ) -> dict[str, Any]:
+        """Return the JSON body of a request. A parameter that is None is left out; one that `fields` does not know is
+        passed on, merged into what is there.
+        """
+        rest = {name: value for name, value in params.items() if value is not None}
+        known = Params(*(rest.pop(name, None) for name in Params._fields))
+        written = [{"role": role, "content": content} for role, content in messages]
+        fields = {"model": model, **self.fields(written, known), "service_tier": service_tier or None}
+        return _merged({name: value for name, value in fields.items() if value is not None}, rest)
+
+    @abstractmethod
+    def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
+        """Return the fields of the body in this API's vocabulary; what is None is left out."""
+
+    def read(self, data: Any) -> RawReply:
+        """Return the reply in a server's JSON.
+
+        Raises BadReply for JSON that is not a reply, ServerFault or BadRequest for a reply that reports a failure.
+        """
+        if not isinstance(data, Mapping):
+            raise BadReply("the server's reply is not a JSON object", billed=True)
+        try:
+            return self.reply(data)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            name = type(self).__name__
+            raise BadReply(f"the server's reply has not the form of the {name} API ({error!r})", billed=True) from error
+
+    @abstractmethod
+    def reply(self, data: Mapping[str, Any]) -> RawReply:
+        """Return the reply in a JSON object; may raise whatever reading an unexpected shape raises."""
 
 
-def _raise_failed(error: Mapping[str, Any]) -> None:
+class Responses(Api):
+    path = "/responses"
+
+    def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
+        return {
+            "input": messages,
+            "max_output_tokens": params.max_output_tokens,
+            "reasoning": None if params.effort is None else {"effort": params.effort},
+            "text": None if params.verbosity is None else {"verbosity": params.verbosity},
+        }
+
+    def reply(self, data: Mapping[str, Any]) -> RawReply:
+        state = data.get("status") or "completed"
+        if state in ("failed", "cancelled"):
+            _raise_failed(data.get("error") or {})
+        parts = [part for item in data["output"] if item.get("type") == "message" for part in item.get("content") or ()]
+        texts = [part.get("text") or "" for part in parts if part.get("type") == "output_text"]
+        refusals = [part.get("refusal") or "" for part in parts if part.get("type") == "refusal"]
+        reason = (data.get("incomplete_details") or {}).get("reason") if state == "incomplete" else None
+        finish = reason or ("refusal" if refusals else state)
+        text = "".join(texts) or "".join(refusals)
+        status = _status(text, finish, bool(refusals))
+        return RawReply(text, status, finish, _usage(data, "input", "output"), data.get("service_tier"))
+
+
+class ChatCompletions(Api):
+    path = "/chat/completions"
+
+    def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
+        return {
+            "messages": messages,
+            "max_completion_tokens": params.max_output_tokens,
+            "reasoning_effort": params.effort,
+            "verbosity": params.verbosity,
+        }
+
+    def reply(self, data: Mapping[str, Any]) -> RawReply:
+        choice = data["choices"][0]
+        message = choice["message"]
+        refusal = message.get("refusal")
+        text = message.get("content") or refusal or ""
+        finish = choice.get("finish_reason") or "stop"
+        status = _status(text, finish, bool(refusal))
+        return RawReply(text, status, finish, _usage(data, "prompt", "completion"), data.get("service_tier"))
+
+
+class Completions(Api):
+    """A prompt, as text or token ids, is continued; without one, the messages' contents are the prompt. A reply may
+    end in any way, and be empty."""
+
+    path = "/completions"
+    results: ClassVar = ("matched_stop", "stop_reason", "token_ids", "prompt_token_ids")
+    """Fields of a choice that servers of this API add and that are kept with the reply."""
+
+    def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
+        text = "".join(message["content"] for message in messages) if params.prompt is None else params.prompt
+        return {"prompt": text, "max_tokens": params.max_output_tokens}
+
+    def reply(self, data: Mapping[str, Any]) -> RawReply:
+        choice = self.choice(data)
+        finish = choice.get("finish_reason") or "stop"
+        status = "truncated" if finish == "length" else "ok"
+        extra = {name: choice[name] for name in self.results if choice.get(name) is not None}
+        usage = _usage(data, "prompt", "completion")
+        return RawReply(choice["text"], status, finish, usage, data.get("service_tier"), extra or None)
+
+    @staticmethod
+    def choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the continuation with all that the server reports of it: token-exact generation reads it itself."""
+        return data["choices"][0]
+
+
+APIS: Mapping[str, Api] = {"responses": Responses(), "chat": ChatCompletions(), "completions": Completions()}
+"""By the name that is part of a request, and so of its key in the ledger: a name never changes."""
+
+
+def _merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `body` with `extra` in it, objects into objects: {"text": {"format": …}} keeps the verbosity beside it."""
+    out = dict(body)
+    for name, value in extra.items():
+        both = isinstance(value, Mapping) and isinstance(out.get(name), Mapping)
+        out[name] = _merged(out[name], value) if both else value
+    return out
+
+
+def _raise_failed(error: Mapping[str, Any]) -> NoReturn:
     code = str(error.get("code") or "failed")
     message = f"the model's answer failed: {code} {error.get('message') or ''}".strip()
     if code in ("server_error", "rate_limit_exceeded", "vector_store_timeout", "failed"):
         raise ServerFault(message)
     raise BadRequest(message)
-
-
-def _chat(data: Mapping[str, Any]) -> RawReply:
-    choice = data["choices"][0]
-    message = choice["message"]
-    refusal = message.get("refusal")
-    text = message.get("content") or refusal or ""
-    finish = choice.get("finish_reason") or "stop"
-    return RawReply(
-        text,
-        _status(text, finish, bool(refusal)),
-        finish,
-        _usage(data, "prompt", "completion"),
-        data.get("service_tier"),
-    )
-
-
-def _completions(data: Mapping[str, Any]) -> RawReply:
-    choice = data["choices"][0]
-    finish = choice.get("finish_reason") or "stop"
-    extra = {name: choice[name] for name in RESULTS_OF_COMPLETIONS if choice.get(name) is not None}
-    status = "truncated" if finish == "length" else "ok"
-    return RawReply(
-        choice["text"], status, finish, _usage(data, "prompt", "completion"), data.get("service_tier"), extra or None
-    )
 
 
 def _status(text: str, finish: str, refused: bool) -> str:
@@ -100,7 +181,7 @@ def _status(text: str, finish: str, refused: bool) -> str:
 
 
 def _usage(data: Mapping[str, Any], came_in: str, went_out: str) -> Usage | None:
-    """Servers other than OpenAI send null for the details, or nothing at all."""
+    """Servers other than OpenAI's send null for the details, or nothing at all."""
     usage = data.get("usage")
     if not usage:
         return None

@@ -1,10 +1,9 @@
 """Batch mode: the same requests through the Batch API, at half the price and within a day.
 
-Requests are gathered until no new one comes for a while: a wave, such as one turn of all conversations. A
-wave is split into files, each file is a batch, and its rows stand in the ledger before it is sent: a run
-that was stopped, or another one with another key, picks it up. What a batch answered is kept however it
-ended; the rest goes into the next wave, and after `TRIES` of them, or past the deadline, is called one by
-one.
+Requests are gathered until no new one comes for a while: a wave, such as one turn of all conversations. A wave is
+split into files, each file is a batch, and its rows are in the ledger before it is sent: when a run was stopped, the
+next one picks the batch up, with another key too. What a batch answered is kept however it ended; the rest goes into
+the next wave, and after `TRIES` of them, or past the deadline, is called one by one.
 """
 
 from __future__ import annotations
@@ -16,20 +15,16 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
+from typing import Any
 
 from threadweaver.client import errors
 from threadweaver.client.batch_files import Want, Wave, line_of, read_row, split
-from threadweaver.client.requests import PATHS, Reply, Request, reply_of
+from threadweaver.client.requests import Reply, Request, reply_of
+from threadweaver.client.session import Session
 from threadweaver.client.settings import Batching
 from threadweaver.client.usage import stage_of
 from threadweaver.errors import UserError
 from threadweaver.ledger import BatchEntry, BatchRow, LedgerEntry
-
-if TYPE_CHECKING:
-    from threadweaver.client.client import Client
 
 TRIES = 3  # batches that a request may be in before it is called alone
 FIRST_LOOK = 0.5  # seconds until the first look at a batch; doubles up to `poll`
@@ -39,11 +34,14 @@ LISTED = 1000  # batches of the account to look through for one of ours
 
 
 class Batcher:
-    """One a client. `obtain` and `attach` wait for a reply; one task gathers, submits, looks and collects."""
+    """One per client. `obtain` and `attach` wait for a reply; one task gathers, submits, looks and collects. `used`:
+    any request was waited for here.
+    """
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.settings = client.settings.batch or Batching()
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.settings = session.settings.batch or Batching()
+        self.used = False
         self.waves = 0
         self._wants: dict[str, Want] = {}
         self._fresh: list[str] = []
@@ -56,20 +54,21 @@ class Batcher:
         self._tokens = self.settings.enqueued_tokens
         self._task: asyncio.Task[None] | None = None
 
-    # for the client
+    # waiting for a reply
 
     async def obtain(self, request: Request, label: str) -> Reply | None:
-        """The reply by way of a batch; None where it is to be called alone."""
+        """Return the reply by way of a batch; None where the request is to be called alone."""
         if self.settings.deadline == 0:  # whatever a batch would hold is late before it is sent
             return None
         return await self._wait(Want(request, label, asyncio.get_running_loop().create_future()))
 
     async def attach(self, request: Request, label: str, batch: str) -> Reply | None:
-        """The reply to a request that is in a batch already."""
+        """Return the reply to a request that is in a batch already; None where the batch gives none."""
         self._attached.add(batch)
         return await self._wait(Want(request, label, asyncio.get_running_loop().create_future(), batch=batch))
 
     async def _wait(self, want: Want) -> Reply | None:
+        self.used = True
         key = want.request.key
         self._wants[key] = want
         if not want.batch:
@@ -88,7 +87,7 @@ class Batcher:
         return [self._task]
 
     def line(self) -> str:
-        """For people: which wave, how many batches, how far."""
+        """One line for people: which wave, how many batches, how far."""
         done, rows = (sum(pair[i] for pair in self._done.values()) for i in (0, 1))
         return f"wave {self.waves}: {len(self._running)} batches running, {done} of {rows} requests answered"
 
@@ -110,7 +109,7 @@ class Batcher:
                 await asyncio.sleep(min(1.0, max(0.01, min(self.settings.quiet, self.settings.poll) / 4)))
         except (errors.ClientError, UserError, OSError) as error:
             if isinstance(error, errors.RunError):
-                self.client.fatal(error)
+                self.session.fatal(error)
             self._fail_all(error)
 
     def _fail_all(self, error: Exception) -> None:
@@ -124,9 +123,7 @@ class Batcher:
         self._last_new = time.monotonic()
 
     async def _find_attached(self) -> None:
-        """Requests of batches that others made: looked after here too; of a batch that has just ended, asked
-        again.
-        """
+        """Look after the batches of other runs that hold our requests; of one that has just ended, ask these again."""
         attached, self._attached = self._attached, set()
         for batch in attached:
             await self._check_known(batch)
@@ -135,17 +132,15 @@ class Batcher:
                     self._resolve(want, None)
 
     async def _adopt(self) -> None:
-        """Batches that an earlier run left: those that run are looked at, those that were being sent are
-        found or sent.
-        """
-        transport = await self.client.transport()
-        for entry in await self.client.ledger.batches():
+        """Take over what an earlier run left: a running batch is looked at, one that was being sent is found or sent."""
+        transport = await self.session.transport()
+        for entry in await self.session.ledger.batches():
             if entry.base_url != transport.base_url:
                 continue
             if entry.remote is not None:
                 self._running[entry.local] = entry
             elif entry.ours:
-                requests = await self.client.ledger.batch_requests(entry.local)
+                requests = await self.session.ledger.batch_requests(entry.local)
                 lines = [line_of(Request.parse(text)) for text, _ in requests.values()]
                 await self._send(entry, lines, known=False)
 
@@ -164,20 +159,22 @@ class Batcher:
         if sent:
             self.waves += 1
             self._pause, self._next_look = FIRST_LOOK, time.monotonic() + FIRST_LOOK
+            from tqdm import tqdm
+
             tqdm.write(f"batch {self.line()}, {sent} sent", file=sys.stderr)
 
     def _enqueued(self) -> int:
         return sum(entry.tokens for entry in self._running.values())
 
     async def _submit(self, wave: Wave) -> int:
-        """Enters a file's rows into the ledger, then sends those that nobody else has. Returns how many."""
-        transport = await self.client.transport()
+        """Enter a file's rows into the ledger, then send those that nobody else has. Return how many."""
+        transport = await self.session.transport()
         request = wave.wants[0].request
         entry = BatchEntry(
             uuid.uuid4().hex,
             None,
             transport.base_url,
-            f"/v1{PATHS[request.api]}",
+            f"/v1{request.wire.path}",
             "submitting",
             len(wave.wants),
             wave.tokens,
@@ -190,16 +187,16 @@ class Batcher:
                 want.request.canonical,
                 stage_of(want.label),
                 want.request.turn,
-                self.client.worst_case(want.request, "batch"),
+                self.session.worst_case(want.request, "batch"),
             )
             for want in wave.wants
         ]
-        claims = await self.client.ledger.open_batch(entry, rows, self.client.cap)
+        claims = await self.session.ledger.open_batch(entry, rows, self.session.cap)
         lines = []
         for want, line, claim in zip(wave.wants, wave.lines, claims, strict=True):
             if claim.state == "mine":
                 want.batch, want.tries = entry.local, want.tries + 1
-                self.client.tallies.of(want.label).sent += 1
+                self.session.tallies.of(want.label).sent += 1
                 lines.append(line)
             elif claim.state == "stored" and claim.record is not None:
                 self._resolve(want, reply_of(claim.record, from_ledger=True))
@@ -209,18 +206,18 @@ class Batcher:
             elif claim.state == "theirs":
                 self._resolve(want, None)  # as an ordinary call it waits for the other process's reply
             else:
-                self._resolve(want, self.client.cap_error(want.request))
+                self._resolve(want, self.session.cap_error(want.request))
         if lines:
             await self._send(replace(entry, rows=len(lines)), lines, known=True)
         return len(lines)
 
     async def _check_known(self, batch: str) -> None:
-        """A batch that another process made since, or one at another endpoint."""
+        """Take over a batch that another process has made since. Raises BatchTrouble for one at another endpoint."""
         if batch in self._running:
             return
-        for entry in await self.client.ledger.batches():
+        for entry in await self.session.ledger.batches():
             if entry.local == batch and entry.remote is not None:
-                if entry.base_url != (await self.client.transport()).base_url:
+                if entry.base_url != (await self.session.transport()).base_url:
                     raise errors.BatchTrouble(
                         f"batch {entry.remote} of this ledger runs at {entry.base_url}: use that "
                         "endpoint, or another --ledger"
@@ -228,9 +225,9 @@ class Batcher:
                 self._running[entry.local] = entry
 
     async def _send(self, entry: BatchEntry, lines: Sequence[bytes], *, known: bool) -> None:
-        """Uploads a file and makes a batch of it; `known` False: an earlier try may have made it already."""
-        transport = await self.client.transport()
-        retrying = self.client.settings.retrying
+        """Upload a file and make a batch of it; `known` False: an earlier try may have made it already."""
+        transport = await self.session.transport()
+        retrying = self.session.settings.retrying
         for tries in range(retrying.tries):
             try:
                 remote = None if known else await self._find_remote(entry.local)
@@ -243,26 +240,26 @@ class Batcher:
                         "completion_window": "24h",
                         "metadata": {"threadweaver": entry.local},
                     }
-                    made = await transport.call("POST", "/batches", json.dumps(body).encode("ascii"))
-                    remote = json.loads(made.content)["id"]
-                await self.client.ledger.batch_started(entry.local, remote)
+                    made, _ = await transport.call("POST", "/batches", json.dumps(body).encode("ascii"))
+                    remote = made["id"]
+                await self.session.ledger.batch_started(entry.local, remote)
                 self._running[entry.local] = replace(entry, remote=remote, state="running")
                 self._done[entry.local] = (0, entry.rows)
                 return
             except errors.BadRequest as error:
-                await self.client.ledger.collect(entry.local, [])
+                await self.session.ledger.collect(entry.local, [])
                 raise errors.BatchTrouble(f"the service refused a batch ({error}): nothing of it is paid") from error
             except errors.Retryable as error:
-                await asyncio.sleep(self.client.backoff(tries, error.retry_after))
+                await asyncio.sleep(self.session.backoff(tries, error.retry_after))
                 last = error
-        raise errors.ServerDown(f"the batch service does not answer ({last}): run the same command again to go on")
+        raise errors.ServerDown(f"the batch service does not answer ({last}): run the same command again to continue")
 
     async def _find_remote(self, local: str) -> str | None:
-        """The batch that carries our name in its metadata, if a try that seemed to fail did make it."""
-        transport = await self.client.transport()
+        """Return the batch that has our name in its metadata, if a try that seemed to fail did make it."""
+        transport = await self.session.transport()
         after, seen = "", 0
         while seen < LISTED:
-            page = json.loads((await transport.call("GET", f"/batches?limit=100{after}")).content)
+            page, _ = await transport.call("GET", f"/batches?limit=100{after}")
             for batch in page["data"]:
                 if (batch.get("metadata") or {}).get("threadweaver") == local:
                     return batch["id"]
@@ -275,12 +272,12 @@ class Batcher:
     # looking and collecting
 
     async def _look(self, entry: BatchEntry) -> None:
-        transport = await self.client.transport()
+        transport = await self.session.transport()
         late = self.settings.deadline is not None and time.time() - entry.created > self.settings.deadline
         try:
-            batch = json.loads((await transport.call("GET", f"/batches/{entry.remote}")).content)
+            batch, _ = await transport.call("GET", f"/batches/{entry.remote}")
             if late and batch["status"] in ("validating", "in_progress"):
-                batch = json.loads((await transport.call("POST", f"/batches/{entry.remote}/cancel", b"{}")).content)
+                batch, _ = await transport.call("POST", f"/batches/{entry.remote}/cancel", b"{}")
             counts = batch.get("request_counts") or {}
             self._done[entry.local] = (counts.get("completed", 0), entry.rows)
             if batch["status"] in ENDED:
@@ -291,7 +288,7 @@ class Batcher:
             if self._faults >= FAULTS:
                 raise errors.ServerDown(
                     f"the batch service does not answer ({error}): run the same command again; the "
-                    "batches are known and go on"
+                    "batches are recorded and continue"
                 ) from error
         except errors.NoSuchModel as error:
             if not late:
@@ -303,18 +300,18 @@ class Batcher:
             await self._end(entry, [], {}, billed=True, alone=True)
 
     async def _finish(self, entry: BatchEntry, batch: Mapping[str, Any], late: bool) -> None:
-        """Stores what the batch answered; what it did not answer is asked again, or fails for good."""
+        """Store what the batch answered; what it did not answer is asked again, or fails for good."""
         replies: list[LedgerEntry] = []
         failures: dict[str, errors.ClientError] = {}
         if batch["status"] == "failed":
             self._refused(batch)
             for want in self._wants.values():
                 want.tries -= want.batch == entry.local  # it was not worked on
-        requests = await self.client.ledger.batch_requests(entry.local)
+        requests = await self.session.ledger.batch_requests(entry.local)
         for name in ("output_file_id", "error_file_id"):
             if batch.get(name):
-                transport = await self.client.transport()
-                data = (await transport.call("GET", f"/files/{batch[name]}/content")).content
+                transport = await self.session.transport()
+                data, _ = await transport.fetch("GET", f"/files/{batch[name]}/content")
                 for row in map(json.loads, filter(bytes.strip, data.split(b"\n"))):
                     key = row.get("custom_id")
                     if key not in requests:
@@ -325,13 +322,13 @@ class Batcher:
                         failures[key] = outcome
                     else:
                         replies.append(
-                            self.client.record_of(request, requests[key][1], outcome, "batch", entry.created)
+                            self.session.entry_of(request, requests[key][1], outcome, "batch", entry.created)
                         )
         await self._end(entry, replies, failures, billed=False, alone=late)
 
     def _refused(self, batch: Mapping[str, Any]) -> None:
-        """A batch that failed validation: too much at once is sent again later in smaller parts; else the run
-        ends.
+        """Handle a batch that failed validation: too much at once is sent again later in smaller parts; anything else
+        ends the run.
         """
         found = (batch.get("errors") or {}).get("data") or [{}]
         codes = {str(error.get("code")) for error in found}
@@ -339,10 +336,10 @@ class Batcher:
             self._tokens = max(10_000, self._tokens // 2)
             return
         why = "; ".join(f"{error.get('code')} {error.get('message') or ''}".strip() for error in found[:3])
-        self.client.fatal(
+        self.session.fatal(
             errors.BatchTrouble(
-                f"the service refused batch {batch.get('id')} ({self.client.scrub(why)}): mend "
-                "that and run the same command again; nothing of it is paid"
+                f"the service refused batch {batch.get('id')} ({self.session.scrub(why)}): correct that and run the "
+                "same command again; nothing of it is paid"
             )
         )
 
@@ -356,13 +353,13 @@ class Batcher:
         alone: bool,
     ) -> None:
         stored = {
-            record.key: record for record in await self.client.ledger.collect(entry.local, replies, billed=billed)
+            record.key: record for record in await self.session.ledger.collect(entry.local, replies, billed=billed)
         }
         self._running.pop(entry.local, None)
         self._done[entry.local] = (len(replies), entry.rows)
         for error in failures.values():
             if isinstance(error, errors.RunError):
-                self.client.fatal(error)
+                self.session.fatal(error)
         for key, want in list(self._wants.items()):
             if want.batch != entry.local:
                 continue
@@ -370,8 +367,8 @@ class Batcher:
             failure = failures.get(key)
             if key in stored:
                 self._resolve(want, reply_of(stored[key], from_ledger=False))
-            elif self.client.ended is not None:
-                self._resolve(want, self.client.ended)
+            elif self.session.ended is not None:
+                self._resolve(want, self.session.ended)
             elif isinstance(failure, errors.SampleError):
                 self._resolve(want, failure)
             elif alone or want.tries >= TRIES:

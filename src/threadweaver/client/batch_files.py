@@ -1,4 +1,4 @@
-"""The files of batch mode: requests as rows within its limits, and rows of results as replies or errors."""
+"""The files of batch mode: requests as rows, within its limits, and rows of results as replies or errors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from threadweaver.client.apis import RawReply, read_reply
+from threadweaver.client.apis import RawReply
 from threadweaver.client.errors import ClientError
-from threadweaver.client.requests import PATHS, Reply, Request, body_of
+from threadweaver.client.requests import Reply, Request
 from threadweaver.client.settings import Batching
 from threadweaver.client.transport import Transport
 
-BYTES_A_TOKEN = 3  # on the safe side for text with formulas; real chains have 3.3
+BYTES_PER_TOKEN = 3  # on the safe side for text with formulas; real chains have 3.3
 
 
 @dataclass
@@ -39,13 +39,13 @@ class Wave:
 
 
 def line_of(request: Request) -> bytes:
-    """A row of a batch file; results come back by its custom_id, in any order."""
-    row = {"custom_id": request.key, "method": "POST", "url": f"/v1{PATHS[request.api]}", "body": body_of(request)}
+    """Return a row of a batch file; results come back by its custom_id, in any order."""
+    row = {"custom_id": request.key, "method": "POST", "url": f"/v1{request.wire.path}", "body": request.body()}
     return json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator[Wave]:
-    """Files of one API and one model, within the limits of requests, bytes and tokens."""
+    """Yield files of one API and one model each, within the limits of requests, bytes and tokens."""
     groups: dict[tuple[str, str], list[Want]] = {}
     for want in wants:
         groups.setdefault((want.request.api, want.request.model), []).append(want)
@@ -53,7 +53,7 @@ def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator
         wave = Wave()
         for want in group:
             line = line_of(want.request)
-            tokens = want.request.bytes // BYTES_A_TOKEN + 1
+            tokens = want.request.bytes // BYTES_PER_TOKEN + 1
             full = (
                 len(wave.wants) >= limits.max_requests
                 or wave.bytes + len(line) > limits.max_bytes
@@ -71,12 +71,12 @@ def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator
 
 
 def read_row(row: Mapping[str, Any], request: Request, transport: Transport) -> RawReply | ClientError:
-    """What a row of an output or error file says of its request."""
+    """Return what a row of an output or error file says of its request."""
     response = row.get("response") or {}
     try:
         if response.get("status_code") == 200:
-            return read_reply(request.api, response["body"])
+            return request.wire.read(response["body"])
     except ClientError as error:
         return error
-    body = (response.get("body") or {}).get("error") or row.get("error") or {}
-    return transport.of_status(int(response.get("status_code") or 500), body, str(body.get("message")), {})
+    error = (response.get("body") or {}).get("error") or row.get("error") or {}
+    return transport.of_status(int(response.get("status_code") or 500), error, {})

@@ -1,6 +1,4 @@
-"""Where the API key and the endpoint come from: a file or the environment, never a flag. Nothing here prints
-a key.
-"""
+"""Where the API key and the endpoint come from: a file or the environment; a key is never a flag, and never printed."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ DEFAULT_KEY_PATH = "~/.openai_api_key"
 OPENAI_URL = "https://api.openai.com/v1"
 _KEY_SHAPED = re.compile(r"\b(?:sk|rk|pk|sess)-[A-Za-z0-9_*\-.]{8,}")
 _KEY = re.compile(r"[A-Za-z0-9._~+/:|@!*-]+=*")  # what a bearer token may be, and some marks that servers add
-MOST_BYTES = 65_536  # of a key file: more than any key has
+MOST_BYTES = 65_536  # read of a key file: more than any key has
 PIPE_SECONDS = 30.0
 _warned: set[Path] = set()
 
@@ -32,12 +30,16 @@ class Key:
     source: str = ""
 
 
-def find_key(key_path: str | None = None, environment: Mapping[str, str] | None = None) -> Key | None:
-    """The key of the file that is named (`key_path`, else OPENAI_KEY_PATH); where none is named, of
-    ~/.openai_api_key, else of OPENAI_API_KEY, else None.
+NO_KEY = Key("none", "none needed")
+"""For a server that needs none; the HTTP client demands some value."""
 
-    Warns once on stderr of a file that others can read. Raises UserError for a named file that is not there, and
-    for one that holds no key.
+
+def find_key(key_path: str | None = None, environment: Mapping[str, str] | None = None) -> Key | None:
+    """Return the key in the file that is named (`key_path`, else OPENAI_KEY_PATH); where none is named, the one in
+    ~/.openai_api_key, else OPENAI_API_KEY, else None.
+
+    Warns once on stderr about a file that others can read. Raises UserError for a named file that does not exist, and
+    for one that does not hold a key.
     """
     environment = os.environ if environment is None else environment
     named = key_path or environment.get("OPENAI_KEY_PATH")
@@ -47,15 +49,15 @@ def find_key(key_path: str | None = None, environment: Mapping[str, str] | None 
     except FileNotFoundError:
         if named:
             raise UserError(
-                f"the key file {path} is not there: mend --key-path or OPENAI_KEY_PATH, or leave it out to use "
+                f"the key file {path} was not found: correct --key-path or OPENAI_KEY_PATH, or leave it out to use "
                 f"{DEFAULT_KEY_PATH} or OPENAI_API_KEY"
             ) from None
         value = environment.get("OPENAI_API_KEY", "").strip()
         return Key(_checked(value, "OPENAI_API_KEY"), "OPENAI_API_KEY") if value else None
     except OSError as error:
         raise UserError(
-            f"the key file {path} cannot be read ({error.strerror}): mend its permissions or give "
-            "another with --key-path"
+            f"the key file {path} cannot be read ({error.strerror}): correct its permissions or give another with "
+            "--key-path"
         ) from error
     if not text.strip():
         raise UserError(f"the key file {path} is empty: put the API key into it, or remove it and set OPENAI_API_KEY")
@@ -64,18 +66,18 @@ def find_key(key_path: str | None = None, environment: Mapping[str, str] | None 
 
 
 def _read(path: Path, *, pipe: bool) -> str:
-    """A file; or, where `pipe` allows it, what comes through one (`--key-path <(pass show openai)`)."""
+    """Read a file or, where `pipe` allows it, a pipe (`--key-path <(pass show openai)`)."""
     mode = path.stat().st_mode
     if stat.S_ISFIFO(mode) and pipe:
         return _read_pipe(path).decode("utf-8", "replace")
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise UserError(f"the key file {path} is no file: give one with --key-path")
+        raise UserError(f"the key file {path} is not a file: give one with --key-path")
     with open(path, "rb") as file:
         return file.read(MOST_BYTES).decode("utf-8", "replace")
 
 
 def _read_pipe(path: Path) -> bytes:
-    """Until its writer closes it; a pipe that nobody writes into is not waited for for ever."""
+    """Read a pipe until its writer closes it, and wait at most PIPE_SECONDS for somebody to write."""
     until = time.monotonic() + PIPE_SECONDS
     read = b""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
@@ -98,7 +100,7 @@ def _checked(value: str, source: str) -> str:
     if not _KEY.fullmatch(value):
         raise UserError(
             f"{source} does not hold one API key: it has white space or characters that no key has (quotes, braces, "
-            "…): leave the bare key in it and nothing else"
+            "…): leave only the bare key in it"
         )
     return value
 
@@ -111,8 +113,8 @@ def _warn_if_open(path: Path) -> None:
 
 
 def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None) -> str:
-    """--base-url, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI. Raises UserError for what is no
-    URL.
+    """Return `flag`, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI's endpoint. Raises UserError for what is not
+    a URL.
     """
     environment = os.environ if environment is None else environment
     url = (
@@ -131,14 +133,12 @@ def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None
 def _possible_port(parts: SplitResult) -> bool:
     try:
         return parts.port != 0
-    except ValueError:  # above 65535, or no number
+    except ValueError:  # above 65535, or not a number
         return False
 
 
 def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] | None = None) -> Key:
-    """The key to send; servers other than OpenAI's may go without. Raises UserError that names
-    both ways on.
-    """
+    """Return the key to send; servers other than OpenAI's do not need one. Raises UserError that names the ways out."""
     key = find_key(key_path, environment)
     if key is not None:
         return key
@@ -148,13 +148,11 @@ def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] 
             f"no API key and no endpoint: put a key into {path} or OPENAI_API_KEY (or name a server with "
             "OPENAI_BASE_URL), or annotate without a model: ANNOTATOR=rules"
         )
-    return Key("none", "none needed")
+    return NO_KEY
 
 
 def scrub(text: str, key: Key | None = None) -> str:
-    """The text without the key, and without anything shaped like one (servers quote the key that they
-    refuse).
-    """
+    """Return the text without the key, and without anything shaped like one: servers quote a key that they refuse."""
     if key is not None and len(key.value) >= 6:
         text = text.replace(key.value, "[key]")
     return _KEY_SHAPED.sub("[key]", text)

@@ -2,7 +2,7 @@
 
 ClientError
 ├── SampleError            this request has no reply; the run goes on with others
-│   ├── BadRequest         400, 413, 422: the server will not take it, now or later
+│   ├── BadRequest         400, 413, 422: the server will not accept it, now or later
 │   │   ├── ContextTooLong
 │   │   └── ContentFilter
 │   ├── GaveUp             every retry failed; the next run asks again
@@ -10,7 +10,7 @@ ClientError
 │   └── NotInLedger        --offline, and nobody has paid for it yet
 ├── Retryable              never leaves the client while tries are left
 │   ├── RateLimited        429: too fast
-│   ├── ServerFault        408, 409, 5xx
+│   ├── ServerFault        408, 409, 425, 5xx
 │   ├── TimedOut
 │   ├── ConnectionFault
 │   └── BadReply           a 200 that is not a reply
@@ -34,11 +34,12 @@ from threadweaver.errors import UserError
 class ClientError(Exception):
     """`code` names the kind; `billed` says whether the call may have cost money although no reply came of it.
 
-    `headers` are the server's, where it answered.
+    Where the server answered, `answered` is its status and message, and `headers` are its headers.
     """
 
     code = "client_error"
     billed = False
+    answered = ""
     headers: Mapping[str, str] = {}
     ends_run = False
 
@@ -102,7 +103,7 @@ class TimedOut(Retryable):
 
 
 class ConnectionFault(Retryable):
-    """`reached`: whether a connection stood, so that the server may have worked on the call."""
+    """`reached`: whether there was a connection, so that the server may have worked on the call."""
 
     code = "connection_fault"
 

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from threadweaver.client.prices import Price
-from threadweaver.client.requests import Reply, Request, Usage
-from threadweaver.client.usage import repair_of
+from threadweaver.client.requests import Reply, Request
+from threadweaver.client.usage import Usage, repair_of
 from threadweaver.ledger.statistics import Ratio
 
-BYTES_A_TOKEN = 3.3  # measured on real chains (English with LaTeX) with a 150,000-token vocabulary
-OUTPUT_SHARE = 0.25  # output tokens an input token, where nothing has been measured: an assumption, and said to be one
-REPLY_BYTES_A_TOKEN = 3.3
+BYTES_PER_TOKEN = 3.3  # measured on real chains (English with LaTeX) with a 150,000-token vocabulary
+OUTPUT_SHARE = 0.25  # output tokens per input token where nothing has been measured: an assumption, reported as one
+REPLY_BYTES_PER_TOKEN = 3.3
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Sums over calls. `paid` calls are in the ledger already and cost nothing; `basis` says what the rest
-    stands on.
+    """Sums over calls. `paid` calls are in the ledger already and cost nothing; `basis` says what the rest is
+    based on.
     """
 
     calls: int = 0
@@ -40,7 +40,7 @@ class Estimate:
         )
 
     def times(self, factor: float) -> Estimate:
-        """For so many samples of the same kind."""
+        """Scale to so many samples of the same kind."""
 
         def scaled(number: int) -> int:
             return round(number * factor)
@@ -60,14 +60,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Planned:
-    """What `ask` would do: `reply` is there if it is paid for; else `estimate` says what it would cost."""
+    """What `ask` would do: `reply` if it is paid for, else None and in `estimate` what it would cost."""
 
     reply: Reply | None
     estimate: Estimate
 
 
 class Planner:
-    """Estimates single calls from sums over earlier ones."""
+    """Estimate single calls from sums over earlier ones."""
 
     def __init__(self, ratios: Sequence[Ratio], price: Price | None, tier: str) -> None:
         self.ratios = ratios
@@ -75,13 +75,11 @@ class Planner:
         self.tier = tier
 
     def estimate(self, request: Request, stage: str) -> Estimate:
-        """A call of this size in this stage: the same turn of the stage, else the stage, else anything of the
-        model.
-        """
+        """Estimate a call from those of the same turn of the stage, else those of the stage, scaled by size."""
         turn = request.turn
         same_stage = [ratio for ratio in self.ratios if ratio.stage == stage and ratio.model == request.model]
         same_turn = [ratio for ratio in same_stage if ratio.turn == turn]
-        # one sentence for all turns of a stage: the turns are many, and tell the reader nothing
+        # one sentence for all turns of a stage: there are many turns, and the reader learns nothing from them
         basis = f"measured on {sum(ratio.calls for ratio in same_stage)} replies of {stage}"
         for ratios, how in ((same_turn, "turn by turn"), (same_stage, "all turns alike")):
             if found := self._measured(request, ratios, f"{basis}, {how}"):
@@ -89,7 +87,7 @@ class Planner:
         return self._assumed(request)
 
     def repairs(self, stage: str, turns: int, conversations: int) -> Estimate:
-        """The repair turns that so many conversations of `turns` turns will need, by the share seen so far."""
+        """Estimate the repair turns that so many conversations of `turns` turns will need, by the share seen so far."""
         repairs = [ratio for ratio in self.ratios if ratio.stage == repair_of(stage)]
         ended = sum(ratio.calls for ratio in self.ratios if ratio.stage == stage and ratio.turn == turns)
         if not ended or not repairs or not conversations:
@@ -103,8 +101,8 @@ class Planner:
         return replace(self._priced(usage, expected("reply_bytes"), basis), calls=expected("calls"))
 
     def following(self, stage: str, first: str, first_bytes: int) -> Estimate | None:
-        """What a stage will cost for conversations of a stage before it whose first turns have so many bytes in
-        all; None where the ledger does not hold both.
+        """Estimate a stage from the size of the first turns in an earlier stage `first`, `first_bytes` in all; None where
+        the ledger does not hold both.
         """
         sizes = [ratio.request_bytes for ratio in self.ratios if ratio.stage == first and ratio.turn == 1]
         ratios = [ratio for ratio in self.ratios if ratio.stage in (stage, repair_of(stage))]
@@ -117,7 +115,7 @@ class Planner:
         return replace(whole, calls=calls).times(factor)
 
     def at_this_tier(self, usage: Usage) -> float | None:
-        """What a paid reply would cost now, in USD: it may have been paid at another tier."""
+        """Return what a paid reply would cost now, in USD: it may have been paid at another tier."""
         nano = self.price.cost(usage, self.tier) if self.price else None
         return None if nano is None else nano / 1e9
 
@@ -134,9 +132,9 @@ class Planner:
         return self._priced(usage, expected("reply_bytes"), basis)
 
     def _assumed(self, request: Request) -> Estimate:
-        tokens = round(request.bytes / BYTES_A_TOKEN)
+        tokens = round(request.bytes / BYTES_PER_TOKEN)
         output = min(round(tokens * OUTPUT_SHARE), request.params["max_output_tokens"])
-        reply_bytes = round(output * REPLY_BYTES_A_TOKEN)
+        reply_bytes = round(output * REPLY_BYTES_PER_TOKEN)
         return self._priced(
             Usage(tokens, 0, output, 0), reply_bytes, f"assumed: {OUTPUT_SHARE:g} tokens out a token in, nothing cached"
         )

@@ -4,21 +4,22 @@ counted.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from threadweaver.client.client import Client
 from threadweaver.client.estimates import Estimate, Planned, Planner
-from threadweaver.client.requests import Reply, Request, Usage, reply_of
-from threadweaver.client.usage import stage_of
+from threadweaver.client.requests import Reply, Request, reply_of
+from threadweaver.client.settings import ClientSettings
+from threadweaver.client.usage import Usage, stage_of
 from threadweaver.ledger import Ledger, LedgerEntry
 
 
 @dataclass
 class Drawn:
-    """What has been asked of a dry client: `to_pay`, the calls it would make; `whole`, these and the paid ones as
-    if all were to be paid; `unpaid`, requests by turn; `first_bytes`, the size of the first turns, paid or not.
+    """What was asked of a planning client: `to_pay`, the calls that a client would make; `whole`, these and the paid
+    ones as if all were to be paid; `unpaid`, requests by turn; `first_bytes`, the size of the first turns, paid or not.
     """
 
     to_pay: Estimate = field(default_factory=Estimate)
@@ -36,27 +37,29 @@ class Drawn:
 
 
 class PlanningClient(Client):
-    """As `Client`, for planning. A made-up reply has the status "planned". The ledger is only read, and
-    need not be there.
+    """As `Client`, for planning. A made-up reply has the status "planned". The ledger is only read, and need not
+    exist.
     """
 
-    async def __aenter__(self) -> PlanningClient:
-        path = self.settings.ledger
-        there = path is not None and path.exists()
-        self.ledger = await asyncio.to_thread(Ledger, path if there else None, read_only=there)
+    def __init__(self, settings: ClientSettings, *, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(settings, environment=environment)
         self._drawn = Drawn()
         self._planner: Planner | None = None
-        return self
+
+    def _open_ledger(self) -> Ledger:
+        path = self.settings.ledger
+        exists = path is not None and path.exists()
+        return Ledger(path if exists else None, read_only=exists)
 
     async def plan(self, request: Request, *, label: str = "") -> Planned:
-        """What a client would do: the paid reply, or an estimate of what the call would cost."""
+        """Return what a client would do: the paid reply, or an estimate of what the call would cost."""
         found = self.choose(request, await self.ledger.find(request.at(0).key))
         if isinstance(found, LedgerEntry):
             return Planned(reply_of(found, from_ledger=True), Estimate(paid=1))
         return Planned(None, (await self.planner()).estimate(found, stage_of(label)))
 
     async def planner(self) -> Planner:
-        """Made of what the ledger holds when it is first asked for."""
+        """Return the planner, made from what the ledger holds at the first call."""
         if self._planner is None:
             tier = "batch" if self.settings.batch else self.settings.service_tier or "default"
             self._planner = Planner(await self.ledger.statistics(self.settings.model), self.price, tier)
@@ -66,21 +69,20 @@ class PlanningClient(Client):
         planned = await self.plan(request, label=label)
         drawn, estimate = self._drawn, planned.estimate
         drawn.first_bytes += request.bytes if request.turn == 1 else 0
+        drawn.to_pay += estimate
         if planned.reply is not None:
             cost = (await self.planner()).at_this_tier(planned.reply.usage)
-            drawn.to_pay += estimate
             drawn.whole += Estimate(1, 0, planned.reply.usage, cost)
             return planned.reply
-        drawn.to_pay += estimate
         drawn.whole += estimate
         drawn.unpaid[request.turn] += 1
         return Reply("x" * estimate.reply_bytes, "planned", Usage(), 0.0, False, "stop", request.key)
 
     def judge(self, key: str, verdict: str, why: str = "", *, label: str = "") -> None:
-        """Nothing is noted: a plan changes nothing."""
+        """Do nothing: a plan changes nothing."""
 
     async def drain(self, stage: str, turns: int) -> Drawn:
-        """What was asked since the last time, with the repairs to be expected of conversations of `turns` turns."""
+        """Return what was asked since the last time, with the repairs expected in conversations of `turns` turns."""
         drawn, self._drawn = self._drawn, Drawn()
         repairs = (await self.planner()).repairs(stage_of(stage), turns, drawn.unpaid[turns])
         drawn.to_pay += repairs

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from threadweaver.client.requests import Request, Usage
+from threadweaver.client.requests import Request
+from threadweaver.client.usage import Usage
 from threadweaver.errors import UserError
 
 if TYPE_CHECKING:

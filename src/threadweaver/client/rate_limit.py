@@ -1,10 +1,10 @@
-"""How fast to call: as fast as the server takes it, under a ceiling of calls in flight.
+"""How fast to call: as fast as the server accepts, under a ceiling of calls in flight.
 
-Two limits work together. Calls in flight: starts modest, doubles every tenth of a second until the server
-objects (a refusal comes back in tens of ms, a reply in seconds: waiting for replies would double the time
-of a stage with one round of calls), then additive growth and multiplicative cuts on 5xx and time-outs.
-Calls a second: unlimited until the first 429, then what the server was seen to accept, probed upwards
-slowly; and bounded by what the x-ratelimit headers say is left and how fast it comes back.
+Two limits work together. Calls in flight: START at first, doubled every tenth of a second until the server objects (a
+refusal comes back in tens of ms, a reply in seconds: waiting for replies would double the time of a stage with one
+round of calls), then additive growth and multiplicative cuts on 5xx and time-outs. Calls per second: unlimited until
+the first 429, then what the server was seen to accept, probed upwards slowly; and bounded by what the x-ratelimit
+headers say is left and how fast it comes back.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dataclasses import dataclass
 START = 32  # calls in flight at first
 RAMP_SECONDS = 0.1  # between doublings
 CUT = 0.7  # calls in flight after a sign of overload
-WINDOW = 1.0  # seconds over which refusals are weighed
-PROBE = 1.008  # growth of the rate a window, near where it was last refused: under 1 % of calls pay for probing
+WINDOW = 1.0  # seconds over which refusals are counted
+PROBE = 1.008  # growth of the rate per window, near where it was last refused: probing costs under 1 % of calls
 CATCH_UP = 1.1  # the same far from there
 PLENTY = 1.5  # the same while headers say that more than half is left
-STEP = 0.3  # calls a second of growth at least: refusals at any rate (1 in 40, say) must not stop it
-ROUGH = 0.2  # a window with more of its calls refused says that the rate was too high, not what would be right
-SLOWEST = 0.2  # calls a second; slower than that only a Retry-After can make it
+STEP = 0.3  # least growth, calls per second: refusals at any rate (1 in 40, say) must not stop it
+ROUGH = 0.2  # a window with more of its calls refused shows that the rate was too high, not what would be right
+SLOWEST = 0.2  # calls per second; only a Retry-After can make it slower
 LONG_WAIT = 2.0  # a Retry-After above this many seconds is meant for everybody, not for one call
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -33,7 +33,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_duration(text: str) -> float | None:
-    """Seconds of "6m0s", "1s", "20ms", "1h2m3.5s" or a bare number; None for anything else."""
+    """Return the seconds of "6m0s", "1s", "20ms", "1h2m3.5s" or a bare number; None for anything else."""
     text = text.strip()
     try:
         return max(0.0, float(text))
@@ -46,9 +46,7 @@ def parse_duration(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the headers say of one resource: `limit`, of which `remaining` is left and all back after `reset`
-    s.
-    """
+    """What the headers say of one resource: `remaining` of `limit` is left, and all of it is back in `reset` seconds."""
 
     limit: float
     remaining: float
@@ -60,11 +58,10 @@ class Allowance:
 
     @property
     def rate(self) -> float | None:
-        """Units a second to go at: 8 % below what comes back when nothing is left, above it when much is.
+        """Units per second to use: 8 % below what comes back when nothing is left, above it when much is.
 
-        It settles at a fifth left, which takes up bursts. The slope is small because a reply's headers are
-        as old as the reply took: with replies of 2 s and a reserve of 1 s a slope of 1 swings between full
-        and empty.
+        It settles with a fifth left, which absorbs bursts. The slope is small because headers are as old as the reply
+        they came with: with replies of 2 s and a reserve of 1 s, a slope of 1 swings between full and empty.
         """
         if self.share > 0.5 or self.reset <= 0:
             return None
@@ -72,7 +69,7 @@ class Allowance:
 
 
 def read_allowance(headers: Mapping[str, str], resource: str) -> Allowance | None:
-    """`resource` is "requests" or "tokens"; None where the three headers are not there or not understood."""
+    """Read the headers of "requests" or "tokens"; None where one of the three is missing or not understood."""
     values = [headers.get(f"x-ratelimit-{part}-{resource}") for part in ("limit", "remaining", "reset")]
     if None in values:
         return None
@@ -83,12 +80,14 @@ def read_allowance(headers: Mapping[str, str], resource: str) -> Allowance | Non
 
 
 class RateLimiter:
-    """`ticket = await acquire()` before a call, `release(ticket)` after it; between them tell how it went."""
+    """`ticket = await acquire()` before a call, `release(ticket)` after it; between them report how it went, with
+    `succeeded`, `refused`, `overloaded` or `unsent`.
+    """
 
     def __init__(self, ceiling: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.ceiling = max(1, ceiling)
         self.limit = float(min(START, self.ceiling))
-        self.rate: float | None = None  # calls a second
+        self.rate: float | None = None  # calls per second
         self.in_flight = 0
         self._clock = clock
         self._waiters: deque[asyncio.Future[float]] = deque()
@@ -102,15 +101,15 @@ class RateLimiter:
         self._sends = self._refusals = 0
         self._refused_rate: float | None = None
         self._recent: deque[float] = deque(maxlen=4096)
-        self._known: dict[str, tuple[float, float, float]] = {}  # resource -> (sent, until, calls a second)
-        self._tokens_a_call = 0.0
+        self._known: dict[str, tuple[float, float, float]] = {}  # resource -> (sent, until, calls per second)
+        self._tokens_per_call = 0.0
         self._plenty_until = 0.0
-        self._lag = 0.2  # seconds that a refusal takes to come back, the longest of late
+        self._lag = 0.2  # seconds that a refusal takes to come back, the longest recently
 
     # for callers
 
     async def acquire(self, *, urgent: bool = False) -> float:
-        """Waits for a place; the ticket is the time of sending. `urgent` calls (retries) go first."""
+        """Wait for a place; the ticket is the time of sending. `urgent` calls (retries) go first."""
         waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         (self._waiters.appendleft if urgent else self._waiters.append)(waiter)
         self._pump()
@@ -132,13 +131,13 @@ class RateLimiter:
 
     def succeeded(self, ticket: float, headers: Mapping[str, str], tokens: int) -> None:
         if tokens:
-            self._tokens_a_call += (tokens - self._tokens_a_call) * (0.05 if self._tokens_a_call else 1.0)
+            self._tokens_per_call += (tokens - self._tokens_per_call) * (0.05 if self._tokens_per_call else 1.0)
         if not self._ramping and self.in_flight >= self.limit - 1:
             self.limit = min(self.ceiling, self.limit + max(1.0, 0.05 * self.limit) / self.limit)
         self._hear(ticket, headers)
 
     def refused(self, ticket: float, headers: Mapping[str, str], retry_after: float | None) -> None:
-        """A 429: less a second from now on."""
+        """Note a 429: fewer calls per second from now on."""
         now = self._clock()
         self._lag = min(10.0, max(0.9 * self._lag, now - ticket))
         self._hear(ticket, headers)
@@ -147,15 +146,15 @@ class RateLimiter:
         if self.rate is None:
             while self._recent and self._recent[0] < now - WINDOW:
                 self._recent.popleft()
-            # Those under way count as accepted: too many, which the next windows halve away in a second
-            # each; from too few it would take minutes.
+            # Those in flight count as accepted. That is too many, which the next windows halve away within seconds;
+            # starting from too few would take minutes.
             self._set_rate(now, max(len(self._recent) / WINDOW, self.in_flight, 8.0), rough=True)
             self._credit = 0.0
         elif self._window_start <= ticket < self._window_end:
             self._refusals += 1
 
     def overloaded(self, ticket: float) -> None:
-        """A 5xx, a time-out, a lost connection: fewer in flight; one cut for all calls of one moment."""
+        """Note a 5xx, a time-out or a lost connection: fewer in flight; one cut for all calls of one moment."""
         self._ramping = False
         if ticket > self._last_cut:
             self._last_cut = self._clock()
@@ -171,7 +170,7 @@ class RateLimiter:
                 continue
             rate = allowance.rate
             if rate is not None and resource == "tokens":
-                rate = rate / self._tokens_a_call if self._tokens_a_call else None
+                rate = rate / self._tokens_per_call if self._tokens_per_call else None
             if rate is None:
                 self._known.pop(resource, None)
                 if resource == "requests" and allowance.share > 0.5:
@@ -197,15 +196,13 @@ class RateLimiter:
         self._sends = self._refusals = 0
 
     def _weigh(self, now: float) -> None:
-        """After a window, and the time that its refusals need to come back: cut to what was accepted, or
-        probe.
-        """
+        """After a window, and the time that its refusals need to come back: cut to what was accepted, or probe."""
         if self.rate is None or now < self._window_end + 1.5 * self._lag:
             return
         rate = self._window_rate
         used = self._sends >= 0.8 * rate * (self._window_end - self._window_start)
         if self._refusals:
-            # A rate that was not used for lack of places in flight says little of what the server takes.
+            # A rate that was not used for lack of places in flight says little about what the server accepts.
             share = min(0.9 if used else 0.5, self._refusals / max(1, self._sends))
             self._set_rate(now, rate * (1 - share), rough=share > ROUGH)
             return
@@ -252,7 +249,7 @@ class RateLimiter:
         if rate is None:
             self._credit_at = now
             return 0.0
-        # What a late timer missed may be caught up: on a busy machine it is late by 100 ms and more.
+        # What a late timer missed may be caught up: on a busy machine timers are late by 100 ms and more.
         self._credit = min(max(1.0, rate * 0.25), self._credit + (now - self._credit_at) * rate)
         self._credit_at = now
         if self._credit < 1:

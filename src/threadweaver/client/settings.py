@@ -1,4 +1,4 @@
-"""The settings of a client, and the flags that every command that calls a model shares."""
+"""The settings of a client, and the flags that all commands that call a model share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from threadweaver.client.credentials import DEFAULT_KEY_PATH, find_base_url
-from threadweaver.client.requests import Message, Request
+from threadweaver.client.requests import Request
 from threadweaver.errors import UserError
 
 DEFAULT_MODEL = "gpt-5"
@@ -23,9 +23,9 @@ DEFAULT_LEDGER = Path(__file__).parents[3] / "data" / "ledger.sqlite"
 
 @dataclass(frozen=True)
 class Batching:
-    """`enqueued_tokens`: how much may wait at the provider at once. `deadline`: seconds until stragglers are
-    called one by one. `quiet`: seconds without a new request after which a wave is taken for whole.
-    `poll`: seconds.
+    """`enqueued_tokens`: how many may wait at the provider at once. `deadline`: seconds until stragglers are called one
+    by one. `quiet`: seconds without a new request after which a wave counts as complete. `poll`: seconds between looks
+    at a batch.
     """
 
     max_requests: int = 50_000
@@ -38,8 +38,9 @@ class Batching:
 
 @dataclass(frozen=True)
 class Retrying:
-    """`tries` counts faults of a call, `limited_tries` refusals for being too fast; waits double from `first`
-    seconds to `longest`, half of each at random, unless the server names the wait."""
+    """`tries` limits the faults of a call, `limited_tries` its refusals for being too fast. Waits double from `first`
+    seconds to `longest`, half of each at random, unless the server names the wait.
+    """
 
     tries: int = 8
     limited_tries: int = 60
@@ -74,12 +75,12 @@ class ClientSettings:
     drain: float = 4.0  # seconds that calls under way are given when the client closes
 
     def request(self, messages: Iterable[tuple[str, str]], **params: Any) -> Request:
-        """A request to this model: `params` (effort, verbosity, max_output_tokens, …) under the
-        extra body.
+        """Return a request to this model; where `params` (effort, verbosity, max_output_tokens, …) and the extra body
+        differ, the extra body counts.
         """
         merged = {"max_output_tokens": self.output_limit, **params, **self.extra_body}
         kept = {name: value for name, value in merged.items() if value is not None}
-        return Request(self.api, self.model, tuple(Message(role, content) for role, content in messages), kept)
+        return Request(self.api, self.model, tuple((role, content) for role, content in messages), kept)
 
 
 def add_ledger_flag(parser: argparse._ActionsContainer) -> None:

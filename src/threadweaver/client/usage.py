@@ -1,17 +1,35 @@
-"""Counts of calls, tokens and dollars by label."""
+"""Tokens and dollars: of one reply, and of all that was asked under one label."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from threadweaver.client.requests import Reply, Usage
+REPAIR = "+repair"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens. `cached` is part of `input`, `reasoning` is part of `output`."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+        )
 
 
 @dataclass
 class Tally:
-    """What one label asked for. `paid` and `cost` are of this run, `usage_before` and `cost_before` of
-    replies that were in the ledger; costs in USD, None once a reply without a known price is among them.
+    """What was asked under one label. `paid` (tokens) and `cost` (USD) are of this run; `cost` is None once a reply
+    without a known price is among it.
     """
 
     asked: int = 0
@@ -23,18 +41,19 @@ class Tally:
     verdicts: Counter[str] = field(default_factory=Counter)
     paid: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
-    usage_before: Usage = field(default_factory=Usage)
-    cost_before: float | None = 0.0
 
-    def add(self, reply: Reply) -> None:
+    def add(self, usage: Usage, cost: float | None, *, from_ledger: bool) -> None:
+        """Count a reply."""
         self.asked += 1
-        if reply.from_ledger:
+        if from_ledger:
             self.from_ledger += 1
-            self.usage_before += reply.usage
-            self.cost_before = _plus(self.cost_before, reply.cost)
         else:
-            self.paid += reply.usage
-            self.cost = _plus(self.cost, reply.cost)
+            self.paid += usage
+            self.cost = _plus(self.cost, cost)
+
+    def add_failure(self, code: str) -> None:
+        self.asked += 1
+        self.failed[code] += 1
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -47,8 +66,6 @@ class Tally:
             self.verdicts + other.verdicts,
             self.paid + other.paid,
             _plus(self.cost, other.cost),
-            self.usage_before + other.usage_before,
-            _plus(self.cost_before, other.cost_before),
         )
 
     def line(self) -> str:
@@ -63,16 +80,13 @@ class Tally:
         return ", ".join(parts)
 
 
-REPAIR = "+repair"
-
-
 def _plus(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one + other
 
 
 @dataclass
 class Tallies:
-    """By label; a label is `stage` or `stage/sample`."""
+    """Tallies by label; a label is `stage` or `stage/sample`."""
 
     by_label: dict[str, Tally] = field(default_factory=dict)
 
@@ -80,7 +94,9 @@ class Tallies:
         return self.by_label.setdefault(label, Tally())
 
     def sum(self, prefix: str = "") -> Tally:
-        """Of a stage, a sample (its whole label) or, without a prefix, of everything; repairs are of their stage."""
+        """Sum over a stage, a sample (its whole label) or, without a prefix, over everything; a repair counts for its
+        stage.
+        """
         chosen = (
             tally
             for label, tally in self.by_label.items()
@@ -88,15 +104,12 @@ class Tallies:
         )
         return sum(chosen, Tally())
 
-    def stages(self) -> dict[str, Tally]:
-        return {stage: self.sum(stage) for stage in sorted({stage_of(label) for label in self.by_label})}
-
 
 def stage_of(label: str) -> str:
     return label.partition("/")[0]
 
 
 def repair_of(label: str) -> str:
-    """The label of a repair turn: told apart, so that a plan can say how many there will be."""
+    """Return the label of a repair turn: counted apart, so that a plan can say how many there will be."""
     stage, slash, sample = label.partition("/")
     return f"{stage}{REPAIR}{slash}{sample}"

@@ -1,7 +1,7 @@
 """The completions API of a served model: token ids in, token ids out; several servers, the least busy first.
 
-SGLang and vLLM name things differently: which stop was met is `matched_stop` or `stop_reason`, keeping its
-text is `no_stop_trim` or `include_stop_str_in_output`; each ignores the other's names, so both are sent.
+SGLang and vLLM name things differently: which stop was met is `matched_stop` or `stop_reason`, keeping its text is
+`no_stop_trim` or `include_stop_str_in_output`; each ignores the other's names, so both are sent.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from threadweaver.client import errors
+from threadweaver.client.apis import Completions
+from threadweaver.client.credentials import NO_KEY
+from threadweaver.client.transport import Transport, raise_file_limit
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError
 
 TRIES = 6
-"""Of one request, when the server is overloaded or faulty; waits double from 0.5 s."""
+"""For one request, when the server is overloaded or faulty; waits double from 0.5 s."""
 PROBES = (0.2, 1.0, 2.0, 4.0)
 """Seconds between the looks at a server whose connection was lost, before it is left out."""
-CONNECT_SECONDS = 10.0
-MAX_CONNECTIONS = 2048
+LOOK_SECONDS = 10.0
+"""How long a server may take to say what it serves."""
 
 
 class SampleFailed(Exception):
@@ -37,8 +41,8 @@ class Refused(SampleFailed):
 class Completion:
     """What a server decoded: `ids` without the end-of-sequence token, the stop string kept.
 
-    `finish` is `stop` (a stop string was met), `end` (the model ended its turn) or `length`. `exact` is False
-    when the server gave no token ids and the text was encoded again.
+    `finish` is `stop` (a stop string was met), `end` (the model ended its turn) or `length`. `exact` is False when the
+    server gave no token ids and the text was encoded again.
     """
 
     ids: tuple[int, ...]
@@ -54,16 +58,16 @@ class Sampling:
 
 
 def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-    """The text of token ids, with every special token in it."""
+    """Return the text of token ids, with every special token in it."""
     return tokenizer.hf.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def read_choice(choice: Mapping, tokenizer: Tokenizer, stop: str | None) -> Completion:
-    """The completion in one choice of a server's reply; raises SampleFailed when there is none in it."""
+    """Return the completion in one choice of a server's reply. Raises SampleFailed when there is none in it."""
     reason = choice.get("finish_reason")
     if reason not in ("stop", "length"):
         raise SampleFailed(f"the server broke off (finish_reason {reason!r})")
-    told = "matched_stop" in choice or "stop_reason" in choice
+    reported = "matched_stop" in choice or "stop_reason" in choice
     met = choice.get("matched_stop", choice.get("stop_reason"))
     if isinstance(met, str) and met != stop:
         raise SampleFailed(f"the server broke off ({met})")
@@ -74,7 +78,7 @@ def read_choice(choice: Mapping, tokenizer: Tokenizer, stop: str | None) -> Comp
         raise SampleFailed("the server gives no token ids, and its text cannot be encoded again to the same text")
     if reason == "length":
         return Completion(tuple(ids), "length", given is not None)
-    if stop is not None and (met == stop or (not told and stop in text)):
+    if stop is not None and (met == stop or (not reported and stop in text)):
         if stop not in decode(tokenizer, ids):
             ids += tokenizer.ids(stop)  # a server that cuts the stop string off
         return Completion(tuple(ids), "stop", given is not None)
@@ -84,7 +88,10 @@ def read_choice(choice: Mapping, tokenizer: Tokenizer, stop: str | None) -> Comp
 
 
 class Endpoint:
-    """One server. `explain` says in words why it is dead, or None while its process lives or is not ours."""
+    """One server. `explain` says in words why it is dead; None while its process lives or is not ours."""
+
+    transport: Transport
+    """Open while the pool is."""
 
     def __init__(self, url: str, explain: Callable[[], str | None] = lambda: None):
         self.url = url.rstrip("/")
@@ -92,14 +99,31 @@ class Endpoint:
         self.busy = 0
         self.gone: str | None = None
         self.model = ""
-        self.sdk = None
         self.check: asyncio.Task | None = None
+
+    async def cards(self) -> list[dict] | None:
+        """Return the models that the server names; None when it does not answer."""
+        try:
+            data, _ = await self.transport.call("GET", "/models", timeout=LOOK_SECONDS)
+            return [card for card in data["data"] if card["id"]]
+        except errors.BadReply:
+            said = "something that is not JSON"
+        except errors.ClientError as error:
+            if not error.answered:
+                return None
+            said = error.answered
+        except (KeyError, TypeError):
+            said = "something that is not a list of models"
+        raise UserError(
+            f"{self.url}/models answers {said}: give the address of a completions API, such as "
+            "http://127.0.0.1:30000/v1"
+        )
 
 
 class Pool:
-    """The servers of one model. A sample takes a seat at the least busy one and keeps it, so that the prefix
-    cache of that server serves the contexts that its requests share; when the server dies, it moves to
-    another."""
+    """The servers of one model. A sample takes a seat at the least busy one and keeps it, so that the prefix cache of
+    that server serves the contexts that its requests share; when the server dies, the sample moves to another.
+    """
 
     def __init__(
         self,
@@ -108,45 +132,32 @@ class Pool:
         sampling: Sampling,
         *,
         timeout: float,
-        connections: int = MAX_CONNECTIONS,
-        tell: Callable[[str], None] | None = None,
+        connections: int = 1024,
+        report: Callable[[str], None] | None = None,
     ):
         self.endpoints, self.tokenizer, self.sampling = list(endpoints), tokenizer, sampling
-        self.timeout, self.connections = timeout, min(connections, MAX_CONNECTIONS)
-        self.tell = tell or (lambda line: print(line, file=sys.stderr))
+        self.timeout, self.connections = timeout, connections
+        self.report = report or (lambda line: print(line, file=sys.stderr))
 
     async def __aenter__(self) -> Pool:
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAioHttpClient
-
-        from threadweaver.client.transport import raise_file_limit
-
         raise_file_limit(self.connections * len(self.endpoints))
         for endpoint in self.endpoints:
-            limits = httpx2.Limits(max_connections=self.connections, max_keepalive_connections=self.connections)
-            wait = httpx2.Timeout(self.timeout, connect=CONNECT_SECONDS, pool=None)
-            endpoint.sdk = AsyncOpenAI(
-                api_key="none",
-                base_url=f"{endpoint.url}/",
-                max_retries=0,
-                http_client=DefaultAioHttpClient(limits=limits, timeout=wait),
-            )
+            endpoint.transport = Transport(endpoint.url, NO_KEY, timeout=self.timeout, connections=self.connections)
         return self
 
     async def __aexit__(self, *exception) -> None:
         for endpoint in self.endpoints:
             if endpoint.check:
                 endpoint.check.cancel()
-            await endpoint.sdk.close()
+            await endpoint.transport.close()
 
     async def meet(self, model: str, context: int, *, check_model: bool = True) -> None:
         """Ask every server what it serves, and leave out those that do not answer.
 
-        Raises UserError when none answers, or when one serves another model or a shorter context than
-        `context`.
+        Raises UserError when none answers, or when one serves another model or a shorter context than `context`.
         """
         for endpoint in self.endpoints:
-            cards = await self._cards(endpoint)
+            cards = await endpoint.cards()
             if cards is None:
                 self._leave_out(endpoint, endpoint.explain() or "it does not answer")
                 continue
@@ -154,21 +165,23 @@ class Pool:
             if card is None and (check_model or not cards):
                 names = ", ".join(card["id"] for card in cards) or "nothing"
                 raise UserError(
-                    f"{endpoint.url} serves {names}, not {model}: name it with --model_name, or go on with --skip-model-check"
+                    f"{endpoint.url} serves {names}, not {model}: name it with --model_name, or continue with "
+                    "--skip-model-check"
                 )
             card = card or cards[0]
             endpoint.model = card["id"]
             longest = card.get("max_model_len")
             if longest and longest < context:
                 raise UserError(
-                    f"{endpoint.url} has a context of {longest} tokens, less than --max-context-length {context}: lower it"
+                    f"{endpoint.url} has a context of {longest} tokens, less than --max-context-length {context}: "
+                    "lower it"
                 )
         self._living()
 
     @asynccontextmanager
     async def seat(self) -> AsyncIterator[Callable]:
-        """A place at the least busy server: a function that completes one context after another there."""
-        place = Seat(self, self._least_busy())
+        """Take a place at the least busy server: a function that completes one context after another there."""
+        place = Seat(self, self.least_busy())
         place.endpoint.busy += 1
         try:
             yield place.complete
@@ -184,30 +197,16 @@ class Pool:
             )
         return living
 
-    def _least_busy(self) -> Endpoint:
+    def least_busy(self) -> Endpoint:
+        """Raises UserError when no server is left."""
         return min(self._living(), key=lambda endpoint: endpoint.busy)
 
     def _leave_out(self, endpoint: Endpoint, why: str) -> None:
         endpoint.gone = why
-        self.tell(f"the server {endpoint.url} is left out: {why}")
-
-    async def _cards(self, endpoint: Endpoint) -> list[dict] | None:
-        """The models a server names; None when it does not answer."""
-        import openai
-
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                return [card.model_dump() for card in (await endpoint.sdk.models.list()).data]
-        except openai.APIStatusError as error:
-            raise UserError(
-                f"{endpoint.url}/models answers HTTP {error.status_code}: give the address of a completions API, "
-                "such as http://127.0.0.1:30000/v1"
-            ) from None
-        except (openai.OpenAIError, TimeoutError, OSError):
-            return None
+        self.report(f"the server {endpoint.url} is left out: {why}")
 
     async def alive(self, endpoint: Endpoint) -> bool:
-        """After a lost connection: is the server still there? Asked once for all requests that lost it."""
+        """After a lost connection: does the server still answer? Asked once for all requests that lost it."""
         if endpoint.gone is not None:
             return False
         if endpoint.check is None or endpoint.check.done():
@@ -218,7 +217,7 @@ class Pool:
         for wait in PROBES:
             await asyncio.sleep(wait)
             why = endpoint.explain()
-            if why is None and await self._cards(endpoint) is not None:
+            if why is None and await endpoint.cards() is not None:
                 return True
             if why:
                 break
@@ -235,19 +234,19 @@ class Seat:
     async def complete(
         self, prompt: Sequence[int], *, max_tokens: int, stop: str | None = None, seed: int = 0
     ) -> Completion:
-        """Decode on from the token ids `prompt`; raises SampleFailed, or UserError when no server is left."""
+        """Decode on from the token ids `prompt`. Raises SampleFailed, or UserError when no server is left."""
         tries = 0
         while True:
             endpoint = self.endpoint
             try:
                 return await self._ask(endpoint, prompt, max_tokens, stop, seed)
-            except _Lost as lost:
+            except errors.ConnectionFault as error:
                 if not await self.pool.alive(endpoint):
                     self._move(endpoint)
                     continue
-                trouble = lost
-            except _Busy as busy:
-                trouble = busy
+                trouble = error
+            except (errors.RateLimited, errors.ServerFault) as error:
+                trouble = f"{error} (from {endpoint.url})"
             tries += 1
             if tries == TRIES:
                 raise SampleFailed(f"{trouble} ({TRIES} tries)")
@@ -255,16 +254,14 @@ class Seat:
 
     def _move(self, dead: Endpoint) -> None:
         if self.endpoint is dead:  # a sibling thread may have moved already
-            self.endpoint = self.pool._least_busy()
+            self.endpoint = self.pool.least_busy()
             dead.busy -= 1
             self.endpoint.busy += 1
 
     async def _ask(
         self, endpoint: Endpoint, prompt: Sequence[int], max_tokens: int, stop: str | None, seed: int
     ) -> Completion:
-        import openai
-        from httpx2 import Response
-
+        """Send one request. Raises a ConnectionFault, RateLimited or ServerFault, which may pass; else as `complete`."""
         sampling = self.pool.sampling
         body = {
             "model": endpoint.model,
@@ -279,60 +276,24 @@ class Seat:
             "no_stop_trim": True,
             "include_stop_str_in_output": True,
         } | ({"stop": [stop]} if stop else {})
-        # completions.create walks through the prompt id by id: 45 us of the event loop each, 2 s for a full context
         content = json.dumps(body, separators=(",", ":")).encode()
-        options = {"headers": {"Content-Type": "application/json"}}
         try:
-            async with asyncio.timeout(self.pool.timeout):
-                reply = await endpoint.sdk.post("/completions", cast_to=Response, content=content, options=options)
-        except (TimeoutError, openai.APITimeoutError) as error:
-            if _connected(error):
-                raise SampleFailed(f"no reply within --timeout {self.pool.timeout:g} s") from None
-            raise _Lost("no connection") from None
-        except openai.APIStatusError as error:
-            raise _of_status(endpoint, error) from None
-        except (openai.APIConnectionError, OSError) as error:
-            raise _Lost(f"the connection was lost ({error.__cause__ or error})") from None
-        return read_choice(_choice(reply.content), self.pool.tokenizer, stop)
-
-
-def _choice(content: bytes) -> Mapping:
-    try:
-        return json.loads(content)["choices"][0]
-    except (ValueError, KeyError, IndexError, TypeError):
-        raise SampleFailed("the server's reply is no completion") from None
-
-
-class _Lost(Exception):
-    """No connection, or one that broke."""
-
-
-class _Busy(Exception):
-    """A fault that may pass."""
-
-
-def _connected(error: Exception) -> bool:
-    """Whether a time-out was one of waiting for the reply; the SDK calls every lost connection a time-out
-    too."""
-    import aiohttp
-
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, aiohttp.ClientConnectionError) and not isinstance(cause, aiohttp.ServerTimeoutError):
-            return False
-        cause = cause.__cause__
-    return True
-
-
-def _of_status(endpoint: Endpoint, error) -> Exception:
-    said = f"HTTP {error.status_code} from {endpoint.url}: {str(error.message)[:200]}".replace("\n", " ")
-    if error.status_code in (401, 403):
-        return UserError(f"{said}: generation asks servers that need no key")
-    if error.status_code == 404:
-        return UserError(f"{said}: name the model it serves with --model_name, or its address with --base-url")
-    if error.status_code in (408, 409, 425, 429) or error.status_code >= 500:
-        return _Busy(said)
-    return Refused(said)
+            data, _ = await endpoint.transport.call("POST", Completions.path, content)
+            choice = Completions.choice(data)
+        except (errors.BadReply, KeyError, IndexError, TypeError):
+            raise SampleFailed("the server's reply is not a completion") from None
+        except errors.TimedOut:
+            raise SampleFailed(f"no reply within --timeout {self.pool.timeout:g} s") from None
+        except errors.SampleError as error:
+            raise Refused(f"{error} (from {endpoint.url})") from None
+        except errors.Authentication as error:
+            raise UserError(f"{error.answered} from {endpoint.url}: generation asks servers that need no key") from None
+        except errors.NoSuchModel as error:
+            raise UserError(
+                f"{error.answered} from {endpoint.url}: name the model it serves with --model_name, or its address with "
+                "--base-url"
+            ) from None
+        return read_choice(choice, self.pool.tokenizer, stop)
 
 
 def _same_model(served: str, asked: str) -> bool:

@@ -1,9 +1,9 @@
 """Parallel generation over a completions API: the fork-join loop.
 
-Decode to `</Outlines>`; read the outlines of the block; decode every thread of it at once, each behind the
-shared context; join the threads behind that context; decode on. What the loop writes itself, and so every context,
-is defined in `units`, from where the pairs that training sees have it too. Contexts are the token ids that were sent
-and that came back, so that they are the tokens of training and the server's prefix cache serves them.
+Decode to `</Outlines>`; read the outlines of the block; decode all of its threads at once, each after the shared
+context; join the threads after that context; decode on. What the loop writes itself, and so every context, is defined
+in `training_units`, as are the pairs that training sees. Contexts are the token ids that were sent and that came back,
+so that they are the tokens of training and the server's prefix cache serves them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TOO_MANY_BLOCKS = "too_many_blocks"
 
 
 class Complete(Protocol):
-    """Decodes on from token ids, to the first `stop` (kept) or the end."""
+    """Decode on from token ids, to the first `stop` (kept) or the end."""
 
     async def __call__(
         self, prompt: Sequence[int], *, max_tokens: int, stop: str | None = None, seed: int = 0
@@ -44,8 +44,9 @@ class Complete(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`context` counts the tokens of prompt and trajectory. Rollouts of trainers stop after 32 turns: two a
-    block and the last, which makes 15 blocks."""
+    """`context` counts the tokens of prompt and trajectory. Rollouts of trainers stop after 32 turns: two per block and
+    the last, which makes 15 blocks.
+    """
 
     context: int = 40_960
     blocks: int = 15
@@ -54,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """What was generated behind a prompt, and why it ended. Counts are tokens, times seconds."""
+    """What was generated after a prompt, and why it ended. Counts are tokens, times seconds."""
 
     ids: tuple[int, ...]
     text: str
@@ -68,9 +69,9 @@ class Rollout:
     """Tokens the server decoded; the rest of `ids` the loop wrote itself."""
     seconds: float
     request_seconds: float
-    """Of all requests together: what they would have taken one after the other at the same speed."""
+    """All requests together: what they would have taken one after the other at the same speed."""
     late_stops: int
-    """Stop strings that the server passed over and that were found by reading the text."""
+    """Stop strings that the server missed and that were found by reading the text."""
     exact: bool
     """Whether every token id came from the server."""
 
@@ -109,13 +110,14 @@ async def branching(
 
 
 def require_tags(tokenizer: Tokenizer) -> None:
-    """Raises UserError when the tags are not single tokens: the model was not trained on trajectories, no
-    context would match, and ids that a model does not have can end its server."""
+    """Raise UserError when the tags are not single tokens: the model was not trained on trajectories, no context would
+    match, and ids that a model does not have can end its server.
+    """
     missing = [tag for tag in markup.TAGS if len(tokenizer.ids(tag)) != 1]
     if missing:
         raise UserError(
             f"the tokenizer {tokenizer.name} has no token {missing[0]}, so its model was not trained on trajectories: "
-            "name a trained one with --model_name (or its tokenizer with --tokenizer), or leave --branching out"
+            "name a trained one with --model_name (or its tokenizer with --tokenizer), or leave out --branching"
         )
 
 
@@ -165,8 +167,7 @@ class _Loop:
         return piece
 
     async def decode_to_block(self) -> str | None:
-        """Decode to the end of the next outline list and read it; the reason when the trajectory ends
-        here."""
+        """Decode to the end of the next outline list and read it. Return the reason when the trajectory ends here."""
         piece = await self.ask(self.context, _OUTLINES_END, derive(self.seed, self.blocks, 0))
         ids, closed, late = cut_after(piece.ids, _OUTLINES_END, self.tokenizer)
         self.ids += ids
@@ -182,8 +183,7 @@ class _Loop:
         return reason
 
     async def fork_and_join(self) -> str | None:
-        """Decode the threads of the block that was opened and join them; the reason when one does not
-        close."""
+        """Decode the threads of the block that was opened and join them. Return the reason when one does not close."""
         self.blocks += 1
         numbers = range(1, self.outlines + 1)
         try:
@@ -203,7 +203,7 @@ class _Loop:
         return None
 
     async def _thread(self, k: int) -> tuple[list[int], str | None]:
-        """The token ids of thread k behind `k:`, to `</Thread>`, and why it did not close."""
+        """Return the token ids of thread k after `k:`, to `</Thread>`, and why it did not close."""
         context = self.contexts.thread(self.context, k)
         piece = await self.ask(context, _THREAD_END, derive(self.seed, self.blocks, k))
         ids, closed, late = cut_after(piece.ids, _THREAD_END, self.tokenizer)
@@ -229,10 +229,9 @@ class _Loop:
 
 
 def read_outlines(text: str, most: int = markup.MAX_THREADS) -> tuple[int, str | None]:
-    """How many outlines the last block of `text` lists, or the reason why it cannot be forked.
+    """Return how many outlines the last block of `text` lists, or 0 and the reason why it cannot be forked.
 
-    `text` ends with the outline list. The numbers have to run 1, 2, 3, …, as the grammar of trajectories has
-    it.
+    `text` ends with the outline list. The numbers have to be 1, 2, 3, …, as the grammar of trajectories demands.
     """
     opening = text.rfind(_PARALLEL)
     start = text.rfind(_OUTLINES)
@@ -251,10 +250,10 @@ def read_outlines(text: str, most: int = markup.MAX_THREADS) -> tuple[int, str |
 
 
 def cut_after(ids: Sequence[int], tag: str, tokenizer: Tokenizer) -> tuple[list[int], bool, bool]:
-    """`ids` up to the first `tag` in their text, whether there is one, and whether the server ran past it.
+    """Return `ids` up to the first `tag` in their text, whether there is one, and whether the server ran past it.
 
-    A server looks for a stop in its last few tokens only, so a tag that the model spells in pieces goes by.
-    It becomes the one token that it is in training; what was decoded behind it is dropped.
+    A server looks for a stop in its last few tokens only, so it misses a tag that the model spells in pieces. The tag
+    becomes the one token that it is in training; what was decoded after it is dropped.
     """
     ids = list(ids)
     text = decode(tokenizer, ids)
@@ -265,12 +264,12 @@ def cut_after(ids: Sequence[int], tag: str, tokenizer: Tokenizer) -> tuple[list[
         return ids, True, False
     kept = bisect_left(range(len(ids)), at + 1, key=lambda n: len(decode(tokenizer, ids[:n]))) - 1
     while not text.startswith(decode(tokenizer, ids[:kept])):
-        kept -= 1  # a character of several tokens is not to be cut through
+        kept -= 1  # never cut through a character of several tokens
     rest = text[len(decode(tokenizer, ids[:kept])) : at]
     return [*ids[:kept], *tokenizer.ids(rest), *tokenizer.ids(tag)], True, True
 
 
 def derive(*parts: int | str) -> int:
-    """A seed (31 bits) that depends on all of these and nothing else."""
+    """Return a seed (31 bits) that depends on all of these and nothing else."""
     text = "/".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) & 0x7FFFFFFF

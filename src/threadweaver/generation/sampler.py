@@ -1,7 +1,7 @@
-"""Generate many samples at once: seeds, retries, grading, progress, and what to say of the run.
+"""Generate many samples at once: seeds, retries, grading, progress and a summary.
 
-A sample's seed derives from the run's seed, its row and its number alone, so a run that was killed and
-started again gives what an uninterrupted one gives.
+A sample's seed derives from the run's seed, its row and its number alone, so a run that was killed and started again
+gives what an uninterrupted one gives.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from threadweaver.generation.journal import Journal
 from threadweaver.generation.problems import Problem
 
 WORKERS = 128
-"""Samples under way at once: what keeps the batch of a GPU full."""
+"""Samples under way at once: enough to keep the batch of a GPU full."""
 LINE_SECONDS = 60.0
 TRIES = 3
-"""Of a sample whose reply is empty or broken off."""
+"""For a sample whose reply is empty or broken off."""
 HOPELESS = 20
-"""Samples that fail one after the other before the run is given up."""
+"""Samples that may fail one after the other before the run is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ Report = Callable[[Task, str, forkjoin.Rollout, str], None]
 
 
 class Sampler:
-    """`failed` names the samples that could not be generated and why; the others are in the journal."""
+    """`failed` has the samples that could not be generated, with the reason; the others are in the journal."""
 
     def __init__(self, job: Job, journal: Journal, answer_of: Callable[[str], str | None], *, report: Report):
         self.job, self.journal, self.answer_of, self.report = job, journal, answer_of, report
@@ -96,7 +96,7 @@ class Sampler:
             progress.step(self._pace(progress.seconds))
 
     async def _generate(self, task: Task, pool: Pool) -> tuple[str, forkjoin.Rollout]:
-        """The prompt and what came behind it; raises SampleFailed after TRIES."""
+        """Return the prompt and what came after it. Raises SampleFailed after TRIES."""
         prompt = prompt_of(task.problem, self.job.tokenizer)
         ids = self.job.tokenizer.ids(prompt)
         if len(ids) >= self.job.limits.context:
@@ -156,7 +156,7 @@ class Sampler:
         self._in_a_row += 1
         if self._in_a_row >= HOPELESS:
             raise UserError(
-                f"{HOPELESS} samples failed one after the other, the last because: {error}. What is finished is kept: mend "
+                f"{HOPELESS} samples failed one after the other, the last because: {error}. What is finished is kept: correct "
                 "that, and run the same command again"
             )
 
@@ -164,8 +164,9 @@ class Sampler:
     # grading
 
     def _grade(self, result: str, reference: object) -> dict:
-        """What the facts hold of the answer. Takes up to seconds, in processes of its own: not for the event
-        loop."""
+        """Return what the facts hold of the answer. Takes up to seconds, in processes of its own: not for the event
+        loop.
+        """
         answer = self.answer_of(result)
         if reference is None:
             return {"answer": answer, "verdict": "undecided", "correct_rl": None}
@@ -183,8 +184,7 @@ class Sampler:
             self._grader = None
 
     def grade_missing(self, problems: list[Problem], samples: int) -> None:
-        """Grade what the journal holds without a verdict: a killed run's last samples, lines that came from
-        elsewhere."""
+        """Grade what the journal holds without a verdict: a killed run's last samples, lines from elsewhere."""
         self._open_grader()
         for (m, s), result in self.journal.results.items():
             facts = self.journal.facts.get((m, s), {"reason": "unknown"})
@@ -193,7 +193,7 @@ class Sampler:
         self._close_grader()
 
     # -----------------------------------------------------------------------------------------------------------
-    # what is said
+    # what is printed
 
     def _pace(self, seconds: float) -> str:
         total = self._verdicts.total()
@@ -202,8 +202,7 @@ class Sampler:
         return f"{self.decoded / seconds:.0f} tokens/s{correct}{failed}"
 
     def summary(self, problems: int, samples: int) -> list[str]:
-        """Of all samples that are there, earlier runs' included: accuracy, how they ended, the critical
-        path."""
+        """Summarize all samples, earlier runs' included: accuracy, how they ended, the critical path."""
         facts = {
             key: row
             for key, row in self.journal.facts.items()
@@ -227,20 +226,21 @@ class Sampler:
 
 
 def prompt_of(problem: Problem, tokenizer: Tokenizer) -> str:
-    """The chat template's prompt of a problem, the instruction in it exactly once."""
+    """Return the chat template's prompt of a problem, with the instruction in it exactly once."""
     turn = {"role": "user", "content": chat.user_turn(problem.text)}
     return tokenizer.chat([turn], add_generation_prompt=True)
 
 
 def opened_thinking(prompt: str) -> str:
-    """The think tag that a template has already written at the beginning of the assistant's turn; it is of
-    the result."""
+    """Return the think tag that a template has written at the beginning of the assistant's turn: it belongs to the
+    result.
+    """
     start = prompt.rfind("<think>")
     return prompt[start:] if start >= 0 and not prompt[start + len("<think>") :].strip() else ""
 
 
 def accuracy(facts: dict[tuple[int, int], dict], samples: int) -> str:
-    """Pass@1, the mean over samples, and pass@n, the share of problems with at least one correct sample."""
+    """Report pass@1, the mean over samples, and pass@n, the share of problems with at least one correct sample."""
     verdicts = Counter(row["verdict"] for row in facts.values())
     solved = {m for (m, _), row in facts.items() if row["verdict"] == "correct"}
     problems = {m for m, _ in facts}
@@ -250,8 +250,7 @@ def accuracy(facts: dict[tuple[int, int], dict], samples: int) -> str:
 
 
 def branching_summary(rows: list[dict]) -> list[str]:
-    """The critical path against all tokens, and the wall clock against the same requests one after the
-    other."""
+    """Report the critical path against all tokens, and the wall clock against the same requests one after the other."""
     if not rows:
         return []
     total, longest = sum(row["tokens"] for row in rows), sum(row["critical_path"] for row in rows)
@@ -259,20 +258,20 @@ def branching_summary(rows: list[dict]) -> list[str]:
     count = len(rows)
     late = sum(row["late_stops"] for row in rows)
     lines = [
-        f"critical path {longest / count:.0f} of {total / count:.0f} tokens a trajectory: {total / max(longest, 1):.2f}x; "
+        f"critical path {longest / count:.0f} of {total / count:.0f} tokens per trajectory: {total / max(longest, 1):.2f}x; "
         f"{sum(row['blocks'] for row in rows) / count:.2f} blocks",
-        f"wall clock {took / count:.2f} s a trajectory, its requests one after the other {apart / count:.2f} s: "
+        f"wall clock {took / count:.2f} s per trajectory, its requests one after the other {apart / count:.2f} s: "
         f"{apart / max(took, 1e-9):.2f}x",
     ]
-    return lines + ([f"{late} stops that the server passed over were found in the text"] if late else [])
+    return lines + ([f"{late} stops that the server missed were found in the text"] if late else [])
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line a minute."""
+    """A bar on a terminal; elsewhere a line per minute."""
 
     def __init__(self, total: int):
         self.total, self.done = total, 0
-        self.begun = self.told = time.monotonic()
+        self.begun = self.printed = time.monotonic()
         self.bar = None
 
     @property
@@ -295,7 +294,7 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(pace, refresh=False)
             self.bar.update()
-        elif time.monotonic() - self.told >= LINE_SECONDS:
-            self.told = time.monotonic()
+        elif time.monotonic() - self.printed >= LINE_SECONDS:
+            self.printed = time.monotonic()
             left = (self.total - self.done) * self.seconds / self.done
             print(f"generate: {self.done} of {self.total} samples, {pace}, {left / 60:.0f} min left", file=sys.stderr)

@@ -1,8 +1,7 @@
 """Start, wait for and stop inference servers.
 
-Each server is a child in a process group of its own, its output in a log file that error messages quote. It
-is ended on every way out: a guard process that holds the other end of a pipe ends the group even when this
-process is killed.
+Each server is a child in a process group of its own, its output in a log file that error messages quote. It is ended
+on every way out: a guard process that holds the other end of a pipe ends the group even when this process is killed.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ from pathlib import Path
 from threadweaver.errors import UserError
 
 READY_SECONDS = 1800.0
-"""A large model that is downloaded and compiled for takes many minutes; a death is noticed at once all the
-same."""
+"""A large model takes many minutes to download and compile; a death is noticed at once all the same."""
 POLL_SECONDS = 0.5
 STOP_SECONDS = 10.0
 """Between the request to end and the kill."""
@@ -47,7 +45,7 @@ _MODULES = {"sglang": "sglang.launch_server", "vllm": "vllm.entrypoints.openai.a
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to serve and how. `tp` and `dp` None: one replica a GPU, two GPUs a replica for a 32B model."""
+    """What to serve and how. `tp` and `dp` None: one replica per GPU, and per two GPUs for a 32B model."""
 
     engine: str
     model: str
@@ -63,7 +61,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One server process: its command, what its environment has over ours, its port and its log."""
+    """One server process: its command, what its environment adds to ours, its port and its log."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -76,7 +74,7 @@ class Replica:
 
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The GPUs of CUDA_VISIBLE_DEVICES; all that nvidia-smi lists where it is not set; empty without any."""
+    """Return the GPUs of CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists where it is not set."""
     named = environment.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [gpu.strip() for gpu in named.split(",") if gpu.strip() not in ("", "-1")]
@@ -87,10 +85,10 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def plan(launch: Launch, gpus: Sequence[str]) -> list[Replica]:
-    """The processes that serve `launch` on these GPUs.
+    """Return the processes that serve `launch` on these GPUs.
 
-    Replicas are servers of their own, so that a trajectory finds its prefix in the cache of the one that it
-    uses; with `tp` or `dp` given there is one server and the engine spreads itself.
+    Replicas are servers of their own, so that a trajectory finds its prefix in the cache of the one that it uses; with
+    `tp` or `dp` given there is one server, and the engine spreads itself.
     """
     if launch.tp or launch.dp:
         return [_replica(launch, 0, launch.tp or 1, launch.dp or 1, None)]
@@ -120,7 +118,7 @@ def _replica(launch: Launch, number: int, tp: int, dp: int, gpus: str | None) ->
 
 
 def require_engine(launch: Launch) -> None:
-    """Raises UserError when the engine's package (or the Python that should have it) is not there."""
+    """Raise UserError when the engine's package, or the Python that should have it, is not found."""
     search = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({launch.engine!r}) is None)"
     try:
         found = subprocess.run([launch.python, "-c", search], capture_output=True, check=False).returncode == 0
@@ -163,7 +161,7 @@ class Server:
         )
 
     def dead(self) -> str | None:
-        """Why the server is dead, with the end of its log; None while it lives."""
+        """Return why the server is dead, with the end of its log; None while it lives."""
         code = self.process.poll()
         if code is None:
             return None
@@ -205,9 +203,9 @@ def serving(
     keep: bool = False,
     wait: float = 0.0,
     ready_seconds: float = READY_SECONDS,
-    tell: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    report: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Iterator[list[Server]]:
-    """Servers that are ready; ended on the way out unless `keep`. `wait`: seconds before the first look.
+    """Yield servers that are ready; end them on the way out unless `keep`. `wait`: seconds before the first look.
 
     Raises UserError, with the end of its log, when one dies or is not ready in time.
     """
@@ -221,17 +219,17 @@ def serving(
                 atexit.register(server.stop)
                 stack.callback(atexit.unregister, server.stop)
                 server.guard()
-        tell(f"starting {len(servers)} server(s), log in {replicas[0].log}")
-        wait_ready(servers, wait=wait, ready_seconds=ready_seconds, tell=tell)
+        report(f"starting {len(servers)} server(s), log in {replicas[0].log}")
+        wait_ready(servers, wait=wait, ready_seconds=ready_seconds, report=report)
         yield servers
         if keep:
             groups = ", ".join(str(server.process.pid) for server in servers)
-            tell(f"left running: {', '.join(server.url for server in servers)} (process groups {groups})")
+            report(f"left running: {', '.join(server.url for server in servers)} (process groups {groups})")
 
 
-def wait_ready(servers: Sequence[Server], *, wait: float, ready_seconds: float, tell: Callable[[str], None]) -> None:
+def wait_ready(servers: Sequence[Server], *, wait: float, ready_seconds: float, report: Callable[[str], None]) -> None:
     begun = time.monotonic()
-    told = begun
+    reported = begun
     waiting = list(servers)
     while waiting:
         for server in list(waiting):
@@ -243,29 +241,28 @@ def wait_ready(servers: Sequence[Server], *, wait: float, ready_seconds: float, 
         if waiting and now - begun > ready_seconds + wait:
             log = waiting[0].replica.log
             raise UserError(f"the server is not ready after {now - begun:.0f} s; the end of {log}: {log_end(log)}")
-        if now - told > 30:
-            told = now
-            tell(f"waiting for {len(waiting)} server(s), {now - begun:.0f} s")
+        if now - reported > 30:
+            reported = now
+            report(f"waiting for {len(waiting)} server(s), {now - begun:.0f} s")
         if waiting:
             time.sleep(POLL_SECONDS)
-    tell(f"ready after {time.monotonic() - begun:.0f} s: {', '.join(server.url for server in servers)}")
+    report(f"ready after {time.monotonic() - begun:.0f} s: {', '.join(server.url for server in servers)}")
 
 
 def log_end(path: Path, lines: int = LOG_LINES) -> str:
-    """The last lines of a log that say something, joined to one line."""
+    """Return the last lines of a log that are not empty, joined to one line."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, path.stat().st_size - 16_384))
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return "(no log)"
-    said = [line.strip()[-300:] for line in text.split("\n") if line.strip()]
-    return " | ".join(said[-lines:]) or "(empty)"
+    written = [line.strip()[-300:] for line in text.split("\n") if line.strip()]
+    return " | ".join(written[-lines:]) or "(empty)"
 
 
 def require_free(port: int) -> None:
-    """Raises UserError when the port is in use: a stranger there would be taken for the server that is
-    started."""
+    """Raise UserError when the port is in use: what runs there would be taken for the server that is started."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -279,7 +276,7 @@ def require_free(port: int) -> None:
 
 @contextlib.contextmanager
 def _exit_on_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the process the orderly way, so that everything is cleaned up."""
+    """Make SIGTERM and SIGHUP end the process in an orderly way, so that everything is cleaned up."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
