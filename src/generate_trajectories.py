@@ -256,7 +256,8 @@ def reporter(args: argparse.Namespace):
             speed = rollout.decoded / rollout.seconds if rollout.seconds else 0.0
             log(
                 f"{task.message_idx}/{task.sample_idx}: {rollout.reason}, {len(rollout.ids)} tokens (critical path "
-                f"{rollout.critical_path}), {rollout.blocks} blocks, {rollout.seconds:.1f} s, {speed:.0f} tokens/s, {verdict}"
+                f"{rollout.critical_path}), {rollout.blocks} blocks, {rollout.seconds:.1f} s, {speed:.0f} tokens/s, "
+                f"{verdict}"
             )
         if args.debug:
             log(f"--- prompt\n{prompt}\n--- result\n{rollout.text}\n---")

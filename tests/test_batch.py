@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from fake_openai import FakeOpenAI
-from threadweaver.client import Batching, Client, ClientSettings, Reply, Retrying, errors
+from threadweaver.client import Client, Reply, errors
+from threadweaver.client.settings import Batching, ClientSettings, Retrying
 from threadweaver.ledger import Ledger
 
 SRC = str(Path(__file__).parents[1] / "src")
@@ -33,7 +34,7 @@ def settings(tmp_path, monkeypatch):
 
 
 async def run(settings: ClientSettings, texts=TEXTS, turns: int = 1) -> tuple[list, Client]:
-    """Conversations of some turns, all at once; errors stand among the replies."""
+    """Conversations of some turns, all at once; errors are among the replies."""
 
     async def talk(client: Client, text: str) -> Reply:
         messages = []
@@ -149,7 +150,7 @@ async def test_a_refused_batch_ends_the_run_and_costs_nothing(settings):
         assert all(isinstance(reply, Reply) for reply in again) and server.stats()["answered_twice"] == 0
 
 
-async def test_a_row_that_the_server_will_not_take_fails_alone(settings):
+async def test_a_row_that_the_server_does_not_accept_fails_alone(settings):
     with FakeOpenAI(context_tokens=100) as server:
         outcomes, _ = await run(replace(settings, base_url=server.url), [*TEXTS, "long " * 200])
         assert server.stats()["batches"]["rows"] == [21] and server.stats()["received"] == 0
@@ -171,11 +172,14 @@ PROGRAM = """
 import asyncio, sys
 sys.path.insert(0, {src!r})
 from pathlib import Path
-from threadweaver.client import *
-settings = ClientSettings(base_url={url!r}, ledger=Path({ledger!r}), batch=Batching(quiet=0.1, poll=0.05), output_limit=200)
+from threadweaver.client import Client
+from threadweaver.client.settings import Batching, ClientSettings
+batch = Batching(quiet=0.1, poll=0.05)
+settings = ClientSettings(base_url={url!r}, ledger=Path({ledger!r}), batch=batch, output_limit=200)
 async def main():
     async with Client(settings) as client:
-        await asyncio.gather(*(client.ask(settings.request([("user", f"q{{n}} turn 0")]), label="step1") for n in range(20)))
+        requests = [settings.request([("user", f"q{{n}} turn 0")]) for n in range(20)]
+        await asyncio.gather(*(client.ask(request, label="step1") for request in requests))
 asyncio.run(main())
 """
 
@@ -240,7 +244,7 @@ async def test_a_run_that_died_while_submitting(settings, was_made):
     assert stats["batches"]["rows"] == [20] and stats["answered_twice"] == 0
 
 
-async def test_a_key_that_cannot_reach_the_batch_is_told_and_giving_up_counts_as_spent(settings, monkeypatch):
+async def test_a_key_that_cannot_reach_the_batch_is_reported_and_giving_up_counts_as_spent(settings, monkeypatch):
     with FakeOpenAI(batch={"delay": 60, "orgs": {"mine": "a", "other": "b"}}) as server:
         settings = replace(settings, base_url=server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "mine")
@@ -266,7 +270,7 @@ async def test_the_cap_holds_for_batches(settings):
     assert (tokens["input"] * 1.25 + tokens["output"] * 10) / 2e6 <= 0.006
 
 
-async def test_faults_of_the_batch_service_are_ridden_out(settings):
+async def test_faults_of_the_batch_service_are_survived(settings):
     with FakeOpenAI(fault_rate=0.4, seed=5, modes=("500", "503"), batch={"delay": 0.3}) as server:
         outcomes, _ = await run(replace(settings, base_url=server.url), turns=2)
         stats = server.stats()

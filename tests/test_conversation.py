@@ -10,8 +10,9 @@ import pytest
 from threadweaver.annotators import llm
 from threadweaver.annotators.llm import prompts, validation
 from threadweaver.annotators.llm.conversation import Conversation
-from threadweaver.client import ClientSettings, GaveUp, Reply, ServerDown, Usage
-from threadweaver.client.errors import ServerFault
+from threadweaver.client import Reply, Usage
+from threadweaver.client.errors import GaveUp, ServerDown, ServerFault
+from threadweaver.client.settings import ClientSettings
 from threadweaver.trajectory.edits import Replacement
 from threadweaver.trajectory.questions import EditQuestion
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_engine import FakeEngine, Improviser, Script
+from generating import TRAJECTORY
 from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
 from threadweaver.errors import UserError
 from threadweaver.generation import forkjoin
@@ -31,14 +32,6 @@ def tokenizer() -> Tokenizer:
 
 
 PROMPT = tuple(tokenizer().ids("<|im_start|>user\nHow many?<|im_end|>\n<|im_start|>assistant\n"))
-
-TRAJECTORY = (
-    "<think>\nTwo ways to see it.\n\n"
-    + markup.write_block(["Count $a_1$ by cases: 3.", "Sum the “rest”:\n\n4 + 5 = 9"], ["by cases", "the rest"])
-    + "\n\nSo 12. Check:\n"
-    + markup.write_block(["x = 1", "1. y\n2. z", "Größe über 7"], ["x", "y and z", "size"], "All agree.")
-    + "\nGood.\n</think>\n\nThe answer is \\boxed{12}."
-)
 
 
 class Direct:
@@ -367,45 +360,3 @@ def test_a_tokenizer_without_the_tags_is_refused():
         forkjoin.require_tags(without)
     forkjoin.require_tags(without.with_tags(markup.TAGS))
     forkjoin.require_tags(tokenizer())
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# what servers reply
-
-
-@pytest.mark.parametrize(
-    ("choice", "finish", "text"),
-    [
-        ({"finish_reason": "length", "token_ids": "ab", "matched_stop": None}, "length", "ab"),
-        ({"finish_reason": "stop", "token_ids": "a</Thread>", "matched_stop": "</Thread>"}, "stop", "a</Thread>"),
-        ({"finish_reason": "stop", "token_ids": "a</Thread>", "stop_reason": "</Thread>"}, "stop", "a</Thread>"),
-        ({"finish_reason": "stop", "token_ids": "a<|im_end|>", "matched_stop": 4083}, "end", "a"),
-        ({"finish_reason": "stop", "token_ids": "a<|im_end|>", "stop_reason": None}, "end", "a"),
-        ({"finish_reason": "stop", "token_ids": "a", "stop_reason": None}, "end", "a"),
-        # no token ids, and a server that cuts the stop string off
-        ({"finish_reason": "stop", "text": "a", "matched_stop": "</Thread>"}, "stop", "a</Thread>"),
-        # neither name of the stop
-        ({"finish_reason": "stop", "text": "a</Thread>"}, "stop", "a</Thread>"),
-        ({"finish_reason": "stop", "text": "a"}, "end", "a"),
-    ],
-)
-def test_reading_a_choice(choice, finish, text):
-    exact = "token_ids" in choice
-    if exact:
-        choice = choice | {"token_ids": tokenizer().ids(choice["token_ids"])}
-    completion = read_choice(choice, tokenizer(), "</Thread>")
-    assert (completion.finish, decode(tokenizer(), completion.ids), completion.exact) == (finish, text, exact)
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [
-        {"finish_reason": "abort", "token_ids": [1]},
-        {"finish_reason": None, "token_ids": [1]},
-        {"finish_reason": "stop", "token_ids": [1], "matched_stop": "NaN happened"},
-        {"finish_reason": "stop", "text": "a", "matched_stop": "other"},
-    ],
-)
-def test_a_broken_choice_is_no_sample(choice):
-    with pytest.raises(SampleFailed):
-        read_choice(choice, tokenizer(), "</Thread>")

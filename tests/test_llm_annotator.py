@@ -19,7 +19,8 @@ from threadweaver.annotators.llm.annotator import LlmAnnotator
 from threadweaver.annotators.rules.outlines import propose_outlines
 from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.annotators.rules.wording import propose_edits
-from threadweaver.client import Client, ClientSettings
+from threadweaver.client import Client
+from threadweaver.client.settings import ClientSettings
 from threadweaver.errors import UserError
 from threadweaver.runs.flags import Flags
 from threadweaver.samples import Sample

@@ -11,7 +11,8 @@ import pytest
 import fake_answers
 from fake_openai import FakeOpenAI
 from project import Project
-from threadweaver.client import Batching, Client, ClientSettings, Estimate, PlanningClient
+from threadweaver.client import Client, Estimate, PlanningClient
+from threadweaver.client.settings import Batching, ClientSettings
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import Sample
 from threadweaver.stages import planning

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from project import ROOT
-from threadweaver.client import ClientSettings, Usage, prices
+from threadweaver.client import Usage, prices
 from threadweaver.client.prices import Price, Rates, price_of
 from threadweaver.client.requests import Message, Request
+from threadweaver.client.settings import ClientSettings
 from threadweaver.errors import UserError
 
 REQUEST = ClientSettings(output_limit=100, ledger=None).request([("user", "q" * 100)])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from children import alive, free_port
 from threadweaver.errors import UserError
 from threadweaver.generation import server
 
@@ -46,12 +47,6 @@ def quick(monkeypatch):
     monkeypatch.setattr(server, "POLL_SECONDS", 0.05)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def replica(tmp_path: Path, how: str = "well", port: int | None = None) -> server.Replica:
     program, port = tmp_path / "engine.py", port or free_port()
     program.write_text(STAND_IN)
@@ -65,13 +60,6 @@ def pids(log: Path) -> list[int]:
             return [int(pid) for pid in line.split()[1:]]
         time.sleep(0.05)
     raise AssertionError("the stand-in did not start")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
 
 
 def gone(log: Path, seconds: float = 5.0) -> bool:
@@ -94,7 +82,7 @@ def silent(line: str) -> None:
 
 def test_a_server_is_ready_inside_the_block_and_gone_behind_it(tmp_path):
     one, two = replica(tmp_path), replica(tmp_path)
-    with server.serving([one, two], tell=silent) as servers:
+    with server.serving([one, two], report=silent) as servers:
         assert [item.ready() for item in servers] == [True, True]
         assert [item.dead() for item in servers] == [None, None]
     assert gone(one.log) and gone(two.log), "its children have to go with it"
@@ -103,14 +91,14 @@ def test_a_server_is_ready_inside_the_block_and_gone_behind_it(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError("fault of ours"), KeyboardInterrupt()])
 def test_an_exception_ends_the_server(tmp_path, error):
     one = replica(tmp_path)
-    with pytest.raises(type(error)), server.serving([one], tell=silent):
+    with pytest.raises(type(error)), server.serving([one], report=silent):
         raise error
     assert gone(one.log)
 
 
 def test_a_server_that_ignores_the_request_is_killed(tmp_path):
     one = replica(tmp_path, "stubborn")
-    with server.serving([one], tell=silent):
+    with server.serving([one], report=silent):
         begun = time.monotonic()
     assert gone(one.log) and time.monotonic() - begun < 3
 
@@ -119,7 +107,7 @@ def test_a_server_that_dies_at_the_start_is_noticed_and_its_log_quoted(tmp_path)
     one, other = replica(tmp_path, "dies"), replica(tmp_path)
     begun = time.monotonic()
     quoted = r"exit code 3.*loading weights \| CUDA error: no kernel image"
-    with pytest.raises(UserError, match=quoted), server.serving([other, one], tell=silent):
+    with pytest.raises(UserError, match=quoted), server.serving([other, one], report=silent):
         pytest.fail("it was never ready")
     assert time.monotonic() - begun < 5
     assert gone(other.log), "the other replica has to go too"
@@ -127,13 +115,13 @@ def test_a_server_that_dies_at_the_start_is_noticed_and_its_log_quoted(tmp_path)
 
 def test_a_server_that_is_never_ready_is_given_up(tmp_path):
     one = replica(tmp_path, "slow")
-    with pytest.raises(UserError, match="not ready after"), server.serving([one], ready_seconds=0.5, tell=silent):
+    with pytest.raises(UserError, match="not ready after"), server.serving([one], ready_seconds=0.5, report=silent):
         pytest.fail("it was never ready")
     assert gone(one.log)
 
 
 def test_a_server_that_dies_later_says_so(tmp_path):
-    with server.serving([replica(tmp_path)], tell=silent) as [running]:
+    with server.serving([replica(tmp_path)], report=silent) as [running]:
         os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait(5)
         assert "was ended by signal 9" in running.dead()
@@ -141,17 +129,17 @@ def test_a_server_that_dies_later_says_so(tmp_path):
 
 def test_waiting_before_the_first_look(tmp_path):
     begun = time.monotonic()
-    with server.serving([replica(tmp_path)], wait=1.0, tell=silent):
+    with server.serving([replica(tmp_path)], wait=1.0, report=silent):
         assert time.monotonic() - begun >= 1.0
 
 
 def test_a_server_can_be_left_running(tmp_path):
-    one, said = replica(tmp_path), []
-    with server.serving([one], keep=True, tell=said.append) as [running]:
+    one, lines = replica(tmp_path), []
+    with server.serving([one], keep=True, report=lines.append) as [running]:
         pass
     try:
         assert running.ready()
-        assert str(running.process.pid) in said[-1]
+        assert str(running.process.pid) in lines[-1]
     finally:
         os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait(5)

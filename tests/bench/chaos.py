@@ -31,7 +31,8 @@ from fake_answers import REPAIR_OPENING
 from fake_faults import TRANSPORT
 from fake_openai import FakeOpenAI
 from project import Project
-from threadweaver.client import Usage, price_of
+from threadweaver.client import Usage
+from threadweaver.client.prices import price_of
 from threadweaver.files import digest
 
 MODES = (*TRANSPORT, "slow", "truncated", "empty", "refused", "code_fence", "extra_prose")

@@ -1,10 +1,10 @@
 """How fast the client is, and how well it keeps to a server's limits. The server runs in a process of its own.
 
-python tests/bench/client.py throughput    1,024 in flight against replies of 2 s and 2 KB, ledger on
-python tests/bench/client.py limited       a server that takes 50 requests a second: with its headers, and without
+python tests/bench/client.py throughput    1,024 in flight against replies of 2 s and 2 KB, ledger on; then a replay of
+                                           the same requests from the ledger
+python tests/bench/client.py limited       a server that accepts 50 requests a second: with its headers, and without
 
-
-Prints one line of JSON a figure. Without a name: all three.
+Prints one line of JSON per figure. Without a name: both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "src"))
 
-from threadweaver.client import Client, ClientSettings
+from threadweaver.client import Client
+from threadweaver.client.settings import ClientSettings
 
 PROMPT = "Here is a chain of thought. " * 80  # 2.2 KB
 
@@ -51,7 +52,7 @@ def stats(url: str) -> dict[str, Any]:
 
 
 async def run(settings: ClientSettings, calls: int, seconds: float | None = None) -> dict[str, Any]:
-    """Asks `calls` different requests, 4 times the workers at once, for at most `seconds`."""
+    """Ask `calls` different requests, twice the workers at once, for at most `seconds`."""
     began, cpu = time.monotonic(), time.process_time()
     numbers = iter(range(calls))
 

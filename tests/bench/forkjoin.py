@@ -1,8 +1,8 @@
 """Fork-join generation against sequential decoding: wall clock of the same trajectories on the same server.
 
-The server is the stand-in of the tests with a fixed time a token, so what is measured is the loop: how much
-of the speedup that the critical path allows is left after its requests, its tokenizing and its reading.
-Trajectories have the published shape (6 blocks of 2 or 3 threads), scaled down.
+The server is the stand-in of the tests with a fixed time per token, so what is measured is the loop: how much of the
+speedup that the critical path allows is left after its requests, its tokenizing and its reading. Trajectories have the
+published shape (6 blocks of 2 or 3 threads), scaled down.
 
 Usage   python tests/bench/forkjoin.py [--trajectories 12] [--at-once 4] [--ms-a-token 3] [--thread-tokens 80]
 """
@@ -31,8 +31,7 @@ def prose(rng: random.Random, words: int) -> str:
 
 
 def trajectory(rng: random.Random, thread_words: int) -> str:
-    """Six blocks of 2 or 3 threads (published: 6.26 of 2.58) of very unequal length, and as much text between
-    them."""
+    """Six blocks of 2 or 3 threads (published: 6.26 of 2.58) of very unequal length, and as much text between them."""
     text = ""
     for _ in range(6):
         threads = [prose(rng, int(thread_words * rng.lognormvariate(-0.3, 0.8))) for _ in range(rng.choice((2, 3, 3)))]
@@ -79,10 +78,12 @@ def main() -> None:
     total, longest = sum(len(one.ids) for one in rollouts), sum(one.critical_path for one in rollouts)
     requests = sum(one.requests for one in rollouts) / len(texts)
     print(
-        f"{len(texts)} trajectories, {args.at_once} at once; each {total / len(texts):.0f} tokens, critical path {longest / len(texts):.0f}, {requests:.0f} requests"
+        f"{len(texts)} trajectories, {args.at_once} at once; each {total / len(texts):.0f} tokens, "
+        f"critical path {longest / len(texts):.0f}, {requests:.0f} requests"
     )
     print(
-        f"sequential {apart:.2f} s, fork-join {joined:.2f} s: {apart / joined:.2f}x of {total / longest:.2f}x that the critical path allows"
+        f"sequential {apart:.2f} s, fork-join {joined:.2f} s: {apart / joined:.2f}x of {total / longest:.2f}x that the "
+        "critical path allows"
     )
 
 

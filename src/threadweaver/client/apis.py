@@ -13,9 +13,6 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 from threadweaver.client.errors import BadReply, BadRequest, ServerFault
 from threadweaver.client.usage import Usage
 
-Message = tuple[str, str]
-"""Role and content."""
-
 
 @dataclass(frozen=True)
 class RawReply:
@@ -46,10 +43,15 @@ class Api(ABC):
     path: ClassVar[str]
 
     def body(
-        self, model: str, messages: Sequence[Message], params: Mapping[str, Any], service_tier: str | None = None
+        self,
+        model: str,
+        messages: Sequence[tuple[str, str]],
+        params: Mapping[str, Any],
+        service_tier: str | None = None,
     ) -> dict[str, Any]:
-        """Return the JSON body of a request. A parameter that is None is left out; one that `fields` does not know is
-        passed on, merged into what is there.
+        """Return the JSON body of a request; a message is a role and a content.
+
+        A parameter that is None is left out; one that is not in `Params` is passed on, merged into what is there.
         """
         rest = {name: value for name, value in params.items() if value is not None}
         known = Params(*(rest.pop(name, None) for name in Params._fields))

@@ -132,7 +132,7 @@ class Batcher:
                     self._resolve(want, None)
 
     async def _adopt(self) -> None:
-        """Take over what an earlier run left: a running batch is looked at, one that was being sent is found or sent."""
+        """Take over what an earlier run left: batches that run, and those that it was sending, found or sent again."""
         transport = await self.session.transport()
         for entry in await self.session.ledger.batches():
             if entry.base_url != transport.base_url:

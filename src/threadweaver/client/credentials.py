@@ -113,8 +113,9 @@ def _warn_if_open(path: Path) -> None:
 
 
 def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None) -> str:
-    """Return `flag`, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI's endpoint. Raises UserError for what is not
-    a URL.
+    """Return `flag`, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI's endpoint.
+
+    Raises UserError for what is not a URL.
     """
     environment = os.environ if environment is None else environment
     url = (

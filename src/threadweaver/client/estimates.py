@@ -101,8 +101,9 @@ class Planner:
         return replace(self._priced(usage, expected("reply_bytes"), basis), calls=expected("calls"))
 
     def following(self, stage: str, first: str, first_bytes: int) -> Estimate | None:
-        """Estimate a stage from the size of the first turns in an earlier stage `first`, `first_bytes` in all; None where
-        the ledger does not hold both.
+        """Estimate a stage by the size of the first turns in an earlier stage `first`, `first_bytes` in all.
+
+        None where the ledger does not hold both.
         """
         sizes = [ratio.request_bytes for ratio in self.ratios if ratio.stage == first and ratio.turn == 1]
         ratios = [ratio for ratio in self.ratios if ratio.stage in (stage, repair_of(stage))]

@@ -46,7 +46,7 @@ def parse_duration(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the headers say of one resource: `remaining` of `limit` is left, and all of it is back in `reset` seconds."""
+    """What the headers say of one resource: `remaining` of `limit` is left, and all is back after `reset` seconds."""
 
     limit: float
     remaining: float

@@ -6,11 +6,16 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from threadweaver.client.apis import APIS, Api, Message
+from threadweaver.client.apis import APIS, Api
 from threadweaver.client.usage import Usage
 from threadweaver.ledger import LedgerEntry, canonical, key_of
+
+
+class Message(NamedTuple):
+    role: str
+    content: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Request:
     def parse(cls, text: str) -> Request:
         """Return the request of a canonical JSON."""
         made = json.loads(text)
-        messages = tuple((role, content) for role, content in made["messages"])
+        messages = tuple(Message(*message) for message in made["messages"])
         return cls(made["api"], made["model"], messages, made["params"], made["attempt"])
 
 

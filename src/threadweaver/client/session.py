@@ -62,7 +62,7 @@ class Session:
         return scrub(text, self._transport.key if self._transport else None)
 
     def backoff(self, tries: int, asked: float | None) -> float:
-        """Return the seconds to wait: what the server asks for and a little more, else doubling, half of it at random."""
+        """Return the seconds to wait: a little more than the server asks for, else doubling, half of it at random."""
         if asked is not None:
             return asked + random.uniform(0, min(1.0, 0.1 * asked + 0.01))
         retrying = self.settings.retrying

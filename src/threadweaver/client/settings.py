@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from threadweaver.client.credentials import DEFAULT_KEY_PATH, find_base_url
-from threadweaver.client.requests import Request
+from threadweaver.client.requests import Message, Request
 from threadweaver.errors import UserError
 
 DEFAULT_MODEL = "gpt-5"
@@ -80,7 +80,7 @@ class ClientSettings:
         """
         merged = {"max_output_tokens": self.output_limit, **params, **self.extra_body}
         kept = {name: value for name, value in merged.items() if value is not None}
-        return Request(self.api, self.model, tuple((role, content) for role, content in messages), kept)
+        return Request(self.api, self.model, tuple(Message(role, content) for role, content in messages), kept)
 
 
 def add_ledger_flag(parser: argparse._ActionsContainer) -> None:

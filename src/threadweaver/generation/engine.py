@@ -261,7 +261,7 @@ class Seat:
     async def _ask(
         self, endpoint: Endpoint, prompt: Sequence[int], max_tokens: int, stop: str | None, seed: int
     ) -> Completion:
-        """Send one request. Raises a ConnectionFault, RateLimited or ServerFault, which may pass; else as `complete`."""
+        """Send one request. Its ConnectionFault, RateLimited and ServerFault may pass; the rest is as in `complete`."""
         sampling = self.pool.sampling
         body = {
             "model": endpoint.model,
@@ -290,8 +290,8 @@ class Seat:
             raise UserError(f"{error.answered} from {endpoint.url}: generation asks servers that need no key") from None
         except errors.NoSuchModel as error:
             raise UserError(
-                f"{error.answered} from {endpoint.url}: name the model it serves with --model_name, or its address with "
-                "--base-url"
+                f"{error.answered} from {endpoint.url}: name the model it serves with --model_name, or its address "
+                "with --base-url"
             ) from None
         return read_choice(choice, self.pool.tokenizer, stop)
 

@@ -156,8 +156,8 @@ class Sampler:
         self._in_a_row += 1
         if self._in_a_row >= HOPELESS:
             raise UserError(
-                f"{HOPELESS} samples failed one after the other, the last because: {error}. What is finished is kept: correct "
-                "that, and run the same command again"
+                f"{HOPELESS} samples failed one after the other, the last because: {error}. What is finished is kept: "
+                "correct that, and run the same command again"
             )
 
     # -----------------------------------------------------------------------------------------------------------
@@ -217,7 +217,8 @@ class Sampler:
             lines += branching_summary([row for row in facts.values() if "critical_path" in row])
         if self.fresh and self.seconds:
             lines.append(
-                f"this run: {self.fresh} samples, {self.decoded} tokens in {self.seconds:.1f} s, {self.decoded / self.seconds:.0f} tokens/s"
+                f"this run: {self.fresh} samples, {self.decoded} tokens in {self.seconds:.1f} s, "
+                f"{self.decoded / self.seconds:.0f} tokens/s"
             )
         inexact = sum(not row.get("exact", True) for row in facts.values())
         if inexact:
@@ -246,7 +247,8 @@ def accuracy(facts: dict[tuple[int, int], dict], samples: int) -> str:
     problems = {m for m, _ in facts}
     undecided = f", {verdicts['undecided']} undecided" if verdicts["undecided"] else ""
     of_n = f", pass@{samples} {len(solved) / len(problems):.4f}" if samples > 1 else ""
-    return f"pass@1 {verdicts['correct'] / len(facts):.4f}{of_n} ({verdicts['correct']} of {len(facts)} samples correct{undecided})"
+    correct = verdicts["correct"]
+    return f"pass@1 {correct / len(facts):.4f}{of_n} ({correct} of {len(facts)} samples correct{undecided})"
 
 
 def branching_summary(rows: list[dict]) -> list[str]:
@@ -258,8 +260,8 @@ def branching_summary(rows: list[dict]) -> list[str]:
     count = len(rows)
     late = sum(row["late_stops"] for row in rows)
     lines = [
-        f"critical path {longest / count:.0f} of {total / count:.0f} tokens per trajectory: {total / max(longest, 1):.2f}x; "
-        f"{sum(row['blocks'] for row in rows) / count:.2f} blocks",
+        f"critical path {longest / count:.0f} of {total / count:.0f} tokens per trajectory: "
+        f"{total / max(longest, 1):.2f}x; {sum(row['blocks'] for row in rows) / count:.2f} blocks",
         f"wall clock {took / count:.2f} s per trajectory, its requests one after the other {apart / count:.2f} s: "
         f"{apart / max(took, 1e-9):.2f}x",
     ]

@@ -1,0 +1,145 @@
+"""How each API writes a request and reads a reply."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from asking import ask, settings_in
+from threadweaver.client import Usage, errors
+from threadweaver.client.apis import APIS
+from threadweaver.client.requests import Request
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    return settings_in(tmp_path, monkeypatch)
+
+
+def test_bodies_of_the_three_apis():
+    params = {
+        "max_output_tokens": 7,
+        "effort": "low",
+        "verbosity": "high",
+        "temperature": 0,
+        "text": {"format": {"type": "text"}},
+    }
+    turns = (("system", "s"), ("user", "u"))
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    body = Request("responses", "m", turns, params).body("flex")
+    assert body == {
+        "model": "m",
+        "input": messages,
+        "max_output_tokens": 7,
+        "reasoning": {"effort": "low"},
+        "temperature": 0,
+        "text": {"verbosity": "high", "format": {"type": "text"}},
+        "service_tier": "flex",
+    }
+    del params["text"]
+    assert Request("chat", "m", turns, params).body() == {
+        "model": "m",
+        "messages": messages,
+        "max_completion_tokens": 7,
+        "reasoning_effort": "low",
+        "verbosity": "high",
+        "temperature": 0,
+    }
+    ids = Request("completions", "m", (), {"max_output_tokens": 7, "prompt": [1, 2], "stop": ["x"]})
+    assert ids.body() == {"model": "m", "prompt": [1, 2], "max_tokens": 7, "stop": ["x"]}
+
+
+def test_every_request_sets_a_limit_and_null_leaves_a_parameter_out(settings):
+    with pytest.raises(ValueError, match="max_output_tokens"):
+        Request("chat", "m", ())
+    settings = replace(settings, extra_body={"verbosity": None, "seed": 3})
+    assert ask(settings, "q", verbosity="low").params == {"max_output_tokens": settings.output_limit, "seed": 3}
+
+
+def test_a_request_is_parsed_from_its_canonical_text(settings):
+    request = ask(settings, "q", effort="low").at(2)
+    assert Request.parse(request.canonical) == request
+
+
+RESPONSE = {"output": [{"type": "reasoning"}, {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("api", "data", "status", "text", "usage"),
+    [
+        ("responses", RESPONSE, "ok", "hi", None),
+        (
+            "responses",
+            {
+                **RESPONSE,
+                "usage": {
+                    "input_tokens": 9,
+                    "output_tokens": 3,
+                    "input_tokens_details": None,
+                    "output_tokens_details": None,
+                },
+            },
+            "ok",
+            "hi",
+            (9, 0, 3, 0),
+        ),
+        (
+            "responses",
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []},
+            "refused",
+            "",
+            None,
+        ),
+        (
+            "responses",
+            {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}, "output": []},
+            "truncated",
+            "",
+            None,
+        ),
+        ("chat", {"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}, "empty", "", None),
+        ("chat", {"choices": [{"message": {"content": " \n"}, "finish_reason": "stop"}]}, "empty", " \n", None),
+        ("chat", {"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}, "refused", "x", None),
+        (
+            "chat",
+            {
+                "choices": [{"message": {"content": "x"}, "finish_reason": "length"}],
+                "usage": {
+                    "prompt_tokens": 5,
+                    "completion_tokens": 2,
+                    "prompt_tokens_details": {"cached_tokens": 4},
+                    "completion_tokens_details": {"reasoning_tokens": 1},
+                },
+            },
+            "truncated",
+            "x",
+            (5, 4, 2, 1),
+        ),
+        (
+            "completions",
+            {"choices": [{"text": "", "finish_reason": "stop", "matched_stop": "</Thread>"}]},
+            "ok",
+            "",
+            None,
+        ),
+    ],
+)
+def test_reading_replies(api, data, status, text, usage):
+    raw = APIS[api].read(data)
+    assert (raw.status, raw.text) == (status, text)
+    assert raw.usage == (usage and Usage(*usage))
+    assert api != "completions" or raw.extra == {"matched_stop": "</Thread>"}
+
+
+@pytest.mark.parametrize("data", [[], {}, {"choices": []}, {"choices": [{}]}, {"output": None}, "text", None])
+@pytest.mark.parametrize("api", ["responses", "chat", "completions"])
+def test_what_is_not_a_reply_is_a_fault_to_retry(api, data):
+    with pytest.raises(errors.BadReply):
+        APIS[api].read(data)
+
+
+@pytest.mark.parametrize(("code", "kind"), [("server_error", errors.ServerFault), ("invalid_image", errors.BadRequest)])
+def test_responses_that_failed(code, kind):
+    with pytest.raises(kind):
+        APIS["responses"].read({"status": "failed", "error": {"code": code, "message": "m"}, "output": []})
