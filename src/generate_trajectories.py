@@ -1,8 +1,8 @@
 """Generate: sample chains, or with --branching parallel trajectories, from a served model.
 
 Reads   data/<data-type>.parquet (columns prompt and reward_model.ground_truth)
-Writes  data/<model>_<suffix>/<data-type>_<n>[_split<i>_of_<k>].jsonl (journal), and .json when all samples
-        are there
+Writes  data/<model>_<suffix>/<data-type>_<n>[_split<i>_of_<k>].jsonl (journal), and .json when no sample is
+        missing
 Calls   SGLang or vLLM, started here (--launch_server) or running (--base-url, repeatable)
 Exits   0; 1 samples are missing; 2 something to correct, reported in one line
 Example python src/generate_trajectories.py --model_name Qwen/Qwen3-8B --launch_server --data-type
@@ -275,7 +275,7 @@ def finish(args: argparse.Namespace, journal: Journal, sampler: Sampler, asked: 
         shown = "; ".join(f"{m}/{s}: {sampler.failed.get((m, s), 'not generated')}" for m, s in missing[:5])
         log(
             f"{len(missing)} of {total} samples are missing ({shown}{'; …' if len(missing) > 5 else ''}): the same "
-            f"command does only these; {journal.final.name} is written when all are there"
+            f"command does only these; {journal.final.name} is written when none is missing"
         )
         return 1
     rows = journal.write_final(len(asked), args.n_samples)

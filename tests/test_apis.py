@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from asking import ask, settings_in
+from asking import ask, ask_all, settings_in
+from fake_openai import FakeOpenAI
 from threadweaver.client import Usage, errors
-from threadweaver.client.apis import APIS
+from threadweaver.client.apis import APIS, Api, RawReply
 from threadweaver.client.requests import Request
 
 
@@ -143,3 +144,30 @@ def test_what_is_not_a_reply_is_a_fault_to_retry(api, data):
 def test_responses_that_failed(code, kind):
     with pytest.raises(kind):
         APIS["responses"].read({"status": "failed", "error": {"code": code, "message": "m"}, "output": []})
+
+
+class Plain(Api):
+    """An API as somebody may add it: another path, names of its own."""
+
+    path = "/chat/completions"
+
+    def fields(self, messages, params):
+        return {"messages": messages, "max_completion_tokens": params.max_output_tokens, "depth": params.effort}
+
+    def reply(self, data):
+        return RawReply(data["choices"][0]["message"]["content"].upper(), "ok", "stop", None, None)
+
+
+async def test_a_new_api_is_one_class_and_its_entry(settings, monkeypatch):
+    monkeypatch.setitem(APIS, "plain", Plain())
+    with FakeOpenAI(record=True, answer=lambda messages, params: "words") as server:
+        settings = replace(settings, base_url=server.url, api="plain")
+        (first,), _ = await ask_all(settings, ["q"])
+        (again,), _ = await ask_all(settings, ["q"])
+        assert server.bodies[0]["max_completion_tokens"] == settings.output_limit and len(server.bodies) == 1
+    assert first.text == again.text == "WORDS" and again.from_ledger
+
+
+def test_a_name_that_is_not_an_api_is_refused(settings):
+    with pytest.raises(ValueError, match="none of responses, chat, completions"):
+        ask(replace(settings, api="letters"), "q")

@@ -118,6 +118,6 @@ async def test_the_ledger_counts_what_a_dearer_tier_may_have_cost(tmp_path):
         async with Client(settings) as client:
             reply = await client.ask(settings.request([("user", "q")]), label="step1")
             spent = (await client.ledger.spending()).spent
-            told = client.total().line()
+            line = client.total().line()
     assert spent == round(reply.cost * 1e9) == round((reply.usage.input * 1.25 + reply.usage.output * 10) * 2000)
-    assert "no price known" not in told
+    assert "no price known" not in line

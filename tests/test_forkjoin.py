@@ -196,7 +196,7 @@ def run_past(engine: FakeEngine, tag: str) -> bool:
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20), st.booleans())
-def test_the_cut_keeps_what_stands_before_the_tag(before, behind, whole):
+def test_the_cut_keeps_what_is_before_the_tag(before, behind, whole):
     tag = "</Thread>"
     if tag in before + behind or markup.reserved_tag(before + behind):
         return
@@ -252,7 +252,7 @@ def test_more_outlines_than_threads_allowed():
 
 
 def speaking(*pieces: str) -> FakeEngine:
-    """An engine that says these pieces, one a request, and then ends the turn."""
+    """An engine that says these pieces, one per request, and then ends the turn."""
     queue = [[*tokenizer().ids(piece), tokenizer().hf.eos_token_id] for piece in pieces]
     return FakeEngine(lambda prompt, seed: iter(queue.pop(0)), tokenizer())
 
@@ -295,7 +295,7 @@ def test_the_context_is_never_exceeded_while_decoding(context):
     assert rollout.reason == ("finished" if rollout.text == TRAJECTORY else "context_full")
 
 
-def test_a_thread_that_runs_out_of_context_is_said_to_have():
+def test_a_thread_that_runs_out_of_context_is_reported():
     engine = speaking(OUTLINED, " A\n</Thread>", " B" * 500)
     assert run(engine, forkjoin.Limits(context=300)).reason == "context_full"
 

@@ -154,7 +154,7 @@ def test_killed_at_random_and_restarted_gives_what_an_uninterrupted_run_gives():
             kept.append(len((folder() / "few_6.jsonl").read_text().split("\n")) - 1)
         nursery.stdin.close()
     assert in_the_middle == 4, "every run has to be killed in the middle"
-    assert kept == sorted(kept) and 0 < kept[-1] < 24, "each run goes on where the one before was killed"
+    assert kept == sorted(kept) and 0 < kept[-1] < 24, "each run continues where the one before was killed"
     with engine() as served:
         assert generate(served.url, n=6, branching=True) == 0
     assert (folder() / "few_6.json").read_bytes() == (folder("_whole") / "few_6.json").read_bytes()

@@ -1,7 +1,7 @@
 """What can go wrong with a model call, one tree.
 
 ClientError
-├── SampleError            this request has no reply; the run goes on with others
+├── SampleError            this request has no reply; the run continues with others
 │   ├── BadRequest         400, 413, 422: the server will not accept it, now or later
 │   │   ├── ContextTooLong
 │   │   └── ContentFilter

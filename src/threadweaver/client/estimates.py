@@ -137,7 +137,9 @@ class Planner:
         output = min(round(tokens * OUTPUT_SHARE), request.params["max_output_tokens"])
         reply_bytes = round(output * REPLY_BYTES_PER_TOKEN)
         return self._priced(
-            Usage(tokens, 0, output, 0), reply_bytes, f"assumed: {OUTPUT_SHARE:g} tokens out a token in, nothing cached"
+            Usage(tokens, 0, output, 0),
+            reply_bytes,
+            f"assumed: {OUTPUT_SHARE:g} tokens out per token in, nothing cached",
         )
 
     def _priced(self, usage: Usage, reply_bytes: int, basis: str) -> Estimate:

@@ -17,10 +17,10 @@ POLL_SECONDS = 0.1
 """Between looks at what other processes do; doubles to LONGEST_POLL."""
 LONGEST_POLL = 1.0
 SILENT_TRIES = 3
-"""Of a call to a server that has never answered in this run: it is not tried for a minute."""
+"""For a call to a server that has never answered in this run: nobody waits a minute for a wrong address."""
 
 Attach = Callable[[Request, str, str], Awaitable[Reply | None]]
-"""Waits for the reply to a request that is in a batch: request, label, batch. None: the batch gave none."""
+"""Waits for the reply to a request (with its label) that is in a batch; None where the batch gives none."""
 
 
 @dataclass
