@@ -9,7 +9,7 @@ for under `max_cost` and stored before it is returned. A process has one client.
 
 Rooms, each importing only those before it: `errors`, `usage`, `credentials`, `apis` (how each API writes and reads),
 `requests`, `prices`, `settings`, `rate_limit`, `transport` (HTTP), `session` (what calls share), `sender` (one call),
-`batch_files` and `batch` (the Batch API), `client`; `estimates` and `planning_client` for plans.
+`batch_files`, `batch_service` and `batch` (the Batch API), `client`; `estimates` and `planning_client` for plans.
 """
 
 from threadweaver.client.client import Client

@@ -9,7 +9,6 @@ the next wave, and after `TRIES` of them, or past the deadline, is called one by
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 import uuid
@@ -18,7 +17,8 @@ from dataclasses import replace
 from typing import Any
 
 from threadweaver.client import errors
-from threadweaver.client.batch_files import Want, Wave, line_of, read_row, split
+from threadweaver.client.batch_files import Want, Wave, line_of, split
+from threadweaver.client.batch_service import ENDED, BatchService
 from threadweaver.client.requests import Reply, Request, reply_of
 from threadweaver.client.session import Session
 from threadweaver.client.settings import Batching
@@ -29,8 +29,6 @@ from threadweaver.ledger import BatchEntry, BatchRow, LedgerEntry
 TRIES = 3  # batches that a request may be in before it is called alone
 FIRST_LOOK = 0.5  # seconds until the first look at a batch; doubles up to `poll`
 FAULTS = 20  # looks at a batch that may fail in a row
-ENDED = ("completed", "failed", "expired", "cancelled")
-LISTED = 1000  # batches of the account to look through for one of ours
 
 
 class Batcher:
@@ -111,6 +109,9 @@ class Batcher:
             if isinstance(error, errors.RunError):
                 self.session.fatal(error)
             self._fail_all(error)
+
+    async def _service(self) -> BatchService:
+        return BatchService(await self.session.transport())
 
     def _fail_all(self, error: Exception) -> None:
         self._task = None
@@ -225,23 +226,14 @@ class Batcher:
                 self._running[entry.local] = entry
 
     async def _send(self, entry: BatchEntry, lines: Sequence[bytes], *, known: bool) -> None:
-        """Upload a file and make a batch of it; `known` False: an earlier try may have made it already."""
-        transport = await self.session.transport()
-        retrying = self.session.settings.retrying
-        for tries in range(retrying.tries):
+        """Make a batch of these lines; `known` False: an earlier try may have made it already."""
+        service = await self._service()
+        for tries in range(self.session.settings.retrying.tries):
             try:
-                remote = None if known else await self._find_remote(entry.local)
+                remote = None if known else await service.find(entry.local)
                 if remote is None:
                     known = False
-                    file = await transport.upload(f"{entry.local}.jsonl", b"".join(lines))
-                    body = {
-                        "input_file_id": file,
-                        "endpoint": entry.endpoint,
-                        "completion_window": "24h",
-                        "metadata": {"threadweaver": entry.local},
-                    }
-                    made, _ = await transport.call("POST", "/batches", json.dumps(body).encode("ascii"))
-                    remote = made["id"]
+                    remote = await service.create(entry.local, entry.endpoint, lines)
                 await self.session.ledger.batch_started(entry.local, remote)
                 self._running[entry.local] = replace(entry, remote=remote, state="running")
                 self._done[entry.local] = (0, entry.rows)
@@ -254,30 +246,13 @@ class Batcher:
                 last = error
         raise errors.ServerDown(f"the batch service does not answer ({last}): run the same command again to continue")
 
-    async def _find_remote(self, local: str) -> str | None:
-        """Return the batch that has our name in its metadata, if a try that seemed to fail did make it."""
-        transport = await self.session.transport()
-        after, seen = "", 0
-        while seen < LISTED:
-            page, _ = await transport.call("GET", f"/batches?limit=100{after}")
-            for batch in page["data"]:
-                if (batch.get("metadata") or {}).get("threadweaver") == local:
-                    return batch["id"]
-            seen += len(page["data"])
-            if not page.get("has_more") or not page["data"]:
-                return None
-            after = f"&after={page['data'][-1]['id']}"
-        return None
-
     # looking and collecting
 
     async def _look(self, entry: BatchEntry) -> None:
-        transport = await self.session.transport()
+        """Look at a batch: keep its progress, and finish it when it has ended or is past the deadline."""
         late = self.settings.deadline is not None and time.time() - entry.created > self.settings.deadline
         try:
-            batch, _ = await transport.call("GET", f"/batches/{entry.remote}")
-            if late and batch["status"] in ("validating", "in_progress"):
-                batch, _ = await transport.call("POST", f"/batches/{entry.remote}/cancel", b"{}")
+            batch = await (await self._service()).look(entry.remote, cancel=late)
             counts = batch.get("request_counts") or {}
             self._done[entry.local] = (counts.get("completed", 0), entry.rows)
             if batch["status"] in ENDED:
@@ -308,22 +283,18 @@ class Batcher:
             for want in self._wants.values():
                 want.tries -= want.batch == entry.local  # it was not worked on
         requests = await self.session.ledger.batch_requests(entry.local)
-        for name in ("output_file_id", "error_file_id"):
-            if batch.get(name):
-                transport = await self.session.transport()
-                data, _ = await transport.fetch("GET", f"/files/{batch[name]}/content")
-                for row in map(json.loads, filter(bytes.strip, data.split(b"\n"))):
-                    key = row.get("custom_id")
-                    if key not in requests:
-                        continue
-                    request = Request.parse(requests[key][0])
-                    outcome = read_row(row, request, transport)
-                    if isinstance(outcome, errors.ClientError):
-                        failures[key] = outcome
-                    else:
-                        replies.append(
-                            self.session.entry_of(request, requests[key][1], outcome, "batch", entry.created)
-                        )
+        service = await self._service()
+        async for row in service.rows(batch):
+            key = row.get("custom_id")
+            if key not in requests:
+                continue
+            text, stage = requests[key]
+            request = Request.parse(text)
+            outcome = service.read(row, request)
+            if isinstance(outcome, errors.ClientError):
+                failures[key] = outcome
+            else:
+                replies.append(self.session.entry_of(request, stage, outcome, "batch", entry.created))
         await self._end(entry, replies, failures, billed=False, alone=late)
 
     def _refused(self, batch: Mapping[str, Any]) -> None:

@@ -1,18 +1,14 @@
-"""The files of batch mode: requests as rows, within its limits, and rows of results as replies or errors."""
+"""The files of batch mode: requests that wait, as rows within the service's limits."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from threadweaver.client.apis import RawReply
-from threadweaver.client.errors import ClientError
 from threadweaver.client.requests import Reply, Request
 from threadweaver.client.settings import Batching
-from threadweaver.client.transport import Transport
 
 BYTES_PER_TOKEN = 3  # on the safe side for text with formulas; real chains have 3.3
 
@@ -68,15 +64,3 @@ def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator
             wave.tokens += tokens
         if wave.wants:
             yield wave
-
-
-def read_row(row: Mapping[str, Any], request: Request, transport: Transport) -> RawReply | ClientError:
-    """Return what a row of an output or error file says of its request."""
-    response = row.get("response") or {}
-    try:
-        if response.get("status_code") == 200:
-            return request.wire.read(response["body"])
-    except ClientError as error:
-        return error
-    error = (response.get("body") or {}).get("error") or row.get("error") or {}
-    return transport.of_status(int(response.get("status_code") or 500), error, {})
