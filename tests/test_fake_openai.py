@@ -1,4 +1,4 @@
-"""The local model server: what the client's tests stand on must itself be right."""
+"""The local model server: what the tests of the client depend on must itself be right."""
 
 from __future__ import annotations
 
