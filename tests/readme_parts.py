@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from project import ROOT
@@ -92,7 +93,7 @@ def arrows() -> str:
         for other in WINGS
         if other in direct[wing] and not any(other in below[between] for between in direct[wing])
     ]
-    table = [f"| {wing} | {', '.join(other for other in WINGS if other in direct[wing]) or '–'} |" for wing in direct]
+    table = [f"| {wing} | {', '.join(other for other in WINGS if other in direct[wing]) or '–'} |" for wing in WINGS]
     return "\n".join(["```mermaid", "flowchart TD", *drawn, "```", "", "| wing | imports |", "|---|---|", *table])
 
 
@@ -109,20 +110,19 @@ def reached(path: Path) -> set[Path]:
     found: set[Path] = set()
     pending = [path]
     while pending:
-        for file in _files_of(imports(pending.pop())):
-            if file not in found:
-                found.add(file)
-                pending.append(file)
+        new = _imported(pending.pop()) - found
+        found |= new
+        pending.extend(new)
     return found
 
 
-def _files_of(names: Iterator[str]) -> Iterator[Path]:
-    """The files that importing these modules runs: the module itself and every package around it."""
-    for name in names:
-        parts = name.split(".")
-        for end in range(1, len(parts) + 1):
-            path = SRC.joinpath(*parts[:end])
-            yield from (file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file())
+@cache
+def _imported(path: Path) -> frozenset[Path]:
+    """The files that the imports of a file run: each module itself and every package around it."""
+    parts = (name.split(".") for name in imports(path))
+    names = {"/".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
+    candidates = (file for name in names for file in (SRC / f"{name}.py", SRC / name / "__init__.py"))
+    return frozenset(file for file in candidates if file.is_file())
 
 
 # ---- in the README
