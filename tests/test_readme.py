@@ -214,12 +214,37 @@ def test_the_columns_that_are_read_are_those_listed():
     assert {name for names in lists for name in names} <= listed
 
 
+def test_the_columns_that_are_written_are_those_listed(reader):
+    from pyarrow.parquet import read_schema
+
+    reader.run(RUN[0])
+    rows_file, units_file = (
+        next((reader.project.root / "dataset").glob(f"*/{name}_*/*.parquet")) for name in ("sample", "units")
+    )
+    listed = {name for row in rows("src/README.md", "## Columns of the dataset") for name in names(row[0])}
+    assert listed == set(read_schema(rows_file).names)
+    units = re.findall(
+        r"^\| (`.*?) \|", TEXTS["src/README.md"].split("| column of the units |", 1)[1].split("\n\n")[0], re.M
+    )
+    assert {name for cell in units for name in names(cell)} == set(read_schema(units_file).names)
+
+
+def test_the_trajectory_that_is_shown_is_one():
+    from threadweaver.trajectory import markup
+
+    shown = re.search(r"```\n(<Parallel>.*?)\n```", TEXTS["README.md"], re.S)[1]
+    assert [markup.canonical(block) for block in markup.parse(shown).blocks] == [shown]
+
+
 @pytest.mark.parametrize("file", READMES)
 def test_links_and_paths_lead_to_files(file):
     text = re.sub(r"```.*?```", "", GENERATED.sub("", TEXTS[file]), flags=re.S)
     here = (ROOT / file).parent
-    for link in re.findall(r"\]\(([^)#\s]+)\)", text):
+    for link, section in re.findall(r"\]\(([^)#\s]+)(?:#([\w-]+))?\)", text):
         assert link.startswith("https://") or (here / link).exists(), link
+        if section:
+            headings = re.findall(r"^#+ (.*)", (here / link).read_text(), re.M)
+            assert section in [heading.lower().replace(" ", "-") for heading in headings]
     for path in re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|sh|txt|md|json|jsonl|parquet))`", text):
         places = (ROOT, here, ROOT / "src/threadweaver")
         assert path.startswith("chains/") or any((place / path).is_file() for place in places), path
