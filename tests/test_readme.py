@@ -247,7 +247,7 @@ def test_links_and_paths_lead_to_files(file):
             assert section in [heading.lower().replace(" ", "-") for heading in headings]
     for path in re.findall(r"`([\w.-]+(?:/[\w.-]+)+\.(?:py|sh|txt|md|json|jsonl|parquet))`", text):
         places = (ROOT, here, ROOT / "src/threadweaver")
-        assert path.startswith("chains/") or any((place / path).is_file() for place in places), path
+        assert path.startswith(("chains/", "data/prices")) or any((place / path).is_file() for place in places), path
 
 
 # ---- how they read
