@@ -105,7 +105,7 @@ def test_a_block_runs_as_it_is_printed(block, reader):
     said = result.stdout + result.stderr
     assert (result.returncode != 0) == bool(block.fails), said[-2000:]
     assert block.fails in said
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said[-2000:]
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.needs], ids=str)
