@@ -150,7 +150,7 @@ def question(*threads: str, context: str = "Both cases start from n = 2k + r.") 
 
 def test_the_form_that_the_readme_shows_has_no_fault():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme[readme.index("### A trajectory") :].split("```")[1].strip("\n")
+    shown = readme[readme.index("A trajectory is") :].split("```")[1].strip("\n")
     trajectory = markup.parse(shown)
     [asked] = outlining.outline_questions(trajectory, "")
     assert check_outlines([item.body for item in trajectory.blocks[0].outlines], asked) == []
