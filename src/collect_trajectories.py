@@ -3,7 +3,7 @@
 Reads   a dataset folder (parquet or arrow), a parquet file, or a .jsonl
 Writes  <output>/collected.jsonl, <output>/<i>.txt (the chain), and the account of every row read
 Calls   nothing
-Exits   0; 1 too many failed; 2 something to mend, said in one line
+Exits   0; 1 too many failed; 2 something to fix, reported in one line
 Example python src/collect_trajectories.py --dataset_path data/sample/chains.jsonl --output_path data/sample_24samples --max_samples 24
 """
 

@@ -3,7 +3,7 @@
 Reads   <trajectory>/<i>.txt (and its collected.jsonl), <annotations>/<uuid>_reasoning.txt
 Writes  <output-dir>/<i>.txt (the trajectory), <output-dir>/trace/<i>.json and .txt (its lineage)
 Calls   nothing
-Exits   0; 1 too many failed; 2 something to mend, said in one line
+Exits   0; 1 too many failed; 2 something to fix, reported in one line
 Example python src/extract_v1.py -t data/sample_24samples -a data/sample_24samples_step1_v1 -o data/sample_24samples_step2_v1
 """
 

@@ -4,7 +4,7 @@ Reads   stage 4: <input>/<i>.txt and trace/<i>.json; or a column of a dataset (-
 Writes  <output>/<i>.txt and trace/ (accepted), rejected/<i>.txt and .json (with the reason),
         <sidecar>/: the summary as JSON, a histogram of each measure, the highest and lowest trajectories
 Calls   nothing
-Exits   0; 1 too many failed; 2 something to mend, said in one line
+Exits   0; 1 too many failed; 2 something to fix, reported in one line
 Example python src/filter-format-correct-and-obtain-stats.py --tokenizer data/sample/tokenizer --skip_conclusion_check --input data/sample_24samples_step4_v1_v1_v1 --output data/sample_24samples_step5_v1_v1_v1
 """
 

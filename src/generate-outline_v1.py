@@ -3,7 +3,7 @@
 Reads   stage 3: <input>/<i>.txt, <input>/trace/<i>.json
 Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt
 Calls   the annotator: with a model, one call a block, all of a sample at once
-Exits   0; 1 too many failed; 2 something to mend, said in one line; 130 stopped
+Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/generate-outline_v1.py --annotator rules --input data/sample_24samples_step3_v1_v1 --output data/sample_24samples_step4_v1_v1_v1
 """
 
@@ -19,7 +19,8 @@ from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
 from threadweaver.samples import list_samples
-from threadweaver.stages import outlining, planning
+from threadweaver.stages import outlining
+from threadweaver.stages.stage_plan import print_stage_plan
 from threadweaver.stages.traced import read_traced, traced_tasks
 
 
@@ -52,7 +53,7 @@ def main(argv: list[str] | None) -> int:
     options = outlining.OutlineOptions(args.ctx_lines, args.keep_telling)
     if args.plan:
         work = (outlining.outline(read_traced(path), annotator, options) for path in paths)
-        return planning.print_stage_plan(STAGE.title, annotator, work)
+        return print_stage_plan(STAGE.title, annotator, work)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(args.input, args.output),

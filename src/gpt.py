@@ -3,7 +3,7 @@
 Reads   collected.jsonl (or its folder, or one <i>.txt)
 Writes  <output>/<uuid>_reasoning.txt (the annotated steps), <chat>/<uuid>_chat.txt (the conversation)
 Calls   the annotator: with a model, one conversation a sample
-Exits   0; 1 too many failed; 2 something to mend, said in one line; 130 stopped
+Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/gpt.py --annotator rules --input data/sample_24samples --output data/sample_24samples_step1_v1
 """
 
@@ -19,7 +19,8 @@ from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
-from threadweaver.stages import planning, steps
+from threadweaver.stages import steps
+from threadweaver.stages.stage_plan import print_stage_plan
 
 
 def flags() -> Flags:
@@ -44,7 +45,7 @@ def main(argv: list[str] | None) -> int:
     annotator = annotators.build(args, "steps")
     if args.plan:
         work = (steps.annotate(sample, annotator) for sample in samples)
-        return planning.print_stage_plan(STAGE.title, annotator, work)
+        return print_stage_plan(STAGE.title, annotator, work)
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
     settings = {"stage": STAGE.name, "input": os.path.relpath(args.input, args.output), **annotator.settings()}
 

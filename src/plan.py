@@ -3,7 +3,7 @@
 Reads   the source dataset, the ledger (if there is one)
 Writes  nothing
 Calls   nothing
-Exits   0; 2 something to mend, said in one line
+Exits   0; 2 something to fix, reported in one line
 Example python src/plan.py --dataset_path data/sample/chains.jsonl --max_samples 24
 """
 

@@ -3,7 +3,7 @@
 Reads   stage 2: <input>/<i>.txt, <input>/trace/<i>.json
 Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt (with every edit)
 Calls   the annotator: with a model, one call for each thread but the first of its block, all of a sample at once
-Exits   0; 1 too many failed; 2 something to mend, said in one line; 130 stopped
+Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/rewrite-context_v1.py --annotator rules --input data/sample_24samples_step2_v1 --output data/sample_24samples_step3_v1_v1
 """
 
@@ -20,7 +20,8 @@ from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
 from threadweaver.samples import list_samples
-from threadweaver.stages import planning, rewriting
+from threadweaver.stages import rewriting
+from threadweaver.stages.stage_plan import print_stage_plan
 from threadweaver.stages.traced import read_traced, traced_tasks
 
 
@@ -47,7 +48,7 @@ def main(argv: list[str] | None) -> int:
     options = rewriting.RewriteOptions(args.rewrite == "suspected", args.max_leak)
     if args.plan:
         work = (rewriting.rewrite(read_traced(path), annotator, options) for path in paths)
-        return planning.print_stage_plan(STAGE.title, annotator, work)
+        return print_stage_plan(STAGE.title, annotator, work)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(args.input, args.output),

@@ -6,7 +6,7 @@ Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parque
         the training rows as pairs <context, continuation>, one for each request of fork-join generation;
         a card (README.md) in each; beside the collected folder <…>_report.html and .json
 Calls   nothing
-Exits   0; 2 something to mend, said in one line
+Exits   0; 2 something to fix, reported in one line
 Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input data/sample_24samples/collected.jsonl --trajectory-glob 'data/sample_24samples_step5_v1_v1_v1/*.txt' --output dataset/sample_24samples_v111
 """
 

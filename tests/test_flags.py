@@ -116,11 +116,11 @@ def test_stages_that_share_a_flag_give_it_as_many_values():
     """So that run.sh can tell the values of a flag from what follows it."""
     for flag in {
         flag
-        for command in relay.STAGES.values()
+        for command in relay.COMMANDS.values()
         for action in parsers.parser_of(command).actions()
         for flag in action.option_strings
     }:
-        found = filter(None, (parsers.parser_of(command).action_of(flag) for command in relay.STAGES.values()))
+        found = filter(None, (parsers.parser_of(command).action_of(flag) for command in relay.COMMANDS.values()))
         assert len({action.nargs for action in found}) == 1, flag
 
 

@@ -74,7 +74,7 @@ def test_a_prompt_that_is_not_there_is_named(tmp_path):
 def test_only_the_versions_of_earlier_stages_fall_back_to_v1(tmp_path, capsys, asked, there, found):
     write(tmp_path, "x", there)
     assert prompts.resolve(tmp_path / asked).name == found
-    assert capsys.readouterr().err == (f"{asked} is not there: {found} serves\n" if asked != found else "")
+    assert capsys.readouterr().err == (f"{asked} was not found: {found} is used\n" if asked != found else "")
 
 
 def test_an_existing_prompt_is_taken_without_a_word(tmp_path, capsys):

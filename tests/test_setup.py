@@ -14,6 +14,7 @@ import pytest
 from project import ROOT, Project
 from threadweaver.runs import command, environment
 from threadweaver.runs.command import shown_command, shown_path
+from threadweaver.runs.stages import STAGES
 
 TQDM = [int(part) for part in version("tqdm").split(".")]
 
@@ -273,3 +274,18 @@ def test_the_interpreter_in_use_is_shown_and_words_are_quoted(tmp_path, monkeypa
     assert shown == f".venv/bin/python {ROOT}/src/gpt.py --input 'my chains'"
     monkeypatch.setattr(command.shutil, "which", {"python": str(python)}.get)
     assert shown_command("src/gpt.py").startswith("python ")
+
+
+def test_the_folders_of_the_list_of_stages_are_those_of_env_sh():
+    names = "STEP1 STEP2 STEP3 STEP4 STEP5 COLLECTED DATASET"
+    for settings in ({}, {"SRC_NAME": "x", "SUFFIX": "_y", "VERSION": "v2", "FILTER_DIFF_THRESHOLD": "0"}):
+        shown = "\n".join(
+            [f"echo {stage.folder}" for stage in STAGES.values()] + [f"echo ${name}" for name in names.split()]
+        )
+        script = f"source src/env.sh\n{shown}"
+        environment = {**os.environ, "PYTHON": sys.executable, **settings}
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        lines = done.stdout.split()
+        assert sorted(lines[: len(STAGES)]) == sorted(lines[len(STAGES) :])

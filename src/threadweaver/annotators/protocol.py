@@ -25,7 +25,7 @@ PLANNED = "planned"
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """`value` is None when there is no usable answer; `reason` is then the code of why."""
+    """`value` is None without a usable answer; `reason` is then the code of why."""
 
     value: T | None
     reason: str | None = None
@@ -38,7 +38,7 @@ class Answer(Generic[T]):
 
     @property
     def lost(self) -> bool:
-        """Whether there is no reply at all: the sample fails, so that a later run asks again."""
+        """Whether no reply came at all: the sample fails, so that a later run asks again."""
         return self.value is None and not self.refused
 
 

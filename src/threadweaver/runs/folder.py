@@ -88,7 +88,7 @@ class StageFolder:
             return None
         if entry.source != source:
             raise UserError(
-                f"{self.path} was made from other inputs ({id} differs): --overwrite makes it anew, "
+                f"{self.path} was made from other inputs ({id} differs): --overwrite makes it again, "
                 "another --output keeps both"
             )
         return entry if self._intact(entry) else None
@@ -155,7 +155,7 @@ class StageFolder:
         ]
         if differing:
             raise UserError(
-                f"{self.path} was made with other settings ({'; '.join(differing)}): --overwrite makes it anew, "
+                f"{self.path} was made with other settings ({'; '.join(differing)}): --overwrite makes it again, "
                 "another --output keeps both"
             )
 

@@ -17,17 +17,9 @@ from pathlib import Path
 
 from threadweaver.runs.flags import Flags, Obsolete, listed, positive_int, report_obsolete
 from threadweaver.runs.parsers import commands_with, parser_of
+from threadweaver.runs.stages import STAGES
 
-STAGES = {
-    "ledger": "ledger.py",
-    "collect": "collect_trajectories.py",
-    "step1": "gpt.py",
-    "step2": "extract_v1.py",
-    "step3": "rewrite-context_v1.py",
-    "step4": "generate-outline_v1.py",
-    "step5": "filter-format-correct-and-obtain-stats.py",
-    "save": "save_dataset.py",
-}
+COMMANDS = {"ledger": "ledger.py"} | {stage.step: stage.command for stage in STAGES.values()}
 """The commands of run.sh in their order, by the names that it gives them."""
 PLAN = {"plan": "plan.py"}
 
@@ -75,7 +67,7 @@ def relayed(words: Sequence[str]) -> dict[str, list[str]]:
     Raises Refused for a flag that none of them knows; a value that a flag does not take ends the program as in
     the command itself.
     """
-    parsers = {name: _optional(parser_of(command)) for name, command in (STAGES | PLAN).items()}
+    parsers = {name: _optional(parser_of(command)) for name, command in (COMMANDS | PLAN).items()}
     chunks = list(_chunks(words, list(parsers.values())))
     planned = any(chunk.flag == "--plan" for chunk in chunks)
     given: dict[str, list[str]] = {name: [] for name in parsers}
@@ -129,7 +121,7 @@ def _is_flag(word: str, parsers: Sequence[Flags]) -> bool:
 def _reason_against(chunk: Chunk, knowing: Sequence[argparse.Action]) -> str:
     flag = chunk.flag
     if not knowing:
-        owners = [name for name in commands_with(flag) if name not in STAGES.values()]
+        owners = [name for name in commands_with(flag) if name not in COMMANDS.values()]
         where = f"; it is a flag of {listed(owners)}" if owners else ""
         return f"{flag} is not a flag of any stage{where}"
     for spelling in knowing[0].option_strings:
@@ -147,7 +139,7 @@ def _reason_against(chunk: Chunk, knowing: Sequence[argparse.Action]) -> str:
 def overview() -> str:
     """Return the flags that run.sh passes on, each below the stages that know it."""
     stages: dict[str, list[str]] = {}
-    for name, command in STAGES.items():
+    for name, command in COMMANDS.items():
         for action in parser_of(command).actions():
             hidden = action.help == argparse.SUPPRESS or action.dest == "help" or not action.option_strings
             if not hidden and not {*action.option_strings} & (SET_BY_RUN.keys() | ONE_STAGE_ALONE.keys()):

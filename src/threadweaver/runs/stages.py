@@ -16,17 +16,42 @@ class Stage:
     """What the samples that pass it are called in the account."""
     folder: str
     """Its folder, in the words of src/env.sh."""
+    step: str
+    """What run.sh calls it, and its script: step1 is step1.sh."""
+    command: str
+    """Its command in src/."""
 
 
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("collect", "collect", "collected", "data/$DIR_NAME"),
-        Stage("steps", "step 1 (steps)", "annotated", "data/${BASE_NAME}_step1_$STEP1_VERSION"),
-        Stage("parallel", "step 2 (parallel blocks)", "extracted", "data/${BASE_NAME}_step2_$STEP2_VERSION"),
-        Stage("rewrite", "step 3 (rewriting)", "rewritten", "data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX"),
-        Stage("outlines", "step 4 (outlines)", "outlined", "data/$STEP4_NAME"),
-        Stage("filter", "step 5 (filter)", "accepted", "data/$STEP5_NAME"),
-        Stage("save", "save", "saved", "dataset/${BASE_NAME}_${dataset_suffix#_}"),
+        Stage("collect", "collect", "collected", "data/$DIR_NAME", "collect", "collect_trajectories.py"),
+        Stage("steps", "step 1 (steps)", "annotated", "data/${BASE_NAME}_step1_$STEP1_VERSION", "step1", "gpt.py"),
+        Stage(
+            "parallel",
+            "step 2 (parallel blocks)",
+            "extracted",
+            "data/${BASE_NAME}_step2_$STEP2_VERSION",
+            "step2",
+            "extract_v1.py",
+        ),
+        Stage(
+            "rewrite",
+            "step 3 (rewriting)",
+            "rewritten",
+            "data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX",
+            "step3",
+            "rewrite-context_v1.py",
+        ),
+        Stage("outlines", "step 4 (outlines)", "outlined", "data/$STEP4_NAME", "step4", "generate-outline_v1.py"),
+        Stage(
+            "filter",
+            "step 5 (filter)",
+            "accepted",
+            "data/$STEP5_NAME",
+            "step5",
+            "filter-format-correct-and-obtain-stats.py",
+        ),
+        Stage("save", "save", "saved", "dataset/${BASE_NAME}_${dataset_suffix#_}", "save", "save_dataset.py"),
     )
 }

@@ -23,7 +23,7 @@ class BlockLeaks:
 
     @classmethod
     def read(cls, trajectory: markup.Trajectory, problem: str) -> BlockLeaks:
-        """Analyse every block; what the problem and the text before a block introduce is no leak."""
+        """Analyse every block; what the problem or the text before a block introduces does not count."""
         found = (
             independence.leaks(
                 f"{problem}\n\n{trajectory.text[: block.start]}", [thread.body for thread in block.threads]

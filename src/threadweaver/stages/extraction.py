@@ -103,9 +103,9 @@ def _unused(block: BlockNote, ranges: Sequence[Range], code: str, detail: str = 
 
 
 def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_Candidate]:
-    """The runs of threads of one annotated block that may stand beside each other.
+    """Return the runs of threads of one annotated block that may be siblings.
 
-    A thread whose check failed leans on a sibling: it stays in the text between two runs.
+    A thread whose check failed depends on a sibling: it stays in the text between two runs.
     """
     if fatal := next((problem for problem in block.defects if problem.code in _UNUSABLE), None):
         unused.append(_unused(block, (), str(fatal.code), fatal.detail))
@@ -159,7 +159,7 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
 
 
 def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, str] | None:
-    """Why a candidate is not worth a block, or cannot stand in one."""
+    """Return why a candidate is not worth a block, or cannot be one."""
     passages = [chain.passage(span).strip() for span in candidate.ranges]
     if len(passages) < markup.MIN_THREADS:
         return "dependent", "its threads use each other's results"

@@ -11,7 +11,6 @@ from threadweaver.files import digest, read_text
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, list_samples, read_collected, read_sample
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD, Extraction, extract
-from threadweaver.stages.steps import annotation_name
 from threadweaver.stages.traced import Traced, new_lineage, traced_files
 from threadweaver.trajectory import annotation
 
@@ -91,9 +90,9 @@ def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
 def _annotation_of(id: str, sample: Sample | None, folder: Path) -> Path | None:
     """The annotation of a chain: by its uuid, or, where that is not known, the only one that ends in its number."""
     if sample:
-        exact = folder / annotation_name(sample.uuid)
+        exact = folder / annotation.file_name(sample.uuid)
         return exact if exact.is_file() else None
-    candidates = (folder / annotation_name(id), *folder.glob(f"*-{annotation_name(id)}"))
+    candidates = (folder / annotation.file_name(id), *folder.glob(f"*-{annotation.file_name(id)}"))
     found = [path for path in candidates if path.is_file()]
     if len(found) > 1:
         raise UserError(

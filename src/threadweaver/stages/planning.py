@@ -7,20 +7,19 @@ is still to be paid for, the later stages are extrapolated by the size of the ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from threadweaver.annotators.protocol import LABELS, PLANNED, Annotator
 from threadweaver.client import Drawn, Estimate
-from threadweaver.ledger import NANO
 from threadweaver.runs.runner import progress_bar
 from threadweaver.runs.stages import STAGES
-from threadweaver.runs.summary import print_no_calls
 from threadweaver.samples import Sample
 from threadweaver.stages.outlining import OutlineOptions, outline
 from threadweaver.stages.parallel import Pair, ParallelOptions, mark
 from threadweaver.stages.rewriting import RewriteOptions, rewrite
+from threadweaver.stages.stage_plan import money_line, table
 from threadweaver.stages.steps import annotate
 from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
 
@@ -140,55 +139,8 @@ async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan) -> int:
             STAGES["outlines"].title: plan.drawn["outlines"].to_pay + await plan.following("outlines"),
         }
         together = sum(estimates.values(), Estimate())
-        money = await _money(plan.annotators["steps"], together)
+        money = await money_line(plan.annotators["steps"], together)
     print(f"plan for {len(samples)} samples, of {plan.known} of which the steps are paid for; nothing is called")
     print(table({**estimates, "together": replace(together, basis=frozenset())}))
     print(money)
     return 0
-
-
-def print_stage_plan(title: str, annotator: Annotator, work: Iterable[Coroutine]) -> int:
-    """Print the plan of one stage, whose input is there; return the exit code. `work` is the stage of every sample."""
-
-    async def count() -> tuple[Drawn, str]:
-        async with annotator:
-            for sample in work:
-                await sample
-            drawn = await annotator.drain()
-            return drawn, await _money(annotator, drawn.to_pay)
-
-    if annotator.client is None:
-        return print_no_calls(title)
-    drawn, money = asyncio.run(count())
-    print(f"plan of {title}: nothing is called")
-    print(table({title: drawn.to_pay}))
-    print(money)
-    return 0
-
-
-async def _money(annotator: Annotator, planned: Estimate) -> str:
-    """Return what is spent, what is on its way, and whether the cap leaves enough."""
-    client = annotator.client
-    line = await client.money_line()
-    if client.cap is not None and planned.cost is not None:
-        spending = await client.ledger.spending()
-        left = (client.cap - spending.spent - spending.reserved) / NANO
-        if planned.cost > left:
-            line += f": ${left:.2f} are left, and the plan needs ${planned.cost:.2f}"
-    if rows := sum(entry.rows for entry in await client.ledger.batches()):
-        line += f"; {rows} requests are in batches under way, and are counted here as still to make"
-    return line
-
-
-def table(rows: Mapping[str, Estimate]) -> str:
-    """Return one line per stage, and below it what its figures are based on."""
-    lines = [f"  {'':<26}{'calls':>9}{'paid':>9}{'tokens in':>14}{'cached':>14}{'out':>13}{'USD':>10}"]
-    for title, estimate in rows.items():
-        usage = estimate.usage
-        cost = "no price" if estimate.cost is None else f"{estimate.cost:,.3f}"
-        lines.append(
-            f"  {title:<26}{estimate.calls:>9,}{estimate.paid:>9,}{usage.input:>14,}{usage.cached:>14,}"
-            f"{usage.output:>13,}{cost:>10}"
-        )
-        lines += [f"    {basis}" for basis in sorted(estimate.basis)] if estimate.calls else []
-    return "\n".join(lines)

@@ -9,6 +9,7 @@ from threadweaver.annotators.protocol import Annotator
 from threadweaver.files import digest
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, read_collected, read_sample
+from threadweaver.trajectory.annotation import file_name
 
 
 async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> Result:
@@ -17,12 +18,8 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
     files = {f"{chat}/{sample.uuid}_chat.txt": answer.chat} if answer.chat else {}
     if answer.value is None:
         return Result("failed", answer.reason, files, answer.facts)
-    files = {annotation_name(sample.uuid): answer.value, **files}
+    files = {file_name(sample.uuid): answer.value, **files}
     return Result("ok", None, files, answer.facts, value=answer.value)
-
-
-def annotation_name(uuid: str) -> str:
-    return f"{uuid}_reasoning.txt"
 
 
 def read_chains(path: Path) -> Sequence[Sample]:

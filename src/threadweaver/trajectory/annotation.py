@@ -91,6 +91,11 @@ class Annotation:
     """All defects in order, those of the blocks included."""
 
 
+def file_name(uuid: str) -> str:
+    """Return the name of the file that holds the annotation of a sample."""
+    return f"{uuid}_reasoning.txt"
+
+
 def lines(text: str) -> list[str]:
     """Return the lines of a chain; `"\\n".join` gives the chain back."""
     return text.split("\n")

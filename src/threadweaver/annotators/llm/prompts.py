@@ -1,6 +1,6 @@
 """Prompt files: the turns of a conversation between lines `---`, with placeholders such as {{problem}}.
 
-All that can be wrong with a prompt is said before any call is made.
+All that can be wrong with a prompt is reported before any call is made.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def resolve(path: Path) -> Path:
     fallback = path.with_name(f"{match.group(1)}{lineage}{match.group(3)}{path.suffix}")
     if not fallback.is_file():
         return path
-    print(f"{path.name} is not there: {fallback.name} serves", file=sys.stderr)
+    print(f"{path.name} was not found: {fallback.name} is used", file=sys.stderr)
     return fallback
 
 

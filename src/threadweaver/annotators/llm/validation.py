@@ -1,4 +1,4 @@
-"""Judging a model's replies: what each question demands; what is wrong is said in sentences for the model."""
+"""What each question demands of a model's reply; what is wrong is put in sentences for the model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ T = TypeVar("T")
 QUOTED = 300
 """Characters of a reply that a sentence quotes at the most: enough to find the place."""
 SENTENCES = 20
-"""A repair turn names so many faults; a longer list hides what matters and the reply is written anew
-anyway."""
+"""A repair turn names so many faults; a longer list hides what matters, and the reply is written
+again anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def validate_text(text: str, before: str) -> Validation[str]:
 def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> Validation[str]:
     """The final outline. `before` is the outline that was checked, or empty.
 
-    A failed check is no fault: it is what the check is for, and its block stays sequential.
+    A failed check is not a fault: it is what the check is for, and its block stays sequential.
     """
     found = annotation.parse(text, chain_lines)
     if not found.steps:
@@ -195,7 +195,7 @@ def parse_outlines(text: str, count: int) -> list[str]:
     JSON array.
 
     Numbered lines need no escapes, so mathematics comes through as typed. A line without a number right
-    below a numbered one goes on with it; a blank line ends it. Raises UnreadableOutlines.
+    below a numbered one continues it; a blank line ends it. Raises UnreadableOutlines.
     """
     numbers, texts, open_line = [], [], False
     for line in _OUTLINE_TAG.sub("", text).replace("\r\n", "\n").split("\n"):
