@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 
 from project import ROOT
 
-# the machine decides how long an example takes, so no deadline; every run draws the same examples
 for name in [name for name in os.environ if name.startswith("THREADWEAVER_")]:
     del os.environ[name]  # what tests/run.sh, which sources src/env.sh, would hand to the commands that tests start
 
+# the machine decides how long an example takes, so no deadline; every run draws the same examples
 settings.register_profile(
     "default", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )
