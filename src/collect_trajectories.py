@@ -71,7 +71,7 @@ def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: 
     """Name the first malformed row before anything is written, when there are more than allowed."""
     if not candidates:
         raise UserError(f"{source} holds no rows: name another with --dataset_path (DATASET_PATH)")
-    faults = [candidate.fault for candidate in candidates if candidate.sample is None]
+    faults = [candidate.fault for candidate in candidates if candidate.sample is None and not candidate.ambiguous]
     if len(faults) > allowed_failures(max_failed, len(candidates)):
         raise UserError(
             f"{faults[0]} ({len(faults)} malformed of {len(candidates)}): fix it, or collect the rest with "

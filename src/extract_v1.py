@@ -41,7 +41,7 @@ STAGE = STAGES["parallel"]
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return print_no_calls("step 2")
+        return print_no_calls(STAGE.title)
     options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent)
     pairs = list(parallel.read_pairs(args.trajectory, args.annotations))
     if args.dry_run:
@@ -60,7 +60,7 @@ def main(argv: list[str] | None) -> int:
         return parallel.mark(task.payload, options)
 
     with StageFolder(args.output_dir, settings, overwrite=args.overwrite) as folder:
-        report = run_stage(map(parallel.to_task, pairs), mark, folder, total=len(pairs), title="step 2")
+        report = run_stage(map(parallel.to_task, pairs), mark, folder, total=len(pairs), title=STAGE.title)
     print_summary(STAGE.title, report, args.output_dir)
     return exit_code(report, args.max_failed)
 

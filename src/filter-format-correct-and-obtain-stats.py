@@ -65,7 +65,7 @@ STAGE = STAGES["filter"]
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
-        return print_no_calls("step 5")
+        return print_no_calls(STAGE.title)
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
     rules = Rules(not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak)
@@ -83,7 +83,7 @@ def main(argv: list[str] | None) -> int:
     tasks = traced_tasks(paths) if args.input else filtering.column_tasks(args.dataset, args.text_column, args.split)
     judge = filtering.Filter(rules, args.tokenizer, shortened)
     with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = run_stage(tasks, judge, folder, total=len(paths), title="step 5", partial=args.glob != "*.txt")
+        report = run_stage(tasks, judge, folder, total=len(paths), title=STAGE.title, partial=args.glob != "*.txt")
         summary = statistics.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
         statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)

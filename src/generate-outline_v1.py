@@ -71,7 +71,7 @@ def main(argv: list[str] | None) -> int:
             outline,
             folder,
             total=len(paths),
-            title="step 4",
+            title=STAGE.title,
             around=annotator,
             workers=annotators.samples_at_once(annotator, args, len(paths)),
             partial=args.max_samples is not None or args.glob != "*.txt",

@@ -58,7 +58,7 @@ def main(argv: list[str] | None) -> int:
             annotate,
             folder,
             total=len(samples),
-            title="step 1",
+            title=STAGE.title,
             around=annotator,
             workers=annotators.samples_at_once(annotator, args, len(samples)),
             partial=bool(args.start_idx) or args.end_idx is not None,

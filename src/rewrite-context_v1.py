@@ -66,7 +66,7 @@ def main(argv: list[str] | None) -> int:
             rewrite,
             folder,
             total=len(paths),
-            title="step 3",
+            title=STAGE.title,
             around=annotator,
             workers=annotators.samples_at_once(annotator, args, len(paths)),
             partial=args.glob != "*.txt",

@@ -92,7 +92,8 @@ def main(argv: list[str] | None) -> int:
         )
     review = read_review(args.review) if args.review else {}
     folder = Path(args.trajectory_glob).parent
-    saver = Saver(options, samples, trajectories, folder, review)
+    collected = args.input.parent if args.input.is_file() else args.input
+    saver = Saver(options, samples, trajectories, folder, collected, review)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(folder, args.output),
@@ -105,7 +106,7 @@ def main(argv: list[str] | None) -> int:
         account.check(run)
         saver.write(args.output, report.entries, run, fresh=report.fresh > 0)
     print_summary(STAGE.title, report, args.output)
-    page = report_page.write(run, report_stem(args.input))
+    page = report_page.write(run, collected.with_name(f"{collected.name}_report"))
     print_account(run, report)
     print_next(args.output, run, page)
     return exit_code(report, args.max_failed)
@@ -123,12 +124,6 @@ def accepted(pattern: str) -> Sequence[Path]:
     if not paths:
         raise UserError(f"no trajectory matches {pattern}: nothing was accepted, or name another --trajectory-glob")
     return paths
-
-
-def report_stem(collected: Path) -> Path:
-    """Return where the report goes: beside the run's folders, data/<NAME>_<N>samples_report."""
-    folder = collected.parent if collected.is_file() else collected
-    return folder.with_name(f"{folder.name}_report")
 
 
 def print_account(run: Account, report: StageReport) -> None:

@@ -10,6 +10,7 @@ from threadweaver.corpus.readers import SourceRow
 from threadweaver.corpus.schemas import to_sample
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected, read_sample
+from threadweaver.stages import collecting
 from threadweaver.stages.collecting import unfit
 
 
@@ -123,3 +124,16 @@ def test_collecting_what_was_collected_gives_the_same_samples(place):
 def test_no_rows_is_an_error(place):
     result, folder = collect(place, "none", [])
     assert result.returncode == 2 and "holds no rows" in result.stderr and not folder.exists()
+
+
+def test_a_row_whose_thinking_ends_twice_is_left_out_and_fails_nothing(tmp_path):
+    good = {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": f"<think>{CHAIN}</think>c"}]
+    }
+    twice = {"messages": [good["messages"][0], {"role": "assistant", "content": f"<think>{CHAIN}</think>b</think>c"}]}
+    candidates = collecting.read_candidates(jsonl(tmp_path / "rows.jsonl", [good, twice]), 10)
+    assert [collecting.collect(candidate, collecting.repeated(candidates)).reason for candidate in candidates] == [
+        None,
+        "ambiguous_cut",
+    ]
+    assert [sample.thinking for sample in collecting.collected(candidates)] == [CHAIN]

@@ -72,12 +72,12 @@ def test_of_a_long_conversation_the_last_question_goes_with_the_last_answer():
     [
         ("<think>\na\n\nb\n</think>\n\nc", "a\n\nb", "c"),
         ("a\n</think>\nc", "a", "c"),  # the chat template wrote the opening tag into the prompt
-        (" <think>\n\n  a\n\n</think>  c\n", "  a", "  c"),
+        (" <think>\n\n  a\n\n</think>  c\n", "\n  a\n", "c\n"),  # the one newline that templates write, no more
         ("<think>\n\n</think>\n\nc", "", "c"),
         ("<think>a</think>", "a", ""),
     ],
 )
-def test_the_thinking_of_a_conversation_is_cut_as_in_conversion(content, thinking, output):
+def test_the_thinking_of_a_conversation_is_cut(content, thinking, output):
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": content}]
     sample = to_sample(SourceRow(0, "x", {"messages": turns}), "x")
     assert (sample.problem, sample.thinking, sample.output) == ("q", thinking, output)

@@ -289,3 +289,11 @@ def test_the_folders_of_the_list_of_stages_are_those_of_env_sh():
         )
         lines = done.stdout.split()
         assert sorted(lines[: len(STAGES)]) == sorted(lines[len(STAGES) :])
+
+
+def test_a_program_that_imports_the_library_keeps_its_own_excepthook(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text("import sys\nimport threadweaver\nprint(sys.excepthook is sys.__excepthook__)\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

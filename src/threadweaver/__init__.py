@@ -23,4 +23,5 @@ def _report(kind, error, trace) -> None:
         _sys.__excepthook__(kind, error, trace)
 
 
-_sys.excepthook = _report
+if _Path((_sys.argv or [""])[0]).resolve().parent == _ROOT / "src" or "threadweaver.runs" in " ".join(_sys.orig_argv):
+    _sys.excepthook = _report  # of our own commands; a program that imports the library keeps its own

@@ -47,6 +47,8 @@ class Annotator(AbstractAsyncContextManager, Protocol):
 
     client: Client | None
     """The model client that it asks and that counts its usage; None for an annotator that calls no model."""
+    label: str
+    """The stage that its calls are filed under in the ledger."""
 
     def settings(self) -> dict:
         """Return all that decides the answers: it goes into the stage's settings, so that answers are never mixed."""

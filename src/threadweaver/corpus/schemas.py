@@ -22,6 +22,10 @@ _CORRECT = ("correctness", "correct", "is_correct")
 _SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # a file name may have 255 characters
 
 
+class AmbiguousThinking(ValueError):
+    """A row that could be cut into thinking and answer in several places."""
+
+
 def to_sample(row: SourceRow, dataset: str) -> Sample:
     """Return the sample in a row; raises ValueError saying what is missing or cannot be read.
 
@@ -81,7 +85,7 @@ def _truth(value: object) -> bool | None:
 def _from_messages(messages: object) -> dict:
     """Return the last question, and the thinking and output of the last answer, as fields of a row.
 
-    Raises ValueError when an answer has think tags but not one place where the thinking ends.
+    Raises AmbiguousThinking when an answer has think tags but not one place where the thinking ends.
     """
     try:
         user = next(turn["content"] for turn in reversed(messages) if turn["role"] == "user")
@@ -90,9 +94,10 @@ def _from_messages(messages: object) -> dict:
         return {}
     found = cut(assistant) if isinstance(assistant, str) else FailedCut("no_think_tags")
     if not isinstance(found, FailedCut):
-        return {"problem": user, "thinking": found[0], "output": found[1]}
+        thinking, answer = found  # templates write one newline at either end of the thinking
+        return {"problem": user, "thinking": thinking.removeprefix("\n").removesuffix("\n"), "output": answer.lstrip()}
     if found.detail:
-        raise ValueError(f"no chain: where the thinking of the last answer ends is ambiguous ({found.detail})")
+        raise AmbiguousThinking(f"no chain: where the thinking of the last answer ends is ambiguous ({found.detail})")
     return {"problem": user}
 
 

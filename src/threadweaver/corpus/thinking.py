@@ -19,7 +19,7 @@ class FailedCut:
 
 
 def cut(text: str, tags: Sequence[Tags] = (THINK_TAGS,)) -> tuple[str, str] | FailedCut:
-    """Return thinking and answer, without blank lines around them.
+    """Return thinking and answer as they are, white space included.
 
     The opening tag may be missing: many templates write it into the prompt. All readers of the text (graders, servers,
     chat templates) agree on where the thinking ends only if there is exactly one closing tag, and no opening tag except
@@ -38,7 +38,7 @@ def cut(text: str, tags: Sequence[Tags] = (THINK_TAGS,)) -> tuple[str, str] | Fa
         thinking, begun = thinking.lstrip().removeprefix(opening), begun - 1
     if begun:
         return FailedCut("ambiguous_cut", "an opening tag that is not at the beginning, or of another pair")
-    return trim(thinking), trim(answer)
+    return thinking, answer
 
 
 def trim(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from threadweaver import grading
 from threadweaver.corpus import chat, training_rows
 from threadweaver.corpus.contamination import Benchmarks
-from threadweaver.corpus.thinking import FailedCut, Tags, cut, unwrap
+from threadweaver.corpus.thinking import FailedCut, Tags, cut, trim, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.files import has_lone_surrogate, to_json, write_parquet
 from threadweaver.generation.outputs import Output
@@ -70,7 +70,7 @@ def read(output: Output, problem: Problem, think_tags: Sequence[Tags], answer_ta
     found = cut(output.text, think_tags)
     if isinstance(found, FailedCut):
         return Loss(found.reason, found.detail)
-    thinking, answer = found
+    thinking, answer = map(trim, found)
     if not thinking:
         return Loss("no_thinking")
     return Chain(output.row, output.sample, problem.text, thinking, unwrap(answer, answer_tags), problem.reference)

@@ -23,6 +23,8 @@ from threadweaver.errors import UserError
 
 TRIES = 6
 """For one request, when the server is overloaded or faulty; waits double from 0.5 s."""
+MAX_CONNECTIONS = 2048
+"""Per server: each is an open file, of which a process may often have 4,096 at most."""
 PROBES = (0.2, 1.0, 2.0, 4.0)
 """Seconds between the looks at a server whose connection was lost, before it is left out."""
 LOOK_SECONDS = 10.0
@@ -136,7 +138,7 @@ class Pool:
         report: Callable[[str], None] | None = None,
     ):
         self.endpoints, self.tokenizer, self.sampling = list(endpoints), tokenizer, sampling
-        self.timeout, self.connections = timeout, connections
+        self.timeout, self.connections = timeout, min(connections, MAX_CONNECTIONS)
         self.report = report or (lambda line: print(line, file=sys.stderr))
 
     async def __aenter__(self) -> Pool:

@@ -23,7 +23,6 @@ from threadweaver.files import FileLock, digest, read_json, read_jsonl, to_json,
 from threadweaver.samples import sample_key
 
 SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
-_BOOKS = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE)
 OUTCOMES = ("ok", "unchanged", "rejected", "failed")
 LOSSES = ("rejected", "failed")
 

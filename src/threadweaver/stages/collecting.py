@@ -9,7 +9,7 @@ from pathlib import Path
 
 from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
 from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.schemas import AmbiguousThinking, to_sample
 from threadweaver.files import digest, has_lone_surrogate, to_json
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
@@ -26,6 +26,8 @@ class Candidate:
     row: SourceRow
     sample: Sample | None
     fault: str = ""
+    ambiguous: bool = False
+    """The fault is that nobody can say where the thinking ends: the row is left out, and is not a failure."""
 
 
 def read_candidates(path: Path, limit: int) -> list[Candidate]:
@@ -37,6 +39,8 @@ def read_candidates(path: Path, limit: int) -> list[Candidate]:
 def _read(row: SourceRow, dataset: str) -> Candidate:
     try:
         return Candidate(row, to_sample(row, dataset))
+    except AmbiguousThinking as error:
+        return Candidate(row, None, f"{row.place}: {error}", ambiguous=True)
     except ValueError as error:
         return Candidate(row, None, f"{row.place}: {error}")
 
@@ -56,6 +60,8 @@ def repeated(candidates: Iterable[Candidate]) -> set[int]:
 def collect(candidate: Candidate, repeats: Collection[int], *, keep_wrong: bool = False) -> Result:
     """Decide on one row; `repeats` are the rows that `repeated` found."""
     sample = candidate.sample
+    if sample is None and candidate.ambiguous:
+        return Result("rejected", "ambiguous_cut", facts={"detail": candidate.fault})
     if sample is None:
         return Result("failed", "malformed", facts={"error": candidate.fault})
     if reason := unfit(sample, keep_wrong=keep_wrong):

@@ -100,7 +100,8 @@ def read_review(path: Path) -> dict[str, str]:
 class Saver:
     """Decides on each row, and writes the files when all are decided.
 
-    `folder` is that of the trajectories, `review` maps the uuids that a person has judged to the verdict.
+    `folder` is that of the trajectories and `collected` that of their chains; `review` maps the uuids that a person has
+    judged to the verdict.
     """
 
     def __init__(
@@ -109,10 +110,11 @@ class Saver:
         samples: Mapping[str, Sample],
         trajectories: Mapping[str, Traced],
         folder: Path,
+        collected: Path,
         review: Mapping[str, str],
     ):
         self.options, self.samples, self.trajectories = options, samples, trajectories
-        self.folder, self.review = folder, review
+        self.folder, self.collected, self.review = folder, collected, review
         self.ids = [id for id in samples if id in trajectories or not options.matched_only]
         self.drawn = set(self.ids)
         if options.sample_size is not None and options.sample_size < len(self.ids):
@@ -211,6 +213,4 @@ class Saver:
     def _origin(self, run: Account) -> str:
         """Return the name of the dataset that the chains come from."""
         first = run.stage("collect")
-        if first:
-            return str(first.settings["dataset"])
-        return self.folder.name
+        return str(first.settings["dataset"]) if first else self.collected.name

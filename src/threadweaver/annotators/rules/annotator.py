@@ -13,7 +13,7 @@ from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
 
 
 class RulesAnnotator:
-    client = None
+    client, label = None, ""
 
     async def __aenter__(self) -> RulesAnnotator:
         return self
