@@ -68,7 +68,7 @@ def main(argv: list[str] | None) -> int:
 
 
 def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: str) -> None:
-    """Name the first malformed row before anything is written, when there are more than allowed."""
+    """Raise UserError for the first malformed row, before anything is written, if there are more than allowed."""
     if not candidates:
         raise UserError(f"{source} holds no rows: name another with --dataset_path (DATASET_PATH)")
     faults = [candidate.fault for candidate in candidates if candidate.sample is None and not candidate.ambiguous]
@@ -80,7 +80,7 @@ def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: 
 
 
 def write_collected(candidates: Sequence[Candidate], report: StageReport, output: Path) -> None:
-    """Write `collected.jsonl`: the samples collected, in the order of the source."""
+    """Write `collected.jsonl`: the collected samples, in the order of the source."""
     kept = {entry.id for entry in report.entries if entry.outcome == "ok"}
     samples = (candidate.sample for candidate in candidates if str(candidate.row.index) in kept)
     text = "".join(to_json(sample.to_row()) + "\n" for sample in samples)

@@ -1,4 +1,4 @@
-"""Stage 5: keep the trajectories that are well-formed and whole, and measure them.
+"""Stage 5: keep the trajectories that are well-formed and complete, and measure them.
 
 Reads   stage 4: <input>/<i>.txt and trace/<i>.json; or a column of a dataset (--dataset)
 Writes  <output>/<i>.txt and trace/ (accepted), rejected/<i>.txt and .json (with the reason),
@@ -35,25 +35,29 @@ def flags() -> Flags:
     parser.add_shared("--input", required=False)
     parser.add_shared("--glob")
     parser.add_argument("--dataset", type=Path, help="instead of --input: a parquet, .jsonl or dataset folder")
-    parser.add_argument("--split", default="train", help="of --dataset (train)")
-    parser.add_argument("--text_column", default="response_reasoning", help="of --dataset (response_reasoning)")
+    parser.add_argument("--split", default="train", help="split of --dataset (train)")
+    parser.add_argument(
+        "--text_column",
+        default="response_reasoning",
+        help="column of --dataset with the trajectories (response_reasoning)",
+    )
     parser.add_shared("--output", help="folder of the accepted trajectories")
     parser.add_shared("--tokenizer", default=DEFAULT_TOKENIZER)
     parser.add_argument("--no_require_think_end", action="store_true", help="accept a text whose <think> is not closed")
     parser.add_argument(
-        "--skip_conclusion_check", action="store_true", help="do not ask for a conclusion in each block"
+        "--skip_conclusion_check", action="store_true", help="do not require a conclusion in each block"
     )
-    parser.add_argument("--keep-sequential", action="store_true", help="accept trajectories without a block too")
+    parser.add_argument("--keep-sequential", action="store_true", help="also accept trajectories without a block")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_argument("--summary_name", default="summary.json", help="file name of the summary (summary.json)")
-    parser.add_argument("--sidecar_dirname", default="stats", help="name of the folder of summary and plots (stats)")
+    parser.add_argument("--sidecar_dirname", default="stats", help="name of the folder for summary and plots (stats)")
     parser.add_argument(
         "--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines"
     )
     parser.add_argument(
-        "--keep_first", type=int, default=20, help="lines kept by --strip_reasoning at the beginning (20)"
+        "--keep_first", type=int, default=20, help="lines that --strip_reasoning keeps at the beginning (20)"
     )
-    parser.add_argument("--keep_last", type=int, default=20, help="and at the end (20)")
+    parser.add_argument("--keep_last", type=int, default=20, help="lines that --strip_reasoning keeps at the end (20)")
     parser.add_obsolete("--workers", "--chunk-size", "--executor-type")
     parser.add_stage_flags()
     return parser

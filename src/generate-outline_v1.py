@@ -2,7 +2,7 @@
 
 Reads   stage 3: <input>/<i>.txt, <input>/trace/<i>.json
 Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt
-Calls   the annotator: with a model, one call a block, all of a sample at once
+Calls   the annotator: with a model, one call per block, all blocks of a sample at once
 Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/generate-outline_v1.py --annotator rules --input data/sample_24samples_step3_v1_v1 --output data/sample_24samples_step4_v1_v1_v1
 """
@@ -34,8 +34,9 @@ def flags() -> Flags:
     parser.add_argument(
         "--keep-telling",
         action="store_true",
-        help="also keep a block with an outline that, after a second request, still gives away what its thread works out "
-        "(without this flag the block goes back in sequence: nobody could have written that outline before the thread); both are counted",
+        help="also keep a block in which, after a second request, an outline still gives away a result of its thread "
+        "(otherwise the block becomes sequential again: that outline could not have been written before the thread); "
+        "both are counted",
     )
     parser.add_obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "outlines")

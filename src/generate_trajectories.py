@@ -1,10 +1,9 @@
 """Generate: sample chains, or with --branching parallel trajectories, from a served model.
 
 Reads   data/<data-type>.parquet (columns prompt and reward_model.ground_truth)
-Writes  data/<model>_<suffix>/<data-type>_<n>[_split<i>_of_<k>].jsonl (journal), and .json when no sample is
-        missing
+Writes  data/<model>_<suffix>/<data-type>_<n>[_split<i>_of_<k>].jsonl (journal), and .json when no sample is missing
 Calls   SGLang or vLLM, started here (--launch_server) or running (--base-url, repeatable)
-Exits   0; 1 samples are missing; 2 something to correct, reported in one line
+Exits   0; 1 samples are missing; 2 something to fix, reported in one line
 Example python src/generate_trajectories.py --model_name Qwen/Qwen3-8B --launch_server --data-type
         polaris-data-53K -n 1 --autoregressive
 """
@@ -33,7 +32,7 @@ from threadweaver.runs.flags import Flags
 
 DATA = Path("data")
 SERVE_PYTHON = Path(__file__).parents[1] / ".venv-serve" / "bin" / "python"
-"""The engine's own environment, where there is one: sglang pins another openai than the rest needs."""
+"""The engine's own environment, if it exists: sglang pins another version of openai than the rest needs."""
 
 
 def flags() -> Flags:
@@ -41,28 +40,32 @@ def flags() -> Flags:
     add = parser.add_argument
     add("--model_name", required=True, help="model to serve or ask: a name on the hub or a folder")
     add("--data-type", required=True, help="problems: a name under data/, a parquet, or a folder with val.parquet")
-    add("-n", "--n_samples", type=int, default=1, help="samples of each problem (1)")
-    add("--suffix", default="", help="added to the model's name in the output folder")
+    add("-n", "--n_samples", type=int, default=1, help="samples per problem (1)")
+    add("--suffix", default="", help="suffix of the output folder's name, after the model's name")
     parser.add_shared("--tokenizer", help="tokenizer, a name on the hub or a local folder (the model's own)")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--autoregressive", action="store_true", help="one chain a request (the default)")
-    mode.add_argument("--branching", action="store_true", help="fork-join: all threads of a block at once")
+    mode.add_argument("--autoregressive", action="store_true", help="one chain per request (the default)")
+    mode.add_argument("--branching", action="store_true", help="fork-join: the threads of a block in parallel")
     add("--no-conclusion", action="store_true", help="with --branching: close each block after its threads")
-    add("--template-type", choices=("model",), default="model", help="prompts by the model's own chat template")
-    add("--skip-system-prompt-check", action="store_true", help="take a chat template that adds a system prompt")
+    add("--template-type", choices=("model",), default="model", help="prompts in the model's own chat template")
+    add("--skip-system-prompt-check", action="store_true", help="accept a chat template that adds a system prompt")
     add("--temperature", type=float, default=0.6)
     add("--top-p", type=float, default=0.95)
-    parser.add_shared("--seed", help="seed of the run; each sample's own derives from it (%(default)s)")
+    parser.add_shared("--seed", help="seed of the run, from which each sample's seed is derived (%(default)s)")
     add("--max-context-length", type=int, default=40_960, help="tokens of prompt and answer together (40960)")
-    add("--no-stop-at-eos", action="store_true", help="decode on behind the end of the turn, to the full context")
+    add(
+        "--no-stop-at-eos",
+        action="store_true",
+        help="continue decoding after the end of the turn, up to the full context",
+    )
     add("--strip-comma-from-answer", action="store_true", help="grade 1,000 as 1000")
-    add("--limit", type=int, help="generate for the first N problems only; more can follow later")
-    add("--total-splits", type=int, default=1, help="cut the problems into this many splits")
-    add("--current-split", type=int, default=0, help="the split to do, from 0")
+    add("--limit", type=int, help="only the first N problems; the rest can be generated later")
+    add("--total-splits", type=int, default=1, help="divide the problems into this many splits")
+    add("--current-split", type=int, default=0, help="the split to generate, from 0")
     add("--n-workers", type=int, default=WORKERS, help=f"samples under way at once ({WORKERS})")
-    add("--timeout", type=float, default=7200.0, help="seconds for one request (7200)")
+    add("--timeout", type=float, default=7200.0, help="seconds per request (7200)")
     parser.add_shared("--overwrite")
-    add("--verbose", type=int, nargs="?", const=1, default=0, metavar="1", help="print a line for each sample")
+    add("--verbose", type=int, nargs="?", const=1, default=0, metavar="1", help="print a line per sample")
     add("--debug", action="store_true", help="show each prompt and its result")
     _add_server_flags(parser)
     return parser
@@ -70,7 +73,7 @@ def flags() -> Flags:
 
 def _add_server_flags(parser: Flags) -> None:
     add = parser.add_argument
-    add("--launch_server", action="store_true", help="start the engine, and end it with this command")
+    add("--launch_server", action="store_true", help="start the engine, and stop it when this command ends")
     add(
         "--base-url",
         action="append",
@@ -82,13 +85,19 @@ def _add_server_flags(parser: Flags) -> None:
     add("--engine-python", help="Python of the engine's environment (.venv-serve, else this one)")
     add("--engine-args", default="", help="further arguments of the engine, as one string")
     add("--port", type=int, default=30_000, help="port of the server; replicas take the next ones (30000)")
-    add("--tp", type=int, help="GPUs a replica (without --tp and --dp: one replica a GPU, two GPUs for 32B)")
+    add("--tp", type=int, help="GPUs per replica (without --tp and --dp: one replica per GPU, two GPUs for 32B)")
     add("--dp", type=int, help="replicas inside one server")
     add("--bfloat16", action="store_true", help="serve in bfloat16")
-    add("--wait-before-health-check", type=float, default=0.0, metavar="S", help="seconds before the first look")
+    add(
+        "--wait-before-health-check", type=float, default=0.0, metavar="S", help="seconds before the first health check"
+    )
     add("--no-terminate-on-exit", action="store_true", help="leave the server running")
-    add("--skip-actual-launch", action="store_true", help="with --launch_server: it runs on --port already")
-    add("--skip-model-check", action="store_true", help="take whatever model the server serves")
+    add(
+        "--skip-actual-launch",
+        action="store_true",
+        help="with --launch_server: use the server that already runs on --port",
+    )
+    add("--skip-model-check", action="store_true", help="accept any model that the server serves")
     parser.add_obsolete("--use-os-system", nargs=0)
 
 
@@ -136,7 +145,7 @@ async def generate(args, sampler: Sampler, tasks: list[Task], endpoints: list[En
 
 @contextlib.contextmanager
 def serve(args, logs: Path):
-    """Yield the servers to ask: those that run already, and those started here, which end with the block."""
+    """Yield the servers to use: those already running, and those started here, which stop at the end of the block."""
     endpoints = [Endpoint(url) for url in args.base_url]
     own = f"http://127.0.0.1:{args.port}/v1"
     if not args.launch_server or args.skip_actual_launch:
@@ -162,7 +171,7 @@ def serve(args, logs: Path):
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# what was asked for
+# settings
 
 
 def check(args: argparse.Namespace) -> None:
@@ -187,7 +196,7 @@ def check_template(tokenizer: Tokenizer, args: argparse.Namespace) -> None:
         shown = " ".join(added.split())[:80]
         raise UserError(
             f"the chat template of {tokenizer.name} puts a system prompt before the question ({shown}), which training "
-            "rows would not have: use it all the same with --skip-system-prompt-check, or name another --tokenizer"
+            "rows would not have: use it anyway with --skip-system-prompt-check, or name another --tokenizer"
         )
 
 
@@ -206,8 +215,8 @@ def stem_of(args: argparse.Namespace, name: str) -> Path:
 
 
 def settings_of(args: argparse.Namespace, tokenizer: Tokenizer, problems: list) -> dict:
-    """Return all that decides what a sample is; servers, speed and --limit do not."""
-    folder = Path(args.model_name).expanduser()  # in full: checkpoints of two trainings often have the same name
+    """Return all that determines the samples: not servers, speed and --limit."""
+    folder = Path(args.model_name).expanduser()  # the full path: checkpoints of two trainings often have the same name
     return {
         "model": str(folder.resolve()) if folder.is_dir() else args.model_name,
         "tokenizer": short_name(tokenizer.name),
@@ -243,7 +252,7 @@ def answer_of(args: argparse.Namespace):
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# what is printed
+# output
 
 
 def log(line: str) -> None:
@@ -274,8 +283,8 @@ def finish(args: argparse.Namespace, journal: Journal, sampler: Sampler, asked: 
     if missing:
         shown = "; ".join(f"{m}/{s}: {sampler.failed.get((m, s), 'not generated')}" for m, s in missing[:5])
         log(
-            f"{len(missing)} of {total} samples are missing ({shown}{'; …' if len(missing) > 5 else ''}): the same "
-            f"command does only these; {journal.final.name} is written when none is missing"
+            f"{len(missing)} of {total} samples are missing ({shown}{'; …' if len(missing) > 5 else ''}): run the "
+            f"same command again to generate only these; {journal.final.name} is written when none is missing"
         )
         return 1
     rows = journal.write_final(len(asked), args.n_samples)

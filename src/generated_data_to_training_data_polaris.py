@@ -36,7 +36,7 @@ from threadweaver.runs.summary import print_summary
 from threadweaver.samples import sample_key
 
 USUAL_CONTEXT = 40960
-"""Tokens of the published trainer's context: longer rows are counted."""
+"""The published trainer's context in tokens: longer rows are reported."""
 
 
 def flags() -> Flags:
@@ -50,40 +50,42 @@ def flags() -> Flags:
         metavar="FILE",
         help="the outputs: a .json, a journal .jsonl, or the splits of a run",
     )
-    add("--polaris-parquet", type=Path, required=True, help="the problems that they were sampled for")
+    add("--polaris-parquet", type=Path, required=True, help="the problems for which they were sampled")
     add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
     parser.add_shared(
-        "--instruction", default=chat.INSTRUCTION, help="put after the question, once; the one used when generating"
+        "--instruction",
+        default=chat.INSTRUCTION,
+        help="text added after the question, once; the one used for generation",
     )
     parser.add_shared("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER)
     parser.add_shared(
         "--template",
         choices=conversion.TEMPLATES,
-        help="qwen: the chat template's rendering of both turns; deepseek: R1's format in columns of its own too; "
-        "model: the model's generation prompt, then the turn as it was generated (%(default)s)",
+        help="qwen: the chat template's rendering of both turns; deepseek: also R1's format, in columns of its own; "
+        "model: the model's generation prompt, then the turn as generated (%(default)s)",
     )
     tags = {"nargs": 2, "action": "append", "default": [], "metavar": ("OPEN", "CLOSE")}
     add("--think-tags", **tags, help="tags around the thinking, besides <think> </think>; repeatable")
     add("--answer-tags", **tags, help="tags around the answer, to be removed; repeatable")
     add("--require-parallel", action="store_true", help="keep only well-formed trajectories with at least one block")
-    parser.add_shared("--keep-wrong", help="keep wrong answers too, marked")
-    add("--keep-undecided", action="store_true", help="keep answers that could not be judged too, unmarked")
-    parser.add_shared("--max-tokens", help="training length allowed (any)")
+    parser.add_shared("--keep-wrong", help="also keep wrong answers, marked")
+    add("--keep-undecided", action="store_true", help="also keep answers that could not be judged, unmarked")
+    parser.add_shared("--max-tokens", help="maximum training length in tokens (any)")
     add(
         "--decontaminate",
         type=Path,
         nargs="+",
         default=[],
         metavar="PARQUET",
-        help=f"drop problems that hold half of the word n-grams of a problem of these, or {ENOUGH} of them",
+        help=f"drop problems that contain half of the word n-grams of a benchmark problem, or {ENOUGH} of them",
     )
-    add("--ngram", type=positive_int, default=NGRAM, help=f"words in a row, for --decontaminate ({NGRAM})")
-    add("--dedupe", action="store_true", help="of problems equal after normalization keep the first")
-    add("--per-problem", type=positive_int, metavar="N", help="most chains to keep per problem (all)")
-    add("--per-problem-rule", choices=conversion.RULES, default="first", help="which of them (first)")
-    parser.add_shared("--sample-size", default=1000, help="rows of <base>_1k, drawn at random (%(default)s)")
+    add("--ngram", type=positive_int, default=NGRAM, help=f"words per n-gram, for --decontaminate ({NGRAM})")
+    add("--dedupe", action="store_true", help="keep only the first of problems that are equal after normalization")
+    add("--per-problem", type=positive_int, metavar="N", help="maximum number of chains per problem (all)")
+    add("--per-problem-rule", choices=conversion.RULES, default="first", help="which chains to keep (first)")
+    parser.add_shared("--sample-size", default=1000, help="number of rows of <base>_1k, drawn at random (%(default)s)")
     add("--repeats", type=positive_int, help="also write all rows repeated this many times")
-    add("--workers", type=positive_int, help="processes that grade (as many as cores)")
+    add("--workers", type=positive_int, help="number of grading processes (one per core)")
     parser.add_shared("--seed", help="seed of --sample-size and of --per-problem-rule random (%(default)s)")
     parser.add_shared("--overwrite")
     return parser
@@ -149,7 +151,7 @@ def digest(path: Path) -> str:
 
 
 def sift(args, problems: list[Problem], given: Generated, form: conversion.Form) -> conversion.Sieve:
-    """Apply the filters, each to what the one before it left: cheap ones first, choices between chains last."""
+    """Apply the filters in turn: cheap ones first, choices between chains last."""
     sieve = conversion.Sieve()
     for place in given.unreadable:
         sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
@@ -190,7 +192,7 @@ class Files:
         self.drawn = self.folder / f"{base}_1k_json" / "train.jsonl"
         self.repeated = self.folder / f"{base}_{args.repeats}x_json" / "train.jsonl" if args.repeats else None
         self.over = 0
-        """How many of the rows drawn are longer than USUAL_CONTEXT."""
+        """Number of rows drawn that are longer than USUAL_CONTEXT."""
 
     def paths(self) -> list[Path]:
         return [path for path in (self.all, self.table, self.drawn, self.repeated) if path]
@@ -231,7 +233,7 @@ class Files:
             print(f"  {rows:>7} rows  {path}")
         if self.over:
             print(f"  {self.over} rows of {self.table} are longer than {USUAL_CONTEXT} tokens: see --max-tokens")
-        print(f"  the reason of every loss: {self.account / ACCOUNT_FILE}")
+        print(f"  the reason for every loss: {self.account / ACCOUNT_FILE}")
         source, output = self.table.parent, Path("data") / f"{self.table.parent.name}_1000samples"
         flags = ("--dataset_path", source, "--output_path", output)
         print(f"Next:  {shown_command('src/collect_trajectories.py', *flags)}")
@@ -248,7 +250,7 @@ def print_gaps(given: Generated, problems: list[Problem]) -> None:
     for place in given.unreadable:
         print(f"{place} is cut off or damaged and was skipped: its sample is not in the output", file=sys.stderr)
     if given.missing:
-        print(f"not given: split {', '.join(map(str, given.missing))} of the run", file=sys.stderr)
+        print(f"missing: split {', '.join(map(str, given.missing))} of the run", file=sys.stderr)
     covered = len({output.row for output in given.outputs})
     if covered < len(problems):
         print(f"{len(problems) - covered} of {len(problems)} problems have no output", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 Reads   collected.jsonl (or its folder, or one <i>.txt)
 Writes  <output>/<uuid>_reasoning.txt (the annotated steps), <chat>/<uuid>_chat.txt (the conversation)
-Calls   the annotator: with a model, one conversation a sample
+Calls   the annotator: with a model, one conversation per sample
 Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/gpt.py --annotator rules --input data/sample_24samples --output data/sample_24samples_step1_v1
 """

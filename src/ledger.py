@@ -1,4 +1,4 @@
-"""Export and import paid replies, as JSONL: whoever has the file rebuilds the run without a key.
+"""Export and import paid replies as JSONL: with the file, anyone can rebuild the run without a key.
 
 Reads   a ledger (export), or a file that an export wrote (import)
 Writes  the file (a new one, or over an earlier export; a pipe is written through), or the ledger; replies that
@@ -39,7 +39,7 @@ def main(argv: list[str] | None) -> int:
         count = transfer.export(ledger, args.file)
     finally:
         ledger.close()
-    # A pipe may be our own standard output.
+    # a pipe may be our own standard output
     print(f"{count} replies → {args.file}", file=sys.stderr if target.is_stream(args.file) else sys.stdout)
     return 0
 

@@ -1,4 +1,4 @@
-"""What a run would call and cost, stage by stage, before a cent is spent.
+"""Plan what a run would call and cost, stage by stage, before anything is spent.
 
 Reads   the source dataset, the ledger (if there is one)
 Writes  nothing

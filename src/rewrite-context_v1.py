@@ -1,8 +1,8 @@
-"""Stage 3: rewrite the threads so that none depends on a sibling, with as few changes as will do.
+"""Stage 3: rewrite the threads so that none depends on a sibling, with as few changes as possible.
 
 Reads   stage 2: <input>/<i>.txt, <input>/trace/<i>.json
 Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt (with every edit)
-Calls   the annotator: with a model, one call for each thread but the first of its block, all of a sample at once
+Calls   the annotator: with a model, one call per thread except the first of each block, all of a sample at once
 Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/rewrite-context_v1.py --annotator rules --input data/sample_24samples_step2_v1 --output data/sample_24samples_step3_v1_v1
 """

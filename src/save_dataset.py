@@ -1,9 +1,9 @@
-"""Save the accepted trajectories as a Hugging Face dataset, and tell what became of every sample of the run.
+"""Save the accepted trajectories as a Hugging Face dataset, and report what became of every sample of the run.
 
 Reads   collected.jsonl (--input), the accepted trajectories (--trajectory-glob) with their traces
 Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parquet, with --val-size also
-        <output>/val_<m>/val.parquet; with --units <output>/units_<u>/train.parquet (of rows held out val_units_<v>/val.parquet):
-        the training rows as pairs <context, continuation>, one for each request of fork-join generation;
+        <output>/val_<m>/val.parquet; with --units <output>/units_<u>/train.parquet (for rows held out, val_units_<v>/val.parquet):
+        the training rows as pairs <context, continuation>, one per request of fork-join generation;
         a card (README.md) in each; beside the collected folder <…>_report.html and .json
 Calls   nothing
 Exits   0; 2 something to fix, reported in one line
@@ -45,9 +45,7 @@ def flags() -> Flags:
     )
     parser.add_shared("--output", help="the dataset's folder")
     parser.add_shared("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER)
-    parser.add_argument(
-        "--trajectory-strict", action="store_true", help="stop when a collected sample has no trajectory"
-    )
+    parser.add_argument("--trajectory-strict", action="store_true", help="stop if a collected sample has no trajectory")
     parser.add_argument("--trajectory-matched-only", action="store_true", help="leave out samples without a trajectory")
     parser.add_argument(
         "--build-chat", action="store_true", default=True, help="add the chat columns (always on; --no-build-chat)"
@@ -57,7 +55,9 @@ def flags() -> Flags:
     parser.add_shared("--instruction", default=chat.INSTRUCTION)
     parser.add_shared("--max-tokens", default=MAX_TOKENS)
     parser.add_shared("--sample-size", help="number of rows to save, drawn at random (all)")
-    parser.add_argument("--val-size", type=int, default=0, help="rows held out; no problem is on both sides (0)")
+    parser.add_argument(
+        "--val-size", type=int, default=0, help="number of rows held out; no problem is on both sides (0)"
+    )
     parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated this many times (8)")
     parser.add_shared("--seed", help="seed of --sample-size and --val-size (%(default)s)")
     parser.add_argument(
@@ -127,18 +127,18 @@ def accepted(pattern: str) -> Sequence[Path]:
 
 
 def print_account(run: Account, report: StageReport) -> None:
-    """Print the funnel, and the measures beside the published ones."""
+    """Print the funnel, and the measures next to the published ones."""
     print("\nWhat became of every sample\n" + account.describe(run, colour=sys.stdout.isatty()))
     if filtered := run.stage("filter"):
         saved = {entry.id for entry in report.entries if entry.outcome == "ok"}
         summary = statistics.summarize([entry for entry in filtered.entries if entry.id in saved])
-        print("\nThe rows saved, beside the published run\n" + statistics.comparison(summary))
+        print("\nThe saved rows compared with the published run\n" + statistics.comparison(summary))
         if over := summary["over_15_blocks"]:
             print(f"  {over} rows have more than {MAX_BLOCKS} blocks: rollouts would be cut there")
 
 
 def print_next(output: Path, run: Account, page: Path) -> None:
-    """Print what to type next."""
+    """Print the next commands."""
     shown = next(iter(sorted(output.glob("sample_*/train.parquet"))), None)
     if shown:
         print(f'\nLoad it:  datasets.load_dataset("parquet", data_files="{shown_path(shown)}")')

@@ -36,11 +36,11 @@ def flags() -> Flags:
     parser.add_shared(
         "--tokenizer", help="name or local folder: counts tokens where the folder has no counts (else characters / 4)"
     )
-    parser.add_shared("--review", help="file of the reviews (review.jsonl beside the data)")
-    parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and end")
-    parser.add_argument("--ids", help="samples to export, as in 0-4,9 (all)")
-    parser.add_argument("--query", default="", help="samples to export: those that contain these words")
-    parser.add_argument("--limit", type=int, help="most samples to export")
+    parser.add_shared("--review", help="file of the reviews (review.jsonl next to the data)")
+    parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and exit")
+    parser.add_argument("--ids", help="samples to export, such as 0-4,9 (all)")
+    parser.add_argument("--query", default="", help="export the samples that contain these words")
+    parser.add_argument("--limit", type=int, help="maximum number of samples to export")
     return parser
 
 
@@ -137,7 +137,7 @@ def export(run, gauge, args) -> int:
 
 
 def _chosen(ids: list[str], wanted: str | None) -> list[str]:
-    """Return the ids that a list like `0-4,9` names, in its order; raises UserError at one that does not exist."""
+    """Return the ids that a list like `0-4,9` names, in its order; raises UserError for one that does not exist."""
     if wanted is None:
         return ids
     names: dict[str, None] = {}

@@ -70,10 +70,10 @@ def test_totals_of_blocks_and_edits(tmp_path):
 @pytest.mark.parametrize(
     ("ids", "says"),
     [
-        ([0, 3, 4, 5, 6, 7, 8, 9, 10], "missing there: 11"),
-        ([*range(3, 12), 0, 99], "from nowhere: 99"),
-        ([*range(3, 12), 0, 1], "from nowhere: 1"),
-        ([], "missing there: 0"),
+        ([0, 3, 4, 5, 6, 7, 8, 9, 10], "missing: 11"),
+        ([*range(3, 12), 0, 99], "unexpected: 99"),
+        ([*range(3, 12), 0, 1], "unexpected: 1"),
+        ([], "missing: 0"),
     ],
 )
 def test_a_stage_that_holds_other_samples_is_named(tmp_path, ids, says):
@@ -85,7 +85,7 @@ def test_a_stage_that_holds_other_samples_is_named(tmp_path, ids, says):
 
 def test_a_sample_that_failed_before_may_not_come_back(tmp_path):
     everyone = [AccountEntry(str(n), "ok") for n in range(12)]
-    with pytest.raises(UserError, match="from nowhere: 1"):
+    with pytest.raises(UserError, match="unexpected: 1"):
         account.check(account.read(a_run(tmp_path, steps=everyone)))
 
 

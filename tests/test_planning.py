@@ -90,7 +90,7 @@ def run(project: Project, server: FakeOpenAI, count: int, **environment: str):
 
 def calls_of(table: str) -> dict[str, tuple[int, int]]:
     """Stage -> (calls, paid) of a printed plan."""
-    rows = (line.split() for line in table.split("\n") if line.startswith("  step") or line.startswith("  together"))
+    rows = (line.split() for line in table.split("\n") if line.startswith("  step") or line.startswith("  total"))
     return {
         " ".join(row[:2]) if row[0] == "step" else row[0]: tuple(int(cell.replace(",", "")) for cell in row[-6:-4])
         for row in rows
@@ -117,7 +117,7 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
         assert "are left, and the plan needs $" in run(project, server, 4, PLAN="1", MAX_COST="0.001").stdout
         assert project.annotate(count=4, OPENAI_BASE_URL=server.url).returncode == 0
         whole = run(project, server, 4, PLAN="1")
-        assert calls_of(whole.stdout)["together"] == (0, server.stats()["answered"])
+        assert calls_of(whole.stdout)["total"] == (0, server.stats()["answered"])
 
 
 def test_a_stage_plans_alone_and_the_others_say_that_they_call_nothing(tmp_path):
@@ -175,7 +175,7 @@ def test_after_a_run_with_a_refused_reply_a_failed_sample_and_a_repeated_uuid_no
         assert sum(entry.facts["edits"] for entry in edits) > 0
         assert sum(entry.facts["not_rewritten"] for entry in edits) == 1
         planned = run(project, server, 7, PLAN="1", **{"MAX_FAILED": "1"})
-        assert calls_of(planned.stdout)["together"] == (0, server.stats()["answered"]), planned.stdout + planned.stderr
+        assert calls_of(planned.stdout)["total"] == (0, server.stats()["answered"]), planned.stdout + planned.stderr
 
 
 def test_assumed_questions_have_the_published_number_and_size():

@@ -204,7 +204,7 @@ def test_what_became_of_the_samples_is_one_line_and_a_line_a_reason(tmp_path, ca
     print_summary("step 9", report, Path("out"))
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("step 9: 5 samples: 3 ok, 2 rejected") and first.endswith("→ out")
-    assert second == "  rejected: no_block 2 (1, 3)"
+    assert second == "  2 rejected: no_block (1, 3)"
     print_summary("step 9", run(tmp_path, work), Path("out"))
     assert capsys.readouterr().out == "step 9: nothing to do, all 5 samples are done (3 ok, 2 rejected) in out\n"
 
@@ -344,7 +344,7 @@ def test_an_interrupt_is_exit_130_and_the_next_run_goes_on(tmp_path, sign):
     again = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0")
     out, err = again.communicate(timeout=20)
     assert again.returncode == 0, err
-    assert f"20 samples, {done} of them done before: 20 ok" in out
+    assert f"20 samples ({done} done before): 20 ok" in out
 
 
 def private_disk() -> bool:
@@ -371,7 +371,7 @@ def test_a_full_disk_in_the_middle_is_one_line_and_nothing_is_lost(tmp_path):
     out, err = started("unshare", "--mount", "sh", "-c", shell).communicate(timeout=40)
     first, second = out.split("exit 2\n")
     assert first == "" and err.count("\n") == 1 and err.startswith("no space left to write"), err
-    assert second.endswith("exit 0\n") and "of them done before: 20 ok" in second
+    assert second.endswith("exit 0\n") and " done before): 20 ok" in second
     accounted = {json.loads(line)["id"] for line in second.splitlines() if line.startswith("{") and line.endswith("}")}
     kept = {line.removesuffix(".txt") for line in second.splitlines() if line.endswith(".txt")}
     assert 0 < len(accounted) < 20 and accounted <= kept and ".part" not in second

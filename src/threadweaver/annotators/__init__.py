@@ -1,1 +1,1 @@
-"""Who answers the questions of the pipeline: one protocol, and a package per annotator."""
+"""The annotators that answer the questions of the pipeline: one protocol, one package per annotator."""

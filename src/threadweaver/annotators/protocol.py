@@ -1,4 +1,4 @@
-"""The three questions of the pipeline, and what whoever answers them has to offer."""
+"""The three questions of the pipeline, and the protocol of an annotator that answers them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LABELS = {"steps": "step1", "edits": "step3", "outlines": "step4"}
-"""Question → the stage that the ledger files its calls under."""
+"""Question → the stage under which the ledger records its calls."""
 
 PLANNED = "planned"
-"""The reason of an answer that is still to be paid for: a plan only counts the calls that it takes."""
+"""Reason of an answer that has not been paid for yet: a plan only counts its calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """`value` is None without a usable answer; `reason` is then the code of why."""
+    """The answer to a question: `value`, or None with the code of the `reason`."""
 
     value: T | None
     reason: str | None = None
@@ -34,7 +34,7 @@ class Answer(Generic[T]):
     facts: Mapping[str, object] = field(default_factory=dict)
     """Calls, tokens and cost."""
     refused: bool = False
-    """A reply came, and was not accepted even after it was asked for again: asking a third time would not help."""
+    """A reply came but was not accepted, nor was its repair: asking a third time would not help."""
 
     @property
     def lost(self) -> bool:
@@ -46,15 +46,16 @@ class Annotator(AbstractAsyncContextManager, Protocol):
     """One annotator per command, entered inside the event loop that asks it; reports its usage at the end."""
 
     client: Client | None
-    """The model client that it asks and that counts its usage; None for an annotator that calls no model."""
+    """The model client that it calls and that counts its usage; None for an annotator without a model."""
     label: str
-    """The stage that its calls are filed under in the ledger."""
+    """The stage under which the ledger records its calls."""
 
     def settings(self) -> dict:
-        """Return all that decides the answers: it goes into the stage's settings, so that answers are never mixed."""
+        """Return all that determines the answers; it is part of the stage's settings, so that answers are never
+        mixed."""
 
     def status(self) -> str:
-        """Return what the progress bar shows of it, such as the dollars paid in this run."""
+        """Return the status for the progress bar, such as the dollars paid in this run."""
 
     async def steps(self, sample: Sample) -> Answer[str]:
         """Annotate a chain: its steps with line ranges, and which groups of them may run in parallel."""
@@ -66,7 +67,7 @@ class Annotator(AbstractAsyncContextManager, Protocol):
         """Write one outline per thread of a block, in order."""
 
     async def drain(self) -> Drawn:
-        """Return what a planning client has counted since the last time."""
+        """Return what a planning client has counted since the last call."""
 
 
 def add_up(answers: Sequence[Answer]) -> dict:

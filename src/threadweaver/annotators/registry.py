@@ -1,4 +1,4 @@
-"""The annotators by name. An annotator is a package beside this file with the four functions that are called here."""
+"""The annotators by name: each is a package next to this file with the four functions that are called here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT = "llm"
 
 
 def package(name: str) -> ModuleType:
-    """Import the package of an annotator: a command loads the one that is named and no other."""
+    """Import the package of an annotator when it is needed."""
     return import_module(f"threadweaver.annotators.{name}")
 
 
@@ -48,6 +48,6 @@ def build_for_plan(args: argparse.Namespace) -> dict[str, Annotator]:
 
 
 def samples_at_once(annotator: Annotator, args: argparse.Namespace, total: int) -> int:
-    """Return how many samples are under way together: as many as calls may be, and in batch mode all, so that a wave
-    holds the next turn of every conversation."""
+    """Return how many samples are under way at once: as many as there are workers or, in batch mode, all, so that a
+    wave holds the next turn of every conversation."""
     return max(1, total) if args.batch and annotator.client else args.workers

@@ -1,6 +1,7 @@
-"""The account of a run: what became of every sample, from the source to the dataset, and whether the sums meet.
+"""The account of a run: what became of every sample, from the source to the dataset, and whether the numbers add
+up.
 
-Each stage's folder names the folder it read, so the whole run is found from its last one.
+Each stage's folder names the folder that it read, so the whole run is found from its last folder.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class StageAccount:
 
     @property
     def label(self) -> str:
-        """What the samples that pass it are called."""
+        """The word for the samples that pass the stage."""
         return STAGES[self.stage].passed if self.stage in STAGES else self.stage
 
     @property
@@ -48,7 +49,7 @@ class Account:
 
 
 def read(last: Path) -> Account:
-    """Read the account of the run whose last folder is `last`; it ends at a stage whose folder is gone."""
+    """Read the account of the run that ends in the folder `last`, back to its first stage or to a missing folder."""
     found: list[StageAccount] = []
     folder: Path | None = last
     while folder and (settings := _settings(folder)) and settings["stage"] not in {item.stage for item in found}:
@@ -62,14 +63,14 @@ def read(last: Path) -> Account:
 
 
 def _settings(folder: Path) -> Mapping[str, object] | None:
-    """Return what a finished stage was made with; None for a folder that is not ours or not done."""
+    """Return the settings of a finished stage; None if the folder is not a stage or not finished."""
     manifest = read_json(folder / MANIFEST_FILE) if (folder / MANIFEST_FILE).is_file() else None
     settings = manifest.get("settings") if isinstance(manifest, dict) else None
     return settings if isinstance(settings, dict) and "stage" in settings else None
 
 
 def check(account: Account) -> None:
-    """Raise UserError when a stage holds other samples than the stage before it passed on."""
+    """Raise UserError if the samples of a stage are not those that the stage before it passed on."""
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
         given = {entry.id for entry in before.passed}
         held = {entry.id for entry in stage.entries}
@@ -77,16 +78,16 @@ def check(account: Account) -> None:
             held &= given
         if given != held:
             missing, extra = sorted(given - held), sorted(held - given)
-            parts = [f"missing there: {', '.join(missing[:5])}"] if missing else []
-            parts += [f"from nowhere: {', '.join(extra[:5])}"] if extra else []
+            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
+            parts += [f"unexpected: {', '.join(extra[:5])}"] if extra else []
             raise UserError(
-                f"the account does not add up: {before.folder} passed on {len(given)} samples, {stage.folder} holds "
+                f"the account does not add up: {before.folder} passed on {len(given)} samples, {stage.folder} has "
                 f"{len(held)} ({'; '.join(parts)}): run that stage again"
             )
 
 
 def losses(stage: StageAccount) -> list[tuple[str, list[str]]]:
-    """Return reason → ids of the samples lost in a stage, the most frequent first."""
+    """Return each reason with the ids of the samples that a stage lost for it, most frequent first."""
     reasons: dict[str, list[str]] = {}
     for entry in stage.lost:
         reasons.setdefault(entry.reason or entry.outcome, []).append(entry.id)
@@ -94,7 +95,7 @@ def losses(stage: StageAccount) -> list[tuple[str, list[str]]]:
 
 
 def funnel(account: Account, *, colour: bool = False) -> str:
-    """Return the funnel as text: one line per stage, with a bar and the reason of every loss."""
+    """Return the funnel as text: one line per stage with a bar, and below it the reasons for its losses."""
     from termcolor import colored
 
     def paint(text: str, *style: str) -> str:
@@ -138,12 +139,12 @@ def totals(account: Account) -> dict[str, object]:
             found.update(entry.facts.get("outline_faults", {}))
         result["outline_faults"] = dict(found.most_common())
         back = Counter(code for entry in outlines.entries for code in entry.facts.get("unused", ()))
-        result["outlines_put_back"] = dict(back.most_common())
+        result["blocks_sequentialized"] = dict(back.most_common())
     return result
 
 
 def spending(account: Account) -> list[dict[str, object]]:
-    """Return calls, tokens and dollars of each stage that asked a model; `cost_usd` is None where a price is unknown."""
+    """Return calls, tokens and dollars of each stage that called a model; `cost_usd` is None where a price is unknown."""
     rows = []
     for stage in account.stages:
         asked = [entry.facts for entry in stage.entries if entry.facts.get("calls")]
@@ -175,7 +176,7 @@ def _sum(entries: Sequence[AccountEntry], fact: str) -> int:
 
 
 def describe(account: Account, *, colour: bool = False) -> str:
-    """Return all of it as text, for the end of a run."""
+    """Return the whole account as text, as printed at the end of a run."""
     lines = [funnel(account, colour=colour)]
     total = totals(account)
     if "blocks" in total:
@@ -189,8 +190,8 @@ def describe(account: Account, *, colour: bool = False) -> str:
             f"leaks between siblings: {total['leaks_before']} before, {total['leaks_after']} after"
         )
     for label, name in (
-        ("faults of outlines that stay", "outline_faults"),
-        ("blocks put back for their outlines", "outlines_put_back"),
+        ("outline faults that remain", "outline_faults"),
+        ("blocks made sequential because of their outlines", "blocks_sequentialized"),
     ):
         if total.get(name):
             lines.append(f"  {label}: " + ", ".join(f"{code} {count}" for code, count in total[name].items()))

@@ -1,4 +1,4 @@
-"""The edge of a command: errors become one line and an exit code, never a traceback; and commands as a person types them."""
+"""The edge of a command: errors become one line and an exit code, never a traceback. Also prints commands to type."""
 
 from __future__ import annotations
 

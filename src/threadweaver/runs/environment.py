@@ -1,4 +1,4 @@
-"""Whether the Python that runs this has what a requirements file asks for. Run by src/python.sh:
+"""Check that the running Python has the packages of a requirements file. Run by src/python.sh:
 
 python -m threadweaver.runs.environment requirements.txt    prints what is missing and exits 3, else exits 0
 """
@@ -18,13 +18,13 @@ def missing(requirements: Path) -> list[str]:
     """Return the pins of a requirements file that this Python does not meet.
 
     A pin is met by its own version and by later ones of the same major version (of the same minor version while the
-    major one is 0): these are compatible, and somebody else's environment rarely has exactly ours.
+    major one is 0): these are compatible, and a user's environment rarely has exactly our versions.
     """
     return [f"{name} {pin}" for name, extras, pin in _pins(requirements) if not _is_met(name, extras, pin)]
 
 
 def _pins(requirements: Path) -> Iterator[tuple[str, list[str], str]]:
-    """Yield name, extras and version of each pin, those of files named by `-r` too."""
+    """Yield name, extras and version of each pin, including those of files named with `-r`."""
     for line in requirements.read_text().splitlines():
         if line.startswith("-r "):
             yield from _pins(requirements.parent / line[3:].strip())

@@ -1,4 +1,4 @@
-"""The command line: the flags that several commands share, and a parser that refuses all others by name."""
+"""The command line: the flags that several commands share, and a parser that refuses unknown ones by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threadweaver.errors import UserError
 from threadweaver.runs.parsers import commands_with
 
 DEFAULT_MAX_FAILED = "0.1"
-"""Of the samples of a stage: the published run lost 4 % of 1,000; more than a tenth is not an accident."""
+"""Fraction of the samples of a stage. The published run lost 4 % of 1,000; more than a tenth is not an accident."""
 
 
 def allowed_failures(max_failed: str, total: int) -> int:
@@ -41,7 +41,7 @@ def positive_int(text: str) -> int:
 
 
 def _failures(text: str) -> str:
-    """Refuse nonsense before anything is done, not at the end."""
+    """Refuse an invalid value before anything is done, not at the end."""
     try:
         allowed_failures(text, 0)
     except UserError as error:
@@ -55,28 +55,31 @@ SHARED: dict[str, dict[str, Any]] = {
     "--glob": {"default": "*.txt", "help": "which files of the folder (%(default)s)"},
     "--dataset_path": {"type": Path, "required": True, "help": "the source dataset"},
     "--max_samples": {"type": positive_int, "help": "rows to read, from the first on (%(default)s)"},
-    "--keep-wrong": {"action": "store_true", "help": "collect chains marked wrong too"},
+    "--keep-wrong": {"action": "store_true", "help": "also collect chains marked wrong"},
     "--filter-diff-threshold": {
         "type": int,
-        "help": "characters that the threads of a block must hold beside the longest one (%(default)s)",
+        "help": "characters that the threads of a block must have besides the longest one (%(default)s)",
     },
-    "--no-merge-dependent": {"action": "store_true", "help": "keep threads apart that certainly depend on each other"},
+    "--no-merge-dependent": {
+        "action": "store_true",
+        "help": "do not merge threads that certainly depend on each other",
+    },
     "--rewrite": {
         "choices": ("all", "suspected"),
         "default": "all",
-        "help": "rewrite every thread but the first of its block, or those that seem to depend on a sibling (%(default)s)",
+        "help": "rewrite every thread except the first of each block, or only those that seem to depend on a sibling (%(default)s)",
     },
     "--max-leak": {
         "type": float,
         "metavar": "SCORE",
-        "help": "when a thread uses a sibling's mathematics with this score or more, step 3 puts its block back in "
-        "sequence and step 5 rejects the trajectory (%(default)s; 1.1 keeps all)",
+        "help": "if a thread uses a sibling's mathematics with this score or more, step 3 makes its block "
+        "sequential again and step 5 rejects the trajectory (%(default)s; 1.1 keeps all)",
     },
-    "--ctx_lines": {"type": int, "help": "lines of context before a block that are shown (all)"},
+    "--ctx_lines": {"type": int, "help": "lines of context shown before a block (all)"},
     "--tokenizer": {"help": "tokenizer, a name on the hub or a local folder (%(default)s)"},
     "--template": {"default": "qwen"},
-    "--instruction": {"help": "put after the question, once"},
-    "--max-tokens": {"type": positive_int, "help": "training length allowed (%(default)s)"},
+    "--instruction": {"help": "text added after the question, once"},
+    "--max-tokens": {"type": positive_int, "help": "maximum training length in tokens (%(default)s)"},
     "--sample-size": {"type": positive_int},
     "--seed": {"type": int, "default": 0},
     "--review": {"type": Path, "metavar": "FILE"},
@@ -91,11 +94,12 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "print what the stage would call and cost; nothing is called or written",
     },
 }
-"""Flags that mean the same in several commands. A command adds what only it can say: a default, its own help."""
+"""Flags that mean the same in several commands. A command adds only what is specific to it: a default, its own
+help."""
 
 
 class Flags(argparse.ArgumentParser):
-    """A parser that takes every flag with underscores and with hyphens, and no abbreviations."""
+    """A parser that accepts every flag with underscores and with hyphens, but no abbreviations."""
 
     def __init__(self, doc: str):
         super().__init__(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
@@ -161,7 +165,7 @@ def _refusal(unknown: Sequence[str]) -> str:
         return f"unexpected argument {unknown[0]!r}"
     if owners := commands_with(flag):
         return f"{flag} means nothing here, it is a flag of {listed(owners)}"
-    return f"there is no flag {flag}"
+    return f"unknown flag {flag}"
 
 
 def listed(names: Sequence[str]) -> str:

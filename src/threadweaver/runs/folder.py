@@ -1,11 +1,11 @@
 """The folder of a stage: settings, resume, and the account of what became of every sample.
 
-Beside the samples' files it holds:
+Besides the samples' files it contains:
     settings.json   what the folder was made with; written first
-    account.jsonl   one line per sample: outcome, reason, hashes of what went in and came out; appended as samples
-                    end, sorted when the stage ends
+    account.jsonl   one line per sample: outcome, reason, hashes of inputs and outputs; appended as samples
+                    are finished, sorted when the stage ends
     manifest.json   settings, counts and the account's hash; written last, so it means "done"
-None holds a time or a path of the machine: the same run gives the same bytes.
+None of them contains a time or an absolute path: the same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class AccountEntry:
     """A code for every loss, and for `unchanged`."""
     uuid: str = ""
     source: str = ""
-    """Hash of what went in."""
+    """Hash of the input."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Path inside the folder -> hash of what came out."""
+    """Path inside the folder → hash of the file."""
     facts: Mapping[str, object] = field(default_factory=dict)
     """What the stage measured: counts, tokens, usage."""
 
 
 class StageFolder:
-    """One stage's output, held by one process at a time (context manager).
+    """The output of one stage, locked by one process at a time (context manager).
 
-    Raises UserError when another process holds it, when it was made with other settings or from other inputs, or when
-    it holds files that no stage of ours wrote.
+    Raises UserError if another process holds the lock, if the folder was made with other settings or from other
+    inputs, or if it contains files that no stage wrote.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object], *, overwrite: bool = False):
@@ -81,7 +81,7 @@ class StageFolder:
         self._lock.release()
 
     def finished(self, id: str, source: str) -> AccountEntry | None:
-        """The account of a sample that is done; None when it has to be done (failed ones are done again)."""
+        """Return the entry of a finished sample, or None if it has to be done; failed samples are done again."""
         entry = self.done.get(id)
         if entry is None or entry.outcome == "failed":
             return None
@@ -104,8 +104,8 @@ class StageFolder:
         return entry
 
     def close_account(self, entries: Iterable[AccountEntry], *, partial: bool = False) -> None:
-        """Sort the account, remove what it does not name any more (unless `partial`), and write the manifest: the
-        stage is done."""
+        """Sort the account, remove files that it no longer names (unless `partial`), and write the manifest, which
+        marks the stage as done."""
         named = {entry.id: entry for entry in entries}
         entries = sorted(
             ({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id)
@@ -122,7 +122,7 @@ class StageFolder:
         write_atomic(self.path / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
     def _clear(self) -> None:
-        """Remove what a stage of ours wrote here; anything else is not ours to remove."""
+        """Empty the folder, but only if a stage wrote it."""
         others = [item for item in self.path.iterdir() if item.name != LOCK_FILE]
         if others and not self._is_ours():
             raise UserError(
@@ -132,7 +132,8 @@ class StageFolder:
             shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
 
     def _is_ours(self) -> bool:
-        """Whether a stage began this folder: other programs have a settings.json too, without a stage in it."""
+        """Whether a stage created this folder: other programs also write a settings.json, but without a stage in
+        it."""
         path = self.path / SETTINGS_FILE
         return path.is_file() and isinstance(found := read_json(path), dict) and "stage" in found
 
@@ -164,7 +165,7 @@ class StageFolder:
             leftover.unlink(missing_ok=True)
         kept = []
         if path.is_file():
-            # a half line at the end is what a killed run leaves: its sample is done again
+            # a killed run may leave half a line at the end: its sample is done again
             for _, row, _ in read_jsonl(path):
                 with contextlib.suppress(TypeError):
                     entry = AccountEntry(**row)
@@ -177,7 +178,7 @@ class StageFolder:
         self._account = open(path, "ab")  # noqa: SIM115  held until __exit__
 
     def _remove_stale(self, before: AccountEntry | None, now: AccountEntry | None) -> None:
-        """Files that an earlier result left and the present one does not have: the next stage must not find them."""
+        """Remove files of the earlier result that the new one does not have: the next stage must not find them."""
         for name in set(before.files if before else ()) - set(now.files if now else ()):
             (self.path / name).unlink(missing_ok=True)
 
@@ -193,7 +194,7 @@ class StageFolder:
 
 
 def read_account(folder: Path) -> list[AccountEntry]:
-    """The account of a folder that is done; empty when it is not one of ours."""
+    """Return the account of a folder; empty if it has none."""
     path = folder / ACCOUNT_FILE
     return [AccountEntry(**row) for _, row, _ in read_jsonl(path) if row] if path.is_file() else []
 

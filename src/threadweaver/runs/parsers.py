@@ -16,7 +16,7 @@ COMMANDS = Path(__file__).parents[2]
 
 
 def parser_of(command: str) -> Flags:
-    """Return a command's parser by the name of its file, such as `gpt.py`."""
+    """Return the parser of a command, named by its file, such as `gpt.py`."""
     return _module_of(command).flags()
 
 

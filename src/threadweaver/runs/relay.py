@@ -1,4 +1,4 @@
-"""Which flags of `./run.sh` go to which stage, asked of the commands' own parsers before anything is done.
+"""Decide which flags of `./run.sh` go to which stage, by the commands' own parsers, before anything is done.
 
 python -m threadweaver.runs.relay FLAG…     prints shell assignments: flags_collect='--keep-wrong', …
 python -m threadweaver.runs.relay --help    prints the flags by stage, for `./run.sh --help`
@@ -39,18 +39,18 @@ SET_BY_RUN = {
     "--output-dir": FOLDERS,
     "--trajectory-glob": FOLDERS,
 }
-"""Flags that decide on what is read and where it is written: run.sh derives them from these variables, so that the
-stages agree."""
+"""Flags for what is read and where it is written: run.sh derives them from these variables, so that the stages
+agree."""
 ONE_STAGE_ALONE = {
     **dict.fromkeys(("--start-idx", "--end-idx"), "step1.sh"),
     "--dry-run": "step2.sh",
     **dict.fromkeys(("--dataset", "--split", "--text-column"), "step5.sh"),
 }
-"""Flags with which a stage reads or writes something else than its part of a run."""
+"""Flags that make a stage read or write something other than its part of a run."""
 
 
 class Refused(Exception):
-    """Why a flag is not accepted, in one line."""
+    """A flag is not accepted; the message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,9 @@ class Chunk:
 
 
 def relayed(words: Sequence[str]) -> dict[str, list[str]]:
-    """Return the words that each command of a run, or with `--plan` of its plan, is given.
+    """Return the words for each command of a run or, with `--plan`, of its plan.
 
-    Raises Refused for a flag that none of them knows; a value that a flag does not take ends the program as in
-    the command itself.
+    Raises Refused for a flag that none of them knows; an invalid value ends the program as in the command itself.
     """
     parsers = {name: _optional(parser_of(command)) for name, command in (COMMANDS | PLAN).items()}
     chunks = list(_chunks(words, list(parsers.values())))
@@ -87,7 +86,7 @@ def relayed(words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _optional(parser: Flags) -> Flags:
-    """Return a parser that checks the flags it is given and misses none."""
+    """Return the parser with all flags optional: it only checks those that are given."""
     parser.prog = "./run.sh"
     for action in parser.actions():
         action.required = False

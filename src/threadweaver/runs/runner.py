@@ -18,18 +18,18 @@ from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.samples import sample_key
 
 NOT_IN_LEDGER = "not_in_ledger"
-"""The reason of a sample that `--offline` could not do: running again would not help."""
+"""Reason of a sample that could not be done with `--offline`: running again would not help."""
 
 STATUS_SECONDS = 1.0
-"""Between looks at what `around` says of itself, shown behind the bar."""
+"""How often the status of `around` is shown after the progress bar."""
 
 CAP_REACHED = "cap_reached"
-"""The reason of a sample that `--max-cost` left undone: however few these are, the next stage waits for them."""
+"""Reason of a sample that `--max-cost` left undone: even a single one stops the run before the next stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One sample to be worked on. `source` is the hash of all that goes in."""
+    """One sample to work on; `source` is the hash of all its inputs."""
 
     id: str
     source: str
@@ -39,25 +39,25 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a sample in a stage: an outcome of `folder.OUTCOMES`, a reason code where something was lost."""
+    """What a stage did with a sample: an outcome of `folder.OUTCOMES`, with a reason code if something was lost."""
 
     outcome: str
     reason: str | None = None
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
     value: object = None
-    """What the next stage would read from the files, for the plan, which continues in memory."""
+    """What the next stage would read from the files; a plan passes it on in memory."""
 
 
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
-"""A connection that breaks is an OSError too, but one sample's."""
+"""These would fail every sample; other OSErrors, such as a broken connection, fail only one."""
 
 Work = Callable[[Task], Result | Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What became of every sample of a stage, in order; `fresh` counts those done in this run."""
+    """The entries of all samples of a stage, in order; `fresh` counts those done in this run."""
 
     entries: tuple[AccountEntry, ...]
     fresh: int
@@ -82,11 +82,12 @@ def run_stage(
     around: AbstractAsyncContextManager | None = None,
     partial: bool = False,
 ) -> StageReport:
-    """Work on every task that is not done yet and close the folder's account.
+    """Run `work` on every task that is not done yet, and close the folder's account.
 
-    An async `work` has up to `workers` samples under way at once, inside `around` (whose `status()`, if it has one, is
-    shown behind the bar); a plain one runs one after the other. UserError and a full disk end the run; whatever else a sample raises is that sample's failure. `partial`
-    says that `tasks` are only some of the samples: those that the folder holds beside them stay.
+    An async `work` has up to `workers` samples under way at once, inside `around` (whose `status()`, if it has one,
+    is shown after the progress bar); a plain function takes one sample after the other. UserError and a full disk
+    end the run; any other exception is that sample's failure. `partial` means that `tasks` are only some of the
+    samples: the others in the folder are kept.
     """
     begun = time.monotonic()
     entries: list[AccountEntry] = []
@@ -136,14 +137,14 @@ async def _run_async(
                 result = _crash(error)
             done(task, result)
 
-    async def tell_status() -> None:
+    async def show_status() -> None:
         while True:
             bar.set_postfix_str(around.status())
             await asyncio.sleep(STATUS_SECONDS)
 
     try:
-        told = hasattr(around, "status") and not bar.disable
-        async with around or nullcontext(), _in_background(tell_status(), told), asyncio.TaskGroup() as group:
+        shown = hasattr(around, "status") and not bar.disable
+        async with around or nullcontext(), _in_background(show_status(), shown), asyncio.TaskGroup() as group:
             for _ in range(max(1, workers)):
                 group.create_task(worker())
     except* UserError as stopped:
@@ -154,7 +155,7 @@ async def _run_async(
 
 @asynccontextmanager
 async def _in_background(work: Coroutine, wanted: bool):
-    """Goes on with `work` until the block ends, if that is wanted."""
+    """Run `work` until the block ends, if `wanted`."""
     task = asyncio.create_task(work) if wanted else None
     try:
         yield
@@ -172,9 +173,9 @@ def _guarded(work: Work, task: Task) -> Result:
 
 
 def _crash(error: Exception) -> Result:
-    """Report a fault of ours by name and place, so that it can be fixed; the run continues.
+    """Turn an unexpected exception into a failed sample with its type and place; the run continues.
 
-    A full disk, a missing package and the like would fail every sample after it: such an error ends the run.
+    A full disk, a missing package and the like would fail every later sample: such an error ends the run.
     """
     if isinstance(error, ModuleNotFoundError) or (isinstance(error, OSError) and error.errno in _HOPELESS):
         raise error
@@ -189,7 +190,7 @@ def _first(group: BaseExceptionGroup) -> BaseException:
 
 
 def progress_bar(total: int, title: str):
-    """A bar on stderr for what takes longer than two seconds; none when piped."""
+    """Return a progress bar on stderr, shown after two seconds; nothing is shown when stderr is not a terminal."""
     from tqdm import tqdm
 
     return tqdm(total=total, desc=title, unit=" samples", delay=2, disable=None, leave=False, file=sys.stderr)

@@ -11,13 +11,13 @@ class Stage:
 
     name: str
     title: str
-    """What its command and the plan call it."""
+    """Its name in the output of its command and of the plan."""
     passed: str
-    """What the samples that pass it are called in the account."""
+    """The word for the samples that pass it, in the account."""
     folder: str
     """Its folder, in the words of src/env.sh."""
     step: str
-    """What run.sh calls it, and its script: step1 is step1.sh."""
+    """Its name in run.sh and of its script: step1 is step1.sh."""
     command: str
     """Its command in src/."""
 

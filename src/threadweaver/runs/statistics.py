@@ -1,4 +1,4 @@
-"""Statistics of accepted trajectories: a summary, a histogram of each measure, the extremes, a table for the terminal."""
+"""Statistics of accepted trajectories: a summary, histograms, extremes, and a table for the terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas
 
 EXTREMES = 5
-"""Trajectories named at each end of each measure."""
+"""Number of trajectories listed at each end of each measure."""
 
 LABELS = {
     "total_num_tokens": "tokens per trajectory",
@@ -41,7 +41,7 @@ LABELS = {
 
 
 def measures_of(entries: Sequence[AccountEntry]) -> dict[str, Measures]:
-    """Return sample id → measures, of the accepted ones, in the order of the account."""
+    """Map the ids of the accepted samples to their measures, in the order of the account."""
     return {
         entry.id: Measures(**entry.facts["measures"])
         for entry in entries
@@ -67,7 +67,7 @@ def summarize(entries: Sequence[AccountEntry]) -> dict:
 
 
 def write(folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry], *, fresh: bool) -> None:
-    """Write the sidecar folder; it is drawn again only when something changed or is missing."""
+    """Write the sidecar folder, but only if something changed or is missing."""
     path = folder / name
     text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
     if not fresh and path.is_file() and path.read_text() == text:
@@ -82,7 +82,7 @@ def write(folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry
 
 
 def frame(entries: Sequence[AccountEntry]) -> pandas.DataFrame:
-    """Return the measures of the accepted trajectories as a table: a row for each, with its id and every measure."""
+    """Return a table of the accepted trajectories: one row per trajectory, with its id and all measures."""
     import pandas
 
     rows = [{"id": id, **{name: getattr(row, name) for name in LABELS}} for id, row in measures_of(entries).items()]
@@ -99,7 +99,7 @@ def extremes(rows: pandas.DataFrame) -> dict:
 
 
 def histogram(measure: str, values: Sequence[float]) -> bytes:
-    """Draw a PNG, the same bytes for the same values; the mean is marked, and the published one where there is one."""
+    """Draw a PNG with lines at the mean and at the published mean, if any; the same values give the same bytes."""
     from io import BytesIO
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -137,7 +137,7 @@ def table(summary: dict) -> str:
 
 
 def comparison(summary: dict) -> str:
-    """Return the means beside those of the published run, where it names one."""
+    """Return the means next to those of the published run, for the measures that it reports."""
     lines = [f"  {'':30}{'here':>10}{'published':>11}"]
     for name in PUBLISHED:
         lines.append(f"  {LABELS[name]:30}{number(summary['measures'][name]['mean']):>10}{_published(name):>11}")
@@ -150,5 +150,5 @@ def _published(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return a figure as people read it: no decimals from 100 on."""
+    """Format a number for people: without decimals from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""What a command reports at its end: one line about what became of the samples, and the exit code."""
+"""What a command prints at its end: a summary of the samples, and the exit code."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from threadweaver.runs.runner import CAP_REACHED, NOT_IN_LEDGER, StageReport
 
 
 def print_summary(title: str, report: StageReport, folder: Path) -> None:
-    """Print one line: what became of the samples, and where they are."""
+    """Print what became of the samples and where they are, and one line per reason for a loss."""
     total = len(report.entries)
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     if not report.fresh and total:
         print(f"{title}: nothing to do, all {total} samples are done ({counts}) in {folder}")
         return
-    kept = f", {total - report.fresh} of them done before" if total > report.fresh else ""
+    kept = f" ({total - report.fresh} done before)" if total > report.fresh else ""
     print(f"{title}: {total} samples{kept}: {counts or 'none'} · {report.seconds:.1f} s → {folder}")
     reasons = Counter((entry.outcome, entry.reason) for entry in report.entries if entry.outcome in LOSSES)
     for (outcome, reason), count in reasons.most_common():
         ids = [entry.id for entry in report.entries if (entry.outcome, entry.reason) == (outcome, reason)]
         shown = ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
-        print(f"  {outcome}: {reason} {count} ({shown})")
+        print(f"  {count} {outcome}: {reason} ({shown})")
 
 
 def print_no_calls(title: str) -> int:
@@ -47,13 +47,13 @@ def exit_code(report: StageReport, max_failed: str) -> int:
         return 1
     if len(failed) <= allowed_failures(max_failed, len(report.entries)):
         return 0
-    way_on = "run again to do only these, or allow more"
+    hint = "run again to do only these, or allow more"
     if all(entry.reason == NOT_IN_LEDGER for entry in failed):
-        way_on = "leave out --offline (OFFLINE) to call the model, import a ledger that contains them, or allow more"
+        hint = "leave out --offline (OFFLINE) to call the model, import a ledger that contains them, or allow more"
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
     print(
         f"{len(failed)} of {len(report.entries)} samples failed, more than --max-failed {max_failed} allows "
-        f"({examples}): {way_on}",
+        f"({examples}): {hint}",
         file=sys.stderr,
     )
     return 1

@@ -1,1 +1,1 @@
-"""What each stage does with one sample; used by the commands and by the plan alike."""
+"""What each stage does with one sample, shared by the commands and the plan."""

@@ -1,4 +1,4 @@
-"""The leaks between the threads of every block of one text, analysed once and asked in several ways."""
+"""The leaks between the threads of each block of a text: analysed once, queried in several ways."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from threadweaver.independence import MATHEMATICAL, Leak
 from threadweaver.trajectory import markup
 
 SUSPECTED = 0.3
-"""From this score on a leak is worth an annotator's look; from `independence.CONFIDENT` on it is taken for certain."""
+"""Score from which a leak is shown to the annotator; from `independence.CONFIDENT` on it counts as certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockLeaks:
-    """`blocks` has the leaks of each block, strongest first; threads count from 0 in them."""
+    """The leaks of each block are in `blocks`, strongest first; they number threads from 0."""
 
     trajectory: markup.Trajectory
     problem: str
@@ -33,7 +33,7 @@ class BlockLeaks:
         return cls(trajectory, problem, tuple(map(tuple, found)))
 
     def suspects(self, block: int) -> dict[int, set[int]]:
-        """Return thread → the siblings that it seems to depend on, of a block that counts from 0."""
+        """Map each thread of a block to the siblings that it seems to depend on; all are numbered from 0."""
         found: dict[int, set[int]] = {}
         for leak in self.blocks[block]:
             if leak.score >= SUSPECTED:
@@ -41,7 +41,7 @@ class BlockLeaks:
         return found
 
     def mathematical(self, threshold: float) -> dict[int, Leak]:
-        """Return block (from 1) → its strongest leak of mathematics, where that has this score or more."""
+        """Map each block (from 1) to its strongest leak of mathematics, if that reaches the threshold."""
         strongest = (
             (number, next((leak for leak in leaks if leak.kind in MATHEMATICAL), None))
             for number, leaks in enumerate(self.blocks, 1)
@@ -49,8 +49,8 @@ class BlockLeaks:
         return {number: leak for number, leak in strongest if leak and leak.score >= threshold}
 
     def notes(self, threshold: float) -> list[Mapping[str, object]]:
-        """Return every leak of this score or more as a lineage notes it: block and threads count from 1, places are
-        offsets in the two threads."""
+        """Return every leak that reaches the threshold in the form of a lineage's notes: blocks and threads are
+        numbered from 1, places are offsets within the two threads."""
         return [
             {
                 "kind": "leak",

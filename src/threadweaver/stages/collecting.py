@@ -1,4 +1,4 @@
-"""Stage 0: which rows of a source are collected as chains."""
+"""Stage 0: decide which rows of a source are collected as chains."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from threadweaver.samples import Sample
 from threadweaver.trajectory.markup import reserved_tag
 
 MIN_CHARS = 400
-"""A shorter chain is `too_short`: two threads of it could not save the 200 characters a block has to."""
+"""A shorter chain is `too_short`: two threads of it could not save the 200 characters that a block must save."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row that was read, and the sample it holds, or what is wrong with it."""
+    """A row of the source with its sample, or with what is wrong with it."""
 
     row: SourceRow
     sample: Sample | None
@@ -46,7 +46,7 @@ def _read(row: SourceRow, dataset: str) -> Candidate:
 
 
 def repeated(candidates: Iterable[Candidate]) -> set[int]:
-    """Return the rows whose uuid, as the source gives it, an earlier row has."""
+    """Return the indices of the rows that repeat the uuid of an earlier row."""
     seen: set[str] = set()
     repeats: set[int] = set()
     for candidate in candidates:
@@ -58,7 +58,7 @@ def repeated(candidates: Iterable[Candidate]) -> set[int]:
 
 
 def collect(candidate: Candidate, repeats: Collection[int], *, keep_wrong: bool = False) -> Result:
-    """Decide on one row; `repeats` are the rows that `repeated` found."""
+    """Decide whether to collect one row; `repeats` comes from `repeated`."""
     sample = candidate.sample
     if sample is None and candidate.ambiguous:
         return Result("rejected", "ambiguous_cut", facts={"detail": candidate.fault})
@@ -85,7 +85,7 @@ def to_task(candidate: Candidate) -> Task:
 
 
 def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
-    """Return the code of why a chain is not collected, or None."""
+    """Return the reason code if a chain must not be collected, else None."""
     if sample.correctness is False and not keep_wrong:
         return "wrong"
     if has_lone_surrogate(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):

@@ -1,7 +1,7 @@
-"""Chain and annotation become a trajectory, or the reason why a block was not used.
+"""Turn a chain and its annotation into a trajectory, with a reason for every block that is not used.
 
-Nothing but ranges is taken from the annotation. A block covers whole lines, every line in it belongs to one of its
-threads, and only white space at the edges of the threads is taken off (and recorded).
+Only ranges are taken from the annotation. A block covers whole lines, each line in it belongs to one of its
+threads, and only white space at the edges of the threads is removed (and recorded).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from threadweaver import independence
 from threadweaver.trajectory import markup
-from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Range
+from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Defect, Range
 from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage, Unused
 
 FILTER_DIFF_THRESHOLD = 200
@@ -29,7 +29,7 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """Threads that may become a block: their line ranges, without a gap between them."""
+    """Threads that may become a block, as line ranges without gaps."""
 
     number: int
     ranges: tuple[Range, ...]
@@ -46,16 +46,16 @@ class _Chain:
         self.starts = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
     def passage(self, span: Range) -> str:
-        """The lines of a range, the newline that ends the last one left out."""
+        """Return the lines of a range without the final newline."""
         return self.text[self.starts[span.first - 1] : self.starts[span.last] - 1]
 
     def context(self, span: Range) -> independence.Context:
-        """What a passage may use: the problem and all that precedes it."""
+        """Return what a passage may use: the problem and all text before the passage."""
         ahead = len(self.known.text) - len(self.text)
         return independence.Context(self.known, ahead + self.starts[span.first - 1])
 
     def shrink(self, span: Range) -> Range | None:
-        """The range without blank lines at its edges; None when all are blank."""
+        """Return the range without blank lines at its edges, or None if all are blank."""
         filled = [number for number in range(span.first, span.last + 1) if self.lines[number - 1].strip()]
         return Range(filled[0], filled[-1]) if filled else None
 
@@ -68,11 +68,11 @@ def extract(
     threshold: int = FILTER_DIFF_THRESHOLD,
     merge_dependent: bool = True,
 ) -> Extraction:
-    """Mark up the blocks that can be honoured; `lineage` names the sample, its blocks are filled in here."""
+    """Mark the annotated blocks that can be used; `lineage` describes the sample and is returned with its blocks."""
     chain = _Chain(chain_text, lineage.problem)
     used: list[_Candidate] = []
     unused: list[Unused] = []
-    notes = [_problem_note(problem) for problem in annotation.defects]
+    notes = [_defect_note(defect) for defect in annotation.defects]
     for block in annotation.blocks:
         for candidate in _candidates(block, chain, unused):
             if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
@@ -87,13 +87,13 @@ def extract(
     return Extraction(text, replace(lineage, blocks=blocks, unused=tuple(unused), notes=(*lineage.notes, *notes)))
 
 
-def _problem_note(problem) -> dict:
+def _defect_note(defect: Defect) -> dict:
     return {
         "kind": "annotation",
-        "code": str(problem.code),
-        "block": problem.block,
-        "thread": problem.thread,
-        "detail": problem.detail,
+        "code": str(defect.code),
+        "block": defect.block,
+        "thread": defect.thread,
+        "detail": defect.detail,
     }
 
 
@@ -103,11 +103,11 @@ def _unused(block: BlockNote, ranges: Sequence[Range], code: str, detail: str = 
 
 
 def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_Candidate]:
-    """Return the runs of threads of one annotated block that may be siblings.
+    """Return the runs of threads in an annotated block that can be siblings.
 
-    A thread whose check failed depends on a sibling: it stays in the text between two runs.
+    A thread whose check failed depends on a sibling: it stays in the text and separates two runs.
     """
-    if fatal := next((problem for problem in block.defects if problem.code in _UNUSABLE), None):
+    if fatal := next((defect for defect in block.defects if defect.code in _UNUSABLE), None):
         unused.append(_unused(block, (), str(fatal.code), fatal.detail))
         return []
     threads = [(thread, chain.shrink(thread.lines)) for thread in block.threads]
@@ -126,13 +126,13 @@ def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_
 
 
 def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
-    """Lines that no thread covers go to the thread before them."""
+    """Give lines that no thread covers to the thread before them."""
     following = [span.first - 1 for span in ranges[1:]] + [ranges[-1].last]
     return tuple(Range(span.first, last) for span, last in zip(ranges, following, strict=True))
 
 
 def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, list[dict]]:
-    """Merge threads of which one certainly uses what the other introduces, with all that lies between them."""
+    """Merge threads when one certainly uses what another introduces, including everything between them."""
     notes: list[dict] = []
     ranges = list(candidate.ranges)
     passages = [independence.Passage.read(chain.passage(span)) for span in ranges]
@@ -159,7 +159,7 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
 
 
 def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, str] | None:
-    """Return why a candidate is not worth a block, or cannot be one."""
+    """Return why a candidate cannot be a block or is not worth one, as code and detail; None if it is fit."""
     passages = [chain.passage(span).strip() for span in candidate.ranges]
     if len(passages) < markup.MIN_THREADS:
         return "dependent", "its threads use each other's results"
@@ -176,7 +176,7 @@ def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, s
 
 
 def _mark_up(chain: _Chain, candidates: Sequence[_Candidate]) -> tuple[str, tuple[BlockLineage, ...]]:
-    out, records, cursor = [], [], 0
+    out, lineages, cursor = [], [], 0
     for candidate in candidates:
         first, last = candidate.ranges[0].first, candidate.ranges[-1].last
         start, end = chain.starts[first - 1], chain.starts[last] - 1
@@ -190,6 +190,6 @@ def _mark_up(chain: _Chain, candidates: Sequence[_Candidate]) -> tuple[str, tupl
             threads.append(body)
             notes.append(ThreadLineage(span.first, span.last, raw[:lead], raw[lead + len(body) :]))
         out += [chain.text[cursor:start], markup.write_block(threads)]
-        records.append(BlockLineage(first, last, tuple(notes), candidate.reason))
+        lineages.append(BlockLineage(first, last, tuple(notes), candidate.reason))
         cursor = end
-    return "".join([*out, chain.text[cursor:]]), tuple(records)
+    return "".join([*out, chain.text[cursor:]]), tuple(lineages)

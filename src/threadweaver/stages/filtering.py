@@ -1,4 +1,4 @@
-"""Stage 5: keep the trajectories that are well-formed and whole, and measure them."""
+"""Stage 5: keep the trajectories that are well-formed and complete, and measure them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from threadweaver.trajectory.measures import measure
 
 @dataclass
 class Filter:
-    """Accepts or rejects one sample after the other; the tokenizer and the grader are loaded when first needed."""
+    """Accepts or rejects samples one by one; the tokenizer and the grader are loaded on first use."""
 
     rules: Rules
     tokenizer_name: str
     shortened: tuple[int, int] | None = None
-    """Lines of a rejected text that are kept at its beginning and end; None keeps all."""
+    """Lines kept at the beginning and at the end of a rejected text; None keeps all."""
 
     @cached_property
     def grader(self) -> grading.Grader:
@@ -52,7 +52,8 @@ class Filter:
         return Result("ok", None, traced_files(traced.id, trajectory.text, traced.lineage), facts)
 
     def _grade(self, lineage: Lineage | None, reasoning: str) -> dict:
-        """Grade the final answer again, and name the edits that touched it; nothing where no reference is known."""
+        """Grade the final answer again and list the edits that touched it; without a reference answer, return
+        nothing."""
         if lineage is None or lineage.solution in ("", None, []):
             return {}
         given = final_answer(lineage, reasoning)
@@ -77,7 +78,7 @@ class Filter:
 
 
 def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
-    """Return one task per row of a dataset, whose text column holds trajectories."""
+    """Return one task per row of a dataset whose text column holds trajectories."""
     for row in read_rows(dataset, split=split):
         text = (row.fields or {}).get(column)
         if not isinstance(text, str):
@@ -86,7 +87,7 @@ def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
 
 
 def shorten(text: str, first: int, last: int) -> str:
-    """Return the first and last lines of a text, with the number of those left out between them."""
+    """Return the first and last lines of a text, with the number of lines omitted between them."""
     lines = text.split("\n")
     if len(lines) <= first + last:
         return text

@@ -1,4 +1,4 @@
-"""Whether a trajectory is well-formed, whole, and fit to train on."""
+"""Check that a trajectory is well-formed, complete and fit to train on."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from threadweaver.trajectory.edits import Lineage
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What stage 5 demands of a trajectory beyond the grammar."""
+    """What stage 5 requires of a trajectory beyond the grammar."""
 
     conclusion_required: bool = False
     keep_sequential: bool = False
     think_end_required: bool = True
     max_leak: float = CONFIDENT
-    """A trajectory in which a thread uses a sibling's mathematics with this score or more is rejected; above 1 none is."""
+    """Reject a trajectory if a thread uses a sibling's mathematics with this score or more; above 1, reject none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """`reason` is None for an accepted trajectory; `conserved` is None where no lineage says what its chain was."""
+    """The result: `reason` is None for an accepted trajectory, `conserved` is None if no lineage describes its
+    chain."""
 
     reason: str | None
     detail: str = ""
@@ -61,12 +62,12 @@ def inspect(text: str, lineage: Lineage | None, rules: Rules) -> Inspection:
 
 
 def final_answer(lineage: Lineage, reasoning: str) -> str | None:
-    """Return the boxed answer of the output, or, where that has none, of the reasoning."""
+    """Return the boxed answer of the output or, if it has none, of the reasoning."""
     return grading.final_answer(lineage.output) or grading.final_answer(reasoning)
 
 
 def edits_of_answer(lineage: Lineage, answer: str | None) -> list[str]:
-    """Return the edits that took the final answer, or a box, out of a line: `src → dest`."""
+    """Return the edits that removed the final answer or a box, as `src → dest`."""
     answer = (answer or "").strip()
     found = []
     for edit in (edit for block in lineage.blocks for thread in block.threads for edit in thread.edits):
@@ -77,7 +78,7 @@ def edits_of_answer(lineage: Lineage, answer: str | None) -> list[str]:
 
 
 def _reasoning(text: str, rules: Rules) -> tuple[str, str | None]:
-    """The part between the think tags, where a text carries them; our own trajectories do not."""
+    """Return the part between the think tags, if there are any (our own trajectories have none), and a fault code."""
     opening, closing = text.find("<think>"), text.rfind("</think>")
     if closing >= 0:
         return text[opening + len("<think>") if 0 <= opening < closing else 0 : closing].strip("\n"), None

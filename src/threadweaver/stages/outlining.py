@@ -16,20 +16,20 @@ from threadweaver.trajectory.edits import Lineage
 from threadweaver.trajectory.questions import OutlineQuestion
 
 Faults = Mapping[int, Sequence[OutlineFault]]
-"""Number of a block, from 1 → what is wrong with its outlines, the worst first."""
+"""Block number (from 1) → faults of its outlines, worst first."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutlineOptions:
     context_lines: int | None = None
-    """Lines before a block that are shown; None shows all."""
+    """Lines shown before a block; None shows all."""
     keep_telling: bool = False
-    """Keep a block although an outline still gives away what its thread works out."""
+    """Keep a block even if an outline gives away a result of its thread."""
 
 
 async def outline(traced: Traced, annotator: Annotator, options: OutlineOptions) -> Result:
-    """Ask about all blocks of a sample at once. A block without fit outlines goes back in sequence; a call without a
-    reply fails the sample, so that a later run asks again."""
+    """Ask about all blocks of a sample at once. A block without acceptable outlines becomes sequential again; a
+    call without a reply fails the sample, so that a later run asks again."""
     trajectory, lineage = markup.parse(traced.text), traced.lineage
     asked = outline_questions(trajectory, traced.problem, options.context_lines)
     if not asked:
@@ -39,7 +39,7 @@ async def outline(traced: Traced, annotator: Annotator, options: OutlineOptions)
     if lost := next((answer for answer in answers if answer.lost), None):
         return Result("failed", lost.reason, facts=facts)
     found = find_faults(asked, answers)
-    restorable = lineage is not None and bool(lineage.sha256)  # without a lineage nothing can be put back
+    restorable = lineage is not None and bool(lineage.sha256)  # without a lineage no block can be restored
     back = {
         number: faults[0]
         for number, faults in found.items()
@@ -75,7 +75,7 @@ def _last_lines(text: str, count: int | None) -> str:
 
 
 def find_faults(asked: Sequence[OutlineQuestion], answers: Sequence[Answer]) -> Faults:
-    """Return what is wrong with the outlines of each block; a block without an answer has the reason of that."""
+    """Return the faults of the outlines of each block; for a block without an answer, the reason for that."""
     found = {}
     for question, answer in zip(asked, answers, strict=True):
         if answer.value is None:
@@ -88,9 +88,9 @@ def find_faults(asked: Sequence[OutlineQuestion], answers: Sequence[Answer]) -> 
 
 
 def must_be_sequential(faults: Sequence[OutlineFault], keep_telling: bool) -> bool:
-    """Whether a block goes back in sequence: nothing announces its threads, or an outline gives a result away.
+    """Whether a block must become sequential: it has no usable outlines, or one gives away a result.
 
-    Words that point at a sibling are noted and left, as in stage 3.
+    Wording that points at a sibling is noted but kept, as in stage 3.
     """
     kept = ("leans_on_sibling", "gives_result") if keep_telling else ("leans_on_sibling",)
     return any(fault.code not in kept for fault in faults)
@@ -103,7 +103,7 @@ def with_outlines(
     found: Faults,
     back: Mapping[int, OutlineFault],
 ) -> tuple[str, Lineage | None]:
-    """Return the trajectory with the outlines of the blocks that stay, and its lineage with what was found."""
+    """Return the trajectory with the outlines of the remaining blocks, and its lineage with the faults found."""
     if lineage:
         notes = [
             {"kind": "outline", "block": number, "outline": fault.number, "code": fault.code, "detail": str(fault)}

@@ -18,14 +18,14 @@ from threadweaver.trajectory import annotation
 @dataclass(frozen=True, slots=True)
 class ParallelOptions:
     threshold: int = FILTER_DIFF_THRESHOLD
-    """Characters that the threads of a block hold beside the longest one, at least."""
+    """Minimum number of characters in the threads of a block, not counting the longest."""
     merge_dependent: bool = True
-    """Merge threads of which one certainly uses what the other introduces."""
+    """Merge threads when one certainly uses what another introduces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A chain and the text of its annotation (None when there is none); `id` names its files."""
+    """A chain and the text of its annotation, None if it has none; `id` is the stem of its files."""
 
     id: str
     sample: Sample
@@ -50,7 +50,7 @@ def mark(pair: Pair, options: ParallelOptions) -> Result:
 
 
 def describe(pair: Pair, options: ParallelOptions) -> str:
-    """Return in one line what `mark` would mark, and what not."""
+    """Describe in one line what `mark` would mark, and what it would leave out."""
     if pair.annotation is None:
         return f"{pair.id}: no annotation"
     lineage = _extract(pair, options).lineage
@@ -88,7 +88,8 @@ def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
 
 
 def _annotation_of(id: str, sample: Sample | None, folder: Path) -> Path | None:
-    """The annotation of a chain: by its uuid, or, where that is not known, the only one that ends in its number."""
+    """Find the annotation of a chain: by its uuid or, if that is unknown, the only file whose name ends in its
+    number."""
     if sample:
         exact = folder / annotation.file_name(sample.uuid)
         return exact if exact.is_file() else None

@@ -1,7 +1,7 @@
-"""What a run would call and cost, without a call: its samples pass through the stages with a client that only counts.
+"""Plan what a run would call and cost: its samples pass through the stages with a client that only counts.
 
-The stages are those of the run. What the ledger holds is read and leads on to the next stage's requests; where a reply
-is still to be paid for, the later stages are extrapolated by the size of the chain.
+The stages are those of the run. Replies in the ledger are read and lead to the requests of the next stage. Where a
+reply has not been paid for yet, the later stages are extrapolated from the size of the chain.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ CHARS_PER_BLOCK = 5_900
 """11,143 tokens hold 6.26 blocks in the published run, at 3.3 characters per token."""
 THREAD_CHARS = 1_800
 """541 tokens."""
-ASSUMED = "assumed: a block every 5,900 characters of a chain, of two and three threads in turn, as published"
+ASSUMED = "assumed: one block per 5,900 characters of a chain, with two or three threads in turn, as published"
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """The options of the stages: they decide the requests beside the replies of the earlier stages."""
+    """The options of the stages; together with the replies of earlier stages they determine the requests."""
 
     parallel: ParallelOptions
     rewrite: RewriteOptions
@@ -41,20 +41,20 @@ class PlanOptions:
 
 @dataclass
 class RunPlan:
-    """Counts what a run would call; `annotators` has one for each question, all with clients that only count."""
+    """Counts the calls of a run; `annotators` has one per question, all with clients that only count."""
 
     annotators: Mapping[str, Annotator]
     options: PlanOptions
     drawn: dict[str, Drawn] = field(default_factory=lambda: {name: Drawn() for name in LABELS})
     known: int = 0
     known_bytes: int = 0
-    """Size of the first requests about samples whose steps are known."""
+    """Size of the first requests for the samples whose steps are known."""
     open: list[Sample] = field(default_factory=list)
-    """Samples whose steps are still to be paid for."""
+    """Samples whose steps have not been paid for yet."""
     open_bytes: int = 0
 
     async def add(self, sample: Sample) -> None:
-        """Take one sample through all stages, as far as the ledger knows the way."""
+        """Take one sample through the stages, as far as the ledger has the replies."""
         annotated = await annotate(sample, self.annotators["steps"])
         first = await self._take("steps")
         if annotated.reason == PLANNED:
@@ -68,7 +68,7 @@ class RunPlan:
         marked = mark(Pair(str(sample.index), sample, annotated.value), self.options.parallel)
         rewritten = await rewrite(marked.value, self.annotators["edits"], self.options.rewrite)
         await self._take("edits")
-        if rewritten.reason == PLANNED:  # the outlines are counted on the text as it is before the edits
+        if rewritten.reason == PLANNED:  # count the outlines on the text before the edits
             rewritten = marked
         if rewritten.outcome != "failed":
             await outline(rewritten.value, self.annotators["outlines"], self.options.outline)
@@ -80,8 +80,8 @@ class RunPlan:
         return drawn
 
     async def following(self, name: str) -> Estimate:
-        """Estimate a later stage for the samples whose steps are not known: as it was for the others, else as the ledger
-        has it of other samples, else as it was published."""
+        """Estimate a later stage for the samples whose steps are unknown: from the other samples of the run, else
+        from the ledger's statistics, else from the published figures."""
         if not self.open:
             return Estimate()
         if self.known:
@@ -101,7 +101,7 @@ class RunPlan:
 
 
 def assumed_questions(sample: Sample) -> tuple[list[EditQuestion], list[OutlineQuestion]]:
-    """Return questions of the number and size that the published run would have of a chain of this length."""
+    """Return as many and as long questions as the published run would have for a chain of this length."""
     chain, edits, outlines = sample.thinking, [], []
     blocks = max(1, round(len(chain) / CHARS_PER_BLOCK))
     for block in range(blocks):
@@ -138,9 +138,9 @@ async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan) -> int:
             STAGES["rewrite"].title: plan.drawn["edits"].to_pay + await plan.following("edits"),
             STAGES["outlines"].title: plan.drawn["outlines"].to_pay + await plan.following("outlines"),
         }
-        together = sum(estimates.values(), Estimate())
-        money = await money_line(plan.annotators["steps"], together)
-    print(f"plan for {len(samples)} samples, of {plan.known} of which the steps are paid for; nothing is called")
-    print(table({**estimates, "together": replace(together, basis=frozenset())}))
+        total = sum(estimates.values(), Estimate())
+        money = await money_line(plan.annotators["steps"], total)
+    print(f"plan for {len(samples)} samples ({plan.known} with step 1 already paid for); nothing is called")
+    print(table({**estimates, "total": replace(total, basis=frozenset())}))
     print(money)
     return 0

@@ -1,4 +1,4 @@
-"""Stage 3: rewrite threads so that none depends on a sibling, with as few changes as will do."""
+"""Stage 3: rewrite threads so that none depends on a sibling, with as few changes as possible."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from threadweaver.trajectory.questions import EditQuestion
 @dataclass(frozen=True, slots=True)
 class RewriteOptions:
     only_suspected: bool = False
-    """Ask about the threads that seem to depend on a sibling, and not about every thread but the first of its block."""
+    """Ask only about threads that seem to depend on a sibling, not about every thread except the first of each
+    block."""
     max_leak: float = CONFIDENT
-    """A block in which a thread still uses a sibling's mathematics with this score or more goes back in sequence."""
+    """Make a block sequential again if a thread still uses a sibling's mathematics with this score or more."""
 
 
 async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions) -> Result:
     """Ask about all threads of a sample at once, and apply the replacements.
 
-    A thread whose reply cannot be used stays as it is, or, where it seems to depend on a sibling, takes its block back
-    in sequence; a call without a reply fails the sample.
+    A thread whose reply cannot be used stays as it is; if it seems to depend on a sibling, its block becomes
+    sequential again. A call without a reply fails the sample.
     """
     trajectory = markup.parse(traced.text)
     lineage = traced.lineage or bare_lineage(trajectory.blocks, traced.id)
@@ -64,10 +65,11 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
 
 
 def edit_questions(leaks: BlockLeaks, *, only_suspected: bool = False) -> list[EditQuestion]:
-    """Return one question for each thread but the first of its block; with `only_suspected` for those alone that seem
-    to depend on a sibling.
+    """Return one question per thread except the first of each block; with `only_suspected`, only for the threads
+    that seem to depend on a sibling.
 
-    A thread is shown exactly the siblings that the evidence points at, in full; where there is none, all of them.
+    A thread is shown the full text of the siblings that the evidence points at or, without evidence, of all
+    siblings.
     """
     asked = []
     for number, block in enumerate(leaks.trajectory.blocks):
@@ -88,7 +90,7 @@ def edit_questions(leaks: BlockLeaks, *, only_suspected: bool = False) -> list[E
 def apply_answers(
     trajectory: markup.Trajectory, lineage: Lineage, answers: Sequence[tuple[EditQuestion, Sequence[Replacement]]]
 ) -> tuple[str, Lineage]:
-    """Return the trajectory with the replacements made, and the lineage that can undo them."""
+    """Return the trajectory with the replacements applied, and the lineage that can undo them."""
     bodies = [[thread.body for thread in block.threads] for block in trajectory.blocks]
     thread_lineages = [list(block.threads) for block in lineage.blocks]
     for question, replacements in answers:
@@ -113,10 +115,10 @@ def apply_answers(
 def sequentialize_unrewritten(
     text: str, lineage: Lineage, before: BlockLeaks, refused: Mapping[tuple[int, int], str]
 ) -> tuple[str, Lineage]:
-    """Put back in sequence the blocks in which a thread seems to depend on a sibling and could not be rewritten.
+    """Make the blocks sequential again in which a thread seems to depend on a sibling and was not rewritten.
 
-    `refused` maps block and thread, from 0, to the code of why; `before` is the analysis of the text that was asked
-    about.
+    `refused` maps block and thread, from 0, to the reason code; `before` is the analysis of the text before the
+    edits.
     """
     notes = [
         {"kind": "not_rewritten", "block": block + 1, "thread": thread + 1, "code": code}
@@ -134,10 +136,10 @@ def sequentialize_unrewritten(
 def sequentialize_leaking(
     text: str, lineage: Lineage, before: BlockLeaks, threshold: float
 ) -> tuple[str, Lineage, BlockLeaks]:
-    """Put back in sequence the blocks in which a thread still holds mathematics of a sibling; with the analysis of what
-    is left.
+    """Make the blocks sequential again in which a thread still uses a sibling's mathematics; also return the new
+    analysis.
 
-    Wording that points at a sibling is noted and left: the annotator saw it, and may have known better.
+    Wording that points at a sibling is noted but kept: the annotator saw it and may have known better.
     """
     leaks = _read(text, lineage, before)
     notes = leaks.notes(threshold)
@@ -145,19 +147,19 @@ def sequentialize_leaking(
         block: ("leak", f"thread {leak.target + 1} uses {leak.what} of thread {leak.source + 1}")
         for block, leak in leaks.mathematical(threshold).items()
     }
-    if back and lineage.sha256:  # without a lineage nothing can be put back
+    if back and lineage.sha256:  # without a lineage no block can be restored
         text, lineage = sequentialize(leaks.trajectory, lineage, back)
         leaks = _read(text, lineage, leaks)
     return text, replace(lineage, notes=(*lineage.notes, *notes)), leaks
 
 
 def _read(text: str, lineage: Lineage, known: BlockLeaks) -> BlockLeaks:
-    """Analyse a text, unless it is the one that is known already."""
+    """Analyse a text, unless it is the one already analysed."""
     return known if text == known.trajectory.text else BlockLeaks.read(markup.parse(text), lineage.problem)
 
 
 def edited_characters(lineage: Lineage) -> int:
-    """Return the characters taken out and put in by the edits of all threads."""
+    """Count the characters removed and inserted by the edits of all threads."""
     return sum(
         len(edit.src) + len(edit.dest) for block in lineage.blocks for thread in block.threads for edit in thread.edits
     )

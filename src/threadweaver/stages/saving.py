@@ -1,4 +1,4 @@
-"""Saving: which accepted trajectories become rows of the dataset, and its files."""
+"""Save the dataset: choose the accepted trajectories that become rows, and write the files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_TOKENS = 40960
 
 @dataclass(frozen=True, slots=True)
 class SaveOptions:
-    """What decides the rows and files of a dataset; the flags of the command have the same names."""
+    """Options that determine the rows and files of a dataset; the command's flags have the same names."""
 
     tokenizer: str = DEFAULT_TOKENIZER
     build_chat: bool = True
@@ -45,7 +45,7 @@ class SaveOptions:
     source: str | None = None
 
     def settings(self) -> dict[str, object]:
-        """Return them as settings.json has them."""
+        """Return the options as they appear in settings.json."""
         names = (
             "template",
             "instruction",
@@ -68,17 +68,17 @@ class SaveOptions:
 
 
 def read_trajectories(paths: Sequence[Path], samples: Mapping[str, Sample], collected: Path) -> dict[str, Traced]:
-    """Read the accepted trajectories by sample number, each checked against the chain that it claims to come from."""
+    """Read the accepted trajectories by sample number, and check each against the chain that it was made from."""
     found = {path.stem: read_traced(path) for path in sorted(paths, key=lambda path: sample_key(path.name))}
     for id, traced in found.items():
         sample = samples.get(id)
         if sample is None:
             raise UserError(
-                f"the trajectory {id}.txt has no collected sample in {collected}: they are of different runs"
+                f"the trajectory {id}.txt has no collected sample in {collected}: they belong to different runs"
             )
         if traced.lineage and traced.lineage.uuid != sample.uuid:
             raise UserError(
-                f"the trajectory {id}.txt is of {traced.lineage.uuid}, the collected sample is {sample.uuid}"
+                f"the trajectory {id}.txt belongs to {traced.lineage.uuid}, the collected sample is {sample.uuid}"
             )
         if traced.lineage and not is_lineage_of(traced.lineage, sample.thinking):
             raise UserError(f"the trajectory {id}.txt was made from another chain than {collected} holds")
@@ -86,7 +86,7 @@ def read_trajectories(paths: Sequence[Path], samples: Mapping[str, Sample], coll
 
 
 def read_review(path: Path) -> dict[str, str]:
-    """Return uuid → verdict, as the viewer writes them; raises UserError at a line that is not a review."""
+    """Return uuid → verdict, as written by the viewer; raises UserError for a line that is not a review."""
     if not path.is_file():
         raise UserError(f"the review {path} was not found: name the review.jsonl that the viewer wrote")
     verdicts = {}
@@ -98,10 +98,10 @@ def read_review(path: Path) -> dict[str, str]:
 
 
 class Saver:
-    """Decides on each row, and writes the files when all are decided.
+    """Decides on each row, then writes the files.
 
-    `folder` is that of the trajectories and `collected` that of their chains; `review` maps the uuids that a person has
-    judged to the verdict.
+    `folder` is the folder of the trajectories and `collected` that of their chains; `review` maps the uuids that a
+    person has reviewed to their verdicts.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Saver:
         )
 
     def write(self, output: Path, entries: Sequence[AccountEntry], run: Account, *, fresh: bool) -> None:
-        """Write all parquet files and cards, unless no entry is new (`fresh`) and they are there."""
+        """Write all parquet files and cards, unless no entry is new (`fresh`) and the files exist."""
         kept = [entry.id for entry in entries if entry.outcome == "ok"]
         if not kept:
             raise UserError(f"no row is left to save ({dict(Counter(entry.reason for entry in entries))})")

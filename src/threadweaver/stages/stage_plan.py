@@ -1,4 +1,4 @@
-"""What one stage would call and cost, and how a plan is printed."""
+"""Plan what one stage would call and cost, and print plans."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from threadweaver.runs.summary import print_no_calls
 
 
 def print_stage_plan(title: str, annotator: Annotator, work: Iterable[Coroutine]) -> int:
-    """Print the plan of one stage, whose input is there; return the exit code. `work` is the stage of every sample."""
+    """Print the plan of one stage, whose input exists, and return the exit code; `work` runs the stage on each
+    sample."""
 
     async def count() -> tuple[Drawn, str]:
         async with annotator:
@@ -31,7 +32,7 @@ def print_stage_plan(title: str, annotator: Annotator, work: Iterable[Coroutine]
 
 
 async def money_line(annotator: Annotator, planned: Estimate) -> str:
-    """Return what is spent, what is on its way, and whether the cap leaves enough."""
+    """Return one line on what is spent, what is under way, and whether the cap leaves enough."""
     client = annotator.client
     line = await client.money_line()
     if client.cap is not None and planned.cost is not None:
@@ -40,12 +41,12 @@ async def money_line(annotator: Annotator, planned: Estimate) -> str:
         if planned.cost > left:
             line += f": ${left:.2f} are left, and the plan needs ${planned.cost:.2f}"
     if rows := sum(entry.rows for entry in await client.ledger.batches()):
-        line += f"; {rows} requests are in batches under way, and are counted here as still to make"
+        line += f"; {rows} requests are in batches under way and are counted here as still to be made"
     return line
 
 
 def table(rows: Mapping[str, Estimate]) -> str:
-    """Return one line per stage, and below it what its figures are based on."""
+    """Return one line per stage, with the basis of its figures below it."""
     lines = [f"  {'':<26}{'calls':>9}{'paid':>9}{'tokens in':>14}{'cached':>14}{'out':>13}{'USD':>10}"]
     for title, estimate in rows.items():
         usage = estimate.usage

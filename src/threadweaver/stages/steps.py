@@ -13,7 +13,7 @@ from threadweaver.trajectory.annotation import file_name
 
 
 async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> Result:
-    """Annotate one chain; `chat` is the folder of the conversations, as seen from the output."""
+    """Annotate one chain; `chat` is the folder of the conversations, relative to the output."""
     answer = await annotator.steps(sample)
     files = {f"{chat}/{sample.uuid}_chat.txt": answer.chat} if answer.chat else {}
     if answer.value is None:

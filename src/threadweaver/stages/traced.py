@@ -18,7 +18,7 @@ TRACE = "trace"
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A trajectory and where it comes from; `lineage` is None for one from elsewhere, without a trace."""
+    """A trajectory and its lineage, which is None for a trajectory from elsewhere, without a trace."""
 
     id: str
     text: str
@@ -53,7 +53,7 @@ def traced_tasks(paths: Sequence[Path]) -> Iterator[Task]:
 
 
 def traced_files(id: str, text: str, lineage: Lineage | None) -> dict[str, str]:
-    """Return what a stage writes for a sample."""
+    """Return the files that a stage writes for a sample: name → content."""
     written = {f"{id}.txt": text + "\n"}
     if lineage:
         written |= {f"{TRACE}/{id}.json": lineage.to_json(), f"{TRACE}/{id}.txt": lineage.describe()}
@@ -61,7 +61,7 @@ def traced_files(id: str, text: str, lineage: Lineage | None) -> dict[str, str]:
 
 
 def new_lineage(sample: Sample) -> Lineage:
-    """Return the lineage of a chain that nothing has been done to yet."""
+    """Return the lineage of an unedited chain."""
     chain = sample.thinking
     return Lineage(
         sample.index,
@@ -77,7 +77,7 @@ def new_lineage(sample: Sample) -> Lineage:
 
 
 def bare_lineage(trajectory_blocks: tuple, id: str) -> Lineage:
-    """Return a lineage for a trajectory without a trace, which later edits are recorded in (its chain is unknown)."""
+    """Return an empty lineage, to record later edits of a trajectory without a trace (its chain is unknown)."""
     blocks = tuple(
         edits.BlockLineage(0, 0, tuple(edits.ThreadLineage(0, 0) for _ in block.threads)) for block in trajectory_blocks
     )
@@ -92,7 +92,8 @@ def is_lineage_of(lineage: Lineage, chain: str) -> bool:
 def sequentialize(
     trajectory: markup.Trajectory, lineage: Lineage, back: Mapping[int, tuple[str, str]]
 ) -> tuple[str, Lineage]:
-    """Return the trajectory with these blocks (number from 1 → code and detail) as the chain had them, and its lineage."""
+    """Restore the chain's text for the blocks in `back` (number from 1 → code and detail); return trajectory and
+    lineage."""
     texts, kept, unused = [], [], list(lineage.unused)
     for number, (block, note) in enumerate(zip(trajectory.blocks, lineage.blocks, strict=True), 1):
         if number in back:

@@ -20,14 +20,14 @@ EFFORT = {"steps": "medium", "edits": "low", "outlines": "low"}
 """As in the published run."""
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 OUTPUT_LIMIT = {"steps": 32_768, "edits": 16_384, "outlines": 8_192}
-"""Tokens, reasoning included. The outline of the longest chains (60 steps, 20 blocks) takes some 5,000 and
-medium effort up to five times that in thinking; a thread is rewritten in a few hundred and outlined in a
-hundred, and low effort on a long context thinks for a few thousand. A limit that is not reached costs
-nothing; a reply cut off is lost."""
+"""Tokens, including reasoning. The outline of the longest chains (60 steps, 20 blocks) takes some 5,000, and medium
+effort up to five times as many for reasoning; rewriting a thread takes a few hundred, outlining it a hundred, and
+low effort on a long context a few thousand for reasoning. A limit that is not reached costs nothing; a truncated
+reply is lost."""
 
 
 def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
-    """Add what decides the answers of a model to this question (steps, edits or outlines), and the client's flags."""
+    """Add the flags that determine a model's answers to this question (steps, edits or outlines), and the client's."""
     group = parser.add_argument_group("model annotator")
     group.add_argument(
         "--prompt",
@@ -55,22 +55,22 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser, group, effort: str | None) -> None:
     group.add_argument(
-        "--effort", choices=EFFORTS, default=effort, help=f"reasoning effort ({effort or 'of each step, its own'})"
+        "--effort", choices=EFFORTS, default=effort, help=f"reasoning effort ({effort or 'each step has its own'})"
     )
     group.add_argument(
         "--repair-prompt",
         type=Path,
         default=prompts.FOLDER / REPAIR_PROMPT,
         metavar="FILE",
-        help=f"asks again for a reply that cannot be used (prompt/{REPAIR_PROMPT})",
+        help=f"prompt that asks again for an unusable reply (prompt/{REPAIR_PROMPT})",
     )
     group.add_argument("--verbosity", choices=("low", "medium", "high"), help="length of replies (the model's own)")
     add_client_flags(parser)
 
 
 def build(args: argparse.Namespace, question: str) -> Annotator:
-    """Build the annotator of these flags; raises UserError for a prompt or a setting that cannot be used. With `--plan`
-    it calls nothing and counts what it would have called."""
+    """Build the annotator from these flags; raises UserError for an unusable prompt or setting. With `--plan` the
+    annotator only counts the calls it would make."""
     from threadweaver.annotators.llm.annotator import LlmAnnotator
     from threadweaver.client import Client, PlanningClient, settings_from
 
@@ -81,7 +81,7 @@ def build(args: argparse.Namespace, question: str) -> Annotator:
 
 
 def build_for_plan(args: argparse.Namespace, question: str) -> Annotator:
-    """Build the annotator that the command of this question would have with these flags."""
+    """Build the annotator that the command of this question would build from these flags."""
     own, step = vars(args), LABELS[question]
     flags = {
         "plan": True,

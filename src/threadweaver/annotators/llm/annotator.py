@@ -1,4 +1,4 @@
-"""A model's answers to the three questions: the prompt filled in, the conversation, the reply as a value."""
+"""Answer the three questions with a model: fill in the prompt, hold the conversation, return the reply as a value."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NO_CONTEXT = "(Nothing: the block stands at the beginning of the text.)"
 
 
 class LlmAnnotator:
-    """Answers one of the three questions; entered inside the event loop that asks, it prints its usage at the end."""
+    """Answers one of the three questions; entered inside the event loop that asks it, it prints its usage on exit."""
 
     def __init__(
         self, client: Client, prompt: Prompt, repair: Prompt, question: str, effort: str, verbosity: str | None = None
     ):
         self.client, self.prompt, self.repair = client, prompt, repair
-        # the ledger's statistics are of one prompt: another one has other turns and other replies
+        # the ledger keeps statistics per label: another prompt has other turns and replies
         own = "" if prompt.name == PROMPTS[question] else f" {Path(prompt.name).stem}"
         self.label = f"{LABELS[question]}{own}"
         self.params = {"effort": effort, "verbosity": verbosity}
@@ -62,16 +62,16 @@ class LlmAnnotator:
         }
 
     async def steps(self, sample: Sample) -> Answer[str]:
-        """Ask for the annotated outline of a chain; what is still wrong with it after the repair is left to the
+        """Ask for the annotated outline of a chain; defects that remain after the repair are left to the
         extraction."""
         turns = self.prompt.fill({"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)})
-        return await self._talk(f"{self.label}/{sample.uuid}").run(
+        return await self._conversation(f"{self.label}/{sample.uuid}").run(
             turns, partial(validation.validate_annotation, lines(sample.thinking))
         )
 
     async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
-        """Ask for the replacements in one thread, also those that cannot be applied: applying leaves these out by
-        name."""
+        """Ask for the replacements in one thread, including those that cannot be applied: these are skipped and
+        recorded."""
         turns = self.prompt.fill(
             {
                 "problem": question.problem or UNKNOWN_PROBLEM,
@@ -81,7 +81,7 @@ class LlmAnnotator:
             }
         )
         where = f"block {question.block + 1}, thread {question.thread + 1}: "
-        return await self._talk(self.label, where).run(turns, partial(validation.validate_edits, question))
+        return await self._conversation(self.label, where).run(turns, partial(validation.validate_edits, question))
 
     async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
         """Ask for one outline per thread, in order."""
@@ -93,11 +93,11 @@ class LlmAnnotator:
                 "count": str(len(question.threads)),
             }
         )
-        return await self._talk(self.label, f"block {question.block + 1}: ").run(
+        return await self._conversation(self.label, f"block {question.block + 1}: ").run(
             turns, partial(validation.validate_outlines, question)
         )
 
-    def _talk(self, label: str, where: str = "") -> Conversation:
+    def _conversation(self, label: str, where: str = "") -> Conversation:
         return Conversation(self.client, self.params, self.repair, label, where)
 
 

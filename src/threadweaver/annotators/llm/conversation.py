@@ -1,7 +1,7 @@
 """One conversation with the model: its turns in order, every reply validated, at most one repair turn each.
 
 A repaired reply takes the place of the first one in the rest of the conversation: later turns neither see nor pay for
-the failed one. Turns that the ledger holds are answered by it, so a conversation continues where it broke off.
+the failed one. Turns in the ledger are answered from it, so a conversation continues where it broke off.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CUT_REPLY_SHOWN = 1000
 
 
 TURN_LEFT_OUT = "(This turn is left out.)"
-"""What the conversation holds for a reply that stayed empty or cut off: six turns are not thrown away for one."""
+"""Replaces a reply that remained empty or truncated: one such reply does not waste the other five turns."""
 
 
 class NotAccepted(Exception):
-    """A turn whose reply was not accepted, nor its repair."""
+    """Neither the reply to a turn nor its repair was accepted."""
 
     def __init__(self, code: str, detail: str):
         super().__init__(detail)
@@ -36,8 +36,8 @@ class NotAccepted(Exception):
 
 
 class Conversation(Generic[T]):
-    """One conversation. `repair` is the prompt that asks for a reply again; `where` begins the error of an answer that
-    failed, for a reader who sees it beside those of other calls."""
+    """One conversation. `repair` is the prompt that asks for a reply again; `where` precedes the error of a failed
+    answer, to tell it from those of other calls."""
 
     def __init__(self, client: Client, params: Mapping[str, object], repair: Prompt, label: str, where: str = ""):
         self.client, self.params, self.repair, self.label, self.where = client, params, repair, label, where
@@ -49,10 +49,10 @@ class Conversation(Generic[T]):
         self.cost: float | None = 0.0
 
     async def run(self, turns: Sequence[str], validate: Validator[T]) -> Answer[T]:
-        """Take all turns; the last reply is validated, the ones before only have to say something."""
+        """Run all turns; the last reply is validated, the earlier ones only must not be empty."""
         try:
             for text in turns[:-1]:
-                await self._way(text)
+                await self._prepare(text)
             found = await self._turn(turns[-1], validate)
         except NotAccepted as error:
             return self._answer(None, error.code, str(error), refused=True)
@@ -61,8 +61,8 @@ class Conversation(Generic[T]):
         codes = [*self.left_out, *(fault.code for fault in found.faults)]
         return self._answer(found.value, PLANNED if found.value is None else None, problems=codes)
 
-    async def _way(self, text: str) -> None:
-        """Take a turn before the last, which only prepares it: one of them may stay without a reply."""
+    async def _prepare(self, text: str) -> None:
+        """Run a turn before the last one; at most one of them may remain without a reply."""
         try:
             await self._turn(text, validation.validate_text)
         except NotAccepted as error:
@@ -72,7 +72,8 @@ class Conversation(Generic[T]):
             self.history.append(("assistant", TURN_LEFT_OUT))
 
     async def _turn(self, text: str, validate: Validator) -> Validation:
-        """Ask, validate, and ask once more if need be; the accepted reply goes into the history. Raises NotAccepted."""
+        """Ask, validate, and ask once more if necessary; the accepted reply is added to the history. Raises
+        NotAccepted."""
         before = self.history[-1][1] if self.history else ""
         number = len(self.history) // 2 + 1
         self.history.append(("user", text))
@@ -91,7 +92,8 @@ class Conversation(Generic[T]):
     async def _repair(
         self, first: Reply, found: Validation, validate: Validator, before: str, number: int
     ) -> tuple[Reply | None, Validation]:
-        """Return the repaired reply with its validation, or None and the first reply's where that is the better one."""
+        """Ask for a repair; return it with its validation, or None with the validation of the first reply if that
+        is better."""
         self.repairs += 1
         (request,) = self.repair.fill({"faults": validation.listed(found.faults)})
         shown = first.text if first.status != "truncated" else first.text[:CUT_REPLY_SHOWN]
@@ -105,13 +107,13 @@ class Conversation(Generic[T]):
         if repaired.value is None and found.value is None:
             self._settle(first, "rejected", code)
             self._settle(second, "rejected", left)
-            told = " ".join(fault.sentence for fault in repaired.faults)
-            raise NotAccepted(left, f"turn {number}, after the repair: {told}")
+            sentences = " ".join(fault.sentence for fault in repaired.faults)
+            raise NotAccepted(left, f"turn {number}, after the repair: {sentences}")
         if repaired.value is None or (found.value is not None and len(repaired.faults) > len(found.faults)):
             self._settle(first, "accepted", code)
             self._settle(second, "rejected", left)
-            told = ReplyFault(f"repair_{left}", "The repair was worse.")
-            return None, Validation(found.value, (*found.faults, told))
+            worse = ReplyFault(f"repair_{left}", "The repair was worse.")
+            return None, Validation(found.value, (*found.faults, worse))
         self._settle(first, "repaired", code)
         self._settle(second, "accepted", left)
         return second, repaired
@@ -128,7 +130,7 @@ class Conversation(Generic[T]):
         return reply
 
     def _validate(self, reply: Reply, validate: Validator, before: str) -> Validation:
-        if reply.status == PLANNED:  # only counted: the answer has no value and no fault
+        if reply.status == PLANNED:  # only counted: neither a value nor a fault
             return Validation(None)
         if reply.status != "ok":
             fault = validation.status_fault(reply.status, self.client.settings.output_limit)
@@ -146,8 +148,8 @@ class Conversation(Generic[T]):
         problems: Sequence[str] = (),
         refused: bool = False,
     ) -> Answer[T]:
-        """Return the answer; its facts count the conversation as the ledger has it, whenever it was paid: a replay gives
-        the same."""
+        """Return the answer; its facts cover the whole conversation, no matter when it was paid: a replay gives the
+        same."""
         facts: dict[str, object] = {
             "calls": self.calls,
             "accepted_first": self.accepted_first,

@@ -1,6 +1,6 @@
 """Prompt files: the turns of a conversation between lines `---`, with placeholders such as {{problem}}.
 
-All that can be wrong with a prompt is reported before any call is made.
+Every fault of a prompt is reported before any call is made.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _VERSIONS = re.compile(r"^(.*?_)((?:v\d+_)+)(v\d+)$")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`turns` are what the user says, in order, placeholders not yet filled; `sha256` is that of the file."""
+    """A prompt file: the user's turns in order, with their placeholders, and the SHA-256 of the file."""
 
     name: str
     turns: tuple[str, ...]
     sha256: str
 
     def fill(self, values: Mapping[str, str]) -> tuple[str, ...]:
-        """The turns with every placeholder replaced once; what a value holds is never looked at again."""
+        """Return the turns with all placeholders replaced; placeholders inside a value are left alone."""
         return tuple(_PLACEHOLDER.sub(lambda match: values[match.group(1)], turn) for turn in self.turns)
 
 
 def resolve(path: Path) -> Path:
-    """The prompt of this lineage, or the one of the v1 lineage: `step3-prompt_v2_v1.txt` falls back to
+    """Return the prompt of this lineage, or that of the v1 lineage: `step3-prompt_v2_v1.txt` falls back to
     `…_v1_v1.txt`.
 
-    Only the versions of earlier stages fall back; the last one is the prompt's own.
+    Only the versions of earlier stages fall back; the last version is the prompt's own.
     """
     path = Path(path)
     match = _VERSIONS.match(path.stem)
@@ -68,10 +68,10 @@ def load(path: Path, placeholders: Collection[str]) -> Prompt:
 
 def _check(path: Path, turns: tuple[str, ...], wanted: set[str]) -> None:
     if empty := [number for number, turn in enumerate(turns, 1) if not turn]:
-        raise UserError(f"the prompt {path}: turn {empty[0]} is empty; write it, or take out the line --- beside it")
+        raise UserError(f"the prompt {path}: turn {empty[0]} is empty; write it, or remove the line --- next to it")
     found = {name for turn in turns for name in _PLACEHOLDER.findall(turn)}
     if unknown := sorted(found - wanted):
         known = ", ".join(f"{{{{{name}}}}}" for name in sorted(wanted))
         raise UserError(f"the prompt {path} has an unknown placeholder {{{{{unknown[0]}}}}}: known are {known}")
     if missing := sorted(wanted - found):
-        raise UserError(f"the prompt {path} lacks {{{{{missing[0]}}}}}: put it where the model shall read it")
+        raise UserError(f"the prompt {path} lacks {{{{{missing[0]}}}}}: put it where the model should read it")

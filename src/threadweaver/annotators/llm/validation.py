@@ -1,4 +1,4 @@
-"""What each question demands of a model's reply; what is wrong is put in sentences for the model."""
+"""Validate a model's reply to each question; faults are phrased as sentences for the model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
 
 T = TypeVar("T")
 QUOTED = 300
-"""Characters of a reply that a sentence quotes at the most: enough to find the place."""
+"""Maximum number of characters of a reply quoted in a sentence: enough to find the place."""
 SENTENCES = 20
-"""A repair turn names so many faults; a longer list hides what matters, and the reply is written
+"""Maximum number of faults listed in a repair turn: a longer list hides what matters, and the reply is written
 again anyway."""
 
 
@@ -32,15 +32,14 @@ class ReplyFault:
 
 @dataclass(frozen=True, slots=True)
 class Validation(Generic[T]):
-    """Without faults the reply is accepted. After the repair a `value` is used in spite of faults; None
-    fails."""
+    """A reply without faults is accepted. After the repair a `value` is used despite its faults; None is a failure."""
 
     value: T | None
     faults: tuple[ReplyFault, ...] = ()
 
 
 def status_fault(status: str, limit: int) -> ReplyFault:
-    """What is wrong with a reply that is truncated, empty or refused."""
+    """Return the fault of a reply that is truncated, empty or refused."""
     return ReplyFault(
         status,
         {
@@ -54,7 +53,7 @@ def status_fault(status: str, limit: int) -> ReplyFault:
 
 
 def listed(faults: Sequence[ReplyFault]) -> str:
-    """Return what is wrong, one line per fault, as the repair prompt shows it."""
+    """Return the faults, one per line, as the repair prompt shows them."""
     sentences = list(dict.fromkeys(fault.sentence for fault in faults))
     shown = [f"- {sentence}" for sentence in sentences[:SENTENCES]]
     if len(sentences) > SENTENCES:
@@ -67,14 +66,14 @@ def listed(faults: Sequence[ReplyFault]) -> str:
 
 
 def validate_text(text: str, before: str) -> Validation[str]:
-    """A turn on the way: that it says something is all that is asked of it."""
+    """Accept any text: the reply to a turn before the last one only must not be empty."""
     return Validation(text)
 
 
 def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> Validation[str]:
-    """The final outline. `before` is the outline that was checked, or empty.
+    """Validate the final outline; `before` is the outline that was checked, or empty.
 
-    A failed check is not a fault: it is what the check is for, and its block stays sequential.
+    A failed check is not a fault: it is a possible outcome, and its block stays sequential.
     """
     found = annotation.parse(text, chain_lines)
     if not found.steps:
@@ -82,7 +81,7 @@ def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> V
             "unreadable_annotation", f'It holds no step line of the form "S1: description (L1-L14)". {_begins(text)}'
         )
         return Validation(None, (fault,))
-    faults = [_problem_fault(problem, found) for problem in found.defects if problem.code != Code.CHECK_FAILED]
+    faults = [_defect_fault(defect, found) for defect in found.defects if defect.code != Code.CHECK_FAILED]
     faults += _missing_checks(found)
     checked = annotation.parse(before, chain_lines).blocks if before else ()
     if checked and not found.blocks:
@@ -109,13 +108,13 @@ _ADVICE = {
 }
 
 
-def _problem_fault(problem: annotation.Defect, found: annotation.Annotation) -> ReplyFault:
-    place = _place(problem.block, problem.thread, found)
-    return ReplyFault(str(problem.code), f"{place}{problem.detail}. {_ADVICE[problem.code]}")
+def _defect_fault(defect: annotation.Defect, found: annotation.Annotation) -> ReplyFault:
+    place = _place(defect.block, defect.thread, found)
+    return ReplyFault(str(defect.code), f"{place}{defect.detail}. {_ADVICE[defect.code]}")
 
 
 def _place(number: int | None, thread: int | None, found: annotation.Annotation) -> str:
-    """Where in the outline, for example `Block 2 (L16-L41), thread 1: `."""
+    """Return the place in the outline, for example `Block 2 (L16-L41), thread 1: `."""
     if number is None:
         return ""
     lines = next((block.lines for block in found.blocks if block.number == number), None)
@@ -141,8 +140,7 @@ def _missing_checks(found: annotation.Annotation) -> list[ReplyFault]:
 
 
 def validate_edits(question: EditQuestion, text: str, before: str) -> Validation[list[Replacement]]:
-    """Replacements that can all be applied; those that cannot after the repair are left out when they are
-    applied."""
+    """Validate that all replacements can be applied; those that still cannot after the repair are skipped later."""
     try:
         replacements = edits.parse_reply(text, question.passage)
     except edits.UnreadableReply as error:
@@ -159,7 +157,7 @@ def validate_edits(question: EditQuestion, text: str, before: str) -> Validation
 def _skipped_fault(item: edits.Skipped) -> ReplyFault:
     src = json.dumps(_short(item.src), ensure_ascii=False)
     dest = json.dumps(_short(item.dest), ensure_ascii=False)
-    told = {
+    sentences = {
         "empty_src": f"The replacement with dest {dest} has an empty src.",
         "tag_in_dest": f"The dest {dest} holds a tag, which no replacement may write.",
         "control_character": f"The dest {dest} holds a control character: write every backslash of LaTeX twice.",
@@ -170,20 +168,20 @@ def _skipped_fault(item: edits.Skipped) -> ReplyFault:
         "overlaps": f"The src {src} overlaps that of another replacement: make one of the two.",
         "shrinks_thread": f"The replacement of {src} leaves less than half of the thread: change less.",
     }
-    return ReplyFault(item.code, told.get(item.code, f"The replacement of {src} cannot be made ({item.code})."))
+    return ReplyFault(item.code, sentences.get(item.code, f"The replacement of {src} cannot be made ({item.code})."))
 
 
 # ------------------------------------------------------------------------------------------------------------
 # step 4: outlines
 
-# one class before the number and one after it: two runs of blanks side by side would take quadratic time
+# one class before the number and one after it: two adjacent runs of blanks would take quadratic time
 _NUMBERED = re.compile(r"^([\s>#*\-•]*)(?:(?:outline|thread)\s*)?(\d{1,3})[\s*]*(?::|[.)](?=[\s*]|$))(.*)$", re.I)
 _OUTLINE_TAG = re.compile(r"</?outlines?>", re.I)
 _FENCE = re.compile(r"^\s*```\w*\s*$")
 
 
 class UnreadableOutlines(ValueError):
-    """A reply without the numbered lines 1 … n; its text says what is missing."""
+    """The reply lacks the numbered lines 1 … n; the message says what is missing."""
 
     def __init__(self, message: str, code: str = "count"):
         super().__init__(message)
@@ -191,11 +189,11 @@ class UnreadableOutlines(ValueError):
 
 
 def parse_outlines(text: str, count: int) -> list[str]:
-    """The outlines of a reply: lines `1: …`, `2: …`, perhaps in a fence, with prose around them or as a
-    JSON array.
+    """Read the outlines of a reply: lines `1: …`, `2: …`, perhaps in a fence, with prose around them, or as a JSON
+    array.
 
-    Numbered lines need no escapes, so mathematics comes through as typed. A line without a number right
-    below a numbered one continues it; a blank line ends it. Raises UnreadableOutlines.
+    Numbered lines need no escapes, so mathematics is read as typed. A line without a number right below a numbered
+    one continues it; a blank line ends it. Raises UnreadableOutlines.
     """
     numbers, texts, open_line = [], [], False
     for line in _OUTLINE_TAG.sub("", text).replace("\r\n", "\n").split("\n"):
@@ -214,14 +212,14 @@ def parse_outlines(text: str, count: int) -> list[str]:
 
 
 def _unbold(text: str, opened: bool) -> str:
-    """Without the other half of stars that opened before the number (`**1:** …`, `**1: …**`)."""
+    """Remove the closing stars of a pair that opened before the number (`**1:** …`, `**1: …**`)."""
     if not opened or text.count("**") % 2 == 0:
         return text
     return text.removeprefix("**").strip() if text.startswith("**") else text.removesuffix("**").strip()
 
 
 def _json_strings(text: str) -> list[str]:
-    """The strings of a JSON array; none where LaTeX with single backslashes was decoded as escapes."""
+    """Return the strings of a JSON array; none if LaTeX with single backslashes was decoded as escapes."""
     start, end = text.find("["), text.rfind("]")
     try:
         listed = json.loads(text[start : end + 1], strict=False) if 0 <= start < end else []
@@ -249,7 +247,7 @@ def _check_numbers(numbers: Sequence[int], count: int) -> None:
 
 
 def validate_outlines(question: OutlineQuestion, text: str, before: str) -> Validation[list[str]]:
-    """Outlines fit for the block. One that tells too much is asked for again, and after that left to the stage."""
+    """Validate the outlines of a block; one that gives away a result is asked for again, then left to the stage."""
     try:
         outlines = parse_outlines(text, len(question.threads))
     except UnreadableOutlines as error:

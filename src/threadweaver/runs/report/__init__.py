@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def build(run: Account) -> dict:
-    """All that the page shows, as plain values; the same run gives the same ones."""
+    """Return all that the page shows as plain values; the same run gives the same values."""
     filtered = run.stage("filter")
     accepted = statistics.measures_of(filtered.entries) if filtered else {}
     return {
@@ -50,7 +50,7 @@ def _stage(stage: StageAccount) -> dict:
 
 
 def _example(stage: StageAccount, id: str) -> dict:
-    """The first sample lost for a reason: what was said of it, and the beginning of its text where it was kept."""
+    """Return the first sample lost for a reason, with the detail and the beginning of its text, if that was kept."""
     entry = next(entry for entry in stage.entries if entry.id == id)
     detail = str(entry.facts.get("detail") or entry.facts.get("error") or "")
     kept = stage.folder / "rejected" / f"{id}.txt"
@@ -59,11 +59,13 @@ def _example(stage: StageAccount, id: str) -> dict:
 
 
 def _cost(run: Account, accepted: int) -> list[dict]:
-    """Calls, tokens and dollars of each stage that asked a model, and of an accepted sample."""
+    """Return calls, tokens and dollars of each stage that called a model, and its dollars per accepted sample."""
     return [
         {
             **row,
-            "cost_an_accepted_sample": row["cost_usd"] / accepted if accepted and row["cost_usd"] is not None else None,
+            "cost_per_accepted_sample": row["cost_usd"] / accepted
+            if accepted and row["cost_usd"] is not None
+            else None,
         }
         for row in account.spending(run)
     ]
@@ -91,7 +93,7 @@ def _bins(values: Sequence[float], low: float, high: float) -> list[int]:
 
 
 def write(run: Account, stem: Path) -> Path:
-    """Write `<stem>.json` and `<stem>.html`; the page's path."""
+    """Write `<stem>.json` and `<stem>.html`; return the path of the page."""
     data = build(run)
     write_atomic(stem.with_name(stem.name + ".json"), json.dumps(data, ensure_ascii=False, indent=1) + "\n")
     page = stem.with_name(stem.name + ".html")
