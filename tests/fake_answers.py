@@ -1,7 +1,7 @@
-"""What a cooperative model answers to the shipped prompts, taken from the rules annotator.
+"""The answers of a cooperative model to the shipped prompts, taken from the rules annotator.
 
-It reads the problem, the chain and the threads from the conversation alone, as a model would, and answers a
-repair turn as it would have answered the turn before. By hand:
+It reads the problem, the chain and the threads only from the conversation, as a model would, and answers a repair
+turn in the same way as the turn before. By hand:
 `PYTHONPATH=src:tests python tests/fake_openai.py --answer fake_answers:answer`.
 """
 
@@ -21,14 +21,14 @@ from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.annotators.rules.wording import propose_edits
 
 REPAIR_OPENING = (FOLDER / REPAIR_PROMPT).read_text().partition("\n")[0]
-"""How a turn begins that asks for a reply again."""
+"""The beginning of a turn that asks for a reply again."""
 
 _THREAD_HEAD = re.compile(r"(?:\A|\n\n)\[Thread \d+\]\n")
 _LINE_NUMBER = re.compile(r"^L\d+: ", re.M)
 
 
 def answer(messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> str:
-    """The answer to the last turn of a conversation of step 1, 3 or 4."""
+    """Return the answer to the last turn of a conversation of step 1, 3 or 4."""
     if messages[-1]["content"].startswith(REPAIR_OPENING):
         messages = messages[:-2]
     first = messages[0]["content"]
@@ -54,7 +54,7 @@ def answer_steps(first: str, last: str, turn: int) -> str:
 
 @functools.lru_cache(maxsize=256)
 def annotate(problem: str, chain: str) -> str:
-    """Asked for in every turn of a conversation; a long chain takes tenths of a second."""
+    """Return the annotation, cached: every turn asks for it, and a long chain takes tenths of a second."""
     return annotate_steps(problem, chain)
 
 
@@ -72,7 +72,7 @@ def answer_outlines(first: str) -> str:
 
 
 def section(text: str, name: str) -> str:
-    """What stands between the lines `<name>` and `</name>`."""
+    """Return the text between the lines `<name>` and `</name>`."""
     return text[text.index(f"<{name}>\n") + len(name) + 3 : text.rindex(f"\n</{name}>")]
 
 

@@ -1,8 +1,8 @@
 """The Files and Batches endpoints of the local model server, with expiry, partial failure and limits.
 
-A batch is worked off in `delay` seconds, evenly; what a GET or a cancel sees is computed from the clock.
+A batch is processed evenly in `delay` seconds; what a GET or a cancel sees is computed from the clock.
 Batches are counted from 0 in the order they are made: `expire` names those that expire half done, `half_fail`
-those of which every other row answers 500, `reject` those that fail validation.
+those in which every other row answers 500, `reject` those that fail validation.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class BatchDesk:
         return self.orgs.get(request.headers.get("Authorization", "").removeprefix("Bearer "), "default")
 
     def trouble(self, request: web.Request) -> web.Response | None:
-        """A refused key, or a fault of the seed that hits this call on its way."""
+        """Return a refused key, or a transport fault drawn for this call."""
         if refused := self.server.check_key(request):
             return refused
         call = f"{request.method} {request.path}"
@@ -140,7 +140,7 @@ class BatchDesk:
         return web.json_response(self.shown(batch))
 
     def invalid(self, batch: Batch) -> dict[str, Any] | None:
-        """What the validation of the real service would find, as an entry of `errors.data`."""
+        """Return what the validation of the real service would find, as an entry of `errors.data`."""
         ids = [row["custom_id"] for row in batch.rows]
         enqueued = sum(b.tokens for b in self.batches.values() if b.status == "in_progress" and b.org == batch.org)
         if batch.number in self.reject:
@@ -154,9 +154,7 @@ class BatchDesk:
         return None
 
     async def advance(self, batch: Batch) -> None:
-        """Brings a running batch up to the clock: its replies are made, and billed, when their
-        time has come.
-        """
+        """Advance a running batch to the current time: its replies are made and billed when they are due."""
         share = (time.monotonic() - batch.began) / self.delay if self.delay else 1.0
         if batch.number in self.expire and share >= 0.5:
             await self.finish(batch, len(batch.rows) // 2, "expired")
@@ -170,7 +168,7 @@ class BatchDesk:
             if batch.status != "in_progress":
                 return
             good, bad = await asyncio.to_thread(self.work, batch, upto, status)
-            # Results come in any order.
+            # results come in any order
             random.Random(batch.number).shuffle(good)
             for name, lines in (("output", good), ("error", bad)):
                 if lines:

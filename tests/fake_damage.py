@@ -1,6 +1,6 @@
-"""How an annotator's replies go wrong in what they say, each way by itself, and a server that answers so.
+"""Kinds of damage to the content of an annotator's replies, and a server that answers with them.
 
-The transport and the form of a reply are damaged in fake_faults; here it is its content.
+The transport and the form of a reply are damaged in fake_faults.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from threadweaver.files import read_text
 SEED = 7
 Messages = Sequence[Mapping[str, str]]
 Damage = Callable[[str, str, random.Random], str | None]
-"""(reply, first message, dice) -> the damaged reply; None where this way cannot damage it."""
+"""(reply, first message, dice) → the damaged reply; None if this kind of damage does not apply."""
 
 # ---------------------------------------------------------------------------------------------------------------
 # step 1
@@ -41,7 +41,7 @@ def in_every_block(change: Callable[[str, random.Random], str]) -> Damage:
 
 
 def moved_bound(by: int) -> Damage:
-    """The second thread of every block begins so many lines later."""
+    """Move the beginning of the second thread of every block by so many lines."""
 
     def change(block: str, dice: random.Random) -> str:
         notes = list(_NOTE.finditer(block))
@@ -74,7 +74,7 @@ def single(block: str, dice: random.Random) -> str:
 
 
 def without_ranges(block: str, dice: random.Random) -> str:
-    """A thread that says nowhere where it stands."""
+    """Remove every range of a thread."""
     thread = dice.choice(list(_THREAD.finditer(block)))
     bare = re.sub(r"\(L\d+(?:-L\d+)?\)|range: L\d+-L\d+, ", "", thread[0])
     return block[: thread.start()] + bare + block[thread.end() :]
@@ -101,7 +101,7 @@ def prose(reply: str, first: str, dice: random.Random) -> str:
 def with_edit(
     make: Callable[[str, random.Random], tuple[str, str] | None], *, raw: bool = False, alone: bool = False
 ) -> Damage:
-    """One more replacement in the array, or it alone; `raw`: its backslashes are not doubled."""
+    """Add a replacement to the array, or return it alone; `raw`: without doubling its backslashes."""
 
     def damage(reply: str, first: str, dice: random.Random) -> str | None:
         pair = make(fake_answers.section(first, "thread_under_review"), dice)
@@ -116,7 +116,7 @@ def with_edit(
 
 
 def head_of(thread: str) -> str:
-    """Words at the thread's beginning, whole ones, on one line."""
+    """Return whole words at the beginning of the thread, on one line."""
     return " ".join(thread.split("\n")[0].split(" ")[:4])
 
 
@@ -141,7 +141,7 @@ def lines_changed(change: Callable[[list[str]], list[str]]) -> Damage:
 
 
 def gives_result(reply: str, first: str, dice: random.Random) -> str | None:
-    """The first outline whose thread works out a number says that number."""
+    """Let the first outline whose thread works out a number state that number."""
     known = fake_answers.section(first, "problem") + fake_answers.section(first, "context")
     lines = reply.strip().split("\n")
     for at, thread in enumerate(fake_answers.threads_in(fake_answers.section(first, "threads"))):
@@ -187,7 +187,7 @@ WAYS: dict[str, tuple[str, Damage | str]] = {
     "outlines_truncated": ("outlines", "truncated"),
     "outlines_empty": ("outlines", "empty"),
 }
-"""Name -> which replies (outline: the last turn of step 1), and the damage: a function, or a mode of the server."""
+"""Name → which replies (outline: the last turn of step 1), and the damage: a function, or a mode of the server."""
 STEP_OF = {"outline": 1, "steps": 1, "edits": 3, "outlines": 4}
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ _COPY = re.compile(r" \(Copy\.+\)")
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: `kind` steps, edits or outlines; `turn` from 1."""
+    """One question: `kind` is steps, edits or outlines; `turn` counts from 1."""
 
     kind: str
     turn: int
@@ -222,7 +222,8 @@ class Asked:
 
 @dataclass
 class Damaging(FakeOpenAI):
-    """Answers as recorded, else by the rules; `plan` says which replies are damaged, by key: 1 once, 2 the repair too."""
+    """Answers as recorded, else by the rules; `plan` has the keys of the replies to damage: 1 once, 2 also the
+    repair."""
 
     recorded: Mapping[tuple[str, int], str] = field(default_factory=dict)
     damage: Damage | str | None = None
@@ -267,7 +268,7 @@ def dice_of(text: str) -> random.Random:
 
 
 def plan_of(log: Mapping[str, tuple[Asked, str]], way: str, share: float, again: float) -> dict[str, int]:
-    """Which replies of the undamaged run this way damages, and how often: drawn within each turn."""
+    """Draw, within each turn, the replies of the undamaged run to damage, and how often."""
     group, damage = WAYS[way]
     turns = max(asked.turn for asked, _ in log.values())
     by_turn: dict[int, list[str]] = {}
@@ -284,7 +285,7 @@ def plan_of(log: Mapping[str, tuple[Asked, str]], way: str, share: float, again:
 
 
 def read_recorded(path: Path) -> dict[tuple[str, int], str]:
-    """(first message, turn) -> reply."""
+    """Read (first message, turn) → reply."""
     found = {}
     for line in read_text(path).rstrip("\n").split("\n"):
         row = json.loads(line)

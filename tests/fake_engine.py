@@ -1,18 +1,17 @@
-"""A local completions server with SGLang's manners, and no model.
+"""A local completions server that behaves like SGLang, without a model.
 
 Like SGLang it takes token-id prompts, looks for a stop string only in the text of the last (longest stop's
 token count + 1) tokens, names the stop in `matched_stop`, cuts it off the text unless `no_stop_trim`, and
 answers 400 when prompt and max_tokens exceed its context. What it decodes comes from a model, a function of
 (prompt ids, seed):
-    Improviser   makes up fork-join text that depends on nothing but the prompt's ids (and, when sampling, the
-    seed) Script       knows whole trajectories and goes on from any context that a fork-join loop should
-    send; any other
-                 context is answered with status 400 and where it departs
+    Improviser   makes up fork-join text that depends only on the prompt's ids (and, when sampling, the seed)
+    Script       knows whole trajectories and continues any context that a fork-join loop should send; any other
+                 context is answered with status 400 and the place where it departs
 
 In tests:  with FakeEngine(Improviser(tokenizer), tokenizer) as engine: … engine.url …
 By hand:   python tests/fake_engine.py --tokenizer data/sample/tokenizer --port 30000
-As a child it takes an engine's arguments (`-m sglang.launch_server --model-path … --port …`) and ignores the
-rest.
+As a child process it accepts an engine's arguments (`-m sglang.launch_server --model-path … --port …`) and ignores
+the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from pathlib import Path
 import tokenizers
 from aiohttp import web
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # run by path, too
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # it is also run by path
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.trajectory import markup
 
@@ -41,7 +40,7 @@ WORDS = "so we get that the sum of two squares is even and hence n must be odd 1
 
 
 class Improviser:
-    """Text that a trained model could write: prose, blocks, an answer; a function of the context alone."""
+    """Writes text as a trained model could: prose, blocks, an answer; a function of the context alone."""
 
     def __init__(self, tokenizer: Tokenizer, *, blocks: int = 3, words: tuple[int, int] = (3, 12)):
         self.tokenizer, self.blocks, self.words = tokenizer, blocks, words
@@ -74,7 +73,7 @@ class Improviser:
         return f"{prose}.\n</think>\n\nThe answer is \\boxed{{{rng.randint(1, 3)}}}.{self.tokenizer.hf.eos_token}"
 
     def _behind(self, context: list[int], last: str) -> str:
-        """What a sequential model writes: the next thread, or the end of the block."""
+        """Return what a sequential model writes next: the next thread, or the end of the block."""
         block = context[len(context) - 1 - context[::-1].index(self.ids["<Parallel>"]) :]
         done, planned = block.count(self.ids["</Thread>"]), block.count(self.ids["<Outline>"])
         glue = "" if context[-1] == self.tokenizer.ids("\n")[0] else "\n" if done in (0, planned) else ""
@@ -91,7 +90,7 @@ class Script:
         self.whole: list[tuple[int, ...]] = []
 
     def add(self, prompt: Sequence[int], text: str) -> None:
-        """Learn what follows every context that decoding `text` in parallel should come by."""
+        """Learn what follows every context that occurs when `text` is decoded in parallel."""
         prompt, encode = tuple(prompt), self.tokenizer.ids
         self.whole.append(prompt)
         ids = (*encode(text), self.tokenizer.hf.eos_token_id)
@@ -119,10 +118,9 @@ def _common(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 class FakeEngine:
-    """The server, in a thread of its own. `latency(prompt)` are the seconds a request takes, `a_token` those
-    of each token; `faults` are statuses to answer the next requests with (0: break the connection);
-    `dies_after` N completions it breaks every connection and answers no more; after `exits_after` it ends its
-    process."""
+    """The server, in its own thread. A request takes `latency(prompt)` seconds, and `a_token` per token; `faults`
+    are statuses for the next requests (0: break the connection); `dies_after` N completions it breaks every
+    connection and does not answer any more; after `exits_after` it ends its process."""
 
     def __init__(
         self,
@@ -240,7 +238,7 @@ class FakeEngine:
         )
 
     def decode(self, body: dict) -> dict:
-        """One choice, as SGLang finishes it: a stop string, else the end of the turn, else the length."""
+        """Return one choice, finished as by SGLang: by a stop string, else the end of the turn, else the length."""
         stops = body.get("stop") or []
         stops = [stops] if isinstance(stops, str) else stops
         window = max((len(self.tokenizer.ids(stop)) for stop in stops), default=0) + 1
@@ -275,7 +273,7 @@ class FakeEngine:
 
 
 class Light:
-    """The little of a tokenizer that the stand-in needs: as a child it need not wait for transformers."""
+    """The part of a tokenizer that the fake engine needs: a child process need not wait for transformers."""
 
     def __init__(self, folder: str):
         self.hf = self
@@ -291,9 +289,9 @@ class Light:
 
 
 def main(argv: list[str]) -> None:
-    """A child in an engine's place. FAKE_ENGINE_FAULT: `exit` ends it with an error, `hang` never gets ready,
-    `dies` ends it after 2 completions, `missing` says that the package is not there."""
-    if argv[:1] == ["-c"]:  # the question whether the package is there
+    """Run as a child process in place of an engine. FAKE_ENGINE_FAULT: `exit` ends it with an error, `hang` never
+    gets ready, `dies` ends it after 2 completions, `missing` reports that the package is not installed."""
+    if argv[:1] == ["-c"]:  # asks whether the package is installed
         raise SystemExit(os.environ.get("FAKE_ENGINE_FAULT") == "missing")
     options = dict(itertools.pairwise(argv))
     fault = os.environ.get("FAKE_ENGINE_FAULT", "")

@@ -1,4 +1,4 @@
-"""How the local model server goes wrong: on the way (transport) and in what the model says (replies)."""
+"""Faults of the local model server: in the transport, and in the model's replies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALL = (*TRANSPORT, "slow", *REPLIES)
 
 
 async def break_transport(server: FakeOpenAI, mode: str, request: web.Request) -> web.StreamResponse:
-    """One of `TRANSPORT`: no reply of the model comes of it, and nothing is billed."""
+    """Cause one of the faults in `TRANSPORT`: the model does not reply, and nothing is billed."""
     if mode == "429":
         wait = {"retry-after-ms": str(int(server.retry_after * 1000)), "retry-after": str(int(server.retry_after) + 1)}
         return server.error(429, "Rate limit reached", "rate_limit_exceeded", wait)
@@ -48,7 +48,7 @@ class Made:
 
 
 def shape(text: str, mode: str | None, limit: int | None, count: Callable[[str], int]) -> Made:
-    """The answer as this mode leaves it; cut at `limit` output tokens in any mode."""
+    """Return the answer after the fault of this mode; truncated at `limit` output tokens in any mode."""
     finish = "stop"
     if mode == "truncated":
         text, finish = text[: len(text) // 2], "length"
@@ -81,7 +81,7 @@ def output_limit(api: str, body: Mapping[str, Any]) -> int | None:
 
 
 def envelope(api: str, model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
-    """The reply in the JSON of the API."""
+    """Return the reply as JSON of the API."""
     return {"responses": _responses, "chat": _chat, "completions": _completions}[api](model, made, usage, ident)
 
 
@@ -134,7 +134,7 @@ def _chat(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[
 
 
 def _completions(model: str, made: Made, usage: Mapping[str, int], ident: str) -> dict[str, Any]:
-    # As SGLang and vLLM answer: null where OpenAI has details.
+    # as SGLang and vLLM answer: null where OpenAI has details
     return {
         "id": f"cmpl-{ident}",
         "object": "text_completion",

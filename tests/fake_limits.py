@@ -1,4 +1,4 @@
-"""The rate limits of the local model server, and how it tells them."""
+"""The rate limits of the local model server, and the headers that report them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class TokenBucket:
-    """`rate` a second on average, at most `burst` at once; the same sums that the rate-limit headers report."""
+    """Allows `rate` per second on average, at most `burst` at once; the rate-limit headers report the same amounts."""
 
     rate: float
     burst: float
@@ -31,12 +31,12 @@ class TokenBucket:
         return True
 
     def wait(self, amount: float) -> float:
-        """Seconds until `amount` is there."""
+        """Return the seconds until `amount` is available."""
         return max(0.0, (amount - self.level) / self.rate)
 
 
 def duration(seconds: float) -> str:
-    """As the rate-limit headers write it: 20ms, 1.5s, 6m0s."""
+    """Format a duration as in the rate-limit headers: 20ms, 1.5s, 6m0s."""
     if seconds < 1:
         return f"{max(1, round(seconds * 1000))}ms"
     if seconds < 60:

@@ -1,8 +1,8 @@
 """A local model server that speaks the Responses, Chat Completions and Completions APIs over real HTTP.
 
 Its answers come from a function `answer(messages, params) -> str`; its faults are drawn from a seed, the
-request and how often that request has come, so that a run can be repeated. It counts what it was sent and
-what it answered: a request answered twice was paid twice.
+request and how often that request has come, so that a run can be repeated. It counts the requests and the replies:
+a request answered twice was paid twice.
 
 By hand:   python tests/fake_openai.py --port 8100 --fault-rate 0.2 --seed 7 --latency 2
 then OPENAI_BASE_URL=http://127.0.0.1:8100/v1, and GET /stats for the counts
@@ -36,7 +36,7 @@ Answer = Callable[[Sequence[Mapping[str, str]], Mapping[str, Any]], str]
 
 
 def echo(messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> str:
-    """The default answer: a digest of the conversation, and how its last turn begins."""
+    """The default answer: a digest of the conversation, and the beginning of its last turn."""
     text = json.dumps([[m["role"], m["content"]] for m in messages], ensure_ascii=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     last = messages[-1]["content"] if messages else ""
@@ -44,12 +44,12 @@ def echo(messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> st
 
 
 def count_tokens(text: str) -> int:
-    """Four bytes a token, as English has it; only its steadiness matters here."""
+    """Count four bytes per token, as in English; only that it is deterministic matters here."""
     return len(text.encode("utf-8", "surrogatepass")) // 4 + 1
 
 
 def conversation(api: str, body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The turns of a request of any of the three APIs as role and content."""
+    """Return the turns of a request of any of the three APIs as role and content."""
     if api == "completions":
         prompt = body.get("prompt", "")
         return [{"role": "user", "content": prompt if isinstance(prompt, str) else " ".join(map(str, prompt))}]
@@ -61,12 +61,12 @@ def conversation(api: str, body: Mapping[str, Any]) -> list[dict[str, str]]:
 
 @dataclass
 class FakeOpenAI:
-    """The server. As a context manager it runs in a thread of its own; `url` ends in /v1.
+    """The server. As a context manager it runs in its own thread; `url` ends in /v1.
 
     `fault_rate` is the share of calls that go wrong in one of `modes`; `keys` are the accepted API keys
-    (None: any); `quota` the calls that are answered before insufficient_quota; limits are enforced, and
-    told in headers if `headers`. `scripts` answers by hand: a list of modes for the next calls, before the
-    seed is asked.
+    (None: any); `quota` the calls that are answered before insufficient_quota; limits are enforced, and reported in
+    headers if `headers`. `scripts` sets faults by hand: a list of modes for the next calls, which take precedence
+    over the seed.
     """
 
     answer: Answer = echo
@@ -82,7 +82,9 @@ class FakeOpenAI:
     quota: int | None = None
     reply_bytes: int = 0
     slow_seconds: float = 1.0
-    unharmed: Callable[[Sequence[Mapping[str, str]]], bool] | None = None  # conversations whose replies stay whole
+    unharmed: Callable[[Sequence[Mapping[str, str]]], bool] | None = (
+        None  # conversations whose replies are never damaged
+    )
     retry_after: float = 0.2
     context_tokens: int = 10_000_000
     scripts: list[str] = field(default_factory=list)
@@ -94,14 +96,14 @@ class FakeOpenAI:
         self.counts: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.paid: Counter[str] = Counter()
-        self.damaged: Counter[str] = Counter()  # replies that may have to be asked for anew
+        self.damaged: Counter[str] = Counter()  # replies that may have to be asked for again
         self.tokens: Counter[str] = Counter()
         self.by_second: Counter[tuple[int, int]] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.prefixes: set[bytes] = set()
         self.lock = threading.Lock()  # replies of a plugged-in answer are made in threads
         self.in_flight = 0
-        self.on_the_way: dict[str, float] = {}  # request -> when its reply was sent, or infinity: not yet
+        self.on_the_way: dict[str, float] = {}  # request → when its reply was sent; infinity: not yet
         self.began: float | None = None
         self.texts: dict[str, str] = {}
         rate = self.requests_per_second
@@ -113,7 +115,7 @@ class FakeOpenAI:
     # counting
 
     def stats(self) -> dict[str, Any]:
-        """What came in and what went out. `answered` are the replies that a provider would have billed."""
+        """Return the counts of requests and replies; `answered` are the replies that a provider would have billed."""
         began = self.began or time.monotonic()
         return {
             **{name: self.counts[name] for name in ("received", "answered", "refused", "peak_in_flight")},
@@ -133,7 +135,7 @@ class FakeOpenAI:
             self.by_second[int(time.monotonic() - self.began), status] += 1
 
     def bill(self, request_hash: str, usage: Mapping[str, int]) -> None:
-        """Notes a reply that was made, and so is paid for, whether or not it arrives."""
+        """Record a reply that was made, and so is paid for, whether or not it arrives."""
         with self.lock:
             self.counts["answered"] += 1
             self.paid[request_hash] += 1
@@ -141,8 +143,8 @@ class FakeOpenAI:
                 self.tokens[name] += n
 
     def ages(self) -> dict[str, float]:
-        """How many seconds ago each reply was sent; below 0: it is still being made. Whoever is killed now may not
-        have stored the latest.
+        """Return how many seconds ago each reply was sent; below 0, it is still being made. A client killed now may
+        not have stored the latest.
         """
         now = time.monotonic()
         return {request: max(-1.0, now - sent) for request, sent in list(self.on_the_way.items())}
@@ -150,7 +152,7 @@ class FakeOpenAI:
     # answering
 
     def make_reply(self, api: str, body: Mapping[str, Any], request_hash: str, mode: str | None) -> dict[str, Any]:
-        """The JSON of a 200, billed."""
+        """Return the JSON of a billed reply with status 200."""
         turns = conversation(api, body)
         text = self.texts.get(request_hash)
         if text is None:
@@ -174,7 +176,8 @@ class FakeOpenAI:
         return fake_faults.envelope(api, str(body.get("model", "")), made, usage, f"r{self.counts['answered']}")
 
     def cached_tokens(self, prompt: str) -> int:
-        """A prefix cache as providers keep it: from 1,024 tokens on, in steps of 128 (512 bytes here)."""
+        """Return the tokens that a provider's prefix cache would hold: from 1,024 tokens on, in steps of 128 (512
+        bytes here)."""
         data = prompt.encode("utf-8", "surrogatepass")
         if len(data) < 4096:
             return 0
@@ -227,11 +230,11 @@ class FakeOpenAI:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if self.keys is None or given in self.keys:
             return None
-        # The real server shows part of the key it refuses; what a client prints must not.
+        # the real server shows part of the refused key; a client must not print it
         return self.error(401, f"Incorrect API key provided: {given}.", "invalid_api_key")
 
     def draw(self, request_hash: str) -> str | None:
-        """The fault of this try of this request, or None."""
+        """Return the fault for this attempt at this request, or None."""
         self.seen[request_hash] += 1
         if self.scripts:
             return self.scripts.pop(0) or None
@@ -290,10 +293,10 @@ class FakeOpenAI:
         self.count_status(200)
         return web.json_response(reply, headers=self.limit_headers())
 
-    async def tell_stats(self, request: web.Request) -> web.Response:
+    async def send_stats(self, request: web.Request) -> web.Response:
         return web.json_response(self.stats())
 
-    async def tell_models(self, request: web.Request) -> web.Response:
+    async def send_models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "fake", "object": "model"}]})
 
     # running
@@ -306,8 +309,8 @@ class FakeOpenAI:
             ("/v1/completions", "completions"),
         ):
             app.router.add_post(path, functools.partial(self.handle, api))
-        app.router.add_get("/stats", self.tell_stats)
-        app.router.add_get("/v1/models", self.tell_models)
+        app.router.add_get("/stats", self.send_stats)
+        app.router.add_get("/v1/models", self.send_models)
         self.desk.add_routes(app)
         return app
 
@@ -347,15 +350,15 @@ class FakeOpenAI:
 
 
 def request_key(body: Mapping[str, Any]) -> str:
-    """What makes two requests the same: all but the service tier, which changes the price and not
-    the reply.
+    """Return what identifies a request: everything except the service tier, which changes the price but not the
+    reply.
     """
     kept = {name: value for name, value in body.items() if name != "service_tier"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def load_answer(spec: str) -> Answer:
-    """`module:function`, importable from where the server is started."""
+    """Import `module:function`, from where the server is started."""
     module, _, name = spec.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -369,9 +372,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--modes", default=",".join(fake_faults.ALL), help="fault modes to draw from")
     parser.add_argument("--requests-per-second", type=float)
-    parser.add_argument("--burst", type=float, help="requests that may come at once under that limit")
+    parser.add_argument("--burst", type=float, help="requests that may come at once within that limit")
     parser.add_argument("--tokens-per-minute", type=float)
-    parser.add_argument("--no-headers", action="store_true", help="enforce limits without telling them")
+    parser.add_argument("--no-headers", action="store_true", help="enforce limits without reporting them")
     parser.add_argument("--key", action="append", help="accept only this API key (again for more)")
     parser.add_argument("--quota", type=int, help="replies before insufficient_quota")
     parser.add_argument("--reply-bytes", type=int, default=0, help="pad the default answer")

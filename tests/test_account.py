@@ -53,7 +53,7 @@ def test_the_whole_run_is_found_from_its_last_folder(tmp_path):
     account.check(run)
 
 
-def test_the_sums_meet_in_the_funnel(tmp_path):
+def test_the_numbers_in_the_funnel_add_up(tmp_path):
     told = account.funnel(account.read(a_run(tmp_path)))
     numbers = [(line.split()[0], int(line.split("█")[0].split()[-1])) for line in told.split("\n") if "█" in line]
     assert [count for _, count in numbers] == [12, 11, 10, 10, 9, 10, 10, 9, 8]
@@ -95,17 +95,17 @@ def test_a_stage_that_is_not_done_ends_the_account(tmp_path):
     assert [stage.stage for stage in account.read(last).stages] == ["filter", "save"]
 
 
-def test_a_folder_of_others_is_no_stage(tmp_path):
+def test_a_folder_of_another_program_is_not_a_stage(tmp_path):
     (tmp_path / MANIFEST_FILE).write_text('{"name": "a web page"}')
     assert account.read(tmp_path).stages == ()
     assert account.read(tmp_path / "nowhere").stages == ()
 
 
-def test_folders_that_name_each_other_do_not_go_round_for_ever(tmp_path):
+def test_folders_that_name_each_other_do_not_cause_an_endless_loop(tmp_path):
     make(tmp_path, "rewrite", "outlines", [])
     make(tmp_path, "outlines", "rewrite", [])
     assert len(account.read(tmp_path / "outlines").stages) <= 2
 
 
-def test_an_empty_run_is_told_without_a_division(tmp_path):
+def test_an_empty_run_is_reported_without_a_division_by_zero(tmp_path):
     assert "collected" in account.funnel(account.read(make(tmp_path, "collect", None, [])))

@@ -100,7 +100,7 @@ def test_deviations_are_read_like_the_documented_form(name):
     assert found.blocks[0].reason == "two methods that do not need each other"
 
 
-def test_an_end_beyond_the_file_is_cut_to_it():
+def test_an_end_beyond_the_file_is_clipped():
     text = block("(range: L16-L22)", "(range: L23-L99)")
     assert spans(text) == [["L16-L22", "L23-L40"]]
     assert codes(text) == []

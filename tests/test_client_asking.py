@@ -146,7 +146,7 @@ async def test_closing_waits_no_longer_than_it_says_and_counts_what_it_left(sett
 
 @pytest.mark.parametrize("mode", ["truncated", "empty", "refused"])
 @pytest.mark.parametrize("api", ["responses", "chat"])
-async def test_repliesthat_are_none_come_rejected_and_are_asked_again_only_on_demand(settings, mode, api):
+async def test_rejected_replies_are_returned_and_asked_again_only_on_demand(settings, mode, api):
     with FakeOpenAI(scripts=[mode]) as server:
         settings = replace(settings, base_url=server.url, api=api)
         (first,), _ = await ask_all(settings, ["q"])
@@ -163,7 +163,7 @@ async def test_repliesthat_are_none_come_rejected_and_are_asked_again_only_on_de
     assert (third.status, third.attempt) == ("ok", 1) and fourth.text == third.text
 
 
-async def test_judged_replies(settings):
+async def test_replies_keep_their_verdicts(settings):
     with FakeOpenAI() as server:
         settings = replace(settings, base_url=server.url)
         async with Client(settings) as client:

@@ -48,7 +48,7 @@ def test_wrong_chains_are_kept_when_asked_for():
     assert reason(keep_wrong=True, correctness=False, thinking="short") == "too_short"
 
 
-def test_loops_begin_at_a_fifth_of_the_paragraphs():
+def test_a_chain_loops_from_a_fifth_of_its_paragraphs_on():
     paragraphs = [f"Paragraph number {n} with words of its own in it, so that it repeats nothing." for n in range(8)]
     again = [paragraphs[0]]
     assert reason(thinking="\n\n".join(paragraphs + again)) is None  # 1 of 9
@@ -108,7 +108,7 @@ def test_a_malformed_row_stops_before_anything_is_written_or_is_left_out_when_al
     assert [sample.index for sample in read_collected(folder)] == [0, 2]
 
 
-def test_collecting_what_was_collected_gives_the_same_samples(place):
+def test_collecting_again_gives_the_same_samples(place):
     first = [row(0), row(1, correctness=False), row(2)]
     _, folder = collect(place, "first", first)
     again = place.python("src/collect_trajectories.py", "--dataset_path", "data/first", "--output_path", "data/again")

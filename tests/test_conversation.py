@@ -88,7 +88,7 @@ def test_the_repair_turn_quotes_what_is_wrong_and_its_reply_counts():
     assert (answer.facts["calls"], answer.facts["accepted_first"], answer.facts["repairs"]) == (2, 0, 1)
 
 
-def test_what_cannot_be_applied_after_the_repair_is_passed_on_to_be_left_out_and_recorded():
+def test_what_cannot_be_applied_after_the_repair_is_returned_to_be_skipped_and_recorded():
     bad = '[{"src": "Likewise, for", "dest": "For"}]'
     client, answer = converse(["ask"], bad, bad)
     assert answer.value == [Replacement("Likewise, for", "For")] and answer.facts["problems"] == ["not_found"]
@@ -131,7 +131,7 @@ def test_a_cut_reply_is_shown_in_part_and_an_empty_one_by_a_word():
     assert client.asked[1].messages[1].content == "(no text)"
 
 
-def test_a_repaired_turn_goes_on_as_if_it_had_been_right_at_once():
+def test_a_repaired_turn_continues_as_if_it_had_been_right_at_once():
     client, answer = converse(["one", "two"], ("", "empty"), "steps", FIX)
     assert [tuple(message) for message in client.asked[2].messages] == [
         ("user", "one"),
@@ -149,7 +149,7 @@ def test_a_repaired_turn_goes_on_as_if_it_had_been_right_at_once():
     ]
 
 
-def test_a_call_without_a_reply_fails_the_sample_with_the_code_and_judges_nothing():
+def test_a_call_without_a_reply_fails_the_sample_with_its_code_and_no_verdict():
     client, answer = converse(["one", "two"], "steps", GaveUp("gave up after 8 tries", ServerFault("503")))
     assert answer.value is None and answer.reason == "server_fault" and "gave up" in answer.facts["error"]
     assert answer.facts["calls"] == 1 and client.verdicts == [("1", "accepted", "")]

@@ -85,7 +85,7 @@ def test_undecided_is_neither_kept_nor_wrong_unless_asked_for(tmp_path):
     ]
 
 
-def test_of_equal_problems_the_first_that_still_has_a_chain_stays():
+def test_of_equal_problems_the_first_with_a_chain_left_is_kept():
     chains = [chain(1, problem="Find $x$."), chain(2, problem="find x"), chain(1, 1, problem="Find $x$.")]
     assert [item.reason if isinstance(item, Loss) else item.id for item in conversion.dedupe(chains)] == [
         "1-0",
@@ -159,7 +159,7 @@ def test_the_instruction_appears_once_whether_or_not_the_problem_has_it(tmp_path
 
 
 @pytest.mark.parametrize("answers", [["1", "2"], [1, 2], [["1", "01"], ["2"]]])
-def test_a_reference_keeps_its_kind(tmp_path, answers):
+def test_a_reference_keeps_its_type(tmp_path, answers):
     run = Run(tmp_path, [("p", answers[0]), ("q", answers[1])], [[output(1)], [output(2)]])
     run()
     assert [row["ground_truth"] for row in run.rows()] == answers

@@ -43,7 +43,7 @@ def test_files_that_do_not_hold_a_key(tmp_path, content):
     assert not content or content not in str(raised.value)
 
 
-def test_without_key_and_endpoint_the_ways_out_are_named(tmp_path, monkeypatch):
+def test_without_key_and_endpoint_the_options_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match=r"OPENAI_API_KEY.*ANNOTATOR=rules"):
         credentials.key_for(credentials.OPENAI_URL, None, {})
@@ -71,7 +71,7 @@ def test_only_the_default_file_may_be_missing(home):
         assert "another-key" not in str(raised.value)
 
 
-def test_a_named_file_comes_before_the_environment(home):
+def test_a_named_file_takes_precedence_over_the_environment(home):
     (home / "named").write_text("named-key")
     (home / "named").chmod(0o600)
     assert credentials.find_key(None, {**OTHER, "OPENAI_KEY_PATH": "~/named"}).value == "named-key"

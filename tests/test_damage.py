@@ -73,7 +73,7 @@ def question_of(first: str) -> OutlineQuestion:
         ("edits_unparsable", "unreadable"),
     ],
 )
-def test_damaged_replacements_are_told_by_their_code_or_read_all_the_same(way, code):
+def test_damaged_replacements_are_reported_by_code_or_read_anyway(way, code):
     damaged = 0
     for first, reply in replies("edits", 1):
         text = WAYS[way][1](reply, first, dice_of(first))
@@ -100,7 +100,7 @@ def chains(tmp_path_factory) -> Path:
     return path
 
 
-def test_replies_that_are_repaired_cost_nothing(chains, tmp_path):
+def test_repaired_replies_lose_nothing(chains, tmp_path):
     runs = list(compare(tmp_path, ["overlap", "edits_unparsable"], chains, COUNT, 1, share=0.5, again=0.0))
     plain = runs[0][1]
     assert plain.accepted == plain.read == COUNT and plain.blocks > COUNT
@@ -109,7 +109,7 @@ def test_replies_that_are_repaired_cost_nothing(chains, tmp_path):
         assert found == plain, way
 
 
-def test_damage_that_the_repair_repeats_is_mended_or_costs_its_own_block_and_never_text(chains, tmp_path):
+def test_damage_repeated_by_the_repair_is_fixed_or_costs_its_own_block_but_never_text(chains, tmp_path):
     """Every reply is damaged, and its repair too."""
     mended = ["nested", "edits_src_absent"]
     runs = compare(tmp_path, [*mended, "single_thread", "outlines_give_result"], chains, COUNT, 1, share=1.0, again=1.0)

@@ -120,7 +120,7 @@ def test_the_array_is_found_in_any_surrounding_text(text):
 @pytest.mark.parametrize(
     "text", ["[]", "[ ]", "```json\n[]\n```", "Nothing to change: []", "Thread 1 covers [0, 1).\n[\n]"]
 )
-def test_an_empty_array_is_nothing_to_change(text):
+def test_an_empty_array_means_that_nothing_changes(text):
     assert parse_reply(text, "passage") == []
 
 
@@ -141,16 +141,16 @@ def test_an_empty_array_is_nothing_to_change(text):
         "null",
     ],
 )
-def test_what_cannot_be_read_is_never_nothing_to_change(text):
+def test_an_unreadable_reply_never_means_that_nothing_changes(text):
     with pytest.raises(UnreadableReply):
         parse_reply(text, "a passage")
 
 
-def test_of_several_arrays_the_fullest_counts():
+def test_of_several_arrays_the_longest_counts():
     assert parse_reply(f'First: []. {TYPED}. In short: [{{"src": "a", "dest": ""}}]', "as above") == ONE
 
 
-def test_a_long_reply_is_read_in_no_time():
+def test_a_long_reply_is_read_quickly():
     text = json.dumps([{"src": f"piece {n} \\frac", "dest": "x" * 200} for n in range(500)]) + "[" * 5000 + '"' * 5001
     begun = time.perf_counter()
     assert len(parse_reply(text, "passage")) == 500
@@ -229,7 +229,7 @@ def test_a_short_word_does_not_change_longer_ones():
     assert one("all", "both", "overall, all of it")[0] == "overall, both of it"
 
 
-def test_the_one_whole_word_counts_however_many_words_hold_it():
+def test_the_one_whole_word_counts_however_many_words_contain_it():
     many = "banana " * 60
     assert one("a", "b", f"{many}a") == (f"{many}b", None)
     assert one("a", "b", f"{many}a {many}a")[1] == "ambiguous"

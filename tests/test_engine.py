@@ -58,7 +58,7 @@ def test_a_broken_choice_is_not_a_sample(choice):
         read_choice(choice, TOKENIZER, "</Thread>")
 
 
-def test_faults_that_pass_are_retried(monkeypatch):
+def test_passing_faults_are_retried(monkeypatch):
     monkeypatch.setattr(random, "uniform", lambda low, high: 0.01)
     with engine(faults=[500, 503, 0, 429]) as served:
         assert generate(served.url) == 0

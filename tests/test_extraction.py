@@ -56,7 +56,7 @@ def given_back(found: Extraction, chain: str = CHAIN) -> bool:
     return restore(markup.parse(found.trajectory), found.lineage) == chain
 
 
-def test_a_block_covers_whole_lines_and_all_that_stands_around_it_stays():
+def test_a_block_covers_whole_lines_and_the_text_around_it_is_kept():
     found = marked(CHAIN, block("L3-L5", "L6-L9"))
     before, after = ("\n".join(map(line, numbers)) for numbers in ((1, 2), range(10, 31)))
     threads = ["\n".join(map(line, numbers)) for numbers in ((3, 4, 5), (6, 7, 8, 9))]
@@ -87,7 +87,7 @@ def test_blank_lines_at_the_edges_stay_outside_the_block():
     assert given_back(found, chain)
 
 
-def test_carriage_returns_never_stand_between_tags():
+def test_carriage_returns_never_appear_between_tags():
     chain = CHAIN.replace("\n", "\r\n")
     found = marked(chain, block("L3-L5", "L6-L9"))
     (only,) = markup.parse(found.trajectory).blocks
@@ -115,7 +115,7 @@ UNUSED = {
 
 
 @pytest.mark.parametrize("name", UNUSED)
-def test_every_block_that_is_not_used_is_named_with_its_reason(name):
+def test_every_unused_block_is_recorded_with_its_reason(name):
     notes, options, expected = UNUSED[name]
     found = marked(CHAIN, notes, **options)
     assert unused(found) == expected
@@ -123,14 +123,14 @@ def test_every_block_that_is_not_used_is_named_with_its_reason(name):
     assert given_back(found)
 
 
-def test_the_threshold_counts_what_stands_beside_the_longest_thread():
+def test_the_threshold_counts_all_but_the_longest_thread():
     chain = f"{'a' * 500}\n{'b' * 120}\n{'c' * 80}"
     notes = block("L1", "L2", "L3")
     assert unused(marked(chain, notes, threshold=201)) == ["low_information"]
     assert unused(marked(chain, notes, threshold=200)) == unused(marked(chain, notes)) == []
 
 
-def test_threshold_zero_takes_the_shortest():
+def test_threshold_zero_accepts_the_shortest_threads():
     assert spans(marked("a\nb", block("L1", "L2"), threshold=0)) == [["1-1", "2-2"]]
 
 
@@ -143,7 +143,7 @@ def test_a_passage_with_something_shaped_like_a_tag_stays_outside(tag):
     assert given_back(found, chain)
 
 
-def test_a_failed_check_parts_the_threads_around_it():
+def test_a_failed_check_separates_the_threads_around_it():
     found = marked(CHAIN, block("L1-L4", "L5-L8", "L9-L10", "L11-L14", "L15-L18", failed=(3,)))
     assert spans(found) == [["1-4", "5-8"], ["11-14", "15-18"]]
     assert f"</Parallel>\n{line(9)}\n{line(10)}\n<Parallel>" in found.trajectory
@@ -175,7 +175,7 @@ def test_blocks_out_of_order_are_both_used():
     assert given_back(found)
 
 
-def test_a_thread_of_blank_lines_is_no_thread():
+def test_a_thread_of_blank_lines_is_not_a_thread():
     chain = CHAIN.replace(line(4), " ").replace(line(5), "\r")
     assert spans(marked(chain, block("L1-L3", "L4-L5", "L6-L9"))) == [["1-5", "6-9"]]
     assert unused(marked(chain, block("L1-L3", "L4-L5"))) == ["single_thread"]
@@ -187,14 +187,14 @@ DEFINES = f"Let $Q_7 = 4913$, and so on.\n{line(1)}"
 USES = f"Now by what we found above, $Q_7 + 2$ is $4915$.\n{line(2)}"
 
 
-def test_threads_that_surely_depend_become_one():
+def test_threads_that_certainly_depend_become_one():
     found = marked(f"{DEFINES}\n{USES}", block("L1-L2", "L3-L4"))
     assert unused(found) == ["dependent"]
     (note,) = [note for note in found.lineage.notes if note["kind"] == "merged"]
     assert note["lines"] == ["L1-L2", "L3-L4"] and note["evidence"] and note["what"]
 
 
-def test_all_that_lies_between_two_dependent_threads_goes_with_them():
+def test_everything_between_two_dependent_threads_is_merged_with_them():
     chain = f"{DEFINES}\n{line(3)}\n{line(4)}\n{USES}\n{line(5)}\n{line(6)}"
     found = marked(chain, block("L1-L2", "L3-L4", "L5-L6", "L7-L8"))
     assert spans(found) == [["1-6", "7-8"]]
@@ -214,14 +214,14 @@ def test_what_the_problem_says_is_known_to_every_thread():
     assert spans(found) == [["1-2", "3-4"]]
 
 
-def test_too_many_threads_are_refused_without_comparing_them_all():
+def test_too_many_threads_are_refused_without_comparing_all_pairs():
     chain = "\n".join(f"Let x_{n} = {n}, so that x_{n - 1} is as above." for n in range(400))
     begun = time.perf_counter()
     assert unused(marked(chain, block(*(f"L{n}-L{n + 1}" for n in range(1, 400, 2))))) == ["too_many_threads"]
     assert time.perf_counter() - begun < 2
 
 
-def test_many_blocks_of_a_long_chain_take_no_time():
+def test_many_blocks_of_a_long_chain_are_extracted_quickly():
     chain = "\n".join(f"Step {n}: {WORDS}, and $x_{n} = {n * 7}$ follows." for n in range(2000))
     notes = "".join(block(f"L{n}-L{n + 3}", f"L{n + 4}-L{n + 7}") for n in range(1, 1990, 8))
     begun = time.perf_counter()
@@ -297,6 +297,6 @@ def test_the_strategies_reach_blocks_and_losses_alike(case):
 _reached: Counter[str] = Counter()
 
 
-def test_they_did():
+def test_the_strategies_reached_them_all():
     wanted = {*map(str, Code), "blocks", "several", "white space", "tag_in_passage", "low_information", "dependent"}
     assert {name for name in wanted if _reached[name] < 3} == set(), _reached

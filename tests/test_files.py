@@ -41,7 +41,7 @@ def test_exactly_one_final_newline_is_added_and_taken_off(tmp_path, text):
     assert read_sample(tmp_path / "0.txt") == text
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path):
+def test_a_file_that_is_not_text_is_named(tmp_path):
     (tmp_path / "0.txt").write_bytes(b"ab\xff")
     with pytest.raises(UserError, match=r"0\.txt is not UTF-8 \(byte 2\)"):
         read_text(tmp_path / "0.txt")

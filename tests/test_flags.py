@@ -61,7 +61,7 @@ def test_flags_without_effect_are_accepted_with_one_notice_each(capsys):
         (["--rewrite=all", "--overwrite"], "it is a flag of plan.py and rewrite-context_v1.py"),
     ],
 )
-def test_what_is_not_a_flag_here_is_refused_in_one_line(argv, says, capsys):
+def test_a_flag_that_is_unknown_here_is_refused_in_one_line(argv, says, capsys):
     with pytest.raises(SystemExit) as caught:
         parser().parse_args(argv)
     assert caught.value.code == 2
@@ -163,7 +163,7 @@ def test_flags_of_several_stages_keep_their_order():
     assert given["step3"] == given["step5"] == ["--overwrite", "--max_leak", "1.1"]
 
 
-def test_a_plan_gets_what_it_knows_and_passes_over_what_changes_no_call():
+def test_a_plan_gets_the_flags_it_knows_and_ignores_those_that_change_no_call():
     given = relay.relayed(["--plan", "--val-size", "3", "--effort", "low", "--step1-effort", "high"])
     assert given == {"plan": ["--effort", "low", "--step1-effort", "high"]}
 
@@ -185,7 +185,7 @@ def test_a_plan_gets_what_it_knows_and_passes_over_what_changes_no_call():
         (["--overwrite", "stray"], "unexpected argument 'stray'"),
     ],
 )
-def test_run_refuses_in_one_line_what_no_stage_takes(words, says, capsys):
+def test_run_refuses_in_one_line_what_no_stage_accepts(words, says, capsys):
     try:
         code = relay.main(words)
     except SystemExit as end:

@@ -102,7 +102,7 @@ def test_other_inputs_are_refused_by_name(tmp_path):
         folder.finished("1", "another hash")
 
 
-def test_overwrite_makes_it_anew(tmp_path):
+def test_overwrite_makes_it_again(tmp_path):
     make(tmp_path / "out")
     make(tmp_path / "out", ["0"], {**SETTINGS, "threshold": 5}, overwrite=True)
     assert names(tmp_path / "out") == {"0.txt", SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE}
@@ -110,7 +110,7 @@ def test_overwrite_makes_it_anew(tmp_path):
 
 @pytest.mark.parametrize("stranger", ["notes.txt", "sub/notes.txt", "settings.json"])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_that_is_not_ours_is_left_alone(tmp_path, stranger, overwrite):
+def test_a_folder_of_another_program_is_left_alone(tmp_path, stranger, overwrite):
     (tmp_path / stranger).parent.mkdir(exist_ok=True)
     (tmp_path / stranger).write_text('{"editor.fontSize": 12}')
     (tmp_path / "thesis.tex").write_text("years of work")
@@ -152,7 +152,7 @@ def test_a_run_over_some_of_the_samples_keeps_the_others(tmp_path):
     assert {"0.txt", "1.txt", "2.txt"} <= names(tmp_path / "out")
 
 
-def test_an_interrupted_run_keeps_what_it_did_and_says_it_is_not_done(tmp_path):
+def test_an_interrupted_run_keeps_what_it_did_and_is_not_marked_as_done(tmp_path):
     with pytest.raises(KeyboardInterrupt), StageFolder(tmp_path / "out", SETTINGS) as folder:
         put(folder, "0")
         raise KeyboardInterrupt
@@ -203,7 +203,7 @@ def test_a_killed_holder_blocks_nobody(tmp_path):
         assert set(folder.done) == {"0"}
 
 
-def test_a_moved_folder_goes_on(tmp_path):
+def test_a_moved_folder_can_be_continued(tmp_path):
     make(tmp_path / "out")
     shutil.move(tmp_path / "out", tmp_path / "there")
     with StageFolder(tmp_path / "there", SETTINGS) as folder:

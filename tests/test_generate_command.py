@@ -81,7 +81,7 @@ def test_prompts_are_the_template_and_the_instruction_exactly_once():
         assert prompt.count(chat.INSTRUCTION) == 1
 
 
-def test_what_is_asked_of_the_server():
+def test_what_the_server_is_asked_for():
     with engine() as served:
         generate(
             served.url,

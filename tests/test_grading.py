@@ -234,7 +234,7 @@ def test_every_step_is_exercised(judged):
     assert {"exact", "rules", "algebra", "math-verify"} <= {verdict.how for verdict in judged.values()}
 
 
-def test_any_of_several_references_will_do(grader):
+def test_any_of_several_references_is_enough(grader):
     assert grader.grade("0.5", ["7", r"\frac12"]).verdict == "correct"
     assert grader.grade("0.5", ["7", "8"]).verdict == "wrong"
     assert grader.grade("0.5", [["7"], (1, 0.5)]).verdict == "correct"

@@ -129,14 +129,14 @@ def helped() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", [path.name for path in COMMANDS])
-def test_help_is_quick_to_come(command, helped):
+def test_help_is_quick(command, helped):
     code, length, *loaded = helped[command].split()
     assert (code, loaded) == ("0", []), helped[command]
     assert int(length) > 500
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
-def test_a_command_tells_what_it_reads_and_writes_and_how_it_is_run(path):
+def test_a_docstring_says_what_a_command_reads_and_writes_and_how_it_is_run(path):
     told = ast.get_docstring(ast.parse(path.read_text())) or ""
     for word in ("Reads", "Writes", "Exits", "Example"):
         assert re.search(rf"^{word}\b", told, re.M), f"{word} is missing"

@@ -218,7 +218,7 @@ FREE_SETUP = SETUP + " Points A, B and P lie on a circle; 756 and 336 were count
 
 
 @pytest.mark.parametrize("name", LEANING)
-def test_each_kind_of_leaning_is_found(name):
+def test_each_kind_of_dependence_is_found(name):
     source, target, kind = LEANING[name]
     found = [leak for leak in leaks(SETUP, [source, target]) if (leak.source, leak.target) == (0, 1)]
     assert max((leak.score for leak in found if leak.kind == kind), default=0.0) >= 0.5, found
@@ -226,30 +226,30 @@ def test_each_kind_of_leaning_is_found(name):
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_what_only_looks_like_leaning_is_left_alone(name):
+def test_what_only_looks_like_dependence_is_left_alone(name):
     found = leaks(FREE_SETUP, FREE[name])
     assert pair_scores(found).get((0, 1), 0.0) < independence.DEPENDENT_PAIR, found
 
 
-def test_going_on_is_laid_to_the_passage_just_before():
+def test_a_continuation_depends_on_the_passage_just_before():
     found = leaks("", ["Count the pieces.", "Something else entirely.", "= 4, as it should be."])
     going_on = {(leak.source, leak.target) for leak in found if leak.kind == "continuation" and leak.score > 0.5}
     assert going_on == {(1, 2)}
 
 
-def test_wording_is_no_substance():
+def test_wording_is_not_mathematics():
     found = leaks(SETUP, ["In total 76 of them:", "= 76, and so on."])
     assert {leak.kind for leak in found if leak.certain} - MATHEMATICAL == {"continuation"}
 
 
-def test_evidence_says_what_and_where():
+def test_evidence_names_what_and_where():
     source, target = "Some words. Let k = 3x + 1.", "More words, then k appears."
     leak = next(leak for leak in leaks(PROBLEM, [source, target]) if leak.kind == "symbol")
     assert (leak.what, source[leak.defined_at], target[leak.used_at]) == ("k", "k", "k")
     assert 0 <= leak.score <= 1
 
 
-def test_what_stands_in_the_context_is_no_leak():
+def test_what_the_context_contains_is_not_a_leak():
     source, target = "So k = 31 is the number.", "Using k = 31, we divide by 31."
     assert score("", source, target) >= CONFIDENT
     assert score("We know already that k = 31.", source, target) < CONFIDENT
@@ -260,7 +260,7 @@ def test_context_symbols_are_found_in_any_notation(context):
     assert score(context, "Put k = 31.", "Now k is prime.") < CONFIDENT
 
 
-def test_the_english_article_is_no_symbol():
+def test_the_english_article_is_not_a_symbol():
     assert score("Let a be a number.", "Take a square.", "Draw a circle.") < CONFIDENT
     assert score("Draw a circle.", "Let a = 5 be the side.", "Now 3a is the perimeter.") >= CONFIDENT
 
@@ -284,12 +284,12 @@ def test_weak_evidence_adds_up():
     assert one[0, 1] == pytest.approx(0.4) and two[0, 1] == pytest.approx(0.64)
 
 
-def test_one_phrase_said_three_times_is_not_three_signs():
+def test_one_phrase_repeated_three_times_is_not_three_pieces_of_evidence():
     often = [independence.Leak(0, 1, "joint result", "both cases", 0, at, 0.34) for at in (50, 150, 250)]
     assert pair_scores(often)[0, 1] < 0.55 < 1 - (1 - 0.34) ** 3
 
 
-def test_things_spoken_of_as_known_count():
+def test_things_mentioned_as_known_count():
     source = "Drop a perpendicular from the apex and obtain a pyramid with a rhombus below."
     target = "Each pyramid has height 4, the rhombus has side 2, and the apex is above it."
     assert score("", source, target) > score("The pyramid, the rhombus and the apex are given.", source, target)
@@ -331,7 +331,7 @@ def test_reading_is_deterministic_and_total(context, one, two):
     assert leaks(context, [one, two]) == leaks(context, [one, two])
 
 
-def test_a_long_chain_takes_no_quadratic_time():
+def test_a_long_chain_does_not_take_quadratic_time():
     text = "\n".join(f"Then x_{i % 7} = {i} and k = {i}/3 as we found before." for i in range(8000))
     began = time.process_time()
     leaks(text, [text, text])

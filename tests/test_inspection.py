@@ -30,12 +30,12 @@ def reason(text: str, record: Lineage | None = None, **rules) -> str | None:
     return inspect(text, record, Rules(**rules)).reason
 
 
-def test_a_good_trajectory_is_accepted_and_its_chain_is_there():
+def test_a_good_trajectory_is_accepted_and_its_chain_is_conserved():
     found = inspect(GOOD, RECORD, Rules())
     assert (found.reason, found.conserved, found.trajectory.text) == (None, True, GOOD)
 
 
-def test_without_a_record_conservation_is_neither_held_nor_broken():
+def test_without_a_lineage_conservation_is_unknown():
     assert inspect(GOOD, None, Rules()).conserved is None
     assert inspect(GOOD, dataclasses.replace(RECORD, sha256=""), Rules()).conserved is None
 
@@ -107,7 +107,7 @@ def test_conclusions_are_asked_for_only_when_required():
     assert reason(concluded) is None
 
 
-def test_a_text_with_think_tags_is_judged_by_what_stands_between_them():
+def test_of_a_text_with_think_tags_the_part_between_them_is_inspected():
     found = inspect(f"<think>\n{GOOD}\n</think>\nThe answer is 5.", None, Rules())
     assert found.trajectory.text == GOOD and found.reason is None
     assert reason(f"<think>\n{GOOD}", think_end_required=False) is None
@@ -120,7 +120,7 @@ def test_a_second_closing_think_tag_hides_nothing():
     )
 
 
-def test_a_thread_that_surely_leans_on_its_sibling_is_rejected_unless_allowed():
+def test_a_thread_that_certainly_depends_on_its_sibling_is_rejected_unless_allowed():
     text = f"We begin.\n{markup.write_block(['Let $Q_7 = 4913$.', 'By what we found above, $Q_7 + 2$ is 4915.'], OUTLINES)}"
     assert reason(text) == "leak"
     assert reason(text, max_leak=1.1) is None

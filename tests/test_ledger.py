@@ -78,7 +78,7 @@ async def test_attempts_are_found_together_in_order(ledger):
     ]
 
 
-async def test_the_first_reply_stands(ledger):
+async def test_the_first_reply_is_kept(ledger):
     await ledger.record(record("x", reply="first"), 0)
     second = await ledger.record(record("x", reply="second"), 0)
     assert second.reply == "first"
@@ -119,7 +119,7 @@ async def test_a_fault_of_one_operation_does_not_reach_the_others(ledger):
 
 
 @pytest.mark.parametrize("fault", [OverflowError, RecursionError, AttributeError, zlib.error, MemoryError])
-async def test_any_error_of_an_operation_reaches_its_asker_and_the_thread_goes_on(ledger, fault):
+async def test_any_error_of_an_operation_reaches_its_caller_and_the_thread_continues(ledger, fault):
     def fail(db):
         raise fault("mine")
 

@@ -163,7 +163,7 @@ def test_a_full_disk_leaves_nothing_behind_and_the_file_is_named(folder, tmp_pat
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_of_a_damaged_ledger_nothing_is_exported_and_the_way_out_is_named(folder):
+def test_nothing_is_exported_from_a_damaged_ledger_and_the_remedy_is_named(folder):
     assert export(folder, "out.jsonl").returncode == 0
     before = (folder / "out.jsonl").read_bytes()
     overwrite(folder / "l.sqlite", 12, 6)
@@ -224,7 +224,7 @@ def test_a_log_that_cannot_be_read_is_not_passed_over(locked):
 # ---- what an import takes
 
 
-def test_an_import_with_a_fault_ends_and_takes_nothing_in(folder):
+def test_an_import_with_a_fault_ends_and_imports_nothing(folder):
     lines = [entries.as_json(record(f"new{number}")) for number in range(600)]
     lines[500]["cost_nano_usd"] = 10**30
     (folder / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -239,7 +239,7 @@ def test_an_import_from_a_pipe(folder):
     assert done.stdout == "l.sqlite: 3 replies imported\n" and replies_in(folder / "l.sqlite") == COUNT + 3
 
 
-def test_of_two_replies_to_one_request_the_first_is_taken_in(folder):
+def test_of_two_replies_to_one_request_the_first_is_imported(folder):
     lines = [entries.as_json(record("twice", reply=reply)) for reply in ("first", "second")]
     (folder / "in.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert "1 replies imported, 1 known" in run(folder, "import", "in.jsonl", "--ledger", "l.sqlite").stdout

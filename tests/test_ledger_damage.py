@@ -13,7 +13,7 @@ from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, LedgerDamaged, transfer
 
 
-async def test_a_damaged_ledger_says_so_to_everybody_and_names_the_way_out(tmp_path):
+async def test_a_damaged_ledger_is_reported_to_everybody_with_the_remedy(tmp_path):
     path = tmp_path / "l.sqlite"
     await filled(path, 100)
     overwrite(path, 20, 30)

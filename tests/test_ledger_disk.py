@@ -33,7 +33,7 @@ def make_room(ledger: Ledger) -> None:
     ledger.thread.call(lambda db: db.execute("PRAGMA max_page_count = 100000").fetchone(), write=False)
 
 
-async def test_a_full_disk_stops_calls_keeps_replies_and_goes_on(small, capsys):
+async def test_a_full_disk_stops_calls_keeps_replies_and_can_be_continued(small, capsys):
     paid: list[str] = []
     with pytest.raises(LedgerFull, match="make space"):
         for number in range(1000):
@@ -57,7 +57,7 @@ async def test_a_full_disk_stops_calls_keeps_replies_and_goes_on(small, capsys):
     assert (await small.claim(key("after"), 0, None)).state == "mine"
 
 
-async def test_what_finds_no_room_until_the_end_is_reported_as_lost(tmp_path):
+async def test_what_finds_no_space_until_the_end_is_reported_as_lost(tmp_path):
     ledger = Ledger(tmp_path / "l.sqlite")
     ledger.thread.close_seconds = 0.3
     ledger.thread.call(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone(), write=False)
@@ -69,7 +69,7 @@ async def test_what_finds_no_room_until_the_end_is_reported_as_lost(tmp_path):
         await waiting
 
 
-async def test_no_call_is_sent_when_the_disk_has_no_room_for_its_reply(ledger, monkeypatch):
+async def test_no_call_is_sent_when_the_disk_has_no_space_for_its_reply(ledger, monkeypatch):
     claim = await ledger.claim(key("x"), 0, None)
     monkeypatch.setattr(writer, "ROOM", 2**62)
     with pytest.raises(LedgerFull, match="make space"):
@@ -183,7 +183,7 @@ async def test_a_ledger_that_cannot_be_written_can_be_read(tmp_path):
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-def test_what_is_no_file_is_not_waited_for(tmp_path, read_only):
+def test_what_is_not_a_file_is_not_waited_for(tmp_path, read_only):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="is not a file"):
         Ledger(tmp_path / "pipe", read_only=read_only)

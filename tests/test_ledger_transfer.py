@@ -42,7 +42,7 @@ async def test_export_and_import_give_the_same_bytes(ledger, tmp_path):
         lambda line: "[]",
     ],
 )
-async def test_a_damaged_line_is_named_and_nothing_of_the_file_is_taken_in(ledger, tmp_path, damage):
+async def test_a_damaged_line_is_named_and_nothing_of_the_file_is_imported(ledger, tmp_path, damage):
     await pay(ledger, "x0")
     await pay(ledger, "x1")
     path = tmp_path / "out.jsonl"
@@ -92,7 +92,7 @@ def test_an_entry_that_the_ledger_would_not_write_is_refused(tmp_path, changes):
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"key":' * 5000, b"1e999", b"9" * 5000])
-def test_a_line_that_is_no_json_of_ours_is_refused(tmp_path, content):
+def test_a_line_that_is_not_an_exported_entry_is_refused(tmp_path, content):
     path = tmp_path / "in.jsonl"
     path.write_bytes(content + b"\n")
     check_refused(path, 1)
@@ -128,7 +128,7 @@ def check_refused(path: Path, line: int) -> None:
     ledger.close()
 
 
-async def test_import_keeps_what_is_there(ledger, tmp_path):
+async def test_import_keeps_existing_replies(ledger, tmp_path):
     await pay(ledger, "x")
     transfer.export(ledger, tmp_path / "out.jsonl")
     other = Ledger(None)

@@ -54,7 +54,7 @@ def server():
         yield running
 
 
-def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_a_request(server, tmp_path, capsys):
+def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_per_request(server, tmp_path, capsys):
     samples = chains(3)
     answers = asyncio.run(ask_all(annotator("steps", server.url, tmp_path / "l.sqlite"), "steps", samples))
     for sample, answer in zip(samples, answers, strict=True):
@@ -77,7 +77,7 @@ def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, t
     assert [(a.value, dict(a.facts), a.chat) for a in again] == [(a.value, dict(a.facts), a.chat) for a in first]
 
 
-def test_a_conversation_that_failed_in_turn_6_goes_on_there(server, tmp_path):
+def test_a_conversation_that_failed_in_turn_6_continues_there(server, tmp_path):
     [sample], ledger = chains(1), tmp_path / "l.sqlite"
     server.scripts[:] = [""] * 5 + ["empty", "truncated"]
     [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", [sample]))
@@ -133,7 +133,7 @@ def test_a_damaged_reply_is_repaired_in_one_turn(server, mode):
 
 
 @pytest.mark.parametrize("mode", ["raw_latex", "code_fence", "extra_prose"])
-def test_a_reply_in_another_dress_is_read_at_once(mode):
+def test_a_reply_in_another_form_is_read_at_once(mode):
     reply = json.dumps([{"src": r"Then $\beta \neq \nu$", "dest": r"Here $\beta \neq \nu$"}])
     edits, _ = trajectory_questions()
     with FakeOpenAI(answer=lambda messages, params: reply, scripts=[mode]) as server:
@@ -151,7 +151,7 @@ def parsed(question: str, *argv: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize(("question", "effort"), [("steps", "medium"), ("edits", "low"), ("outlines", "low")])
-def test_the_settings_hold_all_that_decides_the_answers(question, effort, tmp_path):
+def test_the_settings_hold_all_that_determines_the_answers(question, effort, tmp_path):
     settings = llm.build(parsed(question, "--ledger", str(tmp_path / "l")), question).settings()
     assert settings["effort"] == effort and settings["model"] == "gpt-5" and settings["annotator"] == "llm"
     assert settings["output_limit"] == llm.OUTPUT_LIMIT[question]

@@ -33,7 +33,7 @@ def run(project: Project, server: FakeOpenAI, *flags: str, **environment: str) -
     return project.sample_run(*flags, count=COUNT, ANNOTATOR="llm", OPENAI_BASE_URL=server.url, **environment)
 
 
-def test_a_model_goes_through_the_same_rooms_and_the_account_tells_its_cost(paid):
+def test_a_model_runs_through_the_same_stages_and_the_account_reports_its_cost(paid):
     _, server, result = paid
     assert result.returncode == 0, result.stderr
     assert server.stats()["answered_twice"] == 0
@@ -80,7 +80,7 @@ def test_an_edited_prompt_is_refused_until_overwrite_and_pays_its_stage_alone(pa
         prompt.write_text(original)
 
 
-def test_ctrl_c_ends_soon_says_how_to_go_on_and_keeps_what_was_paid(tmp_path):
+def test_ctrl_c_ends_soon_says_how_to_continue_and_keeps_what_was_paid(tmp_path):
     project = Project(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer, latency=0.8) as server:
         environment = project.environment(
@@ -115,7 +115,7 @@ def until(condition, seconds: float) -> None:
         time.sleep(0.05)
 
 
-def test_without_a_key_or_an_endpoint_one_line_names_both_ways_on(tmp_path):
+def test_without_a_key_or_an_endpoint_one_line_names_both_options(tmp_path):
     project = Project(tmp_path)
     result = project.sample_run(count=3, ANNOTATOR="llm")
     assert result.returncode == 2
@@ -133,7 +133,7 @@ def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
     assert len(texts) == 12 and all(text.count("<Parallel>") >= 1 for text in texts)
 
 
-def test_reaching_the_cap_names_what_is_left_and_a_higher_one_goes_on(tmp_path):
+def test_reaching_the_cap_names_what_is_left_and_a_higher_cap_continues(tmp_path):
     project = Project(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer) as server:
         # a call of step 1 may cost 0.67 dollars at worst, at twice the price: it fits, and no more once a few are paid

@@ -33,7 +33,7 @@ def test_the_canonical_form_byte_for_byte():
     assert write_block(["X", "Y"], conclusion="Z") == concluded
 
 
-def test_texts_are_trimmed_and_kept_within():
+def test_texts_are_trimmed_and_their_inner_white_space_is_kept():
     assert write_block(["\n X\n\n x \u2028", "\tY"], [" A ", "B\n"]) == CANONICAL.replace("1: X", "1: X\n\n x")
 
 
@@ -213,7 +213,7 @@ def test_any_text_is_read_or_refused_with_a_code(text):
         ]
 
 
-def test_a_long_trajectory_is_read_in_no_time():
+def test_a_long_trajectory_is_read_quickly():
     lines = "\n".join(f"line {n} with some mathematics $a < b$ and <n>" for n in range(60))
     text = "\n".join([lines, write_block([f"thread {k} " + "word " * 400 + "\nline" * 30 for k in range(3)])] * 130)
     assert text.count("\n") > 20_000

@@ -101,7 +101,7 @@ def test_training_counts_every_thread_but_the_first_twice():
     ),
     st.sets(st.integers(0, 400)),
 )
-def test_the_sums_meet_however_the_text_is_cut_into_tokens(parts, cuts):
+def test_the_sums_agree_however_the_text_is_split_into_tokens(parts, cuts):
     text = "".join(
         f"{before}\n{markup.write_block(threads)}\n" for before, threads in parts if not markup.reserved_tag(before)
     )

@@ -74,7 +74,7 @@ def test_placeholders(text):
     "text",
     ["Case n = 1", "Approach by symmetry", "Step back and count", "x > 0", "None of them is even", "[0, 1) as domain"],
 )
-def test_plans_are_no_placeholders(text):
+def test_plans_are_not_placeholders(text):
     assert not is_placeholder(text)
 
 
@@ -82,7 +82,7 @@ def test_plans_are_no_placeholders(text):
     "text",
     ["-" * 5000 + " a plan of it", " " * 5000 + "a plan of it", "<" * 3000 + "a", "(" * 5000 + "outline 1 of it"],
 )
-def test_no_outline_takes_long_to_judge(text):
+def test_no_outline_takes_long_to_check(text):
     begun = time.perf_counter()
     is_placeholder(text)
     assert time.perf_counter() - begun < 1
@@ -91,7 +91,7 @@ def test_no_outline_takes_long_to_judge(text):
 @pytest.mark.parametrize(
     "piece", ["{", "\\frac{", "\\sqrt(", "1,", "_{", "\\(", "$", " ", "=", "9", "1/", "x=", "\\pmod{", "1,000"]
 )
-def test_no_thread_takes_long_to_be_held_against_its_outline(piece):
+def test_no_thread_takes_long_to_compare_with_its_outline(piece):
     hostile = piece * (20_000 // len(piece))
     begun = time.perf_counter()
     check_outlines([hostile[:500] + " a", "Count"], OutlineQuestion(0, hostile, hostile, (hostile, hostile)))
@@ -165,7 +165,7 @@ def test_faults_are_typed_and_the_unfit_ones_come_alone():
     assert codes("Case r = 0", "As in outline 1, for r = 1") == [("leans_on_sibling", 2)]
 
 
-def test_mathematics_of_a_sibling_that_its_own_thread_does_not_hold_is_a_lean():
+def test_mathematics_of_a_sibling_that_is_absent_from_the_own_thread_is_a_dependence():
     asked = question("Let $Q_7 = 4913$ be the count.", "The other count is even.", context="Two counts.")
     assert check_outlines(["Count the first kind", "Use $Q_7$ for the second kind"], asked) == [
         OutlineFault("leans_on_sibling", 2, "uses Q_7, which only thread 1 introduces")

@@ -18,7 +18,7 @@ BLOCK = markup.write_block(["first thread", "second thread, as above", "third th
 TEXT = f"Before\nit all.\n{BLOCK}\nbetween\n{markup.write_block(['left', 'right'], ['to the left', 'to the right'], 'so both')}\nAfter"
 
 
-def test_one_question_a_block_with_what_precedes_it():
+def test_one_question_per_block_with_the_text_before_it():
     asked = outlining.outline_questions(markup.parse(TEXT), "the problem")
     assert [question.threads for question in asked] == [
         ("first thread", "second thread, as above", "third thread"),
@@ -109,7 +109,7 @@ def test_sound_outlines_are_written_and_nothing_is_counted():
         (Answer(None, "truncated", refused=True), "truncated"),
     ],
 )
-def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(answer, code):
+def test_a_block_without_acceptable_outlines_becomes_sequential_and_the_others_stay(answer, code):
     result = outlined(answer, OTHERS)
     trajectory, record = whole(result)
     assert [[item.body for item in block.outlines] for block in trajectory.blocks] == [OTHERS]
@@ -117,7 +117,7 @@ def test_a_block_without_fit_outlines_goes_back_in_sequence_and_the_others_stay(
     assert (result.facts["blocks"], result.facts["unused"], result.facts["outline_faults"]) == (1, [code], {})
 
 
-def test_words_that_lean_on_a_sibling_stay_and_are_counted():
+def test_wording_that_points_at_a_sibling_stays_and_is_counted():
     result = outlined(PLANS, ["Let it be", "Do as in outline 1, the other way"])
     trajectory, record = whole(result)
     assert (
@@ -137,12 +137,12 @@ def test_a_call_without_a_reply_fails_the_sample_so_that_it_is_asked_again():
     assert (result.outcome, result.reason, dict(result.files)) == ("failed", "server_fault", {})
 
 
-def test_without_a_lineage_a_telling_block_stays_and_one_without_outlines_fails():
+def test_without_a_lineage_a_block_that_gives_results_away_stays_and_one_without_outlines_fails():
     bare = Traced("0", extracted().text, None)
     assert outlined(TELLING, OTHERS, sample=bare).facts["outline_faults"] == {"gives_result": 1}
     assert outlined(PLANS[:1], OTHERS, sample=bare).reason == "poor_outlines"
 
 
-def test_a_sample_that_loses_its_last_block_is_told_so():
+def test_a_sample_that_loses_its_last_block_is_reported():
     result = outlined(TELLING, ["", ""])
     assert (result.outcome, result.reason) == ("unchanged", "no_block") and whole(result)[0].text == CHAIN

@@ -89,7 +89,7 @@ def test_the_command_that_is_printed_runs_as_it_is_printed(finished, tmp_path):
     assert shown.returncode == 0 and (tmp_path / "page.html").is_file(), shown.stderr
 
 
-def test_a_second_run_redoes_nothing_and_says_so(finished):
+def test_a_second_run_redoes_nothing_and_reports_it(finished):
     project, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*.txt")}
     again = project.sample_run()

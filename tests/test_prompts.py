@@ -55,7 +55,7 @@ def test_a_prompt_at_fault_is_one_line_that_names_it(tmp_path, text, told):
     assert told in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_prompt_that_is_not_there_is_named(tmp_path):
+def test_a_missing_prompt_is_named(tmp_path):
     with pytest.raises(UserError, match="--prompt"):
         prompts.load(tmp_path / "none.txt", [])
 
@@ -77,7 +77,7 @@ def test_only_the_versions_of_earlier_stages_fall_back_to_v1(tmp_path, capsys, a
     assert capsys.readouterr().err == (f"{asked} was not found: {found} is used\n" if asked != found else "")
 
 
-def test_an_existing_prompt_is_taken_without_a_word(tmp_path, capsys):
+def test_an_existing_prompt_is_used_without_a_message(tmp_path, capsys):
     path = write(tmp_path, "x", "step3-prompt_v2_v1.txt")
     write(tmp_path, "x", "step3-prompt_v1_v1.txt")
     assert prompts.resolve(path) == path and capsys.readouterr().err == ""

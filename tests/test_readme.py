@@ -228,7 +228,7 @@ def test_the_columns_that_are_written_are_those_listed(reader):
     assert {name for cell in units for name in names(cell)} == set(read_schema(units_file).names)
 
 
-def test_the_trajectory_that_is_shown_is_one():
+def test_the_trajectory_that_is_shown_is_valid():
     from threadweaver.trajectory import markup
 
     shown = re.search(r"```\n(<Parallel>.*?)\n```", TEXTS["README.md"], re.S)[1]

@@ -22,7 +22,7 @@ def test_looping_share(name):
     assert repeated_share(text) == pytest.approx(share)
 
 
-def test_a_loop_over_single_newlines_is_one():
+def test_a_loop_over_single_newlines_is_found():
     assert repeated_share("\n".join(["Let me check this once more."] * 300)) > 0.9
 
 

@@ -45,12 +45,12 @@ def test_every_thread_but_the_first_is_asked_about():
     assert asked[2].context == f"Before\nit all.\n{BLOCK}\nbetween\n"
 
 
-def test_without_evidence_a_thread_is_held_against_all_its_siblings():
+def test_without_evidence_a_thread_is_compared_with_all_its_siblings():
     asked = edit_questions(BlockLeaks.read(markup.parse(markup.write_block(["same", "same", "other"])), ""))
     assert [dict(question.siblings) for question in asked] == [{1: "same", 3: "other"}, {1: "same", 2: "same"}]
 
 
-def test_with_evidence_it_is_held_against_the_siblings_it_leans_on_and_the_third_against_the_first_too():
+def test_with_evidence_it_is_compared_with_the_siblings_it_depends_on_and_the_third_with_the_first_too():
     text = markup.write_block(["Let $Q_7 = 4913$.", "Nothing is said here.", "Here $Q_7 + 2$ is odd."])
     asked = edit_questions(BlockLeaks.read(markup.parse(text), ""))
     assert asked[1].siblings == {1: "Let $Q_7 = 4913$."}
@@ -93,7 +93,7 @@ def test_a_second_rewriting_is_undone_after_the_first():
     assert restore(trajectory, record) == chain
 
 
-def test_neither_stage_loses_outlines_or_conclusions_that_are_there():
+def test_neither_stage_loses_existing_outlines_or_conclusions():
     trajectory = markup.parse(TEXT)
     text, _ = rewriting.apply_answers(trajectory, RECORD, [])
     assert text == TEXT

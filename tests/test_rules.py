@@ -73,7 +73,7 @@ def test_cases_become_threads_and_the_conclusion_stays_outside():
     assert "In total" not in two and "Final" not in two
 
 
-def test_a_second_way_stands_beside_the_first():
+def test_a_second_method_becomes_a_sibling_of_the_first():
     [[one, two]] = threads_of("Find 1 + 3 + 5 + ... + 39.", METHODS)
     assert two.startswith("Alternatively") and "k^2" in one
     assert "both ways" not in two
@@ -106,7 +106,7 @@ DEPENDENT = {
 
 
 @pytest.mark.parametrize("name", DEPENDENT)
-def test_cases_that_lean_on_one_another_are_no_block(name):
+def test_cases_that_depend_on_one_another_are_not_a_block(name):
     assert DEPENDENT[name] != CASES
     assert threads_of(PROBLEM, INTRO + DEPENDENT[name] + ENDING) == []
 
@@ -141,13 +141,13 @@ def test_no_block_where_a_cut_is_wrong(name):
     assert threads_of(PROBLEM, CHAIN.replace(old, new)) == []
 
 
-def test_a_long_number_of_the_other_case_is_borrowed_even_if_it_is_named_anew():
+def test_a_long_number_of_the_other_case_is_borrowed_even_if_it_gets_a_new_name():
     taken = CASES.replace("which leaves ten of", "so 3 * 4055 = 12165, which leaves ten of", 1)
     taken = taken.replace("Again two of", "With w = 12165 it is clear: two of")
     assert threads_of(PROBLEM, INTRO + taken + ENDING) == []
 
 
-def test_plan_and_first_step_are_no_threads():
+def test_plan_and_first_step_are_not_threads():
     chain = (
         INTRO
         + "I could factor it or try values. Let me try values first.\n\nLet me try values: 3, 8 and 11 all work.\n\n"
@@ -156,7 +156,7 @@ def test_plan_and_first_step_are_no_threads():
     assert threads_of(PROBLEM, chain) == []
 
 
-def test_a_sequence_of_computed_values_is_no_block():
+def test_a_sequence_of_computed_values_is_not_a_block():
     steps = "".join(
         f"n = {k}: S({k}) = S({k - 1}) + {k * k}, which gives a longer and longer sum each time.\n\n"
         for k in range(2, 9)
@@ -256,7 +256,7 @@ STEPS_ALIKE = {
 
 
 @pytest.mark.parametrize("name", STEPS_ALIKE)
-def test_steps_of_one_computation_are_no_threads_however_alike(name):
+def test_steps_of_one_computation_are_not_threads_however_alike(name):
     chain = (
         "Let me compute these one by one.\n\n"
         + STEPS_ALIKE[name]
@@ -300,7 +300,7 @@ def test_a_chain_that_only_repeats_itself_has_no_block():
     assert threads_of(PROBLEM, INTRO + CASES * 6 + ENDING) == []
 
 
-def test_the_last_lines_of_a_chain_are_no_thread():
+def test_the_last_lines_of_a_chain_are_not_a_thread():
     assert threads_of(PROBLEM, INTRO + CASES.strip() + "\n") == []
 
 
@@ -395,7 +395,7 @@ def test_an_edit_never_touches_mathematics(thread):
         assert not re.search(r"[$\\=\d]", src) or re.findall(r"[$\\=\d]", src) == re.findall(r"[$\\=\d]", dest)
 
 
-def test_outlines_tell_the_plan_and_not_the_result():
+def test_outlines_announce_the_plan_and_not_the_result():
     threads = threads_of(PROBLEM, CHAIN)[0]
     assert propose_outlines(PROBLEM, INTRO, threads) == ["Case 1: n is even", "Case 2: n is odd"]
 

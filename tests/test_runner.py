@@ -93,7 +93,7 @@ def test_a_second_run_does_nothing(tmp_path, kind):
         KeyError("k"),
     ],
 )
-def test_one_sample_that_crashes_fails_alone_and_is_told_by_place(tmp_path, kind, error):
+def test_one_sample_that_crashes_fails_alone_and_is_reported_by_place(tmp_path, kind, error):
     report = run(tmp_path, failing_at(1, 3, error=error)[kind])
     assert outcomes(report) == [
         ("0", "ok", None),
@@ -150,7 +150,7 @@ def test_the_annotator_is_entered_once_inside_the_loop_and_left_when_a_sample_en
     assert seen == [("in", True), ("out", True)]
 
 
-def test_what_the_annotator_says_of_itself_stands_behind_the_bar(tmp_path, monkeypatch):
+def test_the_status_of_the_annotator_is_shown_after_the_bar(tmp_path, monkeypatch):
     class Bar:
         disable, shown = False, ()
 
@@ -196,7 +196,7 @@ def test_only_some_of_the_samples_leave_the_others_as_they_are(tmp_path):
 # ---- what a command says
 
 
-def test_what_became_of_the_samples_is_one_line_and_a_line_a_reason(tmp_path, capsys):
+def test_what_became_of_the_samples_is_one_line_and_one_per_reason(tmp_path, capsys):
     def work(task: Task) -> Result:
         return Result("rejected", "no_block") if task.payload % 2 else good(task)
 
@@ -259,7 +259,7 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
         ("timed_out", "run again to do only these"),
     ],
 )
-def test_what_failed_says_the_way_on(capsys, reason, says):
+def test_what_failed_says_how_to_continue(capsys, reason, says):
     """The cap ends a stage however few samples it left undone: the next one would do without them in silence."""
     entries = [AccountEntry(str(n), "ok") for n in range(20)]
     entries[3] = AccountEntry("3", "failed", reason, facts={"error": "it would cost $1"})
@@ -293,7 +293,7 @@ def test_how_a_command_ends(error, code, says, capsys):
     assert told.startswith(says) and told.count("\n") == 1
 
 
-def test_a_fault_of_ours_is_not_hidden():
+def test_a_bug_is_not_hidden():
     def main(_):
         raise ZeroDivisionError
 
@@ -330,7 +330,7 @@ def started(*argv: str) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_is_exit_130_and_the_next_run_goes_on(tmp_path, sign):
+def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, sign):
     process = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0.1")
     deadline = time.monotonic() + 20
     while not list((tmp_path / "out").glob("*.txt")) and time.monotonic() < deadline:
@@ -412,7 +412,7 @@ def test_two_halves_of_step_1_are_one_whole(place):
     }
 
 
-def test_one_annotation_is_not_taken_for_several_chains(place):
+def test_one_annotation_is_not_used_for_several_chains(place):
     annotation = place.root / "one_reasoning.txt"
     annotation.write_text("<parallel>\n<thread>\n</thread> (L1-L2)\n<thread>\n</thread> (L3-L4)\n</parallel>\n")
     both = place.python("src/extract_v1.py", "-t", "data/in", "-a", str(annotation), "-o", "data/marked")

@@ -57,7 +57,7 @@ def test_the_reference_answer_is_found_where_polaris_keeps_it():
         (float("nan"), None),
     ],
 )
-def test_marks_of_right_and_wrong(given, read):
+def test_marks_of_correct_and_wrong(given, read):
     assert to_sample(SourceRow(0, "x", row(0, correctness=given)), "x").correctness is read
 
 

@@ -80,7 +80,7 @@ def silent(line: str) -> None:
 # ready, dead, ended
 
 
-def test_a_server_is_ready_inside_the_block_and_gone_behind_it(tmp_path):
+def test_a_server_is_ready_inside_the_block_and_gone_after_it(tmp_path):
     one, two = replica(tmp_path), replica(tmp_path)
     with server.serving([one, two], report=silent) as servers:
         assert [item.ready() for item in servers] == [True, True]
@@ -120,14 +120,14 @@ def test_a_server_that_is_never_ready_is_given_up(tmp_path):
     assert gone(one.log)
 
 
-def test_a_server_that_dies_later_says_so(tmp_path):
+def test_a_server_that_dies_later_is_reported(tmp_path):
     with server.serving([replica(tmp_path)], report=silent) as [running]:
         os.killpg(running.process.pid, signal.SIGKILL)
         running.process.wait(5)
         assert "was ended by signal 9" in running.dead()
 
 
-def test_waiting_before_the_first_look(tmp_path):
+def test_waiting_before_the_first_health_check(tmp_path):
     begun = time.monotonic()
     with server.serving([replica(tmp_path)], wait=1.0, report=silent):
         assert time.monotonic() - begun >= 1.0

@@ -116,7 +116,7 @@ def test_the_active_environment_is_used_if_the_requirements_are_in_it(project, v
     assert (done.stdout, done.stderr) == (f"{project.root}/their env/bin/python\n", "")
 
 
-def test_an_active_environment_without_the_requirements_gives_way_to_our_own(project):
+def test_an_active_environment_without_the_requirements_is_not_used(project):
     bad_python(project.root / "theirs/bin/python", 3, "tqdm 4.70.1")
     good_python(project.root / ".venv/bin/python")
     stamp(project)
@@ -168,7 +168,7 @@ def test_a_half_made_venv_is_completed_or_made_again(project, tmp_path):
 
 
 @pytest.mark.parametrize("in_the_way", [".venv", ".venv.lock"])
-def test_where_no_venv_can_be_made_one_line_says_so(project, in_the_way):
+def test_if_no_venv_can_be_made_one_line_reports_it(project, in_the_way):
     if in_the_way == ".venv":
         (project.root / ".venv").touch()
     else:
@@ -178,7 +178,7 @@ def test_where_no_venv_can_be_made_one_line_says_so(project, in_the_way):
     assert "cannot make .venv here" in done.stderr or "cannot be written" in done.stderr
 
 
-def test_without_a_python_that_is_new_enough_one_line_says_so(project, tmp_path):
+def test_without_a_python_that_is_new_enough_one_line_reports_it(project, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("bash", "sed", "cat", "dirname", "basename", "cksum", "head"):
@@ -187,7 +187,7 @@ def test_without_a_python_that_is_new_enough_one_line_says_so(project, tmp_path)
     assert "Python 3.11 or newer is needed" in refusal(chosen(project, PATH=str(tools)))
 
 
-def test_sh_runs_it_too_and_a_stranger_is_refused_before_anything_is_done(project):
+def test_sh_runs_it_too_and_an_unknown_flag_is_refused_before_anything_is_done(project):
     done = project.run("sh", "run.sh", "--unknown", SRC_NAME="sample", ANNOTATOR="rules")
     assert "--unknown is not a flag of any stage" in refusal(done)
     assert "--val-size means nothing here, it is a flag of save_dataset.py" in refusal(
@@ -241,7 +241,7 @@ def test_a_missing_package_is_one_line_that_says_what_to_do(tmp_path):
     )
 
 
-def test_a_module_of_ours_that_is_missing_is_not_hidden():
+def test_a_missing_module_of_the_project_is_not_hidden():
     code = "import threadweaver.no_such_room"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "src", capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" in done.stderr

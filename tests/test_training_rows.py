@@ -158,7 +158,7 @@ def test_no_row_has_a_column_that_trainers_reserve(tokenizer):
         assert not RESERVED & set(schema.names)
 
 
-def test_the_card_says_what_it_is_and_from_what():
+def test_the_card_names_the_dataset_and_its_source():
     import yaml
 
     card = training_rows.card(

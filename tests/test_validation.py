@@ -68,7 +68,7 @@ def test_a_good_outline_is_accepted_and_ends_with_a_newline():
         ),
     ],
 )
-def test_every_typed_problem_is_one_sentence_that_names_its_place(old, new, code, told):
+def test_every_defect_is_one_sentence_that_names_its_place(old, new, code, told):
     assert old in GOOD
     text = GOOD.replace(old, new)
     judgement = validation.validate_annotation(CHAIN, text, "")
@@ -81,7 +81,7 @@ def test_every_code_of_the_annotation_has_its_advice():
     assert set(validation._ADVICE) == set(annotation.Code) - {annotation.Code.CHECK_FAILED}
 
 
-def test_a_failed_check_is_an_answer_and_no_fault():
+def test_a_failed_check_is_an_answer_and_not_a_fault():
     failed = GOOD.replace("L10-L20, check passed: uses L2 alone", "L10-L20, check failed: takes k from L7")
     assert validation.validate_annotation(CHAIN, failed, "").faults == ()
 
@@ -97,7 +97,7 @@ def test_an_outline_in_a_fence_with_prose_around_it_is_read():
     assert validation.validate_annotation(CHAIN, f"Sure:\n```\n{GOOD}\n```\nDone.", "").faults == ()
 
 
-def test_blocks_that_the_check_drops_in_silence_are_asked_for():
+def test_blocks_that_the_check_drops_silently_are_asked_for():
     bare = "S1: reads (L1-L30)"
     assert validation.validate_annotation(CHAIN, bare, bare).faults == ()
     assert [fault.code for fault in validation.validate_annotation(CHAIN, bare, GOOD).faults] == ["blocks_lost"]
@@ -123,7 +123,7 @@ def test_raw_and_escaped_latex_come_through_as_typed(reply):
 @pytest.mark.parametrize(
     "reply", ["Nothing to change.", "{}", '[{"src": "Sim', '["a"]', '[{"src": 1, "dest": "x"}]', "null"]
 )
-def test_a_reply_without_the_array_is_unreadable_and_not_nothing_to_change(reply):
+def test_a_reply_without_the_array_is_unreadable_and_does_not_mean_no_change(reply):
     judgement = validation.validate_edits(EDITS, reply, "")
     assert judgement.value is None and judgement.faults[0].code == "unreadable_edits"
     assert json.dumps(reply) in judgement.faults[0].sentence
@@ -144,7 +144,7 @@ def test_an_empty_array_means_nothing_to_change():
         (PASSAGE, "ok", "shrinks_thread", "less than half"),
     ],
 )
-def test_a_replacement_that_cannot_be_applied_is_told_with_its_quote(src, dest, code, told):
+def test_a_replacement_that_cannot_be_applied_is_reported_with_its_quote(src, dest, code, told):
     judgement = validation.validate_edits(EDITS, json.dumps([{"src": src, "dest": dest}]), "")
     assert judgement.value == [Replacement(src, dest)]
     assert [fault.code for fault in judgement.faults] == [code]
@@ -164,11 +164,11 @@ def test_a_replacement_that_cannot_be_applied_is_told_with_its_quote(src, dest, 
         '["Count $\\\\frac{a}{b}$", "2: Try it"]',
     ],
 )
-def test_outlines_are_read_from_numbered_lines_whatever_stands_around_them(reply):
+def test_outlines_are_read_from_numbered_lines_whatever_surrounds_them(reply):
     assert validation.parse_outlines(reply, 2) == ["Count $\\frac{a}{b}$", "Try it"]
 
 
-def test_a_line_of_blanks_takes_no_time():
+def test_a_line_of_blanks_is_read_quickly():
     begun = time.monotonic()
     with pytest.raises(validation.UnreadableOutlines):
         validation.parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
@@ -200,7 +200,7 @@ def test_numbered_outlines_come_through_as_typed(texts):
         (r'["Count $\frac{a}{b}$", "Take $x \neq 1$"]', "no numbered line"),
     ],
 )
-def test_a_count_that_does_not_fit_is_told(reply, told):
+def test_a_wrong_count_is_reported(reply, told):
     with pytest.raises(validation.UnreadableOutlines, match=told):
         validation.parse_outlines(reply, 2)
 
@@ -227,7 +227,7 @@ def test_outlines_that_announce_nothing_fail_with_their_code(poor, code, told):
     assert told in judgement.faults[0].sentence
 
 
-def test_an_outline_that_tells_a_result_is_asked_for_again_and_then_left_to_the_stage():
+def test_an_outline_that_gives_away_a_result_is_asked_for_again_and_then_left_to_the_stage():
     thread = "Case k = 4. " + "We go through the factors one by one. " * 8 + "So the sum is 137."
     judgement = validation.validate_outlines(
         block(thread, "other"), "1: Find that the sum is 137\n2: Work on the rest", ""
@@ -238,7 +238,7 @@ def test_an_outline_that_tells_a_result_is_asked_for_again_and_then_left_to_the_
     assert fault.sentence.endswith(", which only its thread works out: announce what is done, not what comes of it.")
 
 
-def test_an_outline_that_leans_on_a_sibling_is_told():
+def test_an_outline_that_points_at_a_sibling_is_reported():
     judgement = validation.validate_outlines(block("x", "y"), "1: Solve for a\n2: Use the result of the first case", "")
     assert judgement.value and judgement.faults[0].code == "leans_on_sibling"
 

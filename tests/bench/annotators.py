@@ -1,20 +1,20 @@
-"""Annotators side by side on the same chains: what each makes of them, and how far they agree.
+"""Compare annotators on the same chains: what each makes of them, and how far they agree.
 
     python tests/bench/annotators.py [--annotator rules recorded NAME:BASE_URL:MODEL …] [--chains FILE --count 12] [--json FILE]
 
 Reads   chains (the sample's), and for `recorded` data/sample/recorded.jsonl
-Writes  the table on stdout, with --json everything as JSON; the runs into a temporary folder (--keep FOLDER: there)
-Calls   the commands of steps 0 to 5, once for each annotator; a named one asks its endpoint and may cost money
-Exits   1 when an annotator has no trajectory accepted
+Writes  the table on stdout, with --json everything as JSON; the runs in a temporary folder (or --keep FOLDER)
+Calls   the commands of steps 0 to 5, once per annotator; a named one calls its endpoint and may cost money
+Exits   1 if no trajectory of an annotator is accepted
 Any other flag goes to the commands that ask the annotators (--effort low, --use-chat-completions, --max-cost 5).
 
-Yield: trajectories accepted of chains read. Blocks, ratio (mean over trajectories), speedup, threads a block and tokens a
-thread (over all blocks, all threads): of these. Leaks: between siblings, as step 3
-counts them before and after the rewriting. Agreement is taken of the line ranges of step 4, over the chains that both
-annotators finished (chains without a block included), in lines that are not blank:
-  lines     share of the lines inside a block of both, of those inside a block of either
+Yield: accepted trajectories out of chains read. Blocks, ratio (mean over trajectories), speedup, threads per block
+and tokens per thread (over all blocks, all threads) are of the accepted trajectories. Leaks are between siblings,
+as counted by step 3 before and after rewriting. Agreement is measured on the line ranges of step 4, over the chains
+that both annotators finished (including chains without a block), in non-blank lines:
+  lines     lines inside a block of both, as a share of those inside a block of either
   kappa     Cohen's kappa of inside / outside over all lines
-  together  of the neighbouring lines that lie inside blocks of both: share on which they agree whether a cut is between them
+  together  share of the neighbouring lines inside blocks of both on which they agree whether there is a cut between them
   blocks    F1 of the blocks' first and last lines, matched one to one within --tolerance lines
   cuts      the same of the lines at which a thread ends and the next begins
 """
@@ -46,7 +46,7 @@ SAMPLE = ROOT / "data" / "sample"
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one annotator's run."""
+    """The figures of one annotator's run."""
 
     read: int
     accepted: int
@@ -66,7 +66,7 @@ class Figures:
 
 
 def flags_of(spec: str, folder: Path) -> list[str]:
-    """What the commands are told of this annotator."""
+    """Return the flags that name this annotator to the commands."""
     ledger = ["--ledger", str(folder / "ledger.sqlite")]
     if spec == "rules":
         return ["--annotator", "rules"]
@@ -79,7 +79,7 @@ def flags_of(spec: str, folder: Path) -> list[str]:
 
 
 def run(spec: str, folder: Path, chains: Path, tokenizer: str, more: Sequence[str]) -> Figures:
-    """Steps 1 to 5 into `folder`."""
+    """Run steps 1 to 5 into `folder`."""
     folder.mkdir(parents=True)
     who = [*flags_of(spec, folder), *more, "--max-failed", "100%"]
     at = {step: folder / f"s{step}" for step in range(1, 6)}
@@ -132,7 +132,7 @@ def figures(read: int, at: Mapping[int, Path]) -> Figures:
 
 @dataclass(frozen=True)
 class Marks:
-    """A chain as an annotator marked it, its blank lines left out: which of the lines (from 0) are inside a block, the
+    """A chain as an annotator marked it, without its blank lines: which lines (from 0) are inside a block, the
     blocks as (first, last), and the lines after which a thread ends inside a block."""
 
     count: int
@@ -155,7 +155,7 @@ class Marks:
 
 
 def agreement(pairs: Sequence[tuple[Marks, Marks]], tolerance: int) -> dict[str, float | None]:
-    """What the docstring of this file says, over chains that both marked; None where there is nothing to agree on."""
+    """Return the agreement described above, over the chains that both marked; None if there is nothing to agree on."""
     lines = sum(one.count for one, _ in pairs)
     both = sum(len(one.inside & two.inside) for one, two in pairs)
     either = sum(len(one.inside | two.inside) for one, two in pairs)
@@ -180,7 +180,7 @@ def agreement(pairs: Sequence[tuple[Marks, Marks]], tolerance: int) -> dict[str,
 
 
 def f1(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], tolerance: int) -> float | None:
-    """2 · matched / all, of positions matched one to one in order; None where neither has any."""
+    """Return 2 · matched / all, for positions matched one to one in order; None if neither has any."""
     total = sum(len(one) + len(two) for one, two in pairs)
     return 2 * sum(matched(sorted(one), sorted(two), tolerance) for one, two in pairs) / total if total else None
 
@@ -208,7 +208,7 @@ def marks_of(folder: Path, chains: Path) -> dict[str, Marks]:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def tell(made: Mapping[str, Figures], agreed: Sequence[Mapping]) -> None:
+def report(made: Mapping[str, Figures], agreed: Sequence[Mapping]) -> None:
     width = max(12, *(len(name) + 2 for name in made))
     print(f"{'':22}" + "".join(f"{name:>{width}}" for name in made))
     for name in Figures.__dataclass_fields__:
@@ -235,9 +235,11 @@ def main() -> int:
     parser.add_argument("--chains", type=Path, default=SAMPLE / "chains.jsonl")
     parser.add_argument("--count", type=int, default=12, help="chains read (12: those with recorded answers)")
     parser.add_argument("--tokenizer", default=str(SAMPLE / "tokenizer"))
-    parser.add_argument("--tolerance", type=int, default=1, help="lines between boundaries that count as one (1)")
+    parser.add_argument(
+        "--tolerance", type=int, default=1, help="distance in lines at which two boundaries count as one (1)"
+    )
     parser.add_argument("--json", type=Path, help="write figures and agreement there")
-    parser.add_argument("--keep", type=Path, help="folder in which the runs stay")
+    parser.add_argument("--keep", type=Path, help="folder in which to keep the runs")
     args, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory() as scratch:
         root = args.keep or Path(scratch)
@@ -255,10 +257,10 @@ def main() -> int:
         )
         for a, b in combinations(names, 2)
     ]
-    tell(made, agreed)
+    report(made, agreed)
     if args.json:
-        told = {"annotators": {name: asdict(row) for name, row in made.items()}, "agreement": agreed}
-        args.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        figures = {"annotators": {name: asdict(row) for name, row in made.items()}, "agreement": agreed}
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0 if all(row.accepted for row in made.values()) else 1
 
 

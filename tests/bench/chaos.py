@@ -1,11 +1,13 @@
-"""Does a run survive anything, and is nothing paid twice? The sample through a server that fails, killed again and again.
+"""Does a run survive everything, and is nothing paid twice? Runs the sample against a failing server, with many
+kills.
 
     python tests/bench/chaos.py --runs 20            # ordinary calls
-    python tests/bench/chaos.py --batch --kills 10   # the Batch API: one batch expires, one fails by half, the key changes
+    python tests/bench/chaos.py --batch --kills 10   # the Batch API: one batch expires, half of one fails, the key changes
 
-A clean run first; then runs of which a share of calls goes wrong, each killed (SIGKILL to all its processes) at random
-moments and started again until it is done. For each: is the dataset byte for byte that of the clean run; was a request
-answered twice that was not on its way at a kill; did the bill pass --max-cost. Exit 1 where it was not so.
+First a clean run; then runs in which a share of the calls fails, each killed (SIGKILL to all its processes) at
+random moments and restarted until it is done. For each: is the dataset byte for byte that of the clean run; was a
+request answered twice although it was not under way at a kill; did the bill exceed --max-cost? Exits with 1 if a
+run fails one of these.
 """
 
 from __future__ import annotations
@@ -36,15 +38,15 @@ from threadweaver.client.prices import price_of
 from threadweaver.files import digest
 
 MODES = (*TRANSPORT, "slow", "truncated", "empty", "refused", "code_fence", "extra_prose")
-"""All that a client has to get over; replies that say something else than they should are another matter."""
-CAP = 10.0  # USD at first, and by how much it is raised when it is reached
-LOST_SECONDS = 2.0  # a reply sent so long before a kill may not have been stored: 0.8 s were seen on a crowded machine
+"""All faults that a client must survive; replies with wrong content are another matter."""
+CAP = 10.0  # USD at first, and the amount by which it is raised when it is reached
+LOST_SECONDS = 2.0  # a reply sent within this time before a kill may not be stored: 0.8 s were seen on a busy machine
 MODEL = "gpt-5"
 KEYS = ("sk-chaos-first-0123456789", "sk-chaos-second-0123456789")
 
 
 def is_repair(messages: Sequence[Mapping[str, str]]) -> bool:
-    """What is damaged twice is left out of the data for good: that is damage.py's to measure, and other bytes."""
+    """Whether a conversation is a repair turn: a reply damaged twice changes the data, which damage.py measures."""
     return messages[-1]["content"].startswith(REPAIR_OPENING)
 
 
@@ -93,7 +95,7 @@ class Trial:
 
 
 class Chaos:
-    """One project after another against one server, so that its answers are made once."""
+    """Runs one project after another against one server, so that answers are computed only once."""
 
     script = "run.sh"
     lost_seconds = LOST_SECONDS
@@ -104,7 +106,7 @@ class Chaos:
         self.usual = 0.0  # seconds of a clean run
 
     def trial(self, name: str, *, fault_rate: float, seed: int, kills: int) -> Trial:
-        """A run in a project of its own, from the first start until it is done."""
+        """Run in a new project, from the first start until it is done."""
         project = self.prepare(self.scratch / name)
         self.reset(fault_rate, seed)
         trial, dice = Trial(), random.Random(f"chaos {seed}")
@@ -112,7 +114,7 @@ class Chaos:
         begun = time.monotonic()
         while True:
             trial.starts += 1
-            # so short that as many kills fit into one run
+            # short enough for this many kills in one run
             patience = dice.uniform(0.3, min(0.8, 1.5 / (kills + 1)) * self.usual) if trial.kills < kills else None
             ended = self.start(project, trial, patience)
             trial.billed = self.bill()
@@ -130,7 +132,7 @@ class Chaos:
                 print(ended.stderr[-2000:], file=sys.stderr)
                 break
         trial.seconds = time.monotonic() - begun
-        # A reply that was damaged, and its repair too, is asked for anew (--retry-failed).
+        # a reply is asked for again (--retry-failed) if its repair was damaged too
         again = [request for request, count in self.server.paid.items() if count - self.server.damaged[request] > 1]
         trial.twice = len(again)
         trial.ages = sorted(round(ages.get(request, float("inf")), 2) for request in again)
@@ -150,11 +152,11 @@ class Chaos:
         return Project(root)
 
     def made(self, project: Project) -> dict[str, bytes]:
-        """What has to be the same, however it came about."""
+        """Return what has to be the same after every run."""
         return project.files("dataset")
 
     def start(self, project: Project, trial: Trial, patience: float | None) -> subprocess.CompletedProcess[str] | None:
-        """Starts the run; None when it was killed after so many seconds."""
+        """Start the run; return None if it was killed after this time."""
         flags = ["--retry-failed", "--max-failed", "0", "--timeout", "10", "--max-cost", str(trial.cap)]
         if self.batch:
             flags += ["--batch-poll", "0.3", "--batch-quiet", "0.3"]
@@ -208,7 +210,7 @@ class Chaos:
             self.server.keys = KEYS[1:]
 
     def bill(self) -> float:
-        """USD that a provider would have billed for all replies it made."""
+        """Return the USD that a provider would have billed for all its replies."""
         tokens = self.server.tokens
         usage = Usage(tokens["input"], tokens["cached"], tokens["output"], tokens["reasoning"])
         return price_of(MODEL).cost(usage, "batch" if self.batch else "default") / 1e9
@@ -218,9 +220,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=24, help="sample chains")
     parser.add_argument("--runs", type=int, default=None, help="runs after the clean one (20; with --batch 1)")
-    parser.add_argument("--kills", type=int, default=None, help="kills a run (a random 1 to 5; with --batch 10)")
+    parser.add_argument("--kills", type=int, default=None, help="kills per run (a random 1 to 5; with --batch 10)")
     parser.add_argument("--fault-rate", type=float, default=0.2)
-    parser.add_argument("--batch", action="store_true", help="through the Batch API")
+    parser.add_argument("--batch", action="store_true", help="use the Batch API")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     runs = args.runs or (1 if args.batch else 20)

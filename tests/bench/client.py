@@ -1,4 +1,4 @@
-"""How fast the client is, and how well it keeps to a server's limits. The server runs in a process of its own.
+"""Measure how fast the client is and how well it uses a server's limits. The server runs in its own process.
 
 python tests/bench/client.py throughput    1,024 in flight against replies of 2 s and 2 KB, ledger on; then a replay of
                                            the same requests from the ledger
@@ -35,7 +35,7 @@ PROMPT = "Here is a chain of thought. " * 80  # 2.2 KB
 
 @contextlib.contextmanager
 def server(*flags: str) -> Iterator[str]:
-    """The local server in a process of its own; yields its URL."""
+    """Run the local server in its own process and yield its URL."""
     command = [sys.executable, str(ROOT / "tests" / "fake_openai.py"), "--port", "0", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -52,7 +52,7 @@ def stats(url: str) -> dict[str, Any]:
 
 
 async def run(settings: ClientSettings, calls: int, seconds: float | None = None) -> dict[str, Any]:
-    """Ask `calls` different requests, twice the workers at once, for at most `seconds`."""
+    """Send `calls` different requests, with twice as many under way as workers, for at most `seconds`."""
     began, cpu = time.monotonic(), time.process_time()
     numbers = iter(range(calls))
 

@@ -1,18 +1,20 @@
-"""What a tenth of damaged replies costs: blocks, parallel ratio and yield of a run beside those of the undamaged run.
+"""Measure what a tenth of damaged replies costs: blocks, parallel ratio and yield compared with the undamaged run.
 
     python tests/bench/damage.py [--copies 20] [--share 0.1] [--again 0.3] [--limit 0.05] [--way NAME …]
 
-Reads   data/sample: chains and a model's recorded answers to them (an own --chains file: answered by the rules)
+Reads   data/sample: chains and a model's recorded answers to them (other --chains files are answered by the rules)
 Writes  nothing (a temporary folder)
 Calls   the commands of steps 1 to 5 in this process, against a local server over HTTP
-Exits   1 when a way of damage moves one of the three by more than --limit, or text is lost anywhere
+Exits   1 if a kind of damage changes one of the three by more than --limit, or text is lost
 
-The chains are taken --copies times, told apart by their problem, so that shares mean something. Of the replies that a way
-can damage, --share are damaged, drawn by seed within each turn; of these, --again are damaged once more in the repair turn.
-Damage to an annotated outline is done to the last one, in every block of it; an earlier turn can only be prose, cut or empty.
+The chains are used --copies times with different problems, so that shares are meaningful. Of the replies that a
+kind of damage applies to, --share are damaged, drawn by seed within each turn; of these, --again are damaged again
+in the repair turn. Annotated outlines are damaged only in the last turn, in every block; an earlier turn can only
+be prose, truncated or empty.
 
-The table: replies damaged; used as they are (read, or mended without a question); repaired by one more question; damaged
-twice; then blocks, mean parallel ratio and yield of the accepted trajectories, and samples with text lost.
+The table lists replies damaged; used as they are (read or fixed without asking again); repaired by asking once
+more; damaged twice; then blocks, mean parallel ratio and yield of the accepted trajectories, and samples with lost
+text.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ SAMPLE = ROOT / "data" / "sample"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one run: chains read, trajectories accepted, their blocks, the mean of their parallel ratios, samples of any
-    stage whose text does not give the chain back."""
+    """The result of one run: chains read, trajectories accepted, their blocks, the mean of their parallel ratios,
+    and samples of any stage from whose text the chain cannot be restored."""
 
     read: int
     accepted: int
@@ -55,7 +57,7 @@ class Outcome:
     lost: int
 
     def differences(self, plain: Outcome) -> tuple[float, float, float]:
-        """Of blocks, parallel ratio and yield, as shares of the undamaged run's."""
+        """Return the differences in blocks, parallel ratio and yield, relative to the undamaged run."""
         return (
             self.blocks / plain.blocks - 1,
             self.ratio / plain.ratio - 1,
@@ -64,17 +66,17 @@ class Outcome:
 
 
 def load(name: str) -> ModuleType:
-    """A command of the pipeline as a module."""
+    """Import a command of the pipeline as a module."""
     spec = importlib.util.spec_from_file_location(name.replace("-", "_"), ROOT / "src" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    sys.modules[spec.name] = module  # dataclasses look up their module there
     spec.loader.exec_module(module)
     return module
 
 
 def command(name: str, *flags: object) -> None:
-    """A command of the pipeline, run in this process; what it prints is left out, and so are the plots of step 5, which
-    would take longer than all else."""
+    """Run a command of the pipeline in this process, without its output and without the plots of step 5, which
+    would take longer than everything else."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
         mock.patch("threadweaver.runs.statistics.histogram", return_value=b""),
@@ -85,7 +87,7 @@ def command(name: str, *flags: object) -> None:
 
 
 def run(folder: Path, before: Path, url: str, first_step: int, workers: int = 64) -> Outcome:
-    """Steps `first_step` to 5 into `folder`; what comes before is read from the folder `before` of another run."""
+    """Run steps `first_step` to 5 into `folder`; earlier steps are read from the folder `before` of another run."""
     model = ["--base-url", url, "--ledger", folder / "ledger.sqlite", "--workers", workers, "--max-failed", "100%"]
     at = lambda step: (folder if step >= first_step else before) / f"s{step}"  # noqa: E731
     folder.mkdir(exist_ok=True)
@@ -122,7 +124,7 @@ def run(folder: Path, before: Path, url: str, first_step: int, workers: int = 64
 
 
 def text_lost(folders: Sequence[Path]) -> int:
-    """Samples in these folders of stages from which the chain does not come back, character for character."""
+    """Return the samples in these stage folders from which the chain cannot be restored character for character."""
     lost = 0
     for path in (path for folder in folders for path in sorted(folder.glob("[0-9]*.txt"))):
         sample = read_traced(path)
@@ -134,7 +136,7 @@ def text_lost(folders: Sequence[Path]) -> int:
 
 
 def copied(source: Path, count: int, copies: int) -> Iterator[str]:
-    """The first `count` chains, `copies` times; dots tell the copies apart and mean nothing to any rule."""
+    """Return the first `count` chains, `copies` times; the copies differ by dots, which no rule reacts to."""
     rows = [json.loads(line) for line in read_text(source).split("\n")[:count] if line]
     for copy in range(copies):
         for row in rows:
@@ -146,7 +148,7 @@ def copied(source: Path, count: int, copies: int) -> Iterator[str]:
 def compare(
     folder: Path, ways: Sequence[str], chains: Path, count: int, copies: int, share: float, again: float
 ) -> Iterator[tuple[str, Outcome, Mapping[str, int]]]:
-    """The undamaged run, named "", and then one run a way, with the server's counts."""
+    """Yield the undamaged run, named "", then one run per kind of damage, with the server's counts."""
     source = folder / "chains.jsonl"
     source.write_text("\n".join(copied(chains, count, copies)) + "\n", encoding="utf-8")
     recorded = read_recorded(SAMPLE / "recorded.jsonl")
@@ -166,12 +168,16 @@ def compare(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chains", type=Path, default=SAMPLE / "chains.jsonl")
-    parser.add_argument("--count", type=int, default=12, help="chains taken (12: those with recorded answers)")
+    parser.add_argument("--count", type=int, default=12, help="number of chains (12: those with recorded answers)")
     parser.add_argument("--copies", type=int, default=20)
-    parser.add_argument("--share", type=float, default=0.1, help="of the replies that are damaged (0.1)")
-    parser.add_argument("--again", type=float, default=0.3, help="of these, damaged in the repair turn too (0.3)")
-    parser.add_argument("--limit", type=float, default=0.05, help="difference allowed to the undamaged run (0.05)")
-    parser.add_argument("--way", nargs="*", choices=WAYS, default=list(WAYS), help="ways of damage (all)")
+    parser.add_argument("--share", type=float, default=0.1, help="share of the replies that are damaged (0.1)")
+    parser.add_argument(
+        "--again", type=float, default=0.3, help="share of these that are damaged again in the repair turn (0.3)"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=0.05, help="difference from the undamaged run that is allowed (0.05)"
+    )
+    parser.add_argument("--way", nargs="*", choices=WAYS, default=list(WAYS), help="kinds of damage (all)")
     args = parser.parse_args()
     bad, plain = [], None
     print(

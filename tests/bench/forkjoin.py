@@ -1,7 +1,7 @@
 """Fork-join generation against sequential decoding: wall clock of the same trajectories on the same server.
 
-The server is the stand-in of the tests with a fixed time per token, so what is measured is the loop: how much of the
-speedup that the critical path allows is left after its requests, its tokenizing and its reading. Trajectories have the
+The server is the fake engine of the tests with a fixed time per token, so this measures the loop: how much of the
+speedup that the critical path allows remains after its requests, tokenizing and parsing. Trajectories have the
 published shape (6 blocks of 2 or 3 threads), scaled down.
 
 Usage   python tests/bench/forkjoin.py [--trajectories 12] [--at-once 4] [--ms-a-token 3] [--thread-tokens 80]
@@ -31,7 +31,8 @@ def prose(rng: random.Random, words: int) -> str:
 
 
 def trajectory(rng: random.Random, thread_words: int) -> str:
-    """Six blocks of 2 or 3 threads (published: 6.26 of 2.58) of very unequal length, and as much text between them."""
+    """Return six blocks of 2 or 3 threads (published: 6.26 of 2.58) of very different lengths, with as much text
+    between."""
     text = ""
     for _ in range(6):
         threads = [prose(rng, int(thread_words * rng.lognormvariate(-0.3, 0.8))) for _ in range(rng.choice((2, 3, 3)))]
@@ -40,7 +41,7 @@ def trajectory(rng: random.Random, thread_words: int) -> str:
 
 
 async def run(url: str, prompts: list[list[int]], tokenizer: Tokenizer, at_once: int, generate) -> tuple[float, list]:
-    """Seconds for all prompts, and their rollouts."""
+    """Return the seconds for all prompts, and their rollouts."""
     rollouts: list[forkjoin.Rollout] = []
     queue = iter(prompts)
 

@@ -1,11 +1,11 @@
-"""How good and how fast the grader is.
+"""Measure how accurate and how fast the grader is.
 
     python tests/bench/grading.py --pairs FILE     precision, recall, F1 by source, disagreements, speed
     python tests/bench/grading.py --bombs          100 bombs among 1,000 answers: must end within 60 s
 
-FILE is JSON lines with `gold`, `pred`, `label` (true where they are the same answer) and `source`.
-`--half SEED 1` and `--half SEED 2` take a random half and the other one: rules are written while looking at
-one and reported on both. The bombs are answers made to hang a grader; none may be called correct.
+FILE is JSON lines with `gold`, `pred`, `label` (true if they are the same answer) and `source`.
+`--half SEED 1` and `--half SEED 2` take a random half and the other half: rules are written while looking at one
+and reported on both. The bombs are answers made to hang a grader; none may be graded correct.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="labelled pairs, JSON lines")
     parser.add_argument("--half", nargs=2, type=int, metavar=("SEED", "PART"), help="only half of the pairs")
     parser.add_argument("--bombs", action="store_true", help="grade 100 bombs among 1,000 answers")
-    parser.add_argument("--workers", type=int, default=None, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=None, help="processes (default: one per core)")
     args = parser.parse_args()
     if not args.pairs and not args.bombs:
         parser.error("say --pairs FILE or --bombs")
@@ -184,7 +184,7 @@ def report_pairs(rows: list[dict], workers: int | None) -> None:
 
 
 def scores(judged) -> tuple[float, float, float]:
-    """Precision, recall and F1 of (label, said yes) pairs."""
+    """Return precision, recall and F1 of (label, prediction) pairs."""
     counts = Counter(judged)
     hits, false, missed = counts[True, True], counts[False, True], counts[True, False]
     precision = hits / (hits + false) if hits + false else 1.0
@@ -193,7 +193,7 @@ def scores(judged) -> tuple[float, float, float]:
 
 
 def report_bombs(workers: int | None) -> bool:
-    """100 bombs against a plain reference among 900 plain answers; a bomb may be wrong or undecided, never
+    """Grade 100 bombs among 900 plain answers against a plain reference; a bomb may be wrong or undecided, never
     correct."""
     bombs = [(bomb, "5") for bomb in BOMBS[:100]]
     plain = [(str(n), str(n if n % 3 else n + 1)) for n in range(450)]

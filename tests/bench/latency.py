@@ -1,9 +1,9 @@
-"""Do independent calls run together? Steps 1, 3 and 4 against a local server whose replies take a while.
+"""Do independent calls run in parallel? Steps 1, 3 and 4 against a local server with slow replies.
 
     python tests/bench/latency.py --chains data/sample/chains.jsonl --count 24 --latency 2 --workers 512
 
-Prints for each step the wall time, its rounds of latency (6, 1, 1: only the turns of one conversation wait for each
-other), the command's own CPU time, and wall / (rounds * latency + CPU). The server runs in a process of its own.
+Prints per step the wall time, its rounds of latency (6, 1, 1: only the turns of one conversation wait for each
+other), the command's own CPU time, and wall / (rounds * latency + CPU). The server runs in its own process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def server(latency: float, port: int):
 
 
 def run(command: list[str], url: str) -> tuple[float, float]:
-    """Wall and CPU seconds of a command."""
+    """Return the wall and CPU seconds of a command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
     environment = {**os.environ, "OPENAI_BASE_URL": f"{url}/v1"}

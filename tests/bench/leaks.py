@@ -1,16 +1,17 @@
-"""How well the dependency detector tells dependent pairs of passages from independent ones.
+"""Measure how well the dependency detector separates dependent pairs of passages from independent ones.
 
 Reads:   a collected.jsonl (`uuid`, `problem`, `thinking` of each line); tests/bench/leaks/{dev,test}.jsonl, pairs of
          passages judged by hand (uuid, line ranges from 1, verdict, kinds); tests/bench/leaks/templates_{dev,heldout}.json,
          sentences that are planted into the pairs judged independent
 Writes:  nothing
-Calls:   threadweaver.dependencies, one process
-Exits:   1 when a set of judged pairs falls below --at-least (recall) or above --at-most (false alarms)
+Calls:   threadweaver.independence, one process
+Exits:   1 if a set of judged pairs is below --at-least (recall) or above --at-most (false alarms)
 Example: python tests/bench/leaks.py path/to/collected.jsonl --show
 
-A planted pair: the `define` of a template stands between two paragraphs of the first passage, its `use` in the second,
-with a symbol {s}, a number {n} and an expression {e} that the text does not hold. What a pair that is flagged already
-would say of a plant is nothing: such pairs are left out, and counted. Kind `none`: look-alikes that make no dependence.
+In a planted pair, the `define` of a template is inserted between two paragraphs of the first passage and its `use`
+in the second, with a symbol {s}, a number {n} and an expression {e} that the text does not contain. A pair that is
+already flagged shows nothing about a plant: such pairs are left out and counted. Kind `none` are look-alikes
+without a dependence.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _EXPRESSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two passages of a chain, what precedes the first, and whether the second leans on the first."""
+    """Two passages of a chain, the text before the first, and whether the second depends on the first."""
 
     name: str
     context: str
@@ -59,7 +60,7 @@ class Pair:
     kinds: tuple[str, ...]
     ahead: str = ""
     between: str = ""
-    """What of their block stands ahead of the first and between the two: siblings of both, as in the pipeline."""
+    """The parts of their block before the first and between the two: siblings of both, as in the pipeline."""
     planted: tuple[str, str] = ("", "")
 
     def leaks(self) -> list[Leak]:
@@ -81,7 +82,7 @@ class Scored:
 
     @property
     def substance(self) -> bool:
-        """Whether a finding alone merges the two threads."""
+        """Whether a single finding merges the two threads."""
         return any(leak.certain and leak.kind in independence.MATHEMATICAL for leak in self.found)
 
 
@@ -91,7 +92,7 @@ def read_chains(path: str) -> dict[str, tuple[str, str]]:
 
 
 def read_pairs(path: Path, chains: dict[str, tuple[str, str]]) -> list[Pair]:
-    """The judged pairs of a file; a pair whose chain is not in the corpus is told and left out."""
+    """Read the judged pairs of a file; a pair whose chain is not in the corpus is reported and left out."""
     pairs, missing = [], 0
     for line in path.read_text(encoding="utf-8").split("\n"):
         if not line.strip():
@@ -123,7 +124,7 @@ def read_pairs(path: Path, chains: dict[str, tuple[str, str]]) -> list[Pair]:
 
 
 def fresh(text: str, rng: random.Random) -> dict[str, str]:
-    """A symbol, a number and an expression that `text` does not hold."""
+    """Return a symbol, a number and an expression that `text` does not contain."""
     free = [name for name in _SYMBOLS if not re.search(rf"(?<![A-Za-z\\]){re.escape(name)}(?![A-Za-z0-9])", text)]
     number = next(n for n in iter(lambda: str(rng.randrange(211, 9800)), None) if n not in text and n[-1] != "0")
     shape = rng.choice(_EXPRESSIONS)
@@ -134,7 +135,7 @@ def fresh(text: str, rng: random.Random) -> dict[str, str]:
 
 
 def insert(passage: str, sentence: str, rng: random.Random) -> str:
-    """The passage with a paragraph more, at its beginning, its end or between two paragraphs."""
+    """Return the passage with one more paragraph, at its beginning, at its end or in between."""
     lines = passage.split("\n")
     gaps = [at for at in range(len(lines) + 1) if at in (0, len(lines)) or not lines[at - 1].strip()]
     at = rng.choice(gaps)
@@ -157,7 +158,7 @@ def plant(pair: Pair, kind: str, template: dict[str, str], rng: random.Random) -
 
 
 def planted(hosts: Sequence[Pair], templates: dict[str, list[dict[str, str]]], each: int, seed: int) -> list[Pair]:
-    """Every host with `each` templates of every kind, all templates in turn."""
+    """Return every host with `each` templates of every kind, taking all templates in turn."""
     rng, pairs = random.Random(seed), []
     for kind, sentences in templates.items():
         turn = 0
@@ -173,13 +174,13 @@ def rate(part: int, whole: int) -> str:
 
 
 def count(scored: Iterable[Scored], verdict: str, threshold: float) -> tuple[int, int]:
-    """(flagged, all) of the pairs of this verdict."""
+    """Return (flagged, all) for the pairs with this verdict."""
     scores = [item.score for item in scored if item.pair.verdict == verdict]
     return sum(score >= threshold for score in scores), len(scores)
 
 
-def tell_rates(scored: Sequence[Scored], threshold: float) -> tuple[float, float]:
-    """Prints recall, false alarms and precision; returns the first two."""
+def report_rates(scored: Sequence[Scored], threshold: float) -> tuple[float, float]:
+    """Print recall, false alarms and precision; return the first two."""
     hit, dependent = count(scored, "dependent", threshold)
     alarm, independent = count(scored, "independent", threshold)
     print(
@@ -188,56 +189,58 @@ def tell_rates(scored: Sequence[Scored], threshold: float) -> tuple[float, float
     return hit / max(1, dependent), alarm / max(1, independent)
 
 
-def tell_kinds(scored: Sequence[Scored], threshold: float) -> None:
+def report_kinds(scored: Sequence[Scored], threshold: float) -> None:
     for kind in sorted({kind for item in scored for kind in item.pair.kinds}):
         of_kind = [item for item in scored if kind in item.pair.kinds and item.pair.verdict == "dependent"]
         if of_kind:
             print(f"    {kind:14} recall {rate(*count(of_kind, 'dependent', threshold))}")
 
 
-def tell_substance(scored: Sequence[Scored]) -> None:
-    """Certain findings of substance: how often the pair is dependent indeed."""
-    told = [item for item in scored if item.substance and item.pair.verdict in ("dependent", "independent", "wording")]
-    right = sum(item.pair.verdict == "dependent" for item in told)
+def report_substance(scored: Sequence[Scored]) -> None:
+    """Print how often the pairs with certain findings of mathematics are really dependent."""
+    certain = [
+        item for item in scored if item.substance and item.pair.verdict in ("dependent", "independent", "wording")
+    ]
+    right = sum(item.pair.verdict == "dependent" for item in certain)
     dependent = sum(item.pair.verdict == "dependent" for item in scored)
     print(
-        f"  certain findings of substance (these merge threads): precision {rate(right, len(told))}, recall {rate(right, dependent)}"
+        f"  certain findings of substance (these merge threads): precision {rate(right, len(certain))}, recall {rate(right, dependent)}"
     )
 
 
-def tell_judged(name: str, scored: Sequence[Scored], threshold: float) -> tuple[float, float]:
+def report_judged(name: str, scored: Sequence[Scored], threshold: float) -> tuple[float, float]:
     verdicts = ("dependent", "independent", "wording", "unclear")
     rows = {verdict: count(scored, verdict, threshold) for verdict in verdicts}
     print(f"\n{name}: {len(scored)} pairs judged by hand")
     print("                " + "".join(f"{verdict:>13}" for verdict in verdicts))
     print("    flagged     " + "".join(f"{rows[verdict][0]:13}" for verdict in verdicts))
     print("    left alone  " + "".join(f"{rows[verdict][1] - rows[verdict][0]:13}" for verdict in verdicts))
-    result = tell_rates(scored, threshold)
-    tell_kinds(scored, threshold)
-    tell_substance(scored)
+    result = report_rates(scored, threshold)
+    report_kinds(scored, threshold)
+    report_substance(scored)
     print("  sweep")
     for other in SWEEP:
-        tell_rates(scored, other)
+        report_rates(scored, other)
     return result
 
 
-def tell_planted(name: str, scored: Sequence[Scored], hosts: Sequence[Scored], threshold: float) -> None:
+def report_planted(name: str, scored: Sequence[Scored], hosts: Sequence[Scored], threshold: float) -> None:
     quiet = {item.pair.name for item in hosts if item.score < threshold}
     fit = [item for item in scored if item.pair.name in quiet]
     print(
         f"\n{name}: {len(fit)} planted pairs in {len(quiet)} of {len(hosts)} pairs judged independent (the others are flagged without)"
     )
-    tell_rates(fit, threshold)
-    tell_kinds(fit, threshold)
-    tell_substance(fit)
+    report_rates(fit, threshold)
+    report_kinds(fit, threshold)
+    report_substance(fit)
     print("  sweep")
     for other in SWEEP:
         quiet = {item.pair.name for item in hosts if item.score < other}
-        tell_rates([item for item in scored if item.pair.name in quiet], other)
+        report_rates([item for item in scored if item.pair.name in quiet], other)
 
 
 def show(scored: Sequence[Scored], threshold: float) -> None:
-    """The pairs that the detector gets wrong, with its evidence."""
+    """Print the pairs that the detector gets wrong, with its evidence."""
     for wrong, verdict in (("MISSED", "dependent"), ("FALSE ALARM", "independent"), ("WORDING FLAGGED", "wording")):
         for item in scored:
             if item.pair.verdict == verdict and (item.score >= threshold) != (verdict == "dependent"):
@@ -257,10 +260,12 @@ def main() -> int:
         "--threshold", type=float, default=THRESHOLD, help=f"pair score that counts as dependent ({THRESHOLD})"
     )
     parser.add_argument("--plants", type=int, default=3, help="templates of each kind planted into a pair (3)")
-    parser.add_argument("--seed", type=int, default=7, help="for where and with which names is planted (7)")
+    parser.add_argument(
+        "--seed", type=int, default=7, help="seed for where and with which names a template is planted (7)"
+    )
     parser.add_argument("--show", action="store_true", help="list the pairs that the detector gets wrong")
     parser.add_argument("--at-least", type=float, default=0.0, help="recall that each set of judged pairs must reach")
-    parser.add_argument("--at-most", type=float, default=1.0, help="share of false alarms that none may exceed")
+    parser.add_argument("--at-most", type=float, default=1.0, help="share of false alarms that no set may exceed")
     arguments = parser.parse_args()
     chains = read_chains(arguments.chains)
     good = True
@@ -273,12 +278,12 @@ def main() -> int:
 def measure(
     side: str, judged: Path, templates: Path, chains: dict[str, tuple[str, str]], arguments: argparse.Namespace
 ) -> bool:
-    """Tells of one side, real pairs and planted ones; whether the real ones keep the limits."""
+    """Report on one side, its real and planted pairs; return whether the real ones keep the limits."""
     if not judged.exists():
         print(f"\n{side}: no {judged.name}, nothing is measured")
         return True
     scored = [Scored.of(pair) for pair in read_pairs(judged, chains)]
-    recall, alarms = tell_judged(side, scored, arguments.threshold)
+    recall, alarms = report_judged(side, scored, arguments.threshold)
     if arguments.show:
         show(scored, arguments.threshold)
     if not templates.exists():
@@ -294,7 +299,7 @@ def measure(
             arguments.seed,
         )
         plants = [Scored.of(pair) for pair in pairs]
-        tell_planted(templates.stem, plants, hosts, arguments.threshold)
+        report_planted(templates.stem, plants, hosts, arguments.threshold)
         if arguments.show:
             quiet = {item.pair.name for item in hosts if item.score < arguments.threshold}
             show([item for item in plants if item.pair.name in quiet], arguments.threshold)

@@ -1,10 +1,11 @@
-"""Does a plan say what a run costs? The first half of the chains is paid, the second planned from it, then paid too.
+"""Does a plan predict what a run costs? The first half of the chains is paid, the second planned from it, then
+paid.
 
-    python tests/bench/plan.py ../shared/traces/collected.jsonl --shuffle 1
+    python tests/bench/plan.py path/to/collected.jsonl --shuffle 1
     python tests/bench/plan.py data/sample/chains.jsonl
 
-The annotator is a local server that answers as the rules do. Prints for each step what was planned and what it cost;
-exit 1 where the sum is off by more than 15 %.
+The annotator is a local server that answers as the rules do. Prints per step what was planned and what it cost;
+exits with 1 if the sum is off by more than 15 %.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ STEPS = {"step 1": "step1", "step 3": "step3", "step 4": "step4"}
 
 
 def run(project: Project, server: FakeOpenAI, chains: Path, count: int, **environment: str) -> str:
-    """The output of a run up to step 4: what follows costs nothing."""
+    """Return the output of a run up to step 4: later steps cost nothing."""
     settings = project.environment(
         SRC_NAME="half",
         NUM_SAMPLES=str(count),
@@ -58,7 +59,7 @@ def run(project: Project, server: FakeOpenAI, chains: Path, count: int, **enviro
 
 
 def paid(project: Project) -> dict[str, float]:
-    """USD by step, of all replies that the ledger holds."""
+    """Return the USD per step of all replies in the ledger."""
 
     async def read() -> dict[str, float]:
         ledger = Ledger.open_for_reading(project.root / "data/ledger.sqlite")
@@ -79,7 +80,9 @@ def planned(table: str) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chains", type=Path)
-    parser.add_argument("--shuffle", type=int, metavar="SEED", help="mix the chains first (as they stand)")
+    parser.add_argument(
+        "--shuffle", type=int, metavar="SEED", help="seed to shuffle the chains first (keep their order)"
+    )
     args = parser.parse_args()
     rows = args.chains.read_text(encoding="utf-8").rstrip("\n").split("\n")
     if args.shuffle is not None:

@@ -1,9 +1,9 @@
-"""Tokens and dollars a sample for step 1, by the six-turn and by the one-turn prompt, over collected chains.
+"""Tokens and dollars per sample for step 1, with the six-turn and the one-turn prompt, over collected chains.
 
-Input is counted with the tokenizer; what a provider's prefix cache can serve of it follows OpenAI's rule
-(prefixes of at least 1,024 tokens, in steps of 128: in the first turn the instructions, which all samples
-share, in a later turn the whole request of the turn before). Output cannot be counted without a model: it
-is assumed, as printed.
+Input is counted with the tokenizer; the part that a provider's prefix cache can serve follows OpenAI's rule
+(prefixes of at least 1,024 tokens, in steps of 128: in the first turn the instructions, which all samples share, in
+a later turn the whole request of the turn before). Output cannot be counted without a model: the printed
+assumptions are used.
 
 Example: python tests/bench/prompt_tokens.py --tokenizer Qwen/Qwen3-8B --chains collected.jsonl
 """
@@ -31,8 +31,8 @@ SIX, ONE = "step1-prompt_v1.txt", "step1-prompt_v2.txt"
 
 @dataclass(frozen=True)
 class Assumed:
-    """Output tokens. A step line of the outline is 25 tokens, a block with its verdicts 150 on top of its
-    steps."""
+    """Assumed output tokens: 25 per step line of the outline, and 150 per block with its verdicts in addition to
+    its steps."""
 
     chain_tokens_a_step: int = 300
     step_line: int = 25
@@ -43,7 +43,7 @@ class Assumed:
     thinking_one_turn: int = 5000
 
     def visible(self, chain_tokens: int) -> list[int]:
-        """Of the six turns; the last is also the reply to the one-turn prompt."""
+        """Return the visible tokens of the six turns; the last is also the reply to the one-turn prompt."""
         steps = min(60, max(6, chain_tokens // self.chain_tokens_a_step))
         blocks = steps // self.steps_a_block
         outline = int(1.5 * steps * self.step_line) + blocks * self.block
@@ -72,7 +72,7 @@ def cacheable(prefix: int) -> int:
 
 
 def conversation(shared: int, turns: list[int], replies: list[int], thinking: int) -> Cost:
-    """One sample: `turns` are the tokens that each turn adds to the request, `shared` those all samples
+    """Count one sample: `turns` are the tokens that each turn adds to the request, `shared` those that all samples
     begin with."""
     total = cached = before = 0
     size = 0
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", required=True, help="name or folder")
     parser.add_argument("--chains", type=Path, required=True, help="collected.jsonl")
-    parser.add_argument("--model", default="gpt-5", help="whose prices (%(default)s)")
+    parser.add_argument("--model", default="gpt-5", help="the model whose prices are used (%(default)s)")
     args = parser.parse_args()
     tokenizer, price, assumed = load_tokenizer(args.tokenizer), price_of(args.model), Assumed()
     six, one = (prompts.load(prompts.FOLDER / name, PLACEHOLDERS["steps"]) for name in (SIX, ONE))

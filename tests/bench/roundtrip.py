@@ -1,9 +1,10 @@
-"""Every trajectory of a folder through the fork-join loop: does inference ask for what training sees, token for token?
+"""Drive every trajectory of a folder through the fork-join loop: does inference request what training sees, token
+by token?
 
     python tests/bench/roundtrip.py data/sample_24samples_step5_v1_v1_v1 --tokenizer data/sample/tokenizer
 
-Each `<i>.txt` is rendered as it is saved (question and answer from its trace), flattened into its units, and driven
-through the loop by a model that knows these units alone. Exits 1 when one does not come back.
+Each `<i>.txt` is rendered as it is saved (question and answer from its trace), split into its units, and driven
+through the loop by a model that knows only these units. Exits with 1 if one does not come out the same.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How fast the rules annotator is, and what it finds.
+"""Measure how fast the rules annotator is, and what it finds.
 
-Reads:   a collected.jsonl (`problem` and `thinking` of each line), or chains of its own making without one
+Reads:   a collected.jsonl (`problem` and `thinking` of each line), or without one, generated chains
 Writes:  nothing
 Calls:   threadweaver.annotators.rules, one process
-Exits:   1 when it annotates fewer chains of 300 lines a CPU second than --at-least
+Exits:   1 if it annotates fewer chains of 300 lines per CPU second than --at-least
 Example: python tests/bench/rules.py path/to/collected.jsonl
 """
 
@@ -26,7 +26,7 @@ LONG_CHAIN_LINES = 60
 
 
 def made_chains(count: int) -> list[tuple[str, str]]:
-    """Chains of 300 lines with cases, computations and second ways."""
+    """Generate chains of 300 lines with cases, computations and second methods."""
     chains = []
     for seed in range(count):
         lines = ["First, let me see what is asked for."]
@@ -52,8 +52,10 @@ def read_chains(path: str) -> list[tuple[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chains", nargs="?", help="a collected.jsonl; without it, chains of its own making")
-    parser.add_argument("--at-least", type=float, default=0.0, help="chains of 300 lines a CPU second (0: only tell)")
+    parser.add_argument("chains", nargs="?", help="a collected.jsonl (else generated chains)")
+    parser.add_argument(
+        "--at-least", type=float, default=0.0, help="chains of 300 lines per CPU second (0: only report)"
+    )
     arguments = parser.parse_args()
     chains = read_chains(arguments.chains) if arguments.chains else made_chains(50)
     annotate_steps(*chains[0])
@@ -64,11 +66,11 @@ def main() -> int:
     speed = lines / CHAIN_LINES / cpu
     print(f"{len(chains)} chains, {lines} lines: {cpu:.2f} s of CPU, {wall:.2f} s")
     print(f"{speed:.0f} chains of {CHAIN_LINES} lines a CPU second")
-    tell_blocks(chains, written)
+    report_blocks(chains, written)
     return 1 if speed < arguments.at_least else 0
 
 
-def tell_blocks(chains: list[tuple[str, str]], written: list[str]) -> None:
+def report_blocks(chains: list[tuple[str, str]], written: list[str]) -> None:
     threads, with_block, long_chains = [], 0, 0
     for (_, thinking), text in zip(chains, written, strict=True):
         blocks = annotation.parse(text, annotation.lines(thinking)).blocks

@@ -1,9 +1,9 @@
-"""Stage 2 and stage 5 in one process, beside the least they could cost.
+"""Time stage 2 and stage 5 in one process, compared with the minimum they could cost.
 
     python tests/bench/stages.py --chains data/sample/chains.jsonl --tokenizer data/sample/tokenizer [--times 5]
 
-Prints seconds for: annotating by rules, extraction (with and without the merging of dependent threads), the verdict with
-its measures, and the bare tokenization of the same texts; and the ratio of the last two. Medians of several passes.
+Prints seconds for annotating by rules, extraction (with and without merging dependent threads), inspection with its
+measures, and only tokenizing the same texts; and the ratio of the last two. Medians of several passes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Measures the viewer on many long trajectories: start, index, second start, list requests, memory.
+"""Measure the viewer on many long trajectories: start, index, second start, list requests, memory.
 
     python tests/bench/viewer.py [--samples 17491] [--chars 35000] [--folder DIR] [--full] [--keep]
 
 Makes a stage-5 folder of synthetic trajectories (with --full also the chains and the collected.jsonl of the run),
-starts the real command on it as a process of its own, and asks it over HTTP. Prints one figure a line beside what is
-aimed at.
+starts the real command on it in its own process, and sends HTTP requests. Prints one figure per line next to its
+target.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SEED = 7
 
 
 def vocabulary(size: int = 6000) -> list[str]:
-    """Words as chains have them: a few very frequent, most of them rare."""
+    """Return words with the frequencies of chains: a few very frequent, most of them rare."""
     random.seed(SEED)
     made = {
         f"{random.choice(STEMS)}{random.choice(['', 's', 'al', 'ing', 'ed'])}{random.randrange(size // 4) or ''}"
@@ -60,7 +60,7 @@ def line(words: list[str], number: int) -> str:
 
 
 def trajectory(words: list[str], chars: int) -> tuple[str, str, Lineage]:
-    """A text, its chain, and the record that joins them: a block of two to four threads in every sixth of the text."""
+    """Return a text, its chain and their lineage, with a block of two to four threads in every sixth of the text."""
     parts: list[str] = []
     chain: list[str] = []
     blocks: list[BlockLineage] = []
@@ -88,7 +88,8 @@ def trajectory(words: list[str], chars: int) -> tuple[str, str, Lineage]:
 
 
 def make(parent: Path, samples: int, chars: int, *, full: bool) -> Path:
-    """Write the folder(s); returns the stage-5 one. The texts come from a pool of 400, each with a line of its own."""
+    """Write the folders and return that of stage 5. The texts come from a pool of 400, each with an individual
+    line."""
     words = vocabulary()
     pool = [trajectory(words, chars) for _ in range(min(samples, 400))]
     root, collect = parent / "bench_step5_v1_v1_v1", parent / "bench"
@@ -133,7 +134,7 @@ def _close(folder: Path, settings: dict, account: list[str]) -> None:
 
 
 class Server:
-    """The command as a process; its port is read from what it prints."""
+    """The command as a process; its port is read from its output."""
 
     def __init__(self, root: Path):
         self.begun = time.perf_counter()
@@ -149,13 +150,13 @@ class Server:
             return answer.read()
 
     def first_page(self) -> float:
-        """Seconds from the start of the process to the page, its script and the first answer of the list."""
+        """Return the seconds from the start of the process to the page, its script and the first reply of the list."""
         for path in ("/", "/static/app.js", "/api/run", "/api/list"):
             self.ask(path)
         return time.perf_counter() - self.begun
 
     def indexed(self) -> float:
-        """Seconds from the start of the process to a complete index."""
+        """Return the seconds from the start of the process to a complete index."""
         while True:
             state = json.loads(self.ask("/api/run"))["index"]
             self.memory()
@@ -166,13 +167,13 @@ class Server:
             time.sleep(0.05)
 
     def memory(self) -> float:
-        """The most that the process has held, in MB."""
+        """Return the peak memory of the process, in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         self.peak = int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
         return self.peak
 
     def cpu(self) -> float:
-        """Seconds of CPU used so far: what the times would come to on a machine with nothing else to do."""
+        """Return the CPU seconds used so far: what the times would be on an idle machine."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -182,7 +183,7 @@ class Server:
 
 
 def requests(samples: int) -> Iterator[str]:
-    """List requests as a reader makes them: sorted, filtered, searched, paged."""
+    """Return list requests as a reader makes them: sorted, filtered, searched, paged."""
     random.seed(SEED)
     words = vocabulary()
     measures = [
@@ -222,34 +223,34 @@ def latencies(server: Server, paths: list[str]) -> list[float]:
     return found
 
 
-def tell(what: str, value: float, unit: str, aim: float) -> None:
+def report(what: str, value: float, unit: str, aim: float) -> None:
     print(f"{what:52}{value:10.2f} {unit:3} (aim: under {aim:g} {unit}){'' if value < aim else '  MISSED'}", flush=True)
 
 
 def measure_viewer(root: Path, samples: int) -> None:
     server = Server(root)
     try:
-        tell("first page, first start", server.first_page(), "s", 1)
-        tell("  CPU of the server until then", server.cpu(), "s", 1)
-        tell("index complete, first start", server.indexed(), "s", 60)
-        tell("  CPU of the server until then", server.cpu(), "s", 60)
-        tell("memory at its peak, first start", server.memory(), "MB", 500)
+        report("first page, first start", server.first_page(), "s", 1)
+        report("  CPU of the server until then", server.cpu(), "s", 1)
+        report("index complete, first start", server.indexed(), "s", 60)
+        report("  CPU of the server until then", server.cpu(), "s", 60)
+        report("memory at its peak, first start", server.memory(), "MB", 500)
     finally:
         server.stop()
     server = Server(root)
     try:
-        tell("first page, second start", server.first_page(), "s", 1)
-        tell("index complete, second start", server.indexed(), "s", 2)
-        tell("  CPU of the server until then", server.cpu(), "s", 2)
+        report("first page, second start", server.first_page(), "s", 1)
+        report("index complete, second start", server.indexed(), "s", 2)
+        report("  CPU of the server until then", server.cpu(), "s", 2)
         found = latencies(server, list(requests(samples)))
-        tell("list requests, median", percentile(found, 0.5), "ms", 150)
-        tell("list requests, 95th percentile", percentile(found, 0.95), "ms", 150)
-        tell("list requests, slowest", max(found), "ms", 1000)
+        report("list requests, median", percentile(found, 0.5), "ms", 150)
+        report("list requests, 95th percentile", percentile(found, 0.95), "ms", 150)
+        report("list requests, slowest", max(found), "ms", 1000)
         shown = latencies(server, [f"/api/sample/{random.randrange(samples)}" for _ in range(60)])
-        tell("one trajectory, 95th percentile", percentile(shown, 0.95), "ms", 150)
+        report("one trajectory, 95th percentile", percentile(shown, 0.95), "ms", 150)
         ways = latencies(server, [f"/api/sample/{random.randrange(samples)}/stages" for _ in range(40)])
-        tell("its stages, 95th percentile", percentile(ways, 0.95), "ms", 300)
-        tell("memory at its peak, second start", server.memory(), "MB", 500)
+        report("its stages, 95th percentile", percentile(ways, 0.95), "ms", 300)
+        report("memory at its peak, second start", server.memory(), "MB", 500)
     finally:
         server.stop()
     index = sum(path.stat().st_size for path in (root.parent / ".viewer").iterdir())
@@ -262,7 +263,7 @@ def main() -> None:
     parser.add_argument("--chars", type=int, default=35_000)
     parser.add_argument("--folder", type=Path, help="where the data goes (a temporary folder)")
     parser.add_argument("--full", action="store_true", help="with the chains and the collected samples of the run")
-    parser.add_argument("--keep", action="store_true", help="keep the data, and use it when it is there")
+    parser.add_argument("--keep", action="store_true", help="keep the data, and reuse it if it exists")
     args = parser.parse_args()
     parent = args.folder or Path(tempfile.mkdtemp(prefix="viewer-bench-"))
     root = parent / "bench_step5_v1_v1_v1"

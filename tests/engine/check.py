@@ -1,7 +1,7 @@
 """Generation against a real SGLang on the CPU: both modes, conversion, and the stop-string cases.
 
 Usage   python tests/engine/check.py --engine-python PYTHON --model DIR --work DIR [--port N]
-Exits   0 when every check holds; 1 otherwise, with what did not
+Exits   0 if every check holds, else 1 with those that did not
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def check(holds: bool, what: str) -> None:
 
 
 def command(work: Path, name: str, *words: str) -> subprocess.CompletedProcess:
-    """Run a command of the project in `work`, and show what it says."""
+    """Run a command of the project in `work` and show its output."""
     print(f"$ {name} {' '.join(words)}", flush=True)
     done = subprocess.run(
         [sys.executable, str(ROOT / "src" / name), *words], cwd=work, capture_output=True, text=True, timeout=900
@@ -87,7 +87,7 @@ def stop_strings(url: str, tokenizer: Tokenizer) -> None:
 
 
 def sequential(work: Path, args) -> None:
-    """The published command: the engine is started, used and ended."""
+    """Run the published command: the engine is started, used and stopped."""
     done = command(
         work,
         "generate_trajectories.py",
@@ -126,7 +126,7 @@ def out(work: Path, args, suffix: str) -> Path:
 
 
 def branching(work: Path, args, url: str, tokenizer: Tokenizer, *, whole: bool, workers: int):
-    """The texts of a fork-join run, and how many of them are right."""
+    """Return the texts of a fork-join run, and how many of them are correct."""
     suffix = f"{'whole' if whole else 'pieces'}_{workers}"
     with Steer(url, tokenizer, answers(), whole=whole) as proxy:
         done = command(
@@ -171,13 +171,13 @@ def branching(work: Path, args, url: str, tokenizer: Tokenizer, *, whole: bool, 
 
 
 def answers() -> dict[str, str]:
-    """The right answers, where they are plain, of every other problem."""
+    """Return the reference answers, if they are plain, of every other problem."""
     problems = read_problems(ROOT / "data" / "sample" / "problems.parquet")[:LIMIT:2]
     return {one.text: one.reference for one in problems if str(one.reference).isalnum()}
 
 
 def blocks(text: str) -> int:
-    """The blocks of a well-formed trajectory; 0 of another."""
+    """Return the number of blocks of a well-formed trajectory; 0 for any other text."""
     try:
         return len(markup.parse(text).blocks)
     except markup.MarkupError:
@@ -185,7 +185,7 @@ def blocks(text: str) -> int:
 
 
 def contexts(proxy: Steer, tokenizer: Tokenizer, *, whole: bool) -> None:
-    """Every context begins with one that was sent before and the token ids that came back for it."""
+    """Check that every context begins with an earlier one and the token ids returned for it."""
     threads = [exchange for exchange in proxy.exchanges if proxy.regex(exchange[0]) == THREAD]
     if whole:
         known = {tuple(prompt + ids) for prompt, ids, _, _ in proxy.exchanges}

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${ENGINE_DIR:=data/engine}"
 : "${PYTHON:=.venv/bin/python}"
-: "${SGLANG:=sglang==0.5.23}"        # what the stub and the flags below were tried with
+: "${SGLANG:=sglang==0.5.23}"        # the version tested with the stub and the flags below
 mkdir -p "$ENGINE_DIR"
 ENGINE_DIR="$(cd "$ENGINE_DIR" && pwd)"
 engine="$ENGINE_DIR/venv/bin/python"

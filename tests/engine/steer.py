@@ -1,6 +1,7 @@
-"""A proxy before a real engine that makes a random model write fork-join text: each request gets the regex of
-the phase that its context is in. `whole` favours the tags' own tokens; without it the model spells them in
-pieces, past the engine's window for stop strings.
+"""A proxy in front of a real engine that makes a random model write fork-join text.
+
+Each request gets the regex of the phase that its context is in. `whole` favours the tags' own tokens; without it
+the model spells them in pieces, which the engine's window for stop strings misses.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ END = f"{PROSE}\\n</think>\\n\\nThe answer is \\\\boxed\\{{%s\\}}"
 
 
 class Steer:
-    """The proxy, in a thread. `exchanges` holds (prompt ids, returned ids, cached prompt tokens, matched
-    stop). `answers` are those it writes to questions it knows; to others it writes a digit."""
+    """The proxy, in a thread. `exchanges` holds (prompt ids, returned ids, cached prompt tokens, matched stop).
+    `answers` are its answers to known questions; to others it writes a digit."""
 
     def __init__(self, engine: str, tokenizer: Tokenizer, answers: Mapping[str, str], *, whole: bool):
         self.engine, self.answers, self.whole = engine, answers, whole
@@ -43,7 +44,7 @@ class Steer:
 
     def regex(self, prompt: Sequence[int]) -> str:
         text = decode(self.tokenizer, prompt)
-        seen = TAG.findall(text)  # tags may stand there in pieces
+        seen = TAG.findall(text)  # tags may be there in pieces
         last, done = (seen[-1] if seen else ""), seen.count("</Parallel>")
         if last == "<Thread>":
             return THREAD

@@ -1,7 +1,7 @@
 """A tiny random Qwen3 (hidden 64, 2 layers) on the sample's tokenizer, for engines that run without a GPU.
 
 Runs in the engine's own environment (torch and transformers come with it).
-Example python tests/engine/tiny_model.py data/sample/tokenizer /tmp/engine/tiny
+Example python tests/engine/tiny_model.py data/sample/tokenizer data/engine/tiny
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build(tokenizer_path: str, output: Path) -> None:
         tie_word_embeddings=False,
     )
     model = Qwen3ForCausalLM(config).to(torch.bfloat16)
-    # random logits are nearly equal: greedy decoding is steadier (and its text livelier) where they differ more
+    # random logits are nearly equal: greedy decoding is steadier, and its text more varied, if they differ more
     with torch.no_grad():
         model.lm_head.weight.mul_(8)
     model.save_pretrained(output)

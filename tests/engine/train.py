@@ -1,16 +1,17 @@
-"""A saved dataset as a trainer of branching models takes it, on a tiny random Qwen3 and the CPU.
+"""Read a saved dataset as a trainer of branching models would, with a tiny random Qwen3 on the CPU.
 
-Each row becomes the prefix tree of its units: what units share stands once, threads are branches behind the outlines,
-the joined text goes on along the row. A token attends to its ancestors alone and its position is its depth, so every
-continuation has the logits of a plain causal pass over its own context; that is checked, unit by unit.
+Each row becomes the prefix tree of its units: what units share appears once, threads are branches after the
+outlines, the joined text continues along the row. A token attends only to its ancestors and its position is its
+depth, so every continuation has the logits of a plain causal pass over its own context; that is checked, unit by
+unit.
 
-Threads 2 … n of a block stand twice in the tree. As branches they follow the outlines and do not see their siblings; in
-the joined context, which what follows the block attends to, the same tokens stand behind the threads before them, at
-later positions. No mask over one copy gives both, which is why the training length counts these threads twice. A branch
-is trained, the joined copy is context; thread 1 has one prefix in both and stands once.
+Threads 2 … n of a block are in the tree twice. As branches they follow the outlines and do not see their siblings;
+in the joined context, to which the text after the block attends, the same tokens follow the earlier threads, at
+later positions. No mask over a single copy gives both, which is why the training length counts these threads twice.
+A branch is trained, the joined copy is context; thread 1 has the same prefix in both and appears once.
 
 Usage   python tests/engine/train.py --dataset DIR --tokenizer PATH [--rows N] [--tolerance 1e-4]
-Exits   0 when all checks hold, and each of the wrong masks and positions is noticed; 1 otherwise, with what did not
+Exits   0 if all checks hold and each of the wrong masks and positions is noticed, else 1 with what did not
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Tree:
 
 
 def tree(found: Sequence[training_units.Unit[list[int]]]) -> Tree:
-    """The prefix tree of the units of a row. The row itself, the last unit, stands first, so that it lies in one piece."""
+    """Return the prefix tree of the units of a row. The row itself, the last unit, comes first, so that it is
+    contiguous."""
     children: dict[tuple[int, int], int] = {}
     ids, parents, depths, targets = [], [], [], []
 
@@ -71,11 +73,11 @@ def tree(found: Sequence[training_units.Unit[list[int]]]) -> Tree:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# masks: [i, j] says whether node i attends to node j
+# masks: [i, j] is whether node i attends to node j
 
 
 def ancestors(packed: Tree, allowed=None, first: int = 0):
-    """Each node from `first` on attends to itself and what its parent attends to."""
+    """Return the mask in which each node from `first` on attends to itself and to what its parent attends to."""
     import torch
 
     if allowed is None:
@@ -93,8 +95,8 @@ def everything_before(packed: Tree):
 
 
 def threads_once(packed: Tree, found: Sequence[training_units.Unit[list[int]]]):
-    """Wrong, though it would save the second copies: what follows a block attends to threads 2 … n where they stand as
-    branches, each behind the outlines and without the threads before it."""
+    """Wrong, although it would save the second copies: the text after a block attends to threads 2 … n as branches,
+    each after the outlines and without the threads before it."""
     allowed, row = ancestors(packed), len(packed.paths[-1])
     for number, start, end in joined_copies(found):
         branch = [node for node in packed.paths[number] if node >= row]
@@ -105,7 +107,8 @@ def threads_once(packed: Tree, found: Sequence[training_units.Unit[list[int]]]):
 
 
 def joined_copies(found: Sequence[training_units.Unit[list[int]]]) -> list[tuple[int, int, int]]:
-    """Of threads 2 … n: the number of the unit, and the tokens [start, end) of the row in which it stands once more."""
+    """Return, for threads 2 … n, the number of the unit and the tokens [start, end) of the row in which it is
+    repeated."""
     copies, fork, end = [], 0, 0
     for number, unit in enumerate(found):
         if unit.kind == training_units.OUTLINES:
@@ -122,8 +125,8 @@ def joined_copies(found: Sequence[training_units.Unit[list[int]]]) -> list[tuple
 
 
 def random_model(size: int):
-    """A tiny Qwen3 in float32. Weights are drawn wide, so that attention is uneven and its logits tell contexts and
-    positions apart."""
+    """Return a tiny Qwen3 in float32. Weights are drawn from a wide range, so that attention is uneven and the
+    logits distinguish contexts and positions."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -144,7 +147,7 @@ def random_model(size: int):
 
 
 def packed_logits(model, packed: Tree, allowed, positions: Sequence[int]):
-    """[nodes, vocabulary] of one pass over the tree."""
+    """Return the logits [nodes, vocabulary] of one pass over the tree."""
     import torch
 
     mask = torch.zeros(allowed.shape).masked_fill_(~allowed, torch.finfo(torch.float32).min)
@@ -157,8 +160,8 @@ def packed_logits(model, packed: Tree, allowed, positions: Sequence[int]):
 
 
 def plain_logits(model, found: Sequence[training_units.Unit[list[int]]]) -> list:
-    """Of each unit, the logits [continuation, vocabulary] that a plain causal pass over its context and continuation
-    predicts the continuation with."""
+    """Return, for each unit, the logits [continuation, vocabulary] with which a plain causal pass predicts the
+    continuation from the context."""
     import torch
 
     with torch.no_grad():
@@ -170,7 +173,7 @@ def plain_logits(model, found: Sequence[training_units.Unit[list[int]]]) -> list
 
 
 def differences(found: Sequence[training_units.Unit[list[int]]], packed: Tree, logits, plain: Sequence) -> list[float]:
-    """Of each unit, the largest difference between its logits in the tree and in the plain pass."""
+    """Return, for each unit, the largest difference between its logits in the tree and in the plain pass."""
     return [
         float((logits[path[len(unit.context) - 1 : -1]] - expected).abs().max())
         for unit, path, expected in zip(found, packed.paths, plain, strict=True)
@@ -178,7 +181,7 @@ def differences(found: Sequence[training_units.Unit[list[int]]], packed: Tree, l
 
 
 def loss_of(packed: Tree, logits):
-    """Mean cross entropy of the trained tokens, each counted once."""
+    """Return the mean cross entropy of the trained tokens, each counted once."""
     from torch.nn.functional import cross_entropy
 
     predicting, predicted = zip(*packed.targets, strict=True)
@@ -197,8 +200,8 @@ def check(holds: bool, what: str) -> None:
         failures.append(what)
 
 
-def hold_against_plain_passes(model, rows: Sequence[list[training_units.Unit[list[int]]]], tolerance: float) -> None:
-    """Every unit of every row, with the right mask and positions and with three wrong ones."""
+def compare_with_plain_passes(model, rows: Sequence[list[training_units.Unit[list[int]]]], tolerance: float) -> None:
+    """Compare every unit of every row, with the right mask and positions and with three wrong ones."""
     import torch
 
     print("logits of each continuation in the tree and in a plain causal pass over its context", flush=True)
@@ -242,7 +245,7 @@ def mean_loss(found: Sequence[training_units.Unit[list[int]]], plain: Sequence) 
 
 
 def train(model, rows: Sequence[list[training_units.Unit[list[int]]]]) -> None:
-    """Optimizer steps over all rows, and the loss once more."""
+    """Take optimizer steps over all rows, and compute the loss again."""
     import torch
 
     print(f"{STEPS} optimizer steps over {len(rows)} rows", flush=True)
@@ -273,7 +276,7 @@ def train(model, rows: Sequence[list[training_units.Unit[list[int]]]]) -> None:
 
 
 def saved(folder: Path, name: str):
-    """The rows of a saved split, as `datasets` loads them; none when it was not saved."""
+    """Return the rows of a saved split, as `datasets` loads them; none if it was not saved."""
     from datasets import load_dataset
 
     found = [path for path in folder.glob("*/train.parquet") if re.fullmatch(name, path.parent.name)]
@@ -285,7 +288,8 @@ def saved(folder: Path, name: str):
 
 
 def rows_of(folder: Path, tokenizer: Tokenizer, limit: int) -> list[list[training_units.Unit[list[int]]]]:
-    """The units of the first rows of a dataset, checked against the pairs saved beside it and the training length."""
+    """Return the units of the first rows of a dataset, checked against the pairs saved next to it and the training
+    length."""
     rows = saved(folder, r"sample_\d+").select(range(limit)) if limit else saved(folder, r"sample_\d+")
     spans = [training_rows.turn_span(row["qwen_text"], row["raw_messages"], tokenizer) for row in rows]
     found = [training_units.as_ids(*span, tokenizer) for span in spans]
@@ -325,14 +329,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, required=True, help="a folder that save_dataset.py wrote")
     parser.add_argument("--tokenizer", required=True, help="name or local path; the tags are added to it")
-    parser.add_argument("--rows", type=int, default=0, help="only so many rows (all)")
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="between logits of float32 passes (1e-4)")
+    parser.add_argument("--rows", type=int, default=0, help="number of rows (all)")
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-4, help="allowed difference between logits of float32 passes (1e-4)"
+    )
     args = parser.parse_args()
     begun = time.monotonic()
     tokenizer = load_tokenizer(args.tokenizer).with_tags(markup.TAGS)
     rows = rows_of(args.dataset, tokenizer, args.rows)
     model = random_model(len(tokenizer.hf))
-    hold_against_plain_passes(model, rows, args.tolerance)
+    compare_with_plain_passes(model, rows, args.tolerance)
     train(model, rows)
     print(f"{len(failures)} failed checks, {time.monotonic() - begun:.0f} s")
     return 1 if failures else 0

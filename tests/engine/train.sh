@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Opt-in: a saved dataset through a tiny random Qwen3 on the CPU, as a trainer of branching models would take it: each
-# trajectory packed as the tree of its contexts, held against a plain causal pass over every unit. Never part of tests/run.sh.
+# Opt-in: a saved dataset through a tiny random Qwen3 on the CPU, as a trainer of branching models would read it:
+# each trajectory packed as the tree of its contexts, compared with a plain causal pass over every unit. Never part
+# of tests/run.sh.
 # The first run makes an environment of its own (torch; 1 GB with a CPU build, several with another) from requirements-train.txt.
 #   tests/engine/train.sh                      the sample's run with the rules annotator
 #   tests/engine/train.sh DATASET TOKENIZER    a folder that save_dataset.py wrote, and the tokenizer it was saved with
