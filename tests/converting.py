@@ -1,4 +1,4 @@
-"""Conversions in a folder of their own, for tests of outputs, conversion and the command."""
+"""Conversions in their own folder, for tests of outputs, conversion and the command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def output(answer: object, thinking: str = "Let me think.") -> str:
 
 
 class Run:
-    """One conversion in a folder of its own; `outputs` is what --dataset-json holds."""
+    """One conversion in its own folder; `outputs` is the content of --dataset-json."""
 
     def __init__(self, folder: Path, problems: list[tuple[str, object]], outputs: list[list[str | None]] | None = None):
         self.folder = folder

@@ -1,4 +1,4 @@
-"""What the tests of generation share: a project with four problems, the stand-in engine, and the command."""
+"""What the tests of generation share: a project with four problems, the fake engine, and the command."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def journal(stem: str, suffix: str = "") -> list[dict]:
 
 
 def facts_of(stem: str) -> list[dict]:
-    """Every line; the last one of a sample counts."""
+    """Return the facts of every sample; the last line of a sample counts."""
     return [json.loads(line) for line in (folder() / f"{stem}.facts.jsonl").read_text().split("\n")[:-1]]
 
 

@@ -61,7 +61,7 @@ async def pay(ledger: Ledger, text: str, *, cost: int = 5) -> LedgerEntry:
 
 
 def run_child(path: Path, code: str) -> subprocess.Popen[str]:
-    """Another process on the same ledger; `code` sees `ledger`, `key` and `record`."""
+    """Run another process on the same ledger; `code` sees `ledger`, `key` and `record`."""
     program = f"""
 import asyncio, sys, time
 sys.path[:0] = [{SRC!r}, {str(Path(__file__).parent)!r}]
@@ -95,7 +95,7 @@ def overwrite(path: Path, page: int, count: int) -> None:
 
 
 def tiny_disk(tmp_path: Path) -> Path | None:
-    """A file system of 24 MB, if this machine lets us mount one."""
+    """A file system of 24 MB, if this machine allows mounting one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")

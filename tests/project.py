@@ -26,7 +26,7 @@ class Project:
         shutil.copytree(ROOT / "data" / "sample", root / "data" / "sample")
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """A command in the project, with this Python and without the caller's keys."""
+        """Run a command in the project, with this Python and without the caller's keys."""
         return subprocess.run(
             command, cwd=self.root, env=self.environment(**environment), capture_output=True, text=True, timeout=120
         )
@@ -48,7 +48,7 @@ class Project:
         return self.run("bash", "run.sh", *flags, **settings)
 
     def annotate(self, *flags: str, count: int, last: int = 4, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The sample run up to the step `last`: measuring and saving take most of a small run's time."""
+        """Run the sample up to the step `last`: measuring and saving take most of the time of a small run."""
         settings = {"SRC_NAME": "sample", "ANNOTATOR": "llm", "NUM_SAMPLES": str(count), **environment}
         collect = (
             f"$PYTHON src/collect_trajectories.py --dataset_path data/sample/chains.jsonl --max_samples {count} "
@@ -59,7 +59,7 @@ class Project:
         return self.run("bash", "-ec", "\n".join([collect, *steps]), "bash", *flags, **settings)
 
     def files(self, *folders: str) -> dict[str, bytes]:
-        """Content of every file below these folders."""
+        """Return the content of every file below these folders."""
         paths = (path for folder in folders for path in (self.root / folder).rglob("*"))
         return {
             str(path.relative_to(self.root)): path.read_bytes()

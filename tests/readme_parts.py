@@ -1,4 +1,4 @@
-"""The parts of src/README.md that are made from the code: `python tests/readme_parts.py` writes them into the file.
+"""The generated parts of src/README.md: `python tests/readme_parts.py` writes them into the file.
 
 map      every file under src/ with the first sentence of its docstring or first comment
 arrows   which wing imports which, from the table of tests/test_house.py
@@ -32,7 +32,7 @@ def map_of_files() -> str:
 
 
 def _folder(path: Path, depth: int) -> Iterator[str]:
-    """A folder's line, its files, the folders in it: wings in the order of the table, all else by name."""
+    """Yield a folder's line, its files and its folders: wings in the order of the table, everything else by name."""
     inside = [item for item in sorted(path.iterdir()) if item.name not in ("__pycache__", "__init__.py")]
     if path == LIBRARY:
         order = list(WINGS)
@@ -55,7 +55,7 @@ def _line(path: Path, depth: int, width: int) -> str:
 
 
 def sentence(path: Path) -> str:
-    """What a file says of itself in its first sentence."""
+    """Return the first sentence of a file's docstring or comment."""
     source = path / "__init__.py" if path.is_dir() else path
     if not source.is_file():  # a folder of files that are not Python
         return ""
@@ -70,7 +70,7 @@ def sentence(path: Path) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    """The text, or as many whole clauses of it as fit, or as many words."""
+    """Return the text, or as many whole clauses of it as fit, or as many words."""
     if len(text) <= width:
         return text
     clauses = [match.start() for match in re.finditer(r"[;:,] ", text) if width / 2 < match.start() <= width]
@@ -81,7 +81,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def arrows() -> str:
-    """The picture leaves out an arrow where another way leads to the same wing; the table leaves out none."""
+    """Draw the arrows: the picture omits an arrow if another path leads to the same wing; the table omits none."""
     direct = {wing: set(imported.split()) for wing, imported in WINGS.items()}
     direct["commands"] = set().union(*map(wings_imported, COMMANDS))
     below: dict[str, set[str]] = {}
@@ -106,7 +106,7 @@ def reach() -> str:
 
 
 def reached(path: Path) -> set[Path]:
-    """The files of the library that a file imports, wherever in it, and those that they import."""
+    """Return the files of the library that a file imports anywhere, directly or indirectly."""
     found: set[Path] = set()
     pending = [path]
     while pending:
@@ -118,7 +118,7 @@ def reached(path: Path) -> set[Path]:
 
 @cache
 def _imported(path: Path) -> frozenset[Path]:
-    """The files that the imports of a file run: each module itself and every package around it."""
+    """Return the files that the imports of a file execute: each module and every package around it."""
     parts = (name.split(".") for name in imports(path))
     names = {"/".join(part[:end]) for part in parts for end in range(1, len(part) + 1)}
     candidates = (file for name in names for file in (SRC / f"{name}.py", SRC / name / "__init__.py"))
@@ -132,7 +132,7 @@ PARTS = {"map": map_of_files, "arrows": arrows, "reach": reach}
 
 
 def with_parts(text: str) -> str:
-    """The text with each part between its two comment lines made again."""
+    """Return the text with each part between its two comment lines generated again."""
     for name, make in PARTS.items():
         begin, end = f"<!-- {name}: made by tests/readme_parts.py -->", f"<!-- end of {name} -->"
         before, found, rest = text.partition(begin)

@@ -1,5 +1,5 @@
-"""A model that knows one row and nothing else: asked with the context of one of its units it says the continuation,
-and asked with anything else it fails. The fork-join loop driven by it asks what training sees, or breaks."""
+"""A model that knows only one row: given the context of one of its units it returns the continuation, given
+anything else it fails. A fork-join loop driven by it requests what training sees, or fails."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Scripted:
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """What became of a row on its way through the loop; no `faults`: it came back token for token."""
+    """What became of a row in the loop; without `faults`, it came out token for token."""
 
     units: int
     requests: int

@@ -53,7 +53,7 @@ _WORDS = (
 
 @st.composite
 def chains(draw, max_lines: int = 24) -> str:
-    """A chain as a model may write it: any line may be blank, end in CR or hold what looks like a line's end."""
+    """A chain as a model may write it: any line may be blank, end in CR or contain what looks like a line end."""
     tags = draw(st.sampled_from((False, False, True)))
     words = st.sampled_from(_WORDS)
     line = st.one_of(
@@ -109,7 +109,7 @@ def orderly(draw, n_lines: int) -> str:
 
 @st.composite
 def disorderly(draw, n_lines: int) -> str:
-    """Lines of an annotation in any order and number: every problem there is a name for, and more."""
+    """Lines of an annotation in any order and number: every known defect, and more."""
     kinds = (
         "<parallel>",
         "<thread>",
@@ -130,7 +130,7 @@ def disorderly(draw, n_lines: int) -> str:
 
 @st.composite
 def damaged(draw, n_lines: int) -> str:
-    """An orderly annotation from which lines were cut, doubled or swapped, or whose ranges point elsewhere."""
+    """An orderly annotation with lines removed, doubled or swapped, or with ranges that point elsewhere."""
     lines = draw(orderly(n_lines)).split("\n")
     for _ in range(draw(st.integers(1, 4))):
         at, other = draw(st.integers(0, len(lines) - 1)), draw(st.integers(0, len(lines) - 1))

@@ -1,4 +1,4 @@
-"""The account of a run: every sample that came in is somewhere, or the command says who lost it."""
+"""The account of a run: every sample is somewhere, or the command reports which stage lost it."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def test_the_whole_run_is_found_from_its_last_folder(tmp_path):
 
 
 def test_the_numbers_in_the_funnel_add_up(tmp_path):
-    told = account.funnel(account.read(a_run(tmp_path)))
-    numbers = [(line.split()[0], int(line.split("█")[0].split()[-1])) for line in told.split("\n") if "█" in line]
+    text = account.funnel(account.read(a_run(tmp_path)))
+    numbers = [(line.split()[0], int(line.split("█")[0].split()[-1])) for line in text.split("\n") if "█" in line]
     assert [count for _, count in numbers] == [12, 11, 10, 10, 9, 10, 10, 9, 8]
     for loss in ("-1  wrong (1)", "-1  refused (2)", "-1  no_block (3)", "-1  not_drawn (4)"):
-        assert loss in told
+        assert loss in text
 
 
 def test_totals_of_blocks_and_edits(tmp_path):

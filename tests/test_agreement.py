@@ -1,4 +1,4 @@
-"""How far two annotators agree: figures worked out by hand on small chains."""
+"""How far two annotators agree: figures computed by hand on small chains."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_responses_that_failed(code, kind):
 
 
 class Plain(Api):
-    """An API as somebody may add it: another path, names of its own."""
+    """An API as a user may add it: another path, other names."""
 
     path = "/chat/completions"
 

@@ -1,4 +1,4 @@
-"""Step 1 killed again and again, with a server that fails: the short form of tests/bench/chaos.py."""
+"""Step 1 killed repeatedly, with a failing server: the short form of tests/bench/chaos.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OneStep(Chaos):
         return project
 
     def made(self, project):
-        """The account is another matter: it tells the repairs."""
+        """Leave out the account: it also counts the repairs."""
         return {name: data for name, data in project.files(STEP1).items() if name.endswith("_reasoning.txt")}
 
 
@@ -50,7 +50,7 @@ def test_killed_runs_end_in_the_same_bytes_and_pay_nothing_twice(tmp_path, batch
 
 
 class Forgetful(OneStep):
-    """As if a kill, well after the last reply, had cost the run its ledger."""
+    """Loses the ledger, as if by a kill well after the last reply."""
 
     lost_seconds = 0.0
 

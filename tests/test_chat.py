@@ -20,7 +20,7 @@ def test_the_instruction_appears_exactly_once(question):
 
 def test_a_template_that_drops_the_think_block_is_corrected(tokenizer):
     class Forgetful:
-        """A template that keeps the answer alone, as DeepSeek's does."""
+        """A template that keeps only the answer, like DeepSeek's."""
 
         hf = tokenizer.hf
 

@@ -23,7 +23,7 @@ EDITS = EditQuestion(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
 
 
 class ScriptedClient:
-    """Answers from a list, (text, status) each or an error, and keeps what it was asked and told."""
+    """Answers from a list of (text, status) or errors, and records requests and verdicts."""
 
     settings = ClientSettings(output_limit=777)
 

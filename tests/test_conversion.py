@@ -22,7 +22,7 @@ STRIPPING = (
 
 
 def test_what_is_graded_is_what_is_saved(tmp_path):
-    """Two closing tags: whichever cut is graded, another reader would save the other answer."""
+    """Two closing tags: whichever answer is graded, another reader would save the other one."""
     twice = "<think>a</think> \\boxed{1} </think> \\boxed{2}"
     run = Run(
         tmp_path,

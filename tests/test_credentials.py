@@ -1,4 +1,4 @@
-"""Where the key and the endpoint come from; when something is wrong: one line, no other key, no waiting."""
+"""Where the key and the endpoint come from; in case of a fault: one line, no other key, no waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged replies: what one more question mends costs nothing, what is mended without one costs little, no text is lost."""
+"""Damaged replies: one repair turn costs no data, a fix without one costs little, and no text is ever lost."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def replies(kind: str, turn: int) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("way", CODES)
-def test_a_damaged_outline_has_the_problem_of_its_name_in_every_block(way):
-    """Otherwise a measurement under this name would measure something else. (A lone tag may belong to no block.)"""
+def test_a_damaged_outline_has_the_defect_of_its_name_in_every_block(way):
+    """Otherwise a measurement with this name would measure something else. (A lone tag may belong to no block.)"""
     for first, reply in replies("steps", 6):
         chain = next(row["thinking"] for row in CHAINS if row["problem"] in first)
         damaged = WAYS[way][1](reply, first, dice_of(first))
@@ -93,7 +93,7 @@ def test_damaged_replacements_are_reported_by_code_or_read_anyway(way, code):
 
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory) -> Path:
-    """Two chains of which the final answer needs no algebra, whose processes take a second to start."""
+    """Two chains whose final answer needs no algebra: its processes take a second to start."""
     path = tmp_path_factory.mktemp("chains") / "chains.jsonl"
     rows = [row for row in CHAINS if str(row["solution"]).isdecimal()][:COUNT]
     path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
@@ -111,12 +111,12 @@ def test_repaired_replies_lose_nothing(chains, tmp_path):
 
 def test_damage_repeated_by_the_repair_is_fixed_or_costs_its_own_block_but_never_text(chains, tmp_path):
     """Every reply is damaged, and its repair too."""
-    mended = ["nested", "edits_src_absent"]
-    runs = compare(tmp_path, [*mended, "single_thread", "outlines_give_result"], chains, COUNT, 1, share=1.0, again=1.0)
+    fixed = ["nested", "edits_src_absent"]
+    runs = compare(tmp_path, [*fixed, "single_thread", "outlines_give_result"], chains, COUNT, 1, share=1.0, again=1.0)
     outcomes = {way: (found, counts) for way, found, counts in runs}
     plain = outcomes[""][0]
     assert all(found.lost == 0 for found, _ in outcomes.values())
-    assert all(outcomes[way][0] == plain for way in mended)
+    assert all(outcomes[way][0] == plain for way in fixed)
     assert outcomes["single_thread"][0].blocks == 0
     found, counts = outcomes["outlines_give_result"]
     assert found.blocks == plain.blocks - counts["damaged"] < plain.blocks

@@ -1,4 +1,4 @@
-"""Extraction: chain and annotation become a trajectory that gives the chain back, character for character."""
+"""Extraction: chain and annotation become a trajectory from which the chain is restored, character for character."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def marked(chain: str, notes: str, problem: str = "", **options) -> Extraction:
 
 
 def block(*ranges: str, failed: tuple[int, ...] = ()) -> str:
-    """An annotated block of threads with these ranges; those in `failed` (from 1) do not stand alone."""
+    """An annotated block of threads with these ranges; those in `failed` (from 1) failed their check."""
     threads = [
         f"<thread>\nS{n}: a step\n</thread> (range: {span}{', check failed: uses x' if n in failed else ''})\n"
         for n, span in enumerate(ranges, 1)
@@ -243,7 +243,7 @@ def cases(draw) -> tuple[str, str, int, bool]:
 
 
 def held(text: str, record: Lineage, chain: str) -> markup.Trajectory:
-    """The trajectory, after asking that it gives the chain back and that every block has the canonical form."""
+    """Return the trajectory, after checking that the chain can be restored and every block has the canonical form."""
     trajectory = markup.parse(text)
     assert restore(trajectory, Lineage.from_json(record.to_json())) == chain
     for item in trajectory.blocks:
@@ -281,7 +281,7 @@ def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, d
 @settings(max_examples=300)
 @given(cases())
 def test_the_strategies_reach_blocks_and_losses_alike(case):
-    """A property test that never makes a block would hold of anything; the counts are asked for below."""
+    """A property test that never makes a block would always hold; the counts are checked below."""
     chain, notes, threshold, merge = case
     found = marked(chain, notes, threshold=threshold, merge_dependent=merge)
     for problem in annotation.parse(notes, chain.split("\n")).defects:

@@ -1,4 +1,4 @@
-"""Flags: declared once, known to the commands that have a use for them, handed by run.sh to the stages that know them."""
+"""Flags: declared once, known to the commands that use them, passed on by run.sh to the stages that know them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def declared_in(path: Path) -> Iterator[str]:
 
 
 def test_each_flag_is_declared_once():
-    """What differs between commands is added to the shared declaration (`add_shared`)."""
+    """Only what differs between commands is added to the shared declaration (`add_shared`)."""
     something_else_in_each = {"--workers", "--timeout", "--base-url", "--port", "--limit", "--output-dir"}
     declared = Counter(flag for path in (ROOT / "src").rglob("*.py") for flag in declared_in(path))
     assert declared["--val-size"] == declared["--max-cost"] == declared["--ledger"] == 1
@@ -190,9 +190,9 @@ def test_run_refuses_in_one_line_what_no_stage_accepts(words, says, capsys):
         code = relay.main(words)
     except SystemExit as end:
         code = end.code
-    told = capsys.readouterr()
-    assert (code, told.out) == (2, "")
-    assert told.err.startswith("./run.sh: ") and says in told.err and told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert printed.err.startswith("./run.sh: ") and says in printed.err and printed.err.count("\n") == 1
 
 
 def test_flags_without_effect_are_named_once_and_not_passed_on(capsys):

@@ -219,7 +219,7 @@ def test_commas_are_stripped_from_an_answer_when_asked():
 
 @pytest.fixture
 def engine_python(tmp_path) -> Path:
-    """Runs the stand-in engine where an engine's Python is expected."""
+    """Return a Python that runs the fake engine in place of a real one."""
     path = tmp_path / "python"
     path.write_text(
         textwrap.dedent(f"""\

@@ -220,7 +220,7 @@ def test_different(judged, reference, answer):
 
 
 def test_both_directions_agree(judged):
-    """Symmetric, but for references that are equations: `x=7` is met by 7, `x^2+y^2=25` is not met by 25."""
+    """Symmetric, except for references that are equations: `x=7` is met by 7, `x^2+y^2=25` is not met by 25."""
     assert [p for p in BOTH_WAYS if judged[p].verdict != judged[p[::-1]].verdict] == []
 
 
@@ -230,7 +230,7 @@ def test_an_equation_states_its_value(judged, reference, answer, expected):
 
 
 def test_every_step_is_exercised(judged):
-    """The tables would be worth little if one step settled them all."""
+    """The tables would be of little use if one step decided them all."""
     assert {"exact", "rules", "algebra", "math-verify"} <= {verdict.how for verdict in judged.values()}
 
 

@@ -43,7 +43,7 @@ BOMBS = [
 
 
 def test_bombs(grader, monkeypatch):
-    """Each bomb is undecided or wrong, the answers around them are judged, and all of it ends soon."""
+    """Each bomb is undecided or wrong, the answers around it are graded, and everything ends soon."""
     pairs = [(bomb, "5" if i % 2 else r"\sqrt{x}+y") for i, bomb in enumerate(BOMBS)]
     plain = [(rf"{n}\sqrt2", rf"\sqrt{{{2 * n * n}}}") for n in range(2, 7)]
     monkeypatch.setattr(grader, "cpu_s", 1.0)

@@ -1,4 +1,4 @@
-"""The wings of the house: who may import whom, what a command's --help may load, and what its docstring tells."""
+"""The wings of the house: who may import whom, what a command's --help may load, and what its docstring must say."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def wing_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it; `from a import b` gives a.b."""
+    """Return every module that a file imports anywhere; `from a import b` gives a.b."""
     package = path.relative_to(ROOT / "src").with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -84,7 +84,7 @@ def test_commands_are_imported_by_nobody():
 
 
 def test_the_imports_are_really_read(tmp_path, monkeypatch):
-    """Of every way to import a room, none escapes the tests above."""
+    """No way to import a module escapes the tests above."""
     (tmp_path / "src/threadweaver/inner").mkdir(parents=True)
     path = tmp_path / "src/threadweaver/inner/a.py"
     path.write_text(
@@ -112,7 +112,7 @@ except SystemExit as end:
 
 @pytest.fixture(scope="module")
 def helped() -> dict[str, str]:
-    """What each command says of itself when asked for help: exit code, length of the text, heavy modules loaded."""
+    """Run every command with --help: exit code, length of the text, heavy modules loaded."""
     script = f"HEAVY = {HEAVY!r}\n{ASKED_FOR_HELP}"
     running = {
         path.name: subprocess.Popen(
@@ -137,11 +137,11 @@ def test_help_is_quick(command, helped):
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
 def test_a_docstring_says_what_a_command_reads_and_writes_and_how_it_is_run(path):
-    told = ast.get_docstring(ast.parse(path.read_text())) or ""
+    card = ast.get_docstring(ast.parse(path.read_text())) or ""
     for word in ("Reads", "Writes", "Exits", "Example"):
-        assert re.search(rf"^{word}\b", told, re.M), f"{word} is missing"
-    assert f"src/{path.name}" in told
-    assert re.search(r"\bCalls\b", told)
+        assert re.search(rf"^{word}\b", card, re.M), f"{word} is missing"
+    assert f"src/{path.name}" in card
+    assert re.search(r"\bCalls\b", card)
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""The dependencies room: what a passage uses of a sibling, and how much of a chain only repeats itself."""
+"""Independence: what a passage uses of a sibling."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ INDEPENDENT = {
     "own definitions": ("Let m = 2x. Then m is even.", "Let m = 2x + 1 for another try. Then m is odd."),
     "explained after its first use": ("Let t = 4x.", "The height is t/2, where t is the side of the small square."),
     "small numbers": ("2 + 3 = 5 tilings.", "There are 5 colours and 3 shapes, so 15 pairs."),
-    "computed anew": ("The product is 37 × 41 = 1517.", "Counting columns, 41 × 37 = 1517 again by hand."),
+    "computed again": ("The product is 37 × 41 = 1517.", "Counting columns, 41 × 37 = 1517 again by hand."),
     "context knows the symbol": ("The strip x is cut in two.", "The length x is odd by assumption."),
     "own equation above": ("Try squares.", "Write 3 + 4 = 7. The equation above says nothing about 9 = 3 + 6."),
     "own heading": ("First method: count the squares.", "Second method: count the dominoes."),
@@ -169,7 +169,7 @@ LEANING |= {
 }
 # The same kinds of wording without anything of the earlier passage behind it.
 FREE = {
-    "formula worked out anew": ("So the area is $9a + 14b$.", "Weigh both: $(3a + 4b) · 3 + 2b = 9a + 14b$."),
+    "formula worked out again": ("So the area is $9a + 14b$.", "Weigh both: $(3a + 4b) · 3 + 2b = 9a + 14b$."),
     "formula of the context": ("Then $x^2 - 7x + 12$ is zero.", "Take $x^2 - 7x + 12$ at 5."),
     "value of a function only": ("It gives $f(9)$ as well.", "Look at $f(9)$ in the table."),
     "result of a calculation": ("So 54 · 18 = 972 there.", "At the far end, 36 · 27 = 972 too."),

@@ -1,4 +1,4 @@
-"""The found of stage 5: every fault by its code, and nothing accepted that is not whole."""
+"""The inspection of stage 5: every fault by its code, and only complete trajectories are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: what was paid is found again, whatever happens to the process."""
+"""The ledger: what was paid for is found again, whatever happens to the process."""
 
 from __future__ import annotations
 

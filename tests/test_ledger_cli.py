@@ -1,4 +1,4 @@
-"""`src/ledger.py` as a user runs it: nothing that somebody needs is written over, and every error is one line."""
+"""`src/ledger.py` as a user runs it: nothing valuable is overwritten, and every error is one line."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_ledger_that_may_not_be_written_is_exported_and_refused_to_writers(loc
 
 
 def test_a_log_that_cannot_be_read_is_not_passed_over(locked):
-    """Replies that a killed process left in the log alone would be missing without a word."""
+    """Replies that a killed process left only in the log would be missing silently."""
     folder, before = locked
     (folder / "l.sqlite").chmod(0o644)
     program = f"import asyncio, os, ledgers as t\nl = t.Ledger({str(folder / 'l.sqlite')!r})\n"

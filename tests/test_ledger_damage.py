@@ -1,4 +1,4 @@
-"""A damaged ledger: one line to everybody, and nothing half done."""
+"""A damaged ledger: everybody gets one line, and nothing is half done."""
 
 from __future__ import annotations
 

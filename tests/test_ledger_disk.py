@@ -1,4 +1,4 @@
-"""A full disk, files that are no ledgers, ledgers that cannot be written."""
+"""A full disk, files that are not ledgers, ledgers that cannot be written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from threadweaver.ledger import Ledger, LedgerFull, writer
 
 @pytest.fixture
 def small(tmp_path):
-    """A ledger that SQLite finds full after some pages: the same error as of a full disk."""
+    """A ledger that SQLite reports as full after some pages: the same error as with a full disk."""
     ledger = Ledger(tmp_path / "l.sqlite")
     pages = ledger.thread.call(lambda db: db.execute("PRAGMA page_count").fetchone()[0], write=False)
     ledger.thread.call(lambda db: db.execute(f"PRAGMA max_page_count = {pages + 4}").fetchone(), write=False)
@@ -210,7 +210,7 @@ done REAL!, verdict TEXT, why TEXT, judged REAL
 
 
 def test_the_columns_are_those_of_every_ledger_of_this_format(ledger):
-    """Another field needs another format, and a way for ledgers of this one."""
+    """A new field needs a new format, and a migration for ledgers of this one."""
     query = "SELECT name || ' ' || type || iif(\"notnull\", '!', '') FROM pragma_table_info('replies')"
     columns = ledger.thread.call(lambda db: [column for (column,) in db.execute(query)], write=False)
     assert columns == [column.strip() for column in REPLIES.split(",")]

@@ -1,4 +1,4 @@
-"""A ledger as JSONL and back: the same bytes, and nothing that a ledger would not write."""
+"""A ledger as JSONL and back: the same bytes, and only what a ledger would write."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ NONSENSE = {
     "a negative cost": {"cost_nano_usd": -1},
     "a cost in words": {"cost_nano_usd": "abc"},
     "a cost that is true": {"cost_nano_usd": True},
-    "a time that is no number": {"done": float("nan")},
+    "a time that is not a number": {"done": float("nan")},
     "a time without end": {"sent": float("inf")},
     "a time of 400 digits": {"done": 10**400},
     "a judgement in words": {"judged": "now", "verdict": "accepted"},
@@ -73,10 +73,10 @@ NONSENSE = {
     "another verdict": {"verdict": "banana"},
     "a verdict that is a list": {"verdict": ["accepted"]},
     "another status": {"status": "fine"},
-    "a reason that is no text": {"why": 7},
+    "a reason that is not text": {"why": 7},
     "a stage that no column takes": {"stage": "\ud800"},
-    "an extra that is no object": {"extra": 3},
-    "a message that is no text": {"request": {**request("x"), "messages": [["user", {"sha256": "00"}]]}},
+    "an extra that is not an object": {"extra": 3},
+    "a message that is not text": {"request": {**request("x"), "messages": [["user", {"sha256": "00"}]]}},
     "an attempt that is true": {"request": {**request("x"), "attempt": True}},
 }
 
@@ -119,7 +119,7 @@ def take_in(path: Path) -> tuple[int, int]:
 
 
 def check_refused(path: Path, line: int) -> None:
-    """In one line, and nothing of the file is taken in."""
+    """Check that the file is refused in one line and nothing of it is imported."""
     ledger = Ledger(None)
     with pytest.raises(UserError, match=f"^line {line} of .* is not a ledger entry .*nothing of the file") as raised:
         transfer.load(ledger, path)

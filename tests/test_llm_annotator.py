@@ -1,4 +1,4 @@
-"""The annotator that asks a model, over HTTP: prompts filled in, replays, failures, settings."""
+"""The annotator that asks a model, over HTTP: filled-in prompts, replays, failures, settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The whole pipeline with a model annotator over real HTTP: what is paid, what is replayed, what an edit costs."""
+"""The whole pipeline with a model annotator over real HTTP: what is paid, what is replayed, what editing a prompt
+costs."""
 
 from __future__ import annotations
 

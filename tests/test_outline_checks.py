@@ -106,7 +106,7 @@ THREAD = OPENED + (
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "results"),
     [
         ("Find that the sum is 137", ["137"]),
         ("Reach 1,024 in the end", ["1024"]),
@@ -136,12 +136,15 @@ THREAD = OPENED + (
         ("Expand the square", []),
     ],
 )
-def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(text, told):
-    """A notation that is not read would let a result pass; a case or a known number that is taken for one would cost a block."""
+def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(text, results):
+    """An unknown notation would let a result pass; a case or a known number mistaken for a result would cost a
+    block."""
     found = find_giveaways(text, THREAD, "n = 12")
-    assert len(found) == len(told) and all(piece in found[0] for piece in told)
-    if told != ["which fails"]:
-        assert find_giveaways(text, THREAD, f"n = 12. {THREAD}") == [], "what stood before the block is no result"
+    assert len(found) == len(results) and all(piece in found[0] for piece in results)
+    if results != ["which fails"]:
+        assert find_giveaways(text, THREAD, f"n = 12. {THREAD}") == [], (
+            "the text before the block contains no result of a thread"
+        )
 
 
 def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> OutlineQuestion:
@@ -174,7 +177,7 @@ def test_mathematics_of_a_sibling_that_is_absent_from_the_own_thread_is_a_depend
 
 
 def test_what_is_not_shown_is_still_known():
-    """With few lines of context shown, a number further up is no result."""
+    """If only a few lines of context are shown, a number further up does not count as a result."""
     text = f"The total is 4913.\nSo much for that.\n{markup.write_block([OPENED + 'again 4913', OPENED + 'and more'])}"
     [asked] = outlining.outline_questions(markup.parse(text), "", 1)
     assert asked.context == "So much for that.\n"

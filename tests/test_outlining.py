@@ -1,4 +1,4 @@
-"""Stage 4: one question per block, and what becomes of outlines that are not as they should be."""
+"""Stage 4: one question per block, and what becomes of unacceptable outlines."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def outlined(*answers, sample: Traced | None = None, keep_telling: bool = False)
 
 
 def whole(result: Result) -> tuple[markup.Trajectory, Lineage]:
-    """The trajectory and its record, from which the chain comes back."""
+    """Return the trajectory and its lineage, after restoring the chain from them."""
     trajectory, record = markup.parse(result.files["0.txt"][:-1]), Lineage.from_json(result.files["trace/0.json"])
     assert restore(trajectory, record) == CHAIN
     return trajectory, record

@@ -30,8 +30,8 @@ def test_a_single_split_keeps_its_name_and_what_is_missing_is_reported(tmp_path,
     run = Run(tmp_path, [(f"problem {k}", str(k)) for k in range(5)])
     run(jsons=[journal(tmp_path / "some-data_1_split1_of_2.jsonl", [(0, 0, output(3))])])
     assert [row["question"] for row in run.rows("some_data_1_split1_of_2")] == ["problem 3"]
-    told = capsys.readouterr().err
-    assert "split 0" in told and "4 of 5 problems have no output" in told
+    err = capsys.readouterr().err
+    assert "split 0" in err and "4 of 5 problems have no output" in err
 
 
 def test_a_journal_is_read_whatever_the_order_and_a_half_line_hides_nothing(tmp_path, capsys):

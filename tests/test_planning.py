@@ -1,4 +1,4 @@
-"""What a run would cost, before it is run: from the ledger where it knows, and said to be assumed where it does not."""
+"""What a run would cost, before it is run: from the ledger if it has the replies, else from stated assumptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settings(tmp_path, monkeypatch):
 
 
 def wordy(messages, params) -> str:
-    """An answer a third as long as the question, give or take."""
+    """Return an answer about a third as long as the question."""
     words = messages[-1]["content"].split()
     return " ".join(words[: len(words) // 3 + len(words) % 5])
 
@@ -89,7 +89,7 @@ def run(project: Project, server: FakeOpenAI, count: int, **environment: str):
 
 
 def calls_of(table: str) -> dict[str, tuple[int, int]]:
-    """Stage -> (calls, paid) of a printed plan."""
+    """Return stage → (calls, paid) of a printed plan."""
     rows = (line.split() for line in table.split("\n") if line.startswith("  step") or line.startswith("  total"))
     return {
         " ".join(row[:2]) if row[0] == "step" else row[0]: tuple(int(cell.replace(",", "")) for cell in row[-6:-4])
@@ -170,7 +170,8 @@ def test_after_a_run_with_a_refused_reply_a_failed_sample_and_a_repeated_uuid_no
         settings = {"OPENAI_BASE_URL": server.url, "MAX_FAILED": "1"}
         done = project.annotate(count=7, **settings)
         assert done.returncode == 0, done.stderr
-        assert "repeated_uuid 1 (6)" in done.stdout and "unreadable_annotation 1 (1)" in done.stdout
+        assert "1 rejected: repeated_uuid (6)" in done.stdout
+        assert "1 failed: unreadable_annotation (1)" in done.stdout
         edits = read_account(project.root / "data/sample_7samples_step3_v1_v1")
         assert sum(entry.facts["edits"] for entry in edits) > 0
         assert sum(entry.facts["not_rewritten"] for entry in edits) == 1

@@ -1,4 +1,4 @@
-"""What tokens cost: the library's prices, the user's own file over them, flags over both; and what nobody knows."""
+"""What tokens cost: the library's prices, overridden by the user's file, then by flags; and unknown prices."""
 
 from __future__ import annotations
 

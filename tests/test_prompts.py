@@ -1,4 +1,4 @@
-"""Prompt files: turns, placeholders, the fallback along a lineage; what is wrong is said before any call."""
+"""Prompt files: turns, placeholders, the fallback along a lineage; every fault is reported before any call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_values_are_put_in_as_they_are_and_never_looked_at_again(one, two):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{{problem}} {{chian}} {{chain}}", "unknown placeholder {{chian}}"),
         ("{{problem}}", "lacks {{chain}}"),
@@ -48,11 +48,11 @@ def test_values_are_put_in_as_they_are_and_never_looked_at_again(one, two):
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
-def test_a_prompt_at_fault_is_one_line_that_names_it(tmp_path, text, told):
+def test_a_prompt_at_fault_is_one_line_that_names_it(tmp_path, text, message):
     path = write(tmp_path, text)
     with pytest.raises(UserError) as caught:
         prompts.load(path, ["problem", "chain"])
-    assert told in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert message in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_missing_prompt_is_named(tmp_path):
@@ -92,6 +92,6 @@ def test_the_shipped_prompts_load_with_the_instructions_before_all_that_differs(
     prompt = prompts.load(prompts.FOLDER / name, PLACEHOLDERS[question])
     assert len(prompt.turns) == turns
     instructions = prompt.turns[0].partition("{{")[0]
-    assert len(instructions) > 0.9 * len(prompt.turns[0]) - 300, "a prefix cache serves what stands before the sample"
+    assert len(instructions) > 0.9 * len(prompt.turns[0]) - 300, "a prefix cache serves the text before the sample"
     whole = "\n".join(prompt.turns)
     assert all(whole.count(f"{{{{{name}}}}}") == 1 for name in PLACEHOLDERS[question]), "each is sent once"

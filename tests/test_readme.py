@@ -74,7 +74,7 @@ def words(block: Block) -> list[list[str]]:
 
 @dataclass
 class Reader:
-    """Somebody who runs the blocks in a project: the root's first block before any other, and each block once."""
+    """Runs the blocks in a project: the root's first block before any other, and each block once."""
 
     project: Project
     results: dict[Block, subprocess.CompletedProcess[str]]
@@ -260,7 +260,7 @@ WIDTH = 120
 
 @pytest.mark.parametrize("file", READMES)
 def test_the_english_is_plain(file):
-    """The generated parts quote docstrings, which are held where they are written."""
+    """The generated parts quote docstrings, which are checked at their source."""
     assert [match[0] for match in IDIOM.finditer(GENERATED.sub("", TEXTS[file]))] == []
 
 

@@ -97,5 +97,5 @@ def test_neither_stage_loses_existing_outlines_or_conclusions():
     trajectory = markup.parse(TEXT)
     text, _ = rewriting.apply_answers(trajectory, RECORD, [])
     assert text == TEXT
-    told = outlining.insert_outlines(trajectory, [["a plan", "b plan", "c plan"], ["to the left", "to the right"]])
-    assert "<Conclusion>\nso both\n</Conclusion>" in told and told.endswith("\nAfter")
+    outlined = outlining.insert_outlines(trajectory, [["a plan", "b plan", "c plan"], ["to the left", "to the right"]])
+    assert "<Conclusion>\nso both\n</Conclusion>" in outlined and outlined.endswith("\nAfter")

@@ -1,5 +1,5 @@
-"""Data and inference agree: every trajectory, driven through the fork-join loop by a model that knows its units alone,
-asks for exactly what training sees and comes back token for token."""
+"""Data and inference agree: every trajectory, driven through the fork-join loop by a model that knows only its
+units, requests exactly what training sees and comes out token for token."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_first_context_is_the_prompt_of_generation(saved, tokenizer):
 
 
 def test_the_training_length_of_a_row_is_that_of_its_units(saved, tokenizer):
-    """Of a row, all tokens once; of threads 2 … n of a block, their own unit once more."""
+    """All tokens of a row count once; threads 2 … n of a block count once more, as units of their own."""
     pairs = {}
     for pair in saved.pairs:
         pairs.setdefault(pair["uuid"], []).append(pair)
@@ -123,7 +123,7 @@ def test_the_training_length_of_a_row_is_that_of_its_units(saved, tokenizer):
 
 
 def test_the_tree_of_a_row_holds_every_unit_and_threads_two_to_n_twice(saved, tokenizer):
-    """What tests/engine/train.sh packs, without the model."""
+    """Check what tests/engine/train.sh packs, without the model."""
     for row, begin in saved.trips(tokenizer):
         found = training_units.as_ids(row, begin, tokenizer)
         packed, whole = tree(found), tokenizer.ids(row)
@@ -210,7 +210,8 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_one_byte_changed_in_the_writer_breaks_the_round_trip(saved, tokenizer, monkeypatch, change):
-    """The accepted trajectories, written again by a writer that is off by one byte, still parse, and none comes back."""
+    """The accepted trajectories, written again by a writer that is off by one byte, still parse, but none comes out
+    the same."""
     right = markup.write_block
     monkeypatch.setattr(markup, "write_block", lambda *args: re.sub(*CHANGES[change], right(*args)))
     for row, begin in saved.trips(tokenizer)[:4]:

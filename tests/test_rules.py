@@ -231,8 +231,8 @@ So only k = {high} works, giving 1 beautiful number for b = {b}.
 
 
 def test_a_line_that_names_the_next_object_opens_its_thread():
-    told = "".join(NEXT.format(b=b, low=2 + (b > 4), high=b - 1, value=(b - 1) * (b - 2), rest=0) for b in range(3, 8))
-    chain = "Let me go through small bases and count the numbers for each of them.\n\n" + told + ENDING
+    cases = "".join(NEXT.format(b=b, low=2 + (b > 4), high=b - 1, value=(b - 1) * (b - 2), rest=0) for b in range(3, 8))
+    chain = "Let me go through small bases and count the numbers for each of them.\n\n" + cases + ENDING
     [threads] = threads_of("How many numbers are beautiful for small b?", chain)
     assert len(threads) >= 3
     for text in threads:
@@ -286,8 +286,8 @@ CASES_OF_FIVE = [
 
 
 def test_cases_of_unequal_length_stay_threads_of_their_own():
-    told = "".join(case + "\n\n" for case in CASES_OF_FIVE)
-    [threads] = threads_of("Which squares leave 1?", "There are a few cases to go through.\n\n" + told + ENDING)
+    cases = "".join(case + "\n\n" for case in CASES_OF_FIVE)
+    [threads] = threads_of("Which squares leave 1?", "There are a few cases to go through.\n\n" + cases + ENDING)
     assert len(threads) >= 4
     assert [text[:6] for text in threads] == [f"Case {k}" for k in range(1, len(threads) + 1)]
 

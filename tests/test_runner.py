@@ -1,4 +1,4 @@
-"""Running a function over samples: what happens when one fails, when all do, when the user or the disk ends the run."""
+"""Running a function over samples: what happens if one fails, if all do, if the user or the disk ends the run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def good(task: Task) -> Result:
 
 
 def failing_at(*numbers: int, error: Exception):
-    """Work that raises this at these samples, as a plain function and as one that awaits."""
+    """Return work that raises this error for these samples, as a plain and as an async function."""
 
     def work(task: Task) -> Result:
         if task.payload in numbers:
@@ -110,9 +110,9 @@ def test_one_sample_that_crashes_fails_alone_and_is_reported_by_place(tmp_path, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("error", [UserError("mend this"), OSError(errno.ENOSPC, "No space left on device")])
+@pytest.mark.parametrize("error", [UserError("fix this"), OSError(errno.ENOSPC, "No space left on device")])
 def test_what_would_fail_every_sample_ends_the_run_and_keeps_what_is_done(tmp_path, kind, error):
-    with pytest.raises(type(error), match=r"mend this|No space"):
+    with pytest.raises(type(error), match=r"fix this|No space"):
         run(tmp_path, failing_at(2, error=error)[kind])
     assert [entry.id for entry in read_account(tmp_path)] == ["0", "1"]
     assert not (tmp_path / MANIFEST_FILE).exists()
@@ -244,8 +244,8 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
     assert exit_code(report, "2") == 0 and exit_code(report, "0.4") == 0
     assert capsys.readouterr().err == ""
     assert exit_code(report, "1") == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "2 of 5 samples failed" in told and "1: ValueError: odd" in told and "3: " in told
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "2 of 5 samples failed" in err and "1: ValueError: odd" in err and "3: " in err
 
 
 # ---- the exit code
@@ -260,13 +260,13 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
     ],
 )
 def test_what_failed_says_how_to_continue(capsys, reason, says):
-    """The cap ends a stage however few samples it left undone: the next one would do without them in silence."""
+    """The cap ends a stage however few samples it left undone: the next stage would silently run without them."""
     entries = [AccountEntry(str(n), "ok") for n in range(20)]
     entries[3] = AccountEntry("3", "failed", reason, facts={"error": "it would cost $1"})
     report = StageReport(tuple(entries), 20, 0.0)
     assert exit_code(report, "0" if reason != "cap_reached" else "0.1") == 1
-    told = capsys.readouterr().err
-    assert says in told and told.count("\n") == 1
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
 
 
 # ---- the edge of a command
@@ -275,7 +275,7 @@ def test_what_failed_says_how_to_continue(capsys, reason, says):
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (UserError("mend\nthis"), 2, "mend this\n"),
+        (UserError("fix\nthis"), 2, "fix this\n"),
         (KeyboardInterrupt(), 130, "stopped: "),
         (FileNotFoundError(2, "No such file", "x.txt"), 2, "No such file (x.txt)\n"),
         (OSError(errno.ENOSPC, "No space left on device", "a/0.txt"), 2, "no space left to write a/0.txt"),
@@ -289,8 +289,8 @@ def test_how_a_command_ends(error, code, says, capsys):
     with pytest.raises(SystemExit) as caught:
         run_command(main)
     assert caught.value.code == code
-    told = capsys.readouterr().err
-    assert told.startswith(says) and told.count("\n") == 1
+    err = capsys.readouterr().err
+    assert err.startswith(says) and err.count("\n") == 1
 
 
 def test_a_bug_is_not_hidden():
@@ -348,7 +348,7 @@ def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, sign):
 
 
 def private_disk() -> bool:
-    """Whether this machine lets us mount a small disk that nobody else sees."""
+    """Whether this machine allows mounting a small private disk."""
     if not shutil.which("unshare"):
         return False
     return (

@@ -1,4 +1,4 @@
-"""Saving the dataset: folders named by their rows, splits, units beside the rows, and what is refused."""
+"""Saving the dataset: folders named by their rows, splits, units next to the rows, and what is refused."""
 
 from __future__ import annotations
 
@@ -79,19 +79,19 @@ def test_rows_too_long_for_the_trainer_are_set_aside_and_counted(save, capsys):
         save("short", "--max-tokens", "10")
     write_atomic(Path("step5/4.txt"), REASONING.replace("So it is 5.", "So it is 5. " * 200) + "\n")
     assert save("some", "--max-tokens", "300") == 0
-    assert "over_max_tokens 1 (4)" in capsys.readouterr().out
+    assert "1 rejected: over_max_tokens (4)" in capsys.readouterr().out
     assert tables("some")["sample_4"].num_rows == 4
 
 
 @pytest.mark.parametrize(
-    ("record", "says"),
+    ("lineage", "says"),
     [
-        (Lineage(0, "other-0", "", "", None, fingerprint("We begin."), 9, 1), "is of other-0"),
+        (Lineage(0, "other-0", "", "", None, fingerprint("We begin."), 9, 1), "belongs to other-0"),
         (Lineage(0, "set-0", "", "", None, fingerprint("Something else."), 9, 1), "another chain"),
     ],
 )
-def test_a_trajectory_is_never_joined_to_another_question(save, record, says):
-    write_atomic(Path("step5/trace/0.json"), record.to_json())
+def test_a_trajectory_is_never_joined_to_another_question(save, lineage, says):
+    write_atomic(Path("step5/trace/0.json"), lineage.to_json())
     with pytest.raises(UserError, match=says):
         save("never")
     assert tables("never") == {}

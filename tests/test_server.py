@@ -1,4 +1,4 @@
-"""Inference servers as children: ready or dead is noticed at once, and none outlives the command."""
+"""Inference servers as child processes: a ready or dead server is noticed at once, and none outlives the command."""
 
 from __future__ import annotations
 

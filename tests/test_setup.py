@@ -1,4 +1,4 @@
-"""The environment that run.sh chooses or makes, what a command says without one, and the commands that are printed."""
+"""The environment that run.sh chooses or makes, the message of a command without one, and the printed commands."""
 
 from __future__ import annotations
 

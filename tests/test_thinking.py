@@ -1,4 +1,4 @@
-"""Separating thinking and answer: one cut, or the reason why there is none."""
+"""Separating thinking and answer: one cut, or the reason why it is impossible."""
 
 from __future__ import annotations
 

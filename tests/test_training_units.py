@@ -1,4 +1,4 @@
-"""Training units: their contexts, where they are cut, and which bytes make inference depart from the text."""
+"""Training units: their contexts, their cuts, and the bytes at which inference would depart from the text."""
 
 from __future__ import annotations
 

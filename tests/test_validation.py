@@ -1,4 +1,4 @@
-"""Validation: what is wrong with a reply is said in sentences, nothing is taken in silence."""
+"""Validation: faults of a reply are reported in sentences, and none is accepted silently."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_good_outline_is_accepted_and_ends_with_a_newline():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "code", "told"),
+    ("old", "new", "code", "sentence"),
     [
         (
             "(range: L10-L20, check",
@@ -68,13 +68,13 @@ def test_a_good_outline_is_accepted_and_ends_with_a_newline():
         ),
     ],
 )
-def test_every_defect_is_one_sentence_that_names_its_place(old, new, code, told):
+def test_every_defect_is_one_sentence_that_names_its_place(old, new, code, sentence):
     assert old in GOOD
     text = GOOD.replace(old, new)
-    judgement = validation.validate_annotation(CHAIN, text, "")
-    assert judgement.value, "the extraction mends it, or leaves the block sequential"
-    fault = next(fault for fault in judgement.faults if fault.code == code)
-    assert told in fault.sentence and fault.sentence in validation.listed(judgement.faults)
+    found = validation.validate_annotation(CHAIN, text, "")
+    assert found.value, "the extraction fixes it, or leaves the block sequential"
+    fault = next(fault for fault in found.faults if fault.code == code)
+    assert sentence in fault.sentence and fault.sentence in validation.listed(found.faults)
 
 
 def test_every_code_of_the_annotation_has_its_advice():
@@ -88,9 +88,9 @@ def test_a_failed_check_is_an_answer_and_not_a_fault():
 
 @pytest.mark.parametrize("text", ["I see no steps here.", "<parallel>\n</parallel>", "```\n```", "[]"])
 def test_an_outline_without_steps_is_unreadable(text):
-    judgement = validation.validate_annotation(CHAIN, text, "")
-    assert judgement.value is None and judgement.faults[0].code == "unreadable_annotation"
-    assert json.dumps(text) in judgement.faults[0].sentence, "it is quoted"
+    found = validation.validate_annotation(CHAIN, text, "")
+    assert found.value is None and found.faults[0].code == "unreadable_annotation"
+    assert json.dumps(text) in found.faults[0].sentence, "it is quoted"
 
 
 def test_an_outline_in_a_fence_with_prose_around_it_is_read():
@@ -124,9 +124,9 @@ def test_raw_and_escaped_latex_come_through_as_typed(reply):
     "reply", ["Nothing to change.", "{}", '[{"src": "Sim', '["a"]', '[{"src": 1, "dest": "x"}]', "null"]
 )
 def test_a_reply_without_the_array_is_unreadable_and_does_not_mean_no_change(reply):
-    judgement = validation.validate_edits(EDITS, reply, "")
-    assert judgement.value is None and judgement.faults[0].code == "unreadable_edits"
-    assert json.dumps(reply) in judgement.faults[0].sentence
+    found = validation.validate_edits(EDITS, reply, "")
+    assert found.value is None and found.faults[0].code == "unreadable_edits"
+    assert json.dumps(reply) in found.faults[0].sentence
 
 
 def test_an_empty_array_means_nothing_to_change():
@@ -134,7 +134,7 @@ def test_an_empty_array_means_nothing_to_change():
 
 
 @pytest.mark.parametrize(
-    ("src", "dest", "code", "told"),
+    ("src", "dest", "code", "sentence"),
     [
         ("Likewise, for", "For", "not_found", '"Likewise, for" does not occur'),
         ("ther", "X", "not_found", '"ther" does not occur in the thread under review, or only inside a word'),
@@ -144,11 +144,11 @@ def test_an_empty_array_means_nothing_to_change():
         (PASSAGE, "ok", "shrinks_thread", "less than half"),
     ],
 )
-def test_a_replacement_that_cannot_be_applied_is_reported_with_its_quote(src, dest, code, told):
-    judgement = validation.validate_edits(EDITS, json.dumps([{"src": src, "dest": dest}]), "")
-    assert judgement.value == [Replacement(src, dest)]
-    assert [fault.code for fault in judgement.faults] == [code]
-    assert told in judgement.faults[0].sentence
+def test_a_replacement_that_cannot_be_applied_is_reported_with_its_quote(src, dest, code, sentence):
+    found = validation.validate_edits(EDITS, json.dumps([{"src": src, "dest": dest}]), "")
+    assert found.value == [Replacement(src, dest)]
+    assert [fault.code for fault in found.faults] == [code]
+    assert sentence in found.faults[0].sentence
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_numbered_outlines_come_through_as_typed(texts):
 
 
 @pytest.mark.parametrize(
-    ("reply", "told"),
+    ("reply", "sentence"),
     [
         ("1: a", "Outline 2 of 2 is missing"),
         (": a\n2: b", "Outline 1 of 2 is missing"),
@@ -200,8 +200,8 @@ def test_numbered_outlines_come_through_as_typed(texts):
         (r'["Count $\frac{a}{b}$", "Take $x \neq 1$"]', "no numbered line"),
     ],
 )
-def test_a_wrong_count_is_reported(reply, told):
-    with pytest.raises(validation.UnreadableOutlines, match=told):
+def test_a_wrong_count_is_reported(reply, sentence):
+    with pytest.raises(validation.UnreadableOutlines, match=sentence):
         validation.parse_outlines(reply, 2)
 
 
@@ -210,7 +210,7 @@ def block(*threads: str) -> OutlineQuestion:
 
 
 @pytest.mark.parametrize(
-    ("poor", "code", "told"),
+    ("poor", "code", "sentence"),
     [
         ("1: Case 1\n2: Try the odd case", "placeholder", "Outline 1 says nothing ('Case 1')"),
         ("1: same $p=2$\n2: Same p = 2.", "repeats_sibling", "Outline 2 repeats outline 1"),
@@ -221,26 +221,24 @@ def block(*threads: str) -> OutlineQuestion:
         ("I would rather not.", "unreadable_outlines", "no numbered line"),
     ],
 )
-def test_outlines_that_announce_nothing_fail_with_their_code(poor, code, told):
-    judgement = validation.validate_outlines(block("x", "y"), poor, "")
-    assert judgement.value is None and judgement.faults[0].code == code
-    assert told in judgement.faults[0].sentence
+def test_outlines_that_announce_nothing_fail_with_their_code(poor, code, sentence):
+    found = validation.validate_outlines(block("x", "y"), poor, "")
+    assert found.value is None and found.faults[0].code == code
+    assert sentence in found.faults[0].sentence
 
 
 def test_an_outline_that_gives_away_a_result_is_asked_for_again_and_then_left_to_the_stage():
     thread = "Case k = 4. " + "We go through the factors one by one. " * 8 + "So the sum is 137."
-    judgement = validation.validate_outlines(
-        block(thread, "other"), "1: Find that the sum is 137\n2: Work on the rest", ""
-    )
-    assert judgement.value == ["Find that the sum is 137", "Work on the rest"]
-    [fault] = judgement.faults
+    found = validation.validate_outlines(block(thread, "other"), "1: Find that the sum is 137\n2: Work on the rest", "")
+    assert found.value == ["Find that the sum is 137", "Work on the rest"]
+    [fault] = found.faults
     assert fault.code == "gives_result" and fault.sentence.startswith("Outline 1 tells ") and "137" in fault.sentence
     assert fault.sentence.endswith(", which only its thread works out: announce what is done, not what comes of it.")
 
 
 def test_an_outline_that_points_at_a_sibling_is_reported():
-    judgement = validation.validate_outlines(block("x", "y"), "1: Solve for a\n2: Use the result of the first case", "")
-    assert judgement.value and judgement.faults[0].code == "leans_on_sibling"
+    found = validation.validate_outlines(block("x", "y"), "1: Solve for a\n2: Use the result of the first case", "")
+    assert found.value and found.faults[0].code == "leans_on_sibling"
 
 
 def test_every_fault_of_outlines_has_its_advice():

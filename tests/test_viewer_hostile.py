@@ -1,4 +1,4 @@
-"""The viewer's server under hostile requests and data: it refuses them in plain words and continues to answer."""
+"""The viewer's server under hostile requests and data: it refuses them in plain words and keeps answering."""
 
 from __future__ import annotations
 

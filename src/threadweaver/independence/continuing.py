@@ -1,4 +1,4 @@
-"""Whether a passage just goes on with the one before it."""
+"""Whether a passage merely continues the one before it."""
 
 from __future__ import annotations
 

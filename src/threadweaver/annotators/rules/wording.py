@@ -1,4 +1,4 @@
-"""Edits that free a thread's beginning from words that lean on a sibling; mathematics is never touched."""
+"""Edits that remove references to a sibling from a thread's beginning; mathematics is never touched."""
 
 from __future__ import annotations
 
