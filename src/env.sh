@@ -43,7 +43,7 @@ esac
 : "${MAX_FAILED:=}" # failed samples allowed per stage, a count or a fraction (0.1; 0 when collecting)
 
 # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────
-: "${FILTER_DIFF_THRESHOLD:=200}" # characters that the threads of a block must hold beside the longest one
+: "${FILTER_DIFF_THRESHOLD:=200}" # characters that the threads of a block must have besides the longest one
 : "${REPEAT:=8}" # also save the rows repeated this many times
 : "${SUFFIX:=}" # of the dataset's folder (the versions of its prompts: v111)
 

@@ -4,7 +4,7 @@ Reads   collected.jsonl (--input), the accepted trajectories (--trajectory-glob)
 Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parquet, with --val-size also
         <output>/val_<m>/val.parquet; with --units <output>/units_<u>/train.parquet (for rows held out, val_units_<v>/val.parquet):
         the training rows as pairs <context, continuation>, one per request of fork-join generation;
-        a card (README.md) in each; beside the collected folder <…>_report.html and .json
+        a card (README.md) in each; next to the collected folder <…>_report.html and .json
 Calls   nothing
 Exits   0; 2 something to fix, reported in one line
 Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input data/sample_24samples/collected.jsonl --trajectory-glob 'data/sample_24samples_step5_v1_v1_v1/*.txt' --output dataset/sample_24samples_v111

@@ -74,7 +74,7 @@ def check(account: Account) -> None:
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
         given = {entry.id for entry in before.passed}
         held = {entry.id for entry in stage.entries}
-        if stage.settings.get("matched_only") is False:  # saved with the sequential chains beside the trajectories
+        if stage.settings.get("matched_only") is False:  # saved together with sequential chains
             held &= given
         if given != held:
             missing, extra = sorted(given - held), sorted(held - given)

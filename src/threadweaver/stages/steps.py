@@ -23,11 +23,11 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
 
 
 def read_chains(path: Path) -> Sequence[Sample]:
-    """Return the collected samples; a single `<i>.txt` gets its problem from the collected.jsonl beside it, if any."""
+    """Return the collected samples; a single `<i>.txt` gets its problem from the collected.jsonl next to it, if any."""
     if path.suffix != ".txt":
         return read_collected(path)
-    beside = path.parent / "collected.jsonl"
-    samples = read_collected(beside) if beside.is_file() else []
+    collected = path.parent / "collected.jsonl"
+    samples = read_collected(collected) if collected.is_file() else []
     known = [sample for sample in samples if str(sample.index) == path.stem]
     return known or [Sample(0, path.stem, "", read_sample(path))]
 
