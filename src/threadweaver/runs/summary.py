@@ -45,18 +45,26 @@ def exit_code(report: StageReport, max_failed: str) -> int:
             file=sys.stderr,
         )
         return 1
-    if len(failed) <= allowed_failures(max_failed, len(report.entries)):
+    nothing_left = bool(report.entries) and all(entry.outcome in LOSSES for entry in report.entries)
+    if nothing_left and not failed:
+        print(
+            f"no sample is left: all {len(report.entries)} were rejected ({_reasons(report.entries)})", file=sys.stderr
+        )
+        return 1
+    if len(failed) <= allowed_failures(max_failed, len(report.entries)) and not nothing_left:
         return 0
     hint = "run again to do only these, or allow more"
     if all(entry.reason == NOT_IN_LEDGER for entry in failed):
         hint = "leave out --offline (OFFLINE) to call the model, import a ledger that contains them, or allow more"
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
-    print(
-        f"{len(failed)} of {len(report.entries)} samples failed, more than --max-failed {max_failed} allows "
-        f"({examples}): {hint}",
-        file=sys.stderr,
-    )
+    limit = "and no sample is left" if nothing_left else f"more than --max-failed {max_failed} allows"
+    print(f"{len(failed)} of {len(report.entries)} samples failed, {limit} ({examples}): {hint}", file=sys.stderr)
     return 1
+
+
+def _reasons(entries: Sequence[AccountEntry]) -> str:
+    counts = Counter(str(entry.reason) for entry in entries)
+    return ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
 
 
 def _why(failed: Sequence[AccountEntry], reason: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.files import digest, read_text
+from threadweaver.runs.folder import LOSSES, read_account
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, list_samples, read_collected, read_sample
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD, Extraction, extract
@@ -71,8 +72,14 @@ def _extract(pair: Pair, options: ParallelOptions) -> Extraction:
 
 
 def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
-    """Read every chain with its annotation, joined by the uuid that collected.jsonl gives it."""
-    chains = list_samples(trajectory)
+    """Read every chain with its annotation, joined by the uuid that collected.jsonl gives it.
+
+    A chain that step 1 lost, as its account says, is not passed on.
+    """
+    lost = {entry.id for entry in read_account(annotations) if entry.outcome in LOSSES}
+    chains = [path for path in list_samples(trajectory) if path.stem not in lost]
+    if not chains:
+        raise UserError(f"{annotations} has no annotation, all {len(lost)} chains failed there: run step 1 again")
     if annotations.is_file() and len(chains) > 1:
         raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(chains)} chains: name one <i>.txt")
     collected = (trajectory.parent if trajectory.is_file() else trajectory) / "collected.jsonl"
