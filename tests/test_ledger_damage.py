@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import shlex
 
 import pytest
 
 from ledgers import filled, key, overwrite, pay, pay_random
 from threadweaver.errors import UserError
-from threadweaver.ledger import Ledger, LedgerDamaged, transfer
+from threadweaver.ledger import Ledger, LedgerDamaged, schema, transfer
 
 
 async def test_a_damaged_ledger_is_reported_to_everybody_with_the_remedy(tmp_path):
@@ -30,6 +31,13 @@ async def test_a_damaged_ledger_is_reported_to_everybody_with_the_remedy(tmp_pat
         await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl")
     ledger.close()
     assert [file.name for file in tmp_path.iterdir()] == ["l.sqlite"]
+
+
+@pytest.mark.parametrize("reply", ["", "ab" * 32])
+def test_the_commands_that_lead_out_run_as_printed(reply):
+    path = "/data/a run/it's; a $(ledger).sqlite"
+    command = schema.damaged_message(path, schema.Unreadable("what", reply)).split("`")[1]
+    assert shlex.split(command)[:2] == ["sqlite3", path]
 
 
 @pytest.mark.parametrize("page", range(1, 12))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ledgers import key, pay, record, tiny_disk
+from ledgers import key, pay, record, run_child, tiny_disk
 from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, LedgerFull, writer
 
@@ -49,7 +49,8 @@ async def test_a_full_disk_stops_calls_keeps_replies_and_can_be_continued(small,
     with pytest.raises(LedgerFull):
         await small.claim(key("yet another"), 0, None)
     # Reported once, in one line.
-    assert capsys.readouterr().err.count("no room left") == 1
+    reported = capsys.readouterr().err
+    assert reported.count("no room left") == 1 and "1 entry waits until" in reported
     # The disk is full, yet what is there can be read; and with room the reply that was received is written.
     assert await small.find(key("x0"))
     await asyncio.wait_for(asyncio.gather(asyncio.to_thread(make_room, small), waiting), 20)
@@ -63,7 +64,7 @@ async def test_what_finds_no_space_until_the_end_is_reported_as_lost(tmp_path):
     ledger.thread.call(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone(), write=False)
     waiting = asyncio.create_task(ledger.record(record("x", reply=os.urandom(30_000).hex()), 0))
     await asyncio.sleep(0)
-    with pytest.raises(LedgerFull, match="found no room and are lost"):
+    with pytest.raises(LedgerFull, match="1 entry found no room and is lost"):
         await ledger.aclose()
     with pytest.raises(LedgerFull, match="make space"):
         await waiting
@@ -126,6 +127,62 @@ async def fill_and_make_room(folder: Path) -> None:
     for text, reply in replies.items():
         assert (await ledger.find(key(text)))[0].reply == reply
     ledger.close()
+
+
+def no_room(db: sqlite3.Connection, *_: object) -> None:
+    """An operation that SQLite finds no room for."""
+    db.execute("PRAGMA max_page_count = 1").fetchone()
+    db.execute("INSERT INTO texts VALUES (x'00', zeroblob(100000))")
+
+
+async def test_what_can_be_done_without_does_not_wait_for_room(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "l.sqlite"
+    ledger = Ledger(path)
+    on_wire, unsent = [await ledger.claim(key(text), 5, None) for text in ("on the wire", "unsent")]
+    ledger.in_doubt.add(on_wire.reservation)
+    with pytest.raises(LedgerFull, match="make space"):
+        ledger.thread.wait(writer.BOOKKEEPING, no_room)
+    with monkeypatch.context() as full:
+        full.setattr("threadweaver.ledger.budget.close_open", no_room)
+        await asyncio.wait_for(ledger.aclose(), 10)
+    assert capsys.readouterr().err == ""
+    reader = Ledger(path)
+    spending = await reader.spending()
+    assert unsent.state == "mine" and (spending.reserved, spending.uncertain) == (10, 10)
+    await reader.aclose()
+
+
+async def test_a_ledger_that_has_no_room_for_another_process_can_still_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "l.sqlite"
+    ledger = Ledger(path)
+    await pay(ledger, "x")
+    await ledger.aclose()
+    monkeypatch.setattr("threadweaver.ledger.processes.register", no_room)
+    with pytest.raises(LedgerFull, match="make space"):
+        await asyncio.wait_for(asyncio.to_thread(Ledger, path), 10)
+    reader = await asyncio.wait_for(asyncio.to_thread(Ledger.open_for_reading, path), 10)
+    assert reader.read_only and len(await reader.find(key("x"))) == 1
+    await reader.aclose()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_opening_a_ledger_on_a_full_disk(tmp_path, killed):
+    """After a killed run its log is there, and only the registration finds no room; else not even the log has any."""
+    folder = tiny_disk(tmp_path)
+    if folder is None:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        code = "await pay(ledger, 'x')\n" + "import os; os._exit(0)" * killed
+        run_child(folder / "l.sqlite", code).communicate(timeout=30)
+        assert (folder / "l.sqlite-wal").exists() == killed
+        fill(folder / "filler", leave=0)
+        with pytest.raises(LedgerFull, match="make space"):
+            await asyncio.wait_for(asyncio.to_thread(Ledger, folder / "l.sqlite"), 10)
+        reader = await asyncio.wait_for(asyncio.to_thread(Ledger.open_for_reading, folder / "l.sqlite"), 10)
+        assert reader.read_only and len(await reader.find(key("x"))) == 1
+        await reader.aclose()
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 # files that are not ledgers

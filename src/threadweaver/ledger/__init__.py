@@ -18,8 +18,8 @@ from threadweaver.ledger.batches import BatchEntry, BatchRow
 from threadweaver.ledger.claims import Claim, Ended, Judged, Wish
 from threadweaver.ledger.entries import VERDICTS, LedgerEntry, canonical, key_of, request_key
 from threadweaver.ledger.rows import Texts
-from threadweaver.ledger.schema import LedgerDamaged
-from threadweaver.ledger.writer import CHANGE, Kind, LedgerFull, LedgerWriter
+from threadweaver.ledger.schema import LedgerDamaged, LedgerFull
+from threadweaver.ledger.writer import BOOKKEEPING, Kind, LedgerWriter
 
 __all__ = [
     "NANO",
@@ -65,11 +65,11 @@ class Ledger:
         self._release = Kind(1, claims.release)
         self._judge = Kind(2, claims.judge)
         self._find = Kind(20, claims.find, write=False)
-        self._claim = Kind(21, claims.claim, before_a_call=True)
+        self._claim = Kind(21, claims.claim, waits=False, before_a_call=True)
         self.thread = LedgerWriter(self.path, read_only, lambda db: processes.beat(db, self.owner))
         if not read_only:
             try:
-                self.owner = self.thread.call(processes.register)
+                self.owner = self.thread.wait(BOOKKEEPING, processes.register)
             except BaseException:
                 self.thread.close()
                 raise
@@ -77,20 +77,26 @@ class Ledger:
     @classmethod
     def open_for_reading(cls, path: str | Path) -> Ledger:
         """Open read-only where the file cannot be written, else as an ordinary ledger, in which verdicts are noted."""
-        return cls(path, read_only=not schema.writable(str(path)))
+        try:
+            return cls(path, read_only=not schema.writable(str(path)))
+        except LedgerFull:
+            return cls(path, read_only=True)
 
     def close(self) -> None:
         """Wait until all is written. Raises LedgerFull if the disk stays full."""
-        if self.owner:
-            owner, self.owner = self.owner, ""
-            doubtful = frozenset(self.in_doubt)
+        owner, self.owner = self.owner, ""
+        doubtful = frozenset(self.in_doubt)
 
-            def leave(db: sqlite3.Connection) -> None:
-                budget.close_open(db, owner, doubtful)
-                processes.leave(db, owner)
+        def leave(db: sqlite3.Connection) -> None:
+            budget.close_open(db, owner, doubtful)
+            processes.leave(db, owner)
 
-            self.thread.send(CHANGE, leave)
-        self.thread.close()
+        try:
+            if owner:
+                self.thread.send(BOOKKEEPING, leave)
+            self.thread.close()
+        finally:
+            processes.forget(owner)
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self.close)

@@ -47,9 +47,13 @@ def register(db: sqlite3.Connection) -> str:
 
 def leave(db: sqlite3.Connection, owner: str) -> None:
     """Remove an owner; what it had reserved and not settled stays, and counts as spent."""
-    _ours.discard(owner)
     db.execute("DELETE FROM claims WHERE owner = ?", (owner,))
     db.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+
+
+def forget(owner: str) -> None:
+    """Count an owner of this process as dead, whether or not it could `leave`."""
+    _ours.discard(owner)
 
 
 def beat(db: sqlite3.Connection, owner: str) -> None:

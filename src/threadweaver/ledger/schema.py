@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -52,25 +53,37 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     """
     if path != ":memory:":
         _check_place(Path(path), read_only)
-    target = _reading(path) if read_only else path
     try:
-        db = sqlite3.connect(target, timeout=30, isolation_level=None, uri=read_only, cached_statements=256)
+        if not read_only:
+            return _opened(path, path, read_only=False)
         try:
-            _prepare(db, path, read_only)
-        except BaseException:
-            db.close()
-            raise
+            return _opened(_reading(path, locks=writable(path)), path, read_only=True)
+        except sqlite3.Error as error:
+            if not no_room(name_of(error)):
+                raise
+            return _opened(_reading(path, locks=False), path, read_only=True)
     except sqlite3.Error as error:
-        raise UserError(_why(path, error)) from error
+        kind = LedgerFull if no_room(name_of(error)) else UserError
+        raise kind(_why(path, error)) from error
+
+
+def _opened(target: str, path: str, *, read_only: bool) -> sqlite3.Connection:
+    db = sqlite3.connect(target, timeout=30, isolation_level=None, uri=read_only, cached_statements=256)
+    try:
+        _prepare(db, path, read_only)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 
-def _reading(path: str) -> str:
+def _reading(path: str, *, locks: bool) -> str:
     """Return the address for reading only. A log that others write is read too, which needs locks beside it; where
-    nothing can be written and there is no log, SQLite has to know that nobody else writes either.
+    there can be no new `locks` (the folder may not be written, or the disk is full) and there is no log, SQLite has to
+    know that nobody else writes either.
     """
     log = _log(path)
-    if writable(path):
+    if locks:
         mode = "mode=rw"  # query_only: see _prepare
     elif log.exists() and log.stat().st_size:
         mode = "mode=ro"
@@ -152,6 +165,10 @@ def _why(path: str, error: sqlite3.Error) -> str:
     return f"the ledger {path} cannot be opened ({error}): check it and its permissions, or give --ledger PATH"
 
 
+class LedgerFull(UserError):
+    """The disk is full. No further call is sent; what was received waits for room."""
+
+
 class LedgerDamaged(UserError):
     """The file is a ledger, and parts of it cannot be read."""
 
@@ -196,11 +213,12 @@ def as_user_error(path: str, error: Exception) -> Exception:
 
 
 def damaged_message(path: str, error: Exception) -> str:
+    file = shlex.quote(path)
     if isinstance(error, Unreadable) and error.key:
-        way = f"give this reply up with `sqlite3 {path} \"DELETE FROM replies WHERE key = x'{error.key}'\"`"
+        way = f"give this reply up with `sqlite3 {file} \"DELETE FROM replies WHERE key = x'{error.key}'\"`"
     else:
         way = (
-            f'recover what SQLite can read with `sqlite3 {path} ".recover" | sqlite3 new.sqlite` (the sqlite3 of '
+            f'recover what SQLite can read with `sqlite3 {file} ".recover" | sqlite3 new.sqlite` (the sqlite3 of '
             "sqlite.org: some distributions leave .recover out) and name that with --ledger"
         )
     return f"the ledger {path} is damaged ({error}): restore a copy, or {way}"

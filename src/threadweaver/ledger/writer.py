@@ -22,6 +22,7 @@ from typing import Any
 
 from threadweaver.errors import UserError
 from threadweaver.ledger import schema
+from threadweaver.ledger.schema import LedgerFull
 
 Operation = Callable[[sqlite3.Connection], Any]
 
@@ -29,12 +30,14 @@ Operation = Callable[[sqlite3.Connection], Any]
 @dataclass(frozen=True)
 class Kind:
     """What a job does: `run` gets the arguments of all jobs of the kind and returns a result for each. Kinds run in the
-    order of `rank`. `before_a_call`: a call to the model would follow, so it is refused while the disk is full.
+    order of `rank`. `waits`: on a full disk a job waits for room; otherwise it is refused at once. `before_a_call`: a
+    call to the model would follow, so it is refused also where the disk has no room for the reply.
     """
 
     rank: int
     run: Callable[[sqlite3.Connection, list[Any]], list[Any]]
     write: bool = True
+    waits: bool = True
     before_a_call: bool = False
     committed: Callable[[], None] = lambda: None
 
@@ -45,6 +48,8 @@ def _run_operations(db: sqlite3.Connection, operations: list[Any]) -> list[Any]:
 
 CHANGE = Kind(10, _run_operations)
 LOOK = Kind(11, _run_operations, write=False)
+BOOKKEEPING = Kind(12, _run_operations, waits=False)
+"""Changes that can be done without: who is at work, and who has left."""
 
 GROUP = 512  # operations in one transaction at most: a commit stays well under 100 ms
 ROOM = 8 * 2**20  # bytes that are free before a call: the replies to a thousand calls in flight fit in
@@ -52,11 +57,7 @@ STUCK_SECONDS = 0.2  # between attempts to write to a full disk
 BUSY_NOTICE = 10.0  # seconds of waiting for another process's transaction before the user is told
 
 
-class LedgerFull(UserError):
-    """The disk is full. No further call is sent; what was received waits for room."""
-
-
-@dataclass
+@dataclass(eq=False)
 class _Job:
     kind: Kind
     argument: Any
@@ -99,7 +100,11 @@ class LedgerWriter:
 
     def call(self, operation: Operation, *, write: bool = True) -> Any:
         """Run a function of the connection and wait for it; not for the event loop's thread."""
-        job = _Job(CHANGE if write else LOOK, operation, None, Future())
+        return self.wait(CHANGE if write else LOOK, operation)
+
+    def wait(self, kind: Kind, argument: Any) -> Any:
+        """As `do`, for callers outside the event loop."""
+        job = _Job(kind, argument, None, Future())
         self._put(job)
         return job.future.result()
 
@@ -130,7 +135,8 @@ class LedgerWriter:
             self._jobs.put(None)
         self._thread.join()
         if self.lost:
-            raise LedgerFull(f"{schema.full_message(self.path)} ({self.lost} entries found no room and are lost)")
+            lost = "1 entry found no room and is" if self.lost == 1 else f"{self.lost} entries found no room and are"
+            raise LedgerFull(f"{schema.full_message(self.path)} ({lost} lost)")
 
     # in the thread
 
@@ -184,14 +190,15 @@ class LedgerWriter:
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self.beat_seconds
             if not self.read_only and not self._stuck:
-                jobs.append(_Job(CHANGE, self.beat, None, Future()))
-        if any(job.kind.before_a_call for job in jobs) and not self._room():
-            self._refuse_calls(jobs)
+                jobs.append(_Job(BOOKKEEPING, self.beat, None, Future()))
+        if (calls := [job for job in jobs if job.kind.before_a_call]) and not self._room():
+            self._refuse(calls)
         jobs = self._taken = self._stuck + jobs
         if jobs:
             self._stuck = self._commit([job for job in jobs if job.error is None])
             self._reported = self._reported and bool(self._stuck)
-            _answer([job for job in jobs if job not in self._stuck])
+            stuck = set(self._stuck)
+            _answer([job for job in jobs if job not in stuck])
         self._taken = []
         return self._closing is None or not self._jobs.empty() or bool(self._stuck)
 
@@ -269,27 +276,26 @@ class LedgerWriter:
         return disk.f_blocks == 0 or disk.f_bavail * disk.f_frsize >= ROOM  # some file systems do not count
 
     def _meet_full(self, jobs: list[_Job], error: sqlite3.Error) -> list[_Job]:
-        """Refuse what would lead to a call, let readers read, and return what has to wait for room."""
-        self._refuse_calls(jobs, error)
+        """Refuse what does not wait, let readers read, and return what has to wait for room."""
+        self._refuse([job for job in jobs if not job.kind.waits], error)
         writes = [job for job in jobs if job.kind.write and job.error is None]
         reads = [job for job in jobs if not job.kind.write]
         stuck = self._commit(reads) if len(reads) < len(jobs) else reads
         if writes and not self._reported:
             self._reported = True
-            text = f"no room left for the ledger {self.path}: {len(writes)} entries wait until there is some"
+            wait = "1 entry waits" if len(writes) == 1 else f"{len(writes)} entries wait"
+            text = f"no room left for the ledger {self.path}: {wait} until there is some"
             print(text, file=sys.stderr, flush=True)
         if self._closing is not None and time.monotonic() - self._closing > self.close_seconds:
             self.lost += len(writes)
-            for job in writes + stuck:
-                job.error = LedgerFull(schema.full_message(self.path))
+            self._refuse(writes + stuck, error)
             return []
         return writes + stuck
 
-    def _refuse_calls(self, jobs: list[_Job], error: sqlite3.Error | None = None) -> None:
+    def _refuse(self, jobs: list[_Job], error: sqlite3.Error | None = None) -> None:
         for job in jobs:
-            if job.kind.before_a_call:
-                job.error = LedgerFull(schema.full_message(self.path))
-                job.error.__cause__ = error
+            job.error = LedgerFull(schema.full_message(self.path))
+            job.error.__cause__ = error
 
     def _wait_busy(self, since: float) -> float:
         if time.monotonic() - since > BUSY_NOTICE:
