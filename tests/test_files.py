@@ -8,7 +8,7 @@ import os
 import pytest
 
 from threadweaver.errors import UserError
-from threadweaver.files import read_jsonl, read_text, write_atomic
+from threadweaver.files import atomic_file, read_jsonl, read_text, write_atomic
 from threadweaver.samples import read_sample
 
 SETTINGS = {"stage": "test", "input": "../in", "threshold": 200}
@@ -19,10 +19,19 @@ def test_a_file_is_written_whole_with_every_character(tmp_path):
     write_atomic(tmp_path / "deep" / "0.txt", text)
     assert (tmp_path / "deep/0.txt").read_bytes() == text.encode()
     assert read_text(tmp_path / "deep/0.txt") == text
-    assert (tmp_path / "deep/0.txt").stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("broken", ["replace", "chmod"])
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_the_mode_of_a_file_follows_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_atomic(tmp_path / "0.txt", "text")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "0.txt").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("broken", ["replace", "fsync"])
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, broken):
     write_atomic(tmp_path / "0.txt", "old")
 
@@ -30,8 +39,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, broken, full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomic(tmp_path / "0.txt", "new")
+    with pytest.raises(OSError, match="No space"), atomic_file(tmp_path / "0.txt", durable=True) as file:
+        file.write(b"new")
     assert {path.name for path in tmp_path.iterdir()} == {"0.txt"} and (tmp_path / "0.txt").read_text() == "old"
 
 

@@ -144,8 +144,9 @@ def test_what_cannot_be_written_or_read_is_named(folder):
     assert [path.name for path in folder.iterdir()] == ["l.sqlite"]
 
 
-def test_the_folder_of_an_export_is_made(folder):
-    assert export(folder, "new/out.jsonl").stdout == f"{COUNT} replies → new/out.jsonl\n"
+def test_a_mistyped_folder_is_named_and_not_made(folder):
+    check_one_line(export(folder, "dta/out.jsonl"), "/dta of the export was not found", "give another FILE")
+    assert [path.name for path in folder.iterdir()] == ["l.sqlite"]
 
 
 def test_a_full_disk_leaves_nothing_behind_and_the_file_is_named(folder, tmp_path):
@@ -157,7 +158,8 @@ def test_a_full_disk_leaves_nothing_behind_and_the_file_is_named(folder, tmp_pat
         with open(disk / "filler", "wb", buffering=0) as filler:
             filler.truncate(0)
             os.posix_fallocate(filler.fileno(), 0, 24 * 2**20 - 16 * 1024)
-        check_one_line(export(folder, "disk/out.jsonl"), "disk/out.jsonl cannot be written", "No space left")
+        words = ("disk/out.jsonl cannot be written", "No space left", f"make room in {disk}")
+        check_one_line(export(folder, "disk/out.jsonl"), *words)
         assert [path.name for path in disk.iterdir()] == ["filler"]
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)

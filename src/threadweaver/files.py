@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -32,17 +32,20 @@ def read_text(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
     """Open a temporary file in the same folder and rename it to `path` if the block ends without an error.
 
-    Readers see the whole file or none of it. An OSError names `path`.
+    Readers see the whole file or none of it; `durable`: also after a power cut. An OSError names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+    name = path.parent / f".{path.name[:40]}.{uuid.uuid4().hex}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Not tempfile's 0600: the mode is what the user's umask leaves of 0666.
+        with open(name, "xb") as file:
             yield file
-        os.chmod(name, 0o644)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException as error:
         with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -26,12 +27,14 @@ def writing(path: Path, ledger: str) -> Iterator[IO[bytes]]:
     """
     try:
         check(path, ledger)
-        with open(path, "wb") if is_stream(path) else atomic_file(Path(os.path.realpath(path))) as file:
+        with open(path, "wb") if is_stream(path) else atomic_file(_real(path), durable=True) as file:
             yield file
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): fix that, or give another FILE") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) and not is_stream(path)
+        way = f"make room in {_real(path).parent}" if full else "fix that"
+        raise UserError(f"{path} cannot be written ({error.strerror}): {way}, or give another FILE") from error
 
 
 def check(path: Path, ledger: str) -> None:
@@ -39,6 +42,8 @@ def check(path: Path, ledger: str) -> None:
     own = [Path(f"{name}{end}") for name in (ledger, os.path.realpath(ledger)) for end in BESIDE]
     if any(os.path.realpath(path) == os.path.realpath(name) or _same(path, name) for name in own):
         raise UserError(f"{path} is the ledger {ledger} itself or belongs to it: give another FILE for the export")
+    if not path.exists() and not _real(path).parent.exists():
+        raise UserError(f"the folder {_real(path).parent} of the export was not found: make it, or give another FILE")
     if not path.exists() or is_stream(path):
         return
     if not path.is_file():
@@ -55,6 +60,11 @@ def is_stream(path: Path) -> bool:
             return True
         return os.path.samestat(found, os.fstat(sys.__stdout__.fileno()))
     return False
+
+
+def _real(path: Path) -> Path:
+    """Return the path without links."""
+    return Path(os.path.realpath(path))
 
 
 def _same(path: Path, other: Path) -> bool:
