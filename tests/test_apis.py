@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from fake_openai import FakeOpenAI
 from threadweaver.client import Usage, errors
 from threadweaver.client.apis import APIS, Api, RawReply
 from threadweaver.client.requests import Request
+from threadweaver.ledger import Ledger, transfer
 
 
 @pytest.fixture
@@ -158,14 +161,24 @@ class Plain(Api):
         return RawReply(data["choices"][0]["message"]["content"].upper(), "ok", "stop", None, None)
 
 
-async def test_a_new_api_is_one_class_and_its_entry(settings, monkeypatch):
+async def test_a_new_api_is_one_class_and_its_entry(settings, tmp_path, monkeypatch):
     monkeypatch.setitem(APIS, "plain", Plain())
     with FakeOpenAI(record=True, answer=lambda messages, params: "words") as server:
         settings = replace(settings, base_url=server.url, api="plain")
         (first,), _ = await ask_all(settings, ["q"])
         (again,), _ = await ask_all(settings, ["q"])
         assert server.bodies[0]["max_completion_tokens"] == settings.output_limit and len(server.bodies) == 1
-    assert first.text == again.text == "WORDS" and again.from_ledger
+        await asyncio.to_thread(hand_over, settings.ledger, tmp_path / "other.sqlite", tmp_path / "paid.jsonl")
+        (handed_over,), _ = await ask_all(replace(settings, ledger=tmp_path / "other.sqlite", offline=True), ["q"])
+    assert first.text == again.text == handed_over.text == "WORDS" and again.from_ledger and handed_over.from_ledger
+
+
+def hand_over(paid: Path, other: Path, file: Path) -> None:
+    """Bring the replies of one ledger into another, by way of a file."""
+    for path, move in ((paid, transfer.export), (other, transfer.load)):
+        ledger = Ledger(path)
+        move(ledger, file)
+        ledger.close()
 
 
 def test_a_name_that_is_not_an_api_is_refused(settings):

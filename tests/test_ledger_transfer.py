@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,8 @@ NONSENSE = {
     "a stage that no column takes": {"stage": "\ud800"},
     "an extra that is not an object": {"extra": 3},
     "a message that is not text": {"request": {**request("x"), "messages": [["user", {"sha256": "00"}]]}},
+    "an API that is not text": {"request": {**request("x"), "api": 3}},
+    "params that are not an object": {"request": {**request("x"), "params": []}},
     "an attempt that is true": {"request": {**request("x"), "attempt": True}},
 }
 
@@ -108,6 +111,16 @@ def test_an_extra_too_deep_for_the_ledger_is_refused(tmp_path):
         except UserError:
             check_refused(path, 1)
     check_refused(path, 1)
+
+
+async def test_an_export_is_on_the_disk_before_it_has_its_name(ledger, tmp_path, monkeypatch):
+    path, synced = tmp_path / "out.jsonl", []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_size, path.exists())))
+    transfer.export(ledger, path)
+    await pay(ledger, "x")
+    path.unlink()
+    transfer.export(ledger, path)
+    assert synced == [(0, False), (path.stat().st_size, False)]
 
 
 def take_in(path: Path) -> tuple[int, int]:

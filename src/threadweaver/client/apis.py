@@ -74,7 +74,9 @@ class Api(ABC):
             return self.reply(data)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             name = type(self).__name__
-            raise BadReply(f"the server's reply has not the form of the {name} API ({error!r})", billed=True) from error
+            raise BadReply(
+                f"the server's reply is not in the form of the {name} API ({error!r})", billed=True
+            ) from error
 
     @abstractmethod
     def reply(self, data: Mapping[str, Any]) -> RawReply:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-APIS = ("responses", "chat", "completions")
 STATUSES = ("ok", "truncated", "empty", "refused")
 VERDICTS = ("accepted", "repaired", "rejected")
 MOST_TOKENS = 10**9  # of one reply; SQLite's sums over all replies stay within 64 bits
@@ -103,7 +102,8 @@ def _object(name: str, value: Any) -> dict[str, Any]:
 
 def _request(name: str, value: Any) -> str:
     """A request, in canonical form."""
-    _object(f"{name}'s params", value["params"])
+    if not isinstance(value["params"], dict):
+        raise ValueError(f"the params of its {name} are not an object")
     for message in value["messages"]:
         if not (isinstance(message, list) and len(message) == 2 and all(isinstance(part, str) for part in message)):
             raise ValueError(f"a message of its {name} is not [role, text]")
@@ -141,7 +141,7 @@ class LedgerEntry:
     key: str = _stored("BLOB NOT NULL UNIQUE", "key")
     base: str = _stored("BLOB NOT NULL")
     attempt: int = _stored("INTEGER NOT NULL", "request.attempt", _whole(MOST_COUNT))
-    api: str = _stored("TEXT NOT NULL", "request.api", _one_of(APIS))
+    api: str = _stored("TEXT NOT NULL", "request.api")
     model: str = _stored("TEXT NOT NULL", "request.model")
     stage: str = _stored("TEXT NOT NULL", "stage")
     turn: int = _stored("INTEGER NOT NULL", "turn", _whole(MOST_COUNT))
