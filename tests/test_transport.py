@@ -57,7 +57,7 @@ async def test_what_a_status_means(settings, status, body, kind):
         async with Client(replace(settings, base_url=server.url)) as client:
             error = (await client.session.transport()).of_status(status, body, {})
     assert type(error) is kind
-    assert error.ends_run is isinstance(error, UserError)
+    assert isinstance(error, UserError) is isinstance(error, errors.RunError)
 
 
 @pytest.mark.parametrize(

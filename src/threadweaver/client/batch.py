@@ -199,8 +199,8 @@ class Batcher:
                 want.batch, want.tries = entry.local, want.tries + 1
                 self.session.tallies.of(want.label).sent += 1
                 lines.append(line)
-            elif claim.state == "stored" and claim.record is not None:
-                self._resolve(want, reply_of(claim.record, from_ledger=True))
+            elif claim.state == "stored" and claim.entry is not None:
+                self._resolve(want, reply_of(claim.entry, from_ledger=True))
             elif claim.state == "batch":
                 want.batch = claim.batch
                 self._attached.add(claim.batch)
@@ -323,9 +323,8 @@ class Batcher:
         billed: bool,
         alone: bool,
     ) -> None:
-        stored = {
-            record.key: record for record in await self.session.ledger.collect(entry.local, replies, billed=billed)
-        }
+        collected = await self.session.ledger.collect(entry.local, replies, billed=billed)
+        stored = {reply.key: reply for reply in collected}
         self._running.pop(entry.local, None)
         self._done[entry.local] = (len(replies), entry.rows)
         for error in failures.values():

@@ -41,7 +41,6 @@ class ClientError(Exception):
     billed = False
     answered = ""
     headers: Mapping[str, str] = {}
-    ends_run = False
 
 
 class SampleError(ClientError):
@@ -118,7 +117,6 @@ class BadReply(Retryable):
 
 class RunError(ClientError, UserError):
     code = "run_error"
-    ends_run = True
 
 
 class Authentication(RunError):

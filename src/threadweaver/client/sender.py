@@ -85,8 +85,8 @@ class Sender:
                     pause = self._after(error, faults, call.label)
                 finally:
                     self._leave(call)
-                if claim.state == "stored" and claim.record is not None:
-                    return reply_of(claim.record, from_ledger=True)
+                if claim.state == "stored" and claim.entry is not None:
+                    return reply_of(claim.entry, from_ledger=True)
                 if claim.state == "cap":
                     raise session.cap_error(request)
                 if claim.state == "batch" and (reply := await self._attach(request, call.label, claim.batch)):

@@ -114,9 +114,9 @@ class Ledger:
         """
         return await self.thread.do(self._claim, Wish(bytes.fromhex(key), self.owner, amount, cap, again))
 
-    async def record(self, record: LedgerEntry, reservation: int) -> LedgerEntry:
+    async def record(self, entry: LedgerEntry, reservation: int) -> LedgerEntry:
         """Store a reply, settle its reservation and end its claim. Return what is stored: the first reply wins."""
-        return await self.thread.do(self._record, (record, reservation))
+        return await self.thread.do(self._record, (entry, reservation))
 
     async def release(self, reservation: int, *, key: str | None, billed: bool) -> None:
         """End a reservation (0: none) without a reply; `billed`: it may have cost money, and still counts as spent.

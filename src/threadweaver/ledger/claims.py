@@ -15,13 +15,13 @@ from threadweaver.ledger.rows import COLUMNS, Texts, insert, read
 
 @dataclass(frozen=True)
 class Claim:
-    """What became of a claim: `mine` (send it, `reservation` holds its worst case), `stored` (`record` is the reply),
+    """What became of a claim: `mine` (send it, `reservation` holds its worst case), `stored` (`entry` has the reply),
     `theirs` (another process has sent it), `batch` (it is in the running batch `batch`), `wait` or `cap` (no money).
     """
 
     state: str
     reservation: int = 0
-    record: LedgerEntry | None = None
+    entry: LedgerEntry | None = None
     batch: str = ""
 
 
@@ -86,7 +86,7 @@ def decide(db: sqlite3.Connection, wishes: Sequence[Wish], state: str) -> list[C
     claims: list[Claim] = []
     for wish in wishes:
         if not wish.again and wish.key in stored:
-            claims.append(Claim("stored", record=read(db, stored[wish.key])))
+            claims.append(Claim("stored", entry=read(db, stored[wish.key])))
         elif not wish.again and wish.key in batched:
             claims.append(Claim("batch", batch=batched[wish.key]))
         elif not wish.again and _held_by_other(db, held.get(wish.key), wish.owner):
