@@ -14,6 +14,7 @@ from threadweaver.client.prices import price_of
 from threadweaver.client.session import Session
 from threadweaver.client.settings import ClientSettings
 from threadweaver.errors import UserError
+from threadweaver.runs import runner
 
 
 @pytest.fixture
@@ -121,3 +122,7 @@ async def test_the_ledger_counts_what_a_dearer_tier_may_have_cost(tmp_path):
             line = client.total().line()
     assert spent == round(reply.cost * 1e9) == round((reply.usage.input * 1.25 + reply.usage.output * 10) * 2000)
     assert "no price known" not in line
+
+
+def test_the_reasons_that_the_runner_knows_are_codes_of_the_client():
+    assert (errors.CapReached.code, errors.NotInLedger.code) == (runner.CAP_REACHED, runner.NOT_IN_LEDGER)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from genai_prices import Usage as Tokens
+from genai_prices import calc_price
 
 from project import ROOT
 from threadweaver.client import Usage, prices
@@ -75,10 +79,30 @@ def test_the_worst_case_of_the_default_model():
 )
 def test_a_call_costs_what_is_listed_and_a_cap_reckons_with_the_dearest(model, rates, ceiling):
     price = price_of(model)
-    assert (price.default, price.ceiling) == (rates, ceiling)
+    assert (replace(price.default, steps=()), price.ceiling) == (rates, ceiling)
     request = Request("responses", model, (Message("user", "x" * 1000),), {"max_output_tokens": 100})
     plain = Price(rates, {}).worst_case(request)
     assert price.worst_case(request) == pytest.approx(plain * ceiling, abs=1)
+
+
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-5.4", "gemini-2.5-pro", "claude-sonnet-4-5"])
+@pytest.mark.parametrize("tokens", [(1_000, 400, 100), (200_000, 0, 5), (200_001, 0, 5), (300_000, 100_000, 30_000)])
+def test_a_long_context_costs_what_the_library_says(model, tokens):
+    names = ("input_tokens", "cache_read_tokens", "output_tokens")
+    listed = calc_price(Tokens(**dict(zip(names, tokens, strict=True))), model).total_price
+    price = price_of(model)
+    assert price.cost(Usage(*tokens)) == math.ceil(listed * 10**9)
+    worst = Request("responses", model, (Message("user", "x" * tokens[0]),), {"max_output_tokens": tokens[2]})
+    assert price.cost(Usage(*tokens)) <= price.worst_case(worst)
+
+
+def test_the_step_of_a_context_holds_for_tiers_flags_and_calls_alike():
+    usage = Usage(300_000, 0, 10_000)
+    price = price_of("gemini-2.5-pro")
+    assert price.cost(usage) == (300_000 * 2.5 + 10_000 * 15) * 1000
+    assert price.cost(usage, "batch") == price.cost(usage) / 2
+    assert price_of("gemini-2.5-pro", input_price=2.5).cost(usage) == (300_000 * 5 + 10_000 * 15) * 1000
+    assert price.cost(usage, calls=2) == (300_000 * 1.25 + 10_000 * 10) * 1000, "two calls of half the size"
 
 
 @pytest.mark.parametrize("model", ["unheard-of", "Qwen/Qwen3-8B", "gpt-5-unheard-of", "", "sonar", "whisper-1"])

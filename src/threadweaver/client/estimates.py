@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from threadweaver.client.prices import Price
 from threadweaver.client.requests import Reply, Request
@@ -98,7 +98,7 @@ class Planner:
 
         usage = Usage(*(expected(name) for name in ("input", "cached", "output", "reasoning")))
         basis = f"{sum(ratio.calls for ratio in repairs)} repairs in {ended} conversations of {stage}"
-        return replace(self._priced(usage, expected("reply_bytes"), basis), calls=expected("calls"))
+        return self._priced(usage, expected("reply_bytes"), basis, expected("calls"))
 
     def following(self, stage: str, first: str, first_bytes: int) -> Estimate | None:
         """Estimate a stage by the size of the first turns in an earlier stage `first`, `first_bytes` in all.
@@ -112,8 +112,8 @@ class Planner:
         factor = first_bytes / sum(sizes)
         sums = (sum(getattr(ratio, name) for ratio in ratios) for name in ("input", "cached", "output", "reasoning"))
         calls = sum(ratio.calls for ratio in ratios)
-        whole = self._priced(Usage(*sums), 0, f"measured on {calls} replies of {stage}, by the size of the chains")
-        return replace(whole, calls=calls).times(factor)
+        basis = f"measured on {calls} replies of {stage}, by the size of the chains"
+        return self._priced(Usage(*sums), 0, basis, calls).times(factor)
 
     def at_this_tier(self, usage: Usage) -> float | None:
         """Return what a paid reply would cost now, in USD: it may have been paid at another tier."""
@@ -142,6 +142,6 @@ class Planner:
             f"assumed: {OUTPUT_SHARE:g} tokens out per token in, nothing cached",
         )
 
-    def _priced(self, usage: Usage, reply_bytes: int, basis: str) -> Estimate:
-        nano = self.price.cost(usage, self.tier) if self.price else None
-        return Estimate(1, 0, usage, None if nano is None else nano / 1e9, reply_bytes, frozenset((basis,)))
+    def _priced(self, usage: Usage, reply_bytes: int, basis: str, calls: int = 1) -> Estimate:
+        nano = self.price.cost(usage, self.tier, calls) if self.price else None
+        return Estimate(calls, 0, usage, None if nano is None else nano / 1e9, reply_bytes, frozenset((basis,)))

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,19 +28,26 @@ OWN_PRICES = Path(__file__).parents[3] / "data" / "prices.json"
 """
 ENVELOPE_TOKENS = 64  # a conversation's own markers; 8 per message come on top. OpenAI needs 3 and 4.
 UNKNOWN_TIER = 2.0  # times the default price where a tier has none: "priority" costs 1.7 to 2.5 times as much
+OUTPUT = ("output_mtok", "output_reasoning_mtok")
 UNCOUNTED = ("requests_kcount", "output_citation_mtok")  # what some models bill and no usage reports
 
 
 @dataclass(frozen=True)
 class Rates:
-    """USD per million tokens."""
+    """USD per million tokens. `steps`: more input tokens than this in one call, and all of it costs these rates."""
 
     input: float
     cached_input: float
     output: float
+    steps: tuple[tuple[int, Rates], ...] = ()
+
+    def at(self, tokens: float) -> Rates:
+        """Return the rates of a call with so many input tokens."""
+        return next((rates for above, rates in reversed(self.steps) if tokens > above), self)
 
     def times(self, factor: float) -> Rates:
-        return Rates(self.input * factor, self.cached_input * factor, self.output * factor)
+        steps = tuple((above, rates.times(factor)) for above, rates in self.steps)
+        return Rates(self.input * factor, self.cached_input * factor, self.output * factor, steps)
 
     def scaled(self, old: Rates, new: Rates) -> Rates:
         """Return these rates for a default price of `new`, where it was `old`."""
@@ -52,6 +59,7 @@ class Rates:
             scale(self.input, old.input, new.input),
             scale(self.cached_input, old.cached_input, new.cached_input),
             scale(self.output, old.output, new.output),
+            tuple((above, rates.scaled(old, new)) for above, rates in self.steps),
         )
 
     def of(self, fresh: int, cached: int, output: int) -> float:
@@ -63,8 +71,9 @@ class Rates:
 class Price:
     """The rates of the default tier, and those of others by their names ("batch", "flex").
 
-    `ceiling` is how many times these a call may cost: some models have dearer steps for a large context, or for input
-    that is written to a cache.
+    `ceiling` is how many times these a call may cost, for the cap alone: some models have dearer steps for a large
+    context, and a price for input that is written to a cache. The latter is in no `cost`: usages do not report it, and
+    only a server that is asked to write bills it.
     """
 
     default: Rates
@@ -77,9 +86,10 @@ class Price:
         """
         return self.default if tier in ("default", "auto") else self.tiers.get(tier, self.default.times(UNKNOWN_TIER))
 
-    def cost(self, usage: Usage, tier: str = "default") -> int:
-        """Return nano-dollars, rounded up."""
-        return math.ceil(round(self.rates(tier).of(usage.input - usage.cached, usage.cached, usage.output) * 1000, 6))
+    def cost(self, usage: Usage, tier: str = "default", calls: int = 1) -> int:
+        """Return nano-dollars, rounded up; `usage` is that of so many calls of one size."""
+        rates = self.rates(tier).at(usage.input / max(1, calls))
+        return math.ceil(round(rates.of(usage.input - usage.cached, usage.cached, usage.output) * 1000, 6))
 
     def worst_case(self, request: Request, tier: str | None = "default") -> int:
         """Return nano-dollars; no call costs more: a token per byte, nothing cached, output up to the limit.
@@ -116,7 +126,8 @@ def price_of(
     old = known.default
     price_in = old.input if input_price is None else input_price
     share = old.cached_input / old.input if old.input else 1.0
-    new = Rates(price_in, price_in * share, old.output if output_price is None else output_price)
+    asked = Rates(price_in, price_in * share, old.output if output_price is None else output_price)
+    new = replace(asked, steps=old.scaled(old, asked).steps)
     return Price(new, {tier: rates.scaled(old, new) for tier, rates in known.tiers.items()}, known.ceiling)
 
 
@@ -187,32 +198,40 @@ def _listed(model: str) -> Price | None:
 
 
 def _rates(model: ModelInfo, tier: Mapping[str, str] | None = None) -> Rates | None:
-    """Return the rates of a model for a context below its first step, at the dearest hour of the day."""
-
-    def rate(*units: str) -> float | None:
-        return max((steps[0] for steps in _steps(model, tier, *units)), default=None)
-
-    fresh, cached, output = rate("input_mtok"), rate("cache_read_mtok"), rate("output_mtok", "output_reasoning_mtok")
-    if fresh is None or output is None or rate(*UNCOUNTED) is not None:
+    """Return the rates of a model at the dearest hour of the day. None also for what is billed by more than these."""
+    fresh, output = list(_steps(model, tier, "input_mtok")), list(_steps(model, tier, *OUTPUT))
+    if not fresh or not output or any(_steps(model, tier, *UNCOUNTED)):
         return None
-    return Rates(fresh, fresh if cached is None else cached, output)
+    parts = (fresh, list(_steps(model, tier, "cache_read_mtok")) or fresh, output)
+    starts = sorted({start for part in parts for steps in part for start in steps})
+
+    def rates(start: int, steps: tuple[tuple[int, Rates], ...] = ()) -> Rates:
+        return Rates(*(max(_rate_at(start, of_hour) for of_hour in part) for part in parts), steps)
+
+    return rates(0, tuple((start, rates(start)) for start in starts if start))
+
+
+def _rate_at(start: int, steps: Mapping[int, float]) -> float:
+    return steps[max(other for other in steps if other <= start)]
 
 
 def _ceiling(model: ModelInfo, rates: Rates) -> float:
     """Return how many times its rates a call may cost: with the largest context, all fresh input written to a cache."""
     units = {"input_mtok": rates.input, "cache_write_mtok": rates.input, "output_mtok": rates.output}
     return max(
-        (max(steps) / usual for unit, usual in units.items() if usual for steps in _steps(model, None, unit)),
+        (max(steps.values()) / usual for unit, usual in units.items() if usual for steps in _steps(model, None, unit)),
         default=1.0,
     )
 
 
-def _steps(model: ModelInfo, tier: Mapping[str, str] | None, *units: str) -> Iterator[list[float]]:
-    """Return the rates of these units by size of the context, for every hour of the day; most have one."""
+def _steps(model: ModelInfo, tier: Mapping[str, str] | None, *units: str) -> Iterator[dict[int, float]]:
+    """Yield the rates of these units for every hour of the day, by the input tokens above which they hold; most have
+    one, above 0.
+    """
     now = datetime.now(UTC)
     for hour in range(24):
         price = model.get_prices(now.replace(hour=hour), tier)
         for unit in units:
             if (found := getattr(price, unit)) is not None:
-                tiers = [found.base, *(step.price for step in found.tiers)] if hasattr(found, "tiers") else [found]
-                yield [float(rate) for rate in tiers]
+                dearer = {step.start: float(step.price) for step in getattr(found, "tiers", ())}
+                yield {0: float(getattr(found, "base", found)), **dearer}
