@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from threadweaver.client.errors import BadReply, BadRequest, ServerFault
 from threadweaver.client.usage import Usage
+from threadweaver.ledger.entries import MOST_TOKENS
+
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What reading JSON of an unexpected form may raise."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,8 @@ class Api(ABC):
         if not isinstance(data, Mapping):
             raise BadReply("the server's reply is not a JSON object", billed=True)
         try:
-            return self.reply(data)
-        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            return _checked(self.reply(data))
+        except MALFORMED as error:
             name = type(self).__name__
             raise BadReply(
                 f"the server's reply is not in the form of the {name} API ({error!r})", billed=True
@@ -174,6 +178,17 @@ def _raise_failed(error: Mapping[str, Any]) -> NoReturn:
     if code in ("server_error", "rate_limit_exceeded", "vector_store_timeout", "failed"):
         raise ServerFault(message)
     raise BadRequest(message)
+
+
+def _checked(raw: RawReply) -> RawReply:
+    """Return a reply that the ledger can keep. Raises ValueError for one that it cannot."""
+    counts = () if raw.usage is None else astuple(raw.usage)
+    if not isinstance(raw.text, str) or not isinstance(raw.finish, str):
+        raise ValueError("its text or its end is not a text")
+    f"{raw.finish} {raw.tier}".encode()  # SQLite accepts no lone surrogates here
+    if not all(0 <= count <= MOST_TOKENS for count in counts):
+        raise ValueError("its tokens are not counted")
+    return raw
 
 
 def _status(text: str, finish: str, refused: bool) -> str:

@@ -18,12 +18,11 @@ from typing import Any
 
 from threadweaver.client import errors
 from threadweaver.client.batch_files import Want, Wave, line_of, split
-from threadweaver.client.batch_service import ENDED, BatchService
+from threadweaver.client.batch_service import ENDED, BatchService, RemoteBatch
 from threadweaver.client.requests import Reply, Request, reply_of
 from threadweaver.client.session import Session
 from threadweaver.client.settings import Batching
 from threadweaver.client.usage import stage_of
-from threadweaver.errors import UserError
 from threadweaver.ledger import BatchEntry, BatchRow, LedgerEntry
 
 TRIES = 3  # batches that a request may be in before it is called alone
@@ -73,6 +72,7 @@ class Batcher:
             self._requeue(want)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._fail_all)
         try:
             return await want.future
         finally:
@@ -92,32 +92,33 @@ class Batcher:
     # the one task
 
     async def _run(self) -> None:
-        try:
-            await self._adopt()
-            while True:
-                now = time.monotonic()
-                await self._find_attached()
-                if self._fresh and now - self._last_new >= self.settings.quiet:
-                    await self._submit_wave()
-                if self._running and now >= self._next_look:
-                    for entry in list(self._running.values()):
-                        await self._look(entry)
-                    self._pause = min(self.settings.poll, self._pause * 2)
-                    self._next_look = time.monotonic() + self._pause
-                await asyncio.sleep(min(1.0, max(0.01, min(self.settings.quiet, self.settings.poll) / 4)))
-        except (errors.ClientError, UserError, OSError) as error:
-            if isinstance(error, errors.RunError):
-                self.session.fatal(error)
-            self._fail_all(error)
+        await self._adopt()
+        while True:
+            now = time.monotonic()
+            await self._find_attached()
+            if self._fresh and now - self._last_new >= self.settings.quiet:
+                await self._submit_wave()
+            if self._running and now >= self._next_look:
+                for entry in list(self._running.values()):
+                    await self._look(entry)
+                self._pause = min(self.settings.poll, self._pause * 2)
+                self._next_look = time.monotonic() + self._pause
+            await asyncio.sleep(min(1.0, max(0.01, min(self.settings.quiet, self.settings.poll) / 4)))
+
+    def _fail_all(self, task: asyncio.Task[None]) -> None:
+        """Whatever the task died of, answer all who wait with it."""
+        self._task = None
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, errors.RunError):
+            self.session.fatal(error)
+        for want in list(self._wants.values()):
+            if error is None:
+                want.future.cancel()
+            elif not want.future.done():
+                want.future.set_exception(error)
 
     async def _service(self) -> BatchService:
         return BatchService(await self.session.transport())
-
-    def _fail_all(self, error: Exception) -> None:
-        self._task = None
-        for want in list(self._wants.values()):
-            if not want.future.done():
-                want.future.set_exception(error)
 
     def _requeue(self, want: Want) -> None:
         self._fresh.append(want.request.key)
@@ -253,9 +254,8 @@ class Batcher:
         late = self.settings.deadline is not None and time.time() - entry.created > self.settings.deadline
         try:
             batch = await (await self._service()).look(entry.remote, cancel=late)
-            counts = batch.get("request_counts") or {}
-            self._done[entry.local] = (counts.get("completed", 0), entry.rows)
-            if batch["status"] in ENDED:
+            self._done[entry.local] = (batch.completed, entry.rows)
+            if batch.status in ENDED:
                 await self._finish(entry, batch, late)
             self._faults = 0
         except errors.Retryable as error:
@@ -274,18 +274,17 @@ class Batcher:
                 ) from error
             await self._end(entry, [], {}, billed=True, alone=True)
 
-    async def _finish(self, entry: BatchEntry, batch: Mapping[str, Any], late: bool) -> None:
+    async def _finish(self, entry: BatchEntry, batch: RemoteBatch, late: bool) -> None:
         """Store what the batch answered; what it did not answer is asked again, or fails for good."""
         replies: list[LedgerEntry] = []
         failures: dict[str, errors.ClientError] = {}
-        if batch["status"] == "failed":
+        if batch.status == "failed":
             self._refused(batch)
             for want in self._wants.values():
                 want.tries -= want.batch == entry.local  # it was not worked on
         requests = await self.session.ledger.batch_requests(entry.local)
         service = await self._service()
-        async for row in service.rows(batch):
-            key = row.get("custom_id")
+        async for key, row in service.rows(batch):
             if key not in requests:
                 continue
             text, stage = requests[key]
@@ -297,19 +296,17 @@ class Batcher:
                 replies.append(self.session.entry_of(request, stage, outcome, "batch", entry.created))
         await self._end(entry, replies, failures, billed=False, alone=late)
 
-    def _refused(self, batch: Mapping[str, Any]) -> None:
+    def _refused(self, batch: RemoteBatch) -> None:
         """Handle a batch that failed validation: too much at once is sent again later in smaller parts; anything else
         ends the run.
         """
-        found = (batch.get("errors") or {}).get("data") or [{}]
-        codes = {str(error.get("code")) for error in found}
-        if codes & {"token_limit_exceeded"}:
+        if any(code == "token_limit_exceeded" for code, _ in batch.faults):
             self._tokens = max(10_000, self._tokens // 2)
             return
-        why = "; ".join(f"{error.get('code')} {error.get('message') or ''}".strip() for error in found[:3])
+        why = "; ".join(f"{code} {message}".strip() for code, message in batch.faults[:3]) or "no reason given"
         self.session.fatal(
             errors.BatchTrouble(
-                f"the service refused batch {batch.get('id')} ({self.session.scrub(why)}): correct that and run the "
+                f"the service refused batch {batch.id} ({self.session.scrub(why)}): correct that and run the "
                 "same command again; nothing of it is paid"
             )
         )
