@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
 
 from asking import SRC, ask, settings_in
 from fake_openai import FakeOpenAI
@@ -118,6 +119,58 @@ async def test_what_was_lost_behind_the_connection_may_have_been_billed(settings
             await sender.ask(ask(settings, "q"), None)
         await sender.close()
     assert raised.value.billed and not raised.value.answered
+
+
+async def test_a_bare_error_of_a_socket_is_a_lost_connection(settings, monkeypatch):
+    sender = Transport("http://127.0.0.1:9/v1", NO_KEY, timeout=5, connections=4)
+
+    async def broken(*_, **__):
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(sender._http, "request", broken)
+    with pytest.raises(errors.ConnectionFault, match="reset by peer") as raised:
+        await sender.ask(ask(settings, "q"), None)
+    await sender.close()
+    assert raised.value.reached and raised.value.billed
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "says"),
+    [
+        (400, '{"error": {"code": "bad_file"}}', errors.BadRequest, "HTTP 400: Error code: 400 .*bad_file"),
+        (400, '{"error": {"message": "too many lines"}}', errors.BadRequest, "HTTP 400: too many lines"),
+        (503, "<html>busy</html>", errors.ServerFault, "HTTP 503: <html>busy"),
+        (200, "{", errors.BadReply, "not JSON"),
+        (200, '{"object": "file"}', errors.BadReply, "names no file"),
+        (200, '"file-0"', errors.BadReply, "names no file"),
+    ],
+)
+async def test_what_an_upload_may_be_answered_with(status, body, kind, says):
+    async def upload(request):
+        await request.read()
+        return web.Response(status=status, text=body, content_type="application/json")
+
+    server = FakeOpenAI()
+    server.desk.upload = upload
+    with server:
+        sender = Transport(server.url, NO_KEY, timeout=5, connections=4)
+        with pytest.raises(kind, match=says):
+            await sender.upload("x.jsonl", b"{}\n")
+        await sender.close()
+
+
+async def test_the_ledger_is_closed_even_if_the_connections_cannot_be(settings, monkeypatch):
+    async def broken(self):
+        raise OSError("no way")
+
+    with FakeOpenAI() as server, pytest.raises(OSError, match="no way"):
+        async with Client(replace(settings, base_url=server.url)) as client:
+            sender = await client.session.transport()
+            monkeypatch.setattr(Transport, "close", broken)
+    monkeypatch.undo()
+    await sender.close()
+    with pytest.raises(RuntimeError, match="the ledger is closed"):
+        await client.ledger.spending()
 
 
 async def test_an_answered_error_has_the_server_s_words_and_headers(settings):

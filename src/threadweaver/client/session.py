@@ -38,9 +38,11 @@ class Session:
         self._making = asyncio.Lock()
 
     async def close(self) -> None:
-        if self._transport is not None:
-            await self._transport.close()
-        await self.ledger.aclose()
+        try:
+            if self._transport is not None:
+                await self._transport.close()
+        finally:
+            await self.ledger.aclose()
 
     # the server
 

@@ -83,7 +83,7 @@ class Transport:
         content, headers = await self.fetch(method, path, body, timeout=timeout)
         try:
             return json.loads(content), headers
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise errors.BadReply("the server's reply is not JSON", billed=True) from error
 
     async def fetch(
@@ -103,7 +103,7 @@ class Transport:
                 response = await self._http.request(method, url, content=body, headers=self._headers)
         except TimeoutError as error:
             raise errors.TimedOut(f"no reply within {seconds:g} s", billed=True) from error
-        except (httpx2.RequestError, aiohttp.ClientError) as error:
+        except (httpx2.RequestError, aiohttp.ClientError, OSError) as error:
             raise self.of_connection(error) from error
         if response.is_success:
             return response.content, response.headers
@@ -121,9 +121,16 @@ class Transport:
         try:
             made = await self._sdk.files.create(file=(name, data), purpose="batch", timeout=seconds)
         except openai.APIStatusError as error:
-            raise self.of_status(error.status_code, error.body or error.message, error.response.headers) from None
+            detail = error.body or error.message
+            if isinstance(detail, Mapping):
+                detail = {**detail, "message": detail.get("message") or f"{error.message} {dict(detail)}"}
+            raise self.of_status(error.status_code, detail, error.response.headers) from None
         except openai.APIConnectionError as error:
             raise self.of_connection(error) from error
+        except (openai.APIError, ValueError) as error:
+            raise errors.BadReply("the server's reply to an upload is not JSON") from error
+        if not isinstance(getattr(made, "id", None), str):
+            raise errors.BadReply("the server's reply to an upload names no file")
         return made.id
 
     def of_connection(self, error: BaseException) -> errors.Retryable:
