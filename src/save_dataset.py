@@ -120,7 +120,8 @@ def options_of(args: argparse.Namespace) -> SaveOptions:
 
 
 def accepted(pattern: str) -> Sequence[Path]:
-    paths = [Path(name) for name in glob.glob(pattern)]
+    literal = Path(pattern)  # brackets in a folder's name are its own, if it exists
+    paths = list(literal.parent.glob(literal.name)) if literal.parent.is_dir() else list(map(Path, glob.glob(pattern)))
     if not paths:
         raise UserError(f"no trajectory matches {pattern}: nothing was accepted, or name another --trajectory-glob")
     return paths

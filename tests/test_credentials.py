@@ -62,13 +62,16 @@ def test_endpoints():
         assert "secret" not in str(raised.value)
 
 
-def test_only_the_default_file_may_be_missing(home):
+def test_where_the_file_is_missing_the_environment_has_the_key_and_one_line_says_so(home, capsys):
     assert credentials.find_key(None, OTHER).value == "another-key"
-    assert credentials.find_key(None, {}) is None
-    for path, environment in ((str(home / "none"), OTHER), (None, {**OTHER, "OPENAI_KEY_PATH": "~/none"})):
-        with pytest.raises(UserError, match="none was not found") as raised:
+    assert credentials.find_key(None, {}) is None and capsys.readouterr().err == ""
+    for path, environment in ((str(home / "none"), {}), (None, {"OPENAI_KEY_PATH": "~/neither"})):
+        with pytest.raises(UserError, match="was not found: correct --key-path"):
             credentials.find_key(path, environment)
-        assert "another-key" not in str(raised.value)
+        for _ in range(2):
+            assert credentials.find_key(path, {**OTHER, **environment}).value == "another-key"
+        said = capsys.readouterr().err
+        assert said.count("was not found: OPENAI_API_KEY is used") == 1 and "another-key" not in said
 
 
 def test_a_named_file_takes_precedence_over_the_environment(home):

@@ -130,3 +130,30 @@ def test_a_sample_that_failed_is_done_by_the_next_run_and_reaches_the_dataset(tm
     assert run(tmp_path) == [0] * 7
     assert (tmp_path / "x_step5" / "0.txt").exists()
     account.check(account.read(tmp_path / "set"))
+
+
+def test_a_dataset_whose_writing_was_cut_short_is_completed_by_the_next_run(tmp_path, monkeypatch):
+    from threadweaver.corpus import training_rows
+
+    write, written = training_rows.write, []
+
+    def dying_at_the_second(*args, **options):
+        if written:
+            raise KeyboardInterrupt
+        written.append(write(*args, **options))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training_rows, "write", dying_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    assert len(list((tmp_path / "set").glob("*/*.parquet"))) == 1
+    assert run(tmp_path) == [0] * 7
+    assert len(list((tmp_path / "set").glob("*/*.parquet"))) == 2
+    (repeated,) = (tmp_path / "set").glob("*_8x/train.parquet")
+    whole = repeated.read_bytes()
+    repeated.write_bytes(whole[:-9])
+    assert run(tmp_path) == [0] * 7 and repeated.read_bytes() == whole
+
+
+def test_brackets_in_the_name_of_a_folder_are_its_own(tmp_path):
+    assert run(tmp_path / "run[1]") == [0] * 7

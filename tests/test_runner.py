@@ -329,9 +329,15 @@ def started(*argv: str) -> subprocess.Popen:
     return subprocess.Popen([*argv], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, sign):
-    process = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0.1")
+BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + COMMAND
+"""A job that a script started with `&` ignores SIGINT."""
+
+
+@pytest.mark.parametrize(
+    ("command", "sign"), [(COMMAND, signal.SIGINT), (COMMAND, signal.SIGTERM), (BACKGROUND, signal.SIGTERM)]
+)
+def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, command, sign):
+    process = started(sys.executable, "-c", command, str(tmp_path / "out"), "0.1")
     deadline = time.monotonic() + 20
     while not list((tmp_path / "out").glob("*.txt")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -345,6 +351,13 @@ def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, sign):
     out, err = again.communicate(timeout=20)
     assert again.returncode == 0, err
     assert f"20 samples ({done} done before): 20 ok" in out
+
+
+def test_an_encoding_without_our_characters_ends_no_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0")
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "") and "20 samples: 20 ok" in out
 
 
 def private_disk() -> bool:

@@ -35,11 +35,11 @@ NO_KEY = Key("none", "none needed")
 
 
 def find_key(key_path: str | None = None, environment: Mapping[str, str] | None = None) -> Key | None:
-    """Return the key in the file that is named (`key_path`, else OPENAI_KEY_PATH); where none is named, the one in
-    ~/.openai_api_key, else OPENAI_API_KEY, else None.
+    """Return the key in the file that is named (`key_path`, else OPENAI_KEY_PATH, else ~/.openai_api_key); where that
+    is missing, the one in OPENAI_API_KEY, else None.
 
-    Warns once on stderr about a file that others can read. Raises UserError for a named file that does not exist, and
-    for one that does not hold a key.
+    Warns once on stderr about a file that others can read, and about a named file that is missing. Raises UserError for
+    a named file that is missing where OPENAI_API_KEY has no key either, and for one that does not hold a key.
     """
     environment = os.environ if environment is None else environment
     named = key_path or environment.get("OPENAI_KEY_PATH")
@@ -47,12 +47,15 @@ def find_key(key_path: str | None = None, environment: Mapping[str, str] | None 
     try:
         text = _read(path, pipe=bool(named))
     except FileNotFoundError:
-        if named:
+        value = environment.get("OPENAI_API_KEY", "").strip()
+        if named and not value:
             raise UserError(
                 f"the key file {path} was not found: correct --key-path or OPENAI_KEY_PATH, or leave it out to use "
                 f"{DEFAULT_KEY_PATH} or OPENAI_API_KEY"
             ) from None
-        value = environment.get("OPENAI_API_KEY", "").strip()
+        if named and path not in _warned:
+            _warned.add(path)
+            print(f"the key file {path} was not found: OPENAI_API_KEY is used", file=sys.stderr)
         return Key(_checked(value, "OPENAI_API_KEY"), "OPENAI_API_KEY") if value else None
     except OSError as error:
         raise UserError(

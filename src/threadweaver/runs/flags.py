@@ -128,6 +128,7 @@ class Flags(argparse.ArgumentParser):
         self.add_shared("--overwrite")
         self.add_shared("--max-failed", default=max_failed)
         self.add_shared("--plan")
+        self.add_obsolete("--verbose", nargs="?")
 
     def action_of(self, flag: str) -> argparse.Action | None:
         """Return the declaration of a flag in any spelling, or None."""

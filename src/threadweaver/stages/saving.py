@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +15,9 @@ from threadweaver.corpus import training_rows
 from threadweaver.corpus.chat import INSTRUCTION
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
-from threadweaver.files import digest, read_jsonl, to_json
+from threadweaver.files import digest, read_json, read_jsonl, to_json, write_atomic
 from threadweaver.runs.account import Account
-from threadweaver.runs.folder import AccountEntry
+from threadweaver.runs.folder import ACCOUNT_FILE, AccountEntry
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, sample_key
 from threadweaver.stages.traced import Traced, is_lineage_of, read_traced
@@ -23,6 +25,10 @@ from threadweaver.trajectory import markup
 
 MAX_TOKENS = 40960
 """Training length allowed: what the published trainer's context holds."""
+
+
+FILES = "files.json"
+"""What the dataset's folder holds, with digests; written last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +172,18 @@ class Saver:
         )
 
     def write(self, output: Path, entries: Sequence[AccountEntry], run: Account, *, fresh: bool) -> None:
-        """Write all parquet files and cards, unless no entry is new (`fresh`) and the files exist."""
+        """Write all parquet files and cards, unless no entry is new (`fresh`) and they are there whole.
+
+        `files.json`, written last, lists them: a write that was cut short is done again.
+        """
         kept = [entry.id for entry in entries if entry.outcome == "ok"]
         if not kept:
             raise UserError(f"no row is left to save ({dict(Counter(entry.reason for entry in entries))})")
-        if not fresh and self._written(output):
+        if not fresh and _is_whole(output):
             return
         rows = [self._row(id) for id in kept]
         train, validation = training_rows.split_validation(rows, self.options.val_size, self.options.seed)
-        for old in output.glob("*/*.parquet"):
-            old.unlink()
+        _remove(output)
         if self.options.units:
             self._write_units(output, "units", train, "train")
             self._write_units(output, "val_units", validation, "val")
@@ -184,10 +192,9 @@ class Saver:
         if repeat > 1:
             self._write_rows(output / f"sample_{len(train)}_{repeat}x", train, "train", repeat, run)
         self._write_rows(output / f"val_{len(validation)}", validation, "val", 1, run)
-
-    def _written(self, output: Path) -> bool:
-        patterns = ("sample_*/train.parquet", *(["units_*/train.parquet"] if self.options.units else []))
-        return all(any(output.glob(pattern)) for pattern in patterns)
+        files = {str(path.relative_to(output)): digest(path.read_bytes()) for path in sorted(output.glob("*/*"))}
+        made = {"account": digest((output / ACCOUNT_FILE).read_bytes()), "files": files}
+        write_atomic(output / FILES, json.dumps(made, indent=1) + "\n")
 
     def _write_rows(self, folder: Path, rows: list[training_rows.Row], split: str, repeat: int, run: Account) -> None:
         if not rows:
@@ -214,3 +221,25 @@ class Saver:
         """Return the name of the dataset that the chains come from."""
         first = run.stage("collect")
         return str(first.settings["dataset"]) if first else self.collected.name
+
+
+def _is_whole(output: Path) -> bool:
+    """Whether the files of this account are there as they were written."""
+    path = output / FILES
+    made = read_json(path) if path.is_file() else {}
+    if made.get("account") != digest((output / ACCOUNT_FILE).read_bytes()):
+        return False
+    return all(
+        (output / name).is_file() and digest((output / name).read_bytes()) == expected
+        for name, expected in made["files"].items()
+    )
+
+
+def _remove(output: Path) -> None:
+    """Remove what was saved before."""
+    (output / FILES).unlink(missing_ok=True)
+    for old in output.glob("*/*.parquet"):
+        old.unlink()
+        (old.parent / "README.md").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            old.parent.rmdir()
