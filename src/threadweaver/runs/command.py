@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shlex
 import shutil
@@ -20,8 +21,9 @@ def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
     SIGTERM, which batch systems and containers send, ends it as Ctrl-C does: it waits for calls under way.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever started us
-        stream.reconfigure(errors="replace")  # an encoding without our characters must not end a run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None if whoever started us closed it
+            stream.reconfigure(errors="replace")  # an encoding without our characters must not end a run
     try:
         code = main(None)
     except UserError as error:
