@@ -48,18 +48,16 @@ esac
 : "${SUFFIX:=}" # of the dataset's folder (the versions of its prompts: v111)
 
 # ── folders: they carry the versions of the prompts that made them ──────────────────────────────────────────────
-: "${VERSION:=v1}" # version of the step-1 prompt, or a full lineage such as v1_v1_v1
-STEP1_VERSION="${VERSION%%_*}"
+: "${VERSION:=v1}" # version of the step-1 prompt, or the lineage of all three prompts, such as v1_v2_v1
+prompt_version() { printf %s "$1" | sed 's/_filter_diff_th_[0-9]*//'; } # without the threshold
+IFS=_ read -r STEP1_VERSION step3_own step4_own <<<"$(prompt_version "$VERSION")"
 if [ "$FILTER_DIFF_THRESHOLD" = 200 ]; then threshold_suffix=""; else threshold_suffix="_filter_diff_th_$FILTER_DIFF_THRESHOLD"; fi
 : "${STEP2_VERSION:=$STEP1_VERSION$threshold_suffix}"
-: "${STEP3_VERSION:=${STEP2_VERSION}_v1}"
-case "$VERSION" in
-  *_*_*) STEP4_VERSION="$VERSION" ;;
-  *) STEP4_VERSION="${STEP3_VERSION}_v1" ;;
-esac
+: "${STEP3_VERSION:=${STEP2_VERSION}_${step3_own:-v1}}"
+STEP4_VERSION="${STEP3_VERSION}_v1"
+[ -z "$step4_own" ] || STEP4_VERSION="$VERSION"
 : "${BASE_NAME:=${SRC_NAME}${INPUT_SUFFIX}_${NUM_SAMPLES}samples}"
 : "${DIR_NAME:=$BASE_NAME}"
-prompt_version() { printf %s "$1" | sed 's/_filter_diff_th_[0-9]*//'; } # without the threshold
 STEP1_PROMPT="prompt/step1-prompt_$STEP1_VERSION.txt"
 STEP3_PROMPT="prompt/step3-prompt_$(prompt_version "$STEP3_VERSION").txt"
 STEP4_PROMPT="prompt/step4-prompt_$(prompt_version "$STEP4_VERSION").txt"

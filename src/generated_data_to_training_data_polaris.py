@@ -28,13 +28,15 @@ from threadweaver.files import atomic_file, write_atomic
 from threadweaver.generation import conversion
 from threadweaver.generation.outputs import Generated, read_outputs
 from threadweaver.generation.problems import Problem, read_problems
-from threadweaver.runs.command import run_command, shown_command
+from threadweaver.runs.command import run_command, shown_run
 from threadweaver.runs.flags import Flags, positive_int
 from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, StageFolder
 from threadweaver.runs.runner import StageReport
 from threadweaver.runs.summary import print_summary
 from threadweaver.samples import sample_key
 
+PROCESSED = Path(__file__).resolve().parents[1] / "data" / "processed"
+"""Where run.sh looks for a source by its name."""
 USUAL_CONTEXT = 40960
 """The published trainer's context in tokens: longer rows are reported."""
 
@@ -234,9 +236,13 @@ class Files:
         if self.over:
             print(f"  {self.over} rows of {self.table} are longer than {USUAL_CONTEXT} tokens: see --max-tokens")
         print(f"  the reason for every loss: {self.account / ACCOUNT_FILE}")
-        source, output = self.table.parent, Path("data") / f"{self.table.parent.name}_1000samples"
-        flags = ("--dataset_path", source, "--output_path", output)
-        print(f"Next:  {shown_command('src/collect_trajectories.py', *flags)}")
+        run = {"SRC_NAME": self.table.parent.name}
+        if self.folder.resolve() != PROCESSED:
+            run["DATASET_BASE"] = self.folder
+        if self.args.tokenizer != DEFAULT_TOKENIZER:
+            local = Path(self.args.tokenizer)
+            run["TOKENIZER"] = local if local.exists() else self.args.tokenizer
+        print(f"Next (with PLAN=1 it only reports what it would cost):  {shown_run(**run, PLAN='1')}")
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

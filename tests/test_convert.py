@@ -10,7 +10,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from converting import SAMPLE, Run, output
-from project import ROOT
+from project import ROOT, Project
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.schemas import to_sample
 from threadweaver.errors import UserError
@@ -60,29 +60,33 @@ def test_a_journal_of_something_else_and_files_of_another_tool_are_refused(tmp_p
     assert run("--overwrite") == 0
 
 
-def test_the_sample_is_converted_and_collected_by_the_command_that_is_printed(tmp_path):
-    here = tmp_path / "a folder"
-    here.mkdir()
+@pytest.mark.parametrize("folder", ["data/processed", "../my data"])
+def test_the_sample_is_converted_and_planned_by_the_command_that_is_printed(tmp_path, folder):
+    project = Project(tmp_path / "a project")
+    here = project.root if folder.startswith("data") else tmp_path / "elsewhere"
+    here.mkdir(exist_ok=True)
 
     def run(command: list[str] | str) -> str:
-        done = subprocess.run(
-            command, shell=isinstance(command, str), cwd=here, capture_output=True, text=True, timeout=120
-        )
+        shell = isinstance(command, str)
+        environment = project.environment()
+        done = subprocess.run(command, shell=shell, cwd=here, env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    script = ROOT / "src" / "generated_data_to_training_data_polaris.py"
+    script = project.root / "src" / "generated_data_to_training_data_polaris.py"
     flags = ["--dataset-json", SAMPLE / "sample_1.json", "--polaris-parquet", SAMPLE / "problems.parquet"]
-    flags += ["--tokenizer", SAMPLE / "tokenizer", "--output-dir", "my data", "--workers", "1"]
+    flags += ["--tokenizer", SAMPLE / "tokenizer", "--output-dir", folder, "--workers", "1"]
     printed = run([sys.executable, script, *flags])
     assert "36 samples" in printed
-    reasons = Counter(entry.reason for entry in read_account(here / "my data/sample_1_account"))
+    reasons = Counter(entry.reason for entry in read_account(here / folder / "sample_1_account"))
     marked = [row.fields for row in read_rows(SAMPLE / "chains.jsonl")]
     assert reasons[None] == sum(row["correctness"] for row in marked[:35])
     assert reasons == {None: reasons[None], "wrong": 35 - reasons[None], "not_closed": 1}
-    run(printed.split("Next:  ")[1])
+    [command] = [line.partition(":  ")[2] for line in printed.split("\n") if "run.sh" in line]
+    assert "TOKENIZER=" in command and "step 1" in run(command)
     chains = {row["problem"]: row["thinking"] for row in marked}
-    collected = read_collected(here / "data/sample_1_1k_1000samples")
+    run(f"ANNOTATOR=rules {command.replace('PLAN=1 ', '')}")
+    collected = read_collected(project.root / "data/sample_1_1k_1000samples")
     assert len(collected) == reasons[None] and all(sample.thinking == chains[sample.problem] for sample in collected)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from project import ROOT, Project
 from threadweaver.runs import command, environment
-from threadweaver.runs.command import shown_command, shown_path
+from threadweaver.runs.command import shown_command, shown_path, shown_run
 from threadweaver.runs.stages import STAGES
 
 TQDM = [int(part) for part in version("tqdm").split(".")]
@@ -276,19 +276,77 @@ def test_the_interpreter_in_use_is_shown_and_words_are_quoted(tmp_path, monkeypa
     assert shown_command("src/gpt.py").startswith("python ")
 
 
+def test_run_is_shown_with_its_variables(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("THREADWEAVER_STARTED_IN", raising=False)
+    shown = shown_run(SRC_NAME="my chains", DATASET_BASE=Path("my data"), TOKENIZER=ROOT / "data/sample/tokenizer")
+    variables = f"SRC_NAME='my chains' DATASET_BASE='{tmp_path}/my data' TOKENIZER=data/sample/tokenizer"
+    assert shown == f"{variables} {ROOT}/run.sh"
+    monkeypatch.chdir(ROOT)
+    assert shown_run() == "./run.sh"
+
+
+# ---- folders
+
+
+def shown(*words: str, **settings: str) -> list[str]:
+    """Words as the shell reads them after src/env.sh."""
+    script = "\n".join(["source src/env.sh", *(f"echo {word}" for word in words)])
+    environment = {**os.environ, "PYTHON": sys.executable, **settings}
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 def test_the_folders_of_the_list_of_stages_are_those_of_env_sh():
     names = "STEP1 STEP2 STEP3 STEP4 STEP5 COLLECTED DATASET"
     for settings in ({}, {"SRC_NAME": "x", "SUFFIX": "_y", "VERSION": "v2", "FILTER_DIFF_THRESHOLD": "0"}):
-        shown = "\n".join(
-            [f"echo {stage.folder}" for stage in STAGES.values()] + [f"echo ${name}" for name in names.split()]
-        )
-        script = f"source src/env.sh\n{shown}"
-        environment = {**os.environ, "PYTHON": sys.executable, **settings}
-        done = subprocess.run(
-            ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        lines = done.stdout.split()
-        assert sorted(lines[: len(STAGES)]) == sorted(lines[len(STAGES) :])
+        listed = shown(*(stage.folder for stage in STAGES.values()), **settings)
+        assert sorted(listed) == sorted(shown(*(f"${name}" for name in names.split()), **settings))
+
+
+LINEAGES = {  # VERSION: the lineages of steps 1 to 5, and the suffix of the dataset
+    "v1": "v1 v1 v1_v1 v1_v1_v1 v1_v1_v1 v111",
+    "v2": "v2 v2 v2_v1 v2_v1_v1 v2_v1_v1 v211",
+    "v1_v1_v1": "v1 v1 v1_v1 v1_v1_v1 v1_v1_v1 v111",
+    "v1_v2_v1": "v1 v1 v1_v2 v1_v2_v1 v1_v2_v1 v121",
+    "v1_v1_v2": "v1 v1 v1_v1 v1_v1_v2 v1_v1_v2 v112",
+    "v2_v1_v1": "v2 v2 v2_v1 v2_v1_v1 v2_v1_v1 v211",
+    "v1_v2": "v1 v1 v1_v2 v1_v2_v1 v1_v2_v1 v121",
+}
+
+
+@pytest.mark.parametrize("version", LINEAGES)
+def test_the_folders_carry_the_versions_of_the_prompts_that_made_them(version):
+    *steps, dataset = LINEAGES[version].split()
+    folders = shown("$STEP1", "$STEP2", "$STEP3", "$STEP4", "$STEP5", "$DATASET", SRC_NAME="x", VERSION=version)
+    expected = [f"data/x_1000samples_step{number}_{lineage}" for number, lineage in enumerate(steps, 1)]
+    assert folders == [*expected, f"dataset/x_1000samples_{dataset}"]
+    prompts = shown("$STEP1_PROMPT", "$STEP3_PROMPT", "$STEP4_PROMPT", VERSION=version)
+    assert prompts == [f"prompt/step{number}-prompt_{steps[number - 1]}.txt" for number in (1, 3, 4)]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1_v2"])
+def test_the_threshold_is_part_of_the_lineage_from_step_2_on(version):
+    names = ("$STEP2", "$STEP3", "$STEP4", "$DATASET", "$STEP3_PROMPT")
+    third = version.partition("_")[2] or "v1"
+    assert shown(*names, SRC_NAME="x", VERSION=version, FILTER_DIFF_THRESHOLD="0") == [
+        "data/x_1000samples_step2_v1_filter_diff_th_0",
+        f"data/x_1000samples_step3_v1_filter_diff_th_0_{third}",
+        f"data/x_1000samples_step4_v1_filter_diff_th_0_{third}_v1",
+        f"dataset/x_1000samples_v1{third[1]}1",
+        f"prompt/step3-prompt_v1_{third}.txt",
+    ]
+
+
+def test_a_lineage_that_is_given_names_the_folders_whatever_the_threshold():
+    settings = {"SRC_NAME": "x", "FILTER_DIFF_THRESHOLD": "0"}
+    for given in ("v1_v1_v1", "v1_filter_diff_th_0_v1_v1"):
+        *folders, prompt = shown("$STEP1", "$STEP3", "$STEP4", "$STEP3_PROMPT", VERSION=given, **settings)
+        lineages = ("v1", "v1_filter_diff_th_0_v1", given)
+        assert folders == [
+            f"data/x_1000samples_step{n}_{lineage}" for n, lineage in zip((1, 3, 4), lineages, strict=True)
+        ]
+        assert prompt == "prompt/step3-prompt_v1_v1.txt"
 
 
 def test_a_program_that_imports_the_library_keeps_its_own_excepthook(tmp_path):

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 
+_ROOT = Path(__file__).resolve().parents[3]
+
 
 def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
     """Run a command's `main` and turn its end into an exit code: 0, 1 (samples failed), 2 (the user can fix it), 130.
@@ -62,9 +64,23 @@ def shown_command(script: str, *words: str | Path) -> str:
 
     `script` is relative to the project's root; words that are paths are relative to the current directory.
     """
-    script_path = Path(__file__).parents[3] / script
     shown = [shown_path(word) if isinstance(word, Path) else word for word in words]
-    return shlex.join([_shown_python(), shown_path(script_path), *shown])
+    return shlex.join([_shown_python(), shown_path(_ROOT / script), *shown])
+
+
+def shown_run(**settings: str | Path) -> str:
+    """Return run.sh with these variables as it can be typed in the directory where the user started the program.
+
+    A path is relative to the project's root, where run.sh reads it, or absolute.
+    """
+    words = []
+    for name, value in settings.items():
+        if isinstance(value, Path):
+            full = value.resolve()
+            value = str(full.relative_to(_ROOT) if full.is_relative_to(_ROOT) else full)
+        words.append(f"{name}={shlex.quote(value)}")
+    script = shown_path(_ROOT / "run.sh")
+    return " ".join([*words, shlex.quote(script if os.sep in script else f"./{script}")])
 
 
 def shown_path(path: Path) -> str:
