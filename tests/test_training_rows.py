@@ -172,7 +172,13 @@ def test_the_card_names_the_dataset_and_its_source():
     assert front["license"] == "apache-2.0" and front["pretty_name"] == "set: one, train"
     for piece in ("chains of ours", "| rows | 5 |", '"filter_diff_threshold":200', "apache-2.0"):
         assert piece in card
+    assert "independent implementation" in card and "imported" not in card
     assert "license" not in yaml.safe_load(training_rows.card("x", {}, [], None, "y").split("---")[1])
+    asked = training_rows.card("x", {}, [{"stage": "steps", "model": "gpt-5"}], None, "y")
+    assert "replies can also have been imported" in asked
+    units = training_rows.unit_card("units of it", {"units": 3}, "apache-2.0", "chains of ours")
+    assert yaml.safe_load(units.split("---")[1])["license"] == "apache-2.0"
+    assert "- Source of the chains: chains of ours\n- Licence: apache-2.0\n" in units
 
 
 def test_a_template_that_renders_the_question_differently_for_generation_is_refused(tokenizer):

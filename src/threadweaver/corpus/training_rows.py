@@ -195,22 +195,31 @@ def write(folder: Path, rows: Sequence[Row], card: str, *, split: str = "train",
 
 
 def write_units(
-    output: Path, prefix: str, rows: Iterable[Mapping[str, object]], name: str, facts: Mapping, *, split: str
+    output: Path,
+    prefix: str,
+    rows: Iterable[Mapping[str, object]],
+    name: str,
+    facts: Mapping,
+    licence: str | None,
+    source: str,
+    *,
+    split: str,
 ) -> None:
     """Write `<prefix>_<number of units>/<split>.parquet` and its card."""
     data, count = unit_parquet_bytes(rows)
     folder = output / f"{prefix}_{count}"
     write_atomic(folder / f"{split}.parquet", data)
-    write_atomic(folder / "README.md", unit_card(name, {"units": count, **facts}))
+    write_atomic(folder / "README.md", unit_card(name, {"units": count, **facts}, licence, source))
 
 
-def unit_card(name: str, facts: Mapping[str, object]) -> str:
+def unit_card(name: str, facts: Mapping[str, object], licence: str | None, source: str) -> str:
     """Return the card of a dataset of units."""
-    return f"""{_front_matter(name)}
+    return f"""{_front_matter(name, licence)}
 The trajectories of the dataset next to it as pairs `<context, continuation>`: each is one request of fork-join
 generation and what the model decodes for it. Train on the continuation, after the context, with the ten markup
 tags as single tokens: the tokens of the two, encoded apart or together, are then those of the row and of inference.
 
+{_origin(licence, source)}
 - `kind`: `outlines` (up to `</Outlines>`), `thread` (up to `</Thread>`), `end` (to the end of the turn)
 - `uuid`, `unit`: the row and the unit's number in it, from 0; `block` and `thread` count from 1, 0 for none
 - `context`: everything before it, chat template included; siblings do not see each other, and what follows a
@@ -227,18 +236,18 @@ def card(name: str, facts: Mapping[str, object], settings: Sequence[Mapping], li
     shown = [(item["stage"], {key: value for key, value in item.items() if key not in hidden}) for item in settings]
     stages = "\n".join(f"| {stage} | `{to_json(rest)}` |" for stage, rest in shown)
     return f"""{_front_matter(name, licence)}
-Multi-threaded reasoning trajectories, made by ThreadWeaver's data generation pipeline from sequential chains
-of thought: passages that do not depend on each other are the threads of `<Parallel>` blocks.
+Multi-threaded reasoning trajectories, made from sequential chains of thought by an independent implementation of
+ThreadWeaver's data pipeline (arXiv 2512.07843): passages that do not depend on each other are the threads of
+`<Parallel>` blocks.
 
-- Source of the chains: {source}
-- Licence: {licence or "not stated; that of the source applies"}
+{_origin(licence, source)}
 - Columns: `question`, `response_reasoning` (the trajectory), `response_content` (the answer), `ground_truth`,
   `correctness`, `qwen_text` (the chat template's rendering), `num_qwen_tokens` (plain tokenizer),
   `raw_messages`, `trajectory_source`, `uuid`
 
 {_counts(facts)}
 
-Settings of the stages that made it:
+Settings of the stages that made it{_MODEL_NOTE if any("model" in rest for _, rest in shown) else ""}:
 
 | stage | settings |
 |---|---|
@@ -246,7 +255,15 @@ Settings of the stages that made it:
 """
 
 
-def _front_matter(name: str, licence: str | None = None) -> str:
+_MODEL_NOTE = " (`model` is the one that the requests name; replies can also have been imported)"
+
+
+def _origin(licence: str | None, source: str) -> str:
+    return f"""- Source of the chains: {source}
+- Licence: {licence or "not stated; that of the source applies"}"""
+
+
+def _front_matter(name: str, licence: str | None) -> str:
     lines = ["---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning"]
     lines += [f"license: {licence}"] if licence else []
     return "\n".join([*lines, "---", "", f"# {name}", ""])

@@ -185,8 +185,8 @@ class Saver:
         train, validation = training_rows.split_validation(rows, self.options.val_size, self.options.seed)
         _remove(output)
         if self.options.units:
-            self._write_units(output, "units", train, "train")
-            self._write_units(output, "val_units", validation, "val")
+            self._write_units(output, "units", train, "train", run)
+            self._write_units(output, "val_units", validation, "val", run)
         repeat = self.options.repeat
         self._write_rows(output / f"sample_{len(train)}", train, "train", 1, run)
         if repeat > 1:
@@ -207,20 +207,21 @@ class Saver:
             facts,
             [stage.settings for stage in run.stages],
             self.options.license,
-            self.options.source or self._origin(run),
+            self._origin(run),
         )
         training_rows.write(folder, rows, card, split=split, repeat=repeat)
 
-    def _write_units(self, output: Path, prefix: str, rows: list[training_rows.Row], split: str) -> None:
+    def _write_units(self, output: Path, prefix: str, rows: list[training_rows.Row], split: str, run: Account) -> None:
         if rows:
             pairs = (pair for row in rows for pair in training_rows.unit_rows(row, self.tagged))
-            name = f"{output.name}, {split}, units"
-            training_rows.write_units(output, prefix, pairs, name, {"rows": len(rows)}, split=split)
+            name, facts = f"{output.name}, {split}, units", {"rows": len(rows)}
+            licence, source = self.options.license, self._origin(run)
+            training_rows.write_units(output, prefix, pairs, name, facts, licence, source, split=split)
 
     def _origin(self, run: Account) -> str:
-        """Return the name of the dataset that the chains come from."""
+        """Return what the chains come from: what the user names, else the name of their dataset."""
         first = run.stage("collect")
-        return str(first.settings["dataset"]) if first else self.collected.name
+        return self.options.source or (str(first.settings["dataset"]) if first else self.collected.name)
 
 
 def _is_whole(output: Path) -> bool:
