@@ -93,6 +93,18 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert names(tmp_path / "out") == before
 
 
+def test_of_many_settings_that_differ_three_are_named_and_the_annotator_first(tmp_path):
+    make(tmp_path / "out", settings={**SETTINGS, "annotator": "rules"})
+    model = {"stage": "test", "input": "../in", "annotator": "llm", "model": "m", "effort": "low", "api": "chat"}
+    with pytest.raises(UserError) as caught, StageFolder(tmp_path / "out", model):
+        pass
+    assert str(caught.value) == (
+        f'{tmp_path}/out was made with other settings: annotator: "rules" there, "llm" now; model: none there, "m" now; '
+        'api: none there, "chat" now (and 2 more); --overwrite makes it again; another --output '
+        "(with run.sh: INPUT_SUFFIX=_2) keeps both"
+    )
+
+
 def test_other_inputs_are_refused_by_name(tmp_path):
     make(tmp_path / "out")
     with (

@@ -25,6 +25,9 @@ from threadweaver.samples import sample_key
 SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
 OUTCOMES = ("ok", "unchanged", "rejected", "failed")
 LOSSES = ("rejected", "failed")
+_NAMED, _NAMED_FIRST = 3, ("annotator", "model")
+"""How many settings that differ are named, and which of them first."""
+_WAYS_OUT = "--overwrite makes it again; another --output (with run.sh: INPUT_SUFFIX=_2) keeps both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,7 @@ class StageFolder:
         if entry is None or entry.outcome == "failed":
             return None
         if entry.source != source:
-            raise UserError(
-                f"{self.path} was made from other inputs ({id} differs): --overwrite makes it again, "
-                "another --output keeps both"
-            )
+            raise UserError(f"{self.path} was made from other inputs ({id} differs); {_WAYS_OUT}")
         return entry if self._intact(entry) else None
 
     def put(self, entry: AccountEntry, files: Mapping[str, str | bytes]) -> AccountEntry:
@@ -150,13 +150,13 @@ class StageFolder:
         before = read_json(path)
         differing = [
             f"{key}: {_short(before.get(key))} there, {_short(self.settings.get(key))} now"
-            for key in sorted({*before, *self.settings})
+            for key in sorted({*before, *self.settings}, key=lambda key: (key not in _NAMED_FIRST, key))
             if before.get(key) != self.settings.get(key)
         ]
         if differing:
+            more = f" (and {len(differing) - _NAMED} more)" if len(differing) > _NAMED else ""
             raise UserError(
-                f"{self.path} was made with other settings ({'; '.join(differing)}): --overwrite makes it again, "
-                "another --output keeps both"
+                f"{self.path} was made with other settings: {'; '.join(differing[:_NAMED])}{more}; {_WAYS_OUT}"
             )
 
     def _load(self) -> None:
