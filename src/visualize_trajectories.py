@@ -10,6 +10,7 @@ Example python src/visualize_trajectories.py --root data/sample_24samples_step5_
 from __future__ import annotations
 
 import ipaddress
+import sys
 import time
 from pathlib import Path
 
@@ -102,7 +103,11 @@ def serve(run, gauge, args) -> int:
         application, log_level="error", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -72,13 +73,15 @@ def test_every_accepted_trajectory_gives_its_chain_back(finished):
 
 
 def test_the_account_names_every_sample_and_the_page_needs_nothing_else(finished):
-    project, _ = finished
+    project, result = finished
     report = json.loads((project.root / "data/sample_24samples_report.json").read_text())
     for stage, following in zip(report["funnel"], report["funnel"][1:], strict=False):
         assert stage["in"] == stage["passed"] + sum(loss["count"] for loss in stage["losses"])
         assert stage["passed"] == following["in"]
     page = (project.root / "data/sample_24samples_report.html").read_text()
-    assert "no_block" in page and "<svg" in page
+    assert "no_block" in page and "<svg" in page and "with parallel blocks" in page
+    with_blocks = next(stage["with_blocks"] for stage in report["funnel"] if stage["stage"] == "parallel")
+    assert re.search(rf"with parallel blocks +{with_blocks} ", result.stdout)
     assert "http://" not in page and "https://" not in page and "<script" not in page
 
 

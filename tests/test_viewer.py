@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -31,6 +33,16 @@ def root(tmp_path_factory) -> Path:
 def server(root):
     with Server(root) as served:
         yield served
+
+
+def test_stopping_it_is_one_word(root):
+    command = [sys.executable, COMMAND, "--root", root, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as viewer:
+        address = re.search(r"http://\S+", viewer.stdout.readline())[0]
+        with urlopen(address, timeout=20) as page:
+            assert page.status == 200
+        viewer.send_signal(signal.SIGINT)
+        assert viewer.communicate(timeout=20)[1] == "stopped\n" and viewer.returncode == 130
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -155,6 +167,7 @@ def test_tokens_of_the_parts_add_up_to_the_total(server):
 def test_the_stages_view_has_steps_edits_reasons_and_calls(server):
     way = server.json("/api/sample/0/stages")
     assert [station["outcome"] for station in way["path"]] == ["ok"] * 6
+    assert [station["title"] for station in way["path"]][:2] == ["Collect", "Step 1 (steps)"]
     assert way["path"][1]["facts"]["tokens_in"] == 5120 and way["chats"] == ["steps"]
     assert (way["steps"][1]["number"], way["steps"][1]["first"], way["steps"][1]["last"]) == ("S2"[1:], 4, 6)
     changed = [

@@ -34,6 +34,11 @@ class StageAccount:
         return [entry for entry in self.entries if entry.outcome not in LOSSES]
 
     @property
+    def with_blocks(self) -> int | None:
+        """How many samples got a parallel block, of the stage that marks them."""
+        return sum(entry.outcome == "ok" for entry in self.entries) if self.stage == "parallel" else None
+
+    @property
     def lost(self) -> list[AccountEntry]:
         return [entry for entry in self.entries if entry.outcome in LOSSES]
 
@@ -105,9 +110,8 @@ def funnel(account: Account, *, colour: bool = False) -> str:
     rows = [("read", total, [])] if account.stages and account.stages[0].stage == "collect" else []
     for stage in account.stages:
         rows.append((stage.label, len(stage.passed), losses(stage)))
-        if stage.stage == "parallel":
-            with_block = sum(entry.outcome == "ok" for entry in stage.entries)
-            rows.append(("  with parallel blocks", with_block, []))
+        if stage.with_blocks is not None:
+            rows.append(("  with parallel blocks", stage.with_blocks, []))
     lines = []
     for label, count, lost in rows:
         bar = "█" * round(30 * count / total) if total else ""

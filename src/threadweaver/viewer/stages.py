@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from threadweaver.runs.folder import ACCOUNT_FILE, MANIFEST_FILE, OUTCOMES, AccountEntry
+from threadweaver.runs.stages import STAGES
 from threadweaver.trajectory import markup
 from threadweaver.viewer import describe, documents, pieces
 from threadweaver.viewer.documents import Lengths, Source
@@ -99,7 +100,8 @@ def _station(place: Place, source: Source) -> dict:
     """Return what one stage's account says about the sample."""
     entry = next((entry for entry in _entries_of(place, source.row.id)), None)
     settings = {key: value for key, value in place.settings.items() if key not in ("stage", "input", "chains")}
-    station = {"stage": place.stage, "folder": place.path.name, "settings": settings, "outcome": None}
+    title = STAGES[place.stage].title.capitalize() if place.stage in STAGES else place.stage
+    station = {"stage": place.stage, "title": title, "folder": place.path.name, "settings": settings, "outcome": None}
     if entry:
         facts = {key: value for key, value in entry.facts.items() if key != "measures"}
         station |= {"outcome": entry.outcome, "reason": entry.reason, "facts": facts}

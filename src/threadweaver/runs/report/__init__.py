@@ -41,6 +41,7 @@ def _stage(stage: StageAccount) -> dict:
         "folder": stage.folder.name,
         "in": len(stage.entries),
         "passed": len(stage.passed),
+        "with_blocks": stage.with_blocks,
         "outcomes": dict(Counter(entry.outcome for entry in stage.entries)),
         "losses": [
             {"reason": reason, "count": len(ids), "ids": ids, "example": _example(stage, ids[0])}

@@ -10,7 +10,6 @@ import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
 
 const FOLDED_FROM = 14;
 const EDGE_LINES = 3;
-const STAGE_TITLES = { collect: "Collected", steps: "Steps", parallel: "Parallel blocks", rewrite: "Rewriting", outlines: "Outlines", filter: "Filter" };
 const MONEY = ["cost_usd"];
 
 export class StagesView {
@@ -61,11 +60,11 @@ export class StagesView {
     const facts = station.facts ?? {};
     const calls = facts.calls ? [plural(facts.calls, "call"), tokensOf(facts), costOf(facts)].filter(Boolean).join(" · ") : "";
     const others = Object.entries(facts).filter(([name, value]) => !["calls", "error", "detail", ...MONEY].includes(name) && !/token/.test(name) && isShown(value));
-    const chat = this.way.chats.includes(station.stage) && button("conversation", (event) => this.showChat(event.target, station.stage), { class: "link" });
+    const chat = this.way.chats.includes(station.stage) && button("conversation", (event) => this.showChat(event.target, station), { class: "link" });
     return h(
       "li",
       { class: station.outcome ? `station ${station.outcome}` : "station absent", title: settingsOf(station) },
-      h("b", null, STAGE_TITLES[station.stage] ?? station.stage),
+      h("b", null, station.title),
       h("span", { class: "outcome" }, h("i", { class: `dot outcome-${station.outcome ?? "none"}` }), station.outcome ? (station.outcome === "ok" ? "ok" : labelOf("outcome", station.outcome)) : "not reached", station.reason ? `: ${station.reason.replaceAll("_", " ")}` : ""),
       others.map(([name, value]) => h("span", { class: "fact" }, factText(name, value))),
       calls && h("span", { class: "fact calls" }, calls),
@@ -74,7 +73,7 @@ export class StagesView {
     );
   }
 
-  async showChat(opener, stage) {
+  async showChat(opener, { stage, title }) {
     const shown = this.container.querySelector(".chat");
     if (shown) {
       shown.remove();
@@ -82,7 +81,7 @@ export class StagesView {
     }
     const text = await getChat(this.sample.id, stage).catch((error) => error.message);
     const close = button("close", () => box.remove(), { class: "link" });
-    const box = h("section", { class: "chat", "data-stage": stage }, h("header", null, h("h2", null, `Conversation, ${STAGE_TITLES[stage] ?? stage}`), close), h("pre", { tabindex: 0 }, text));
+    const box = h("section", { class: "chat", "data-stage": stage }, h("header", null, h("h2", null, `Conversation, ${title}`), close), h("pre", { tabindex: 0 }, text));
     this.container.querySelector(".way").after(box);
   }
 
