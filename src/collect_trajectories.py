@@ -70,7 +70,7 @@ def main(argv: list[str] | None) -> int:
 def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: str) -> None:
     """Raise UserError for the first malformed row, before anything is written, if there are more than allowed."""
     if not candidates:
-        raise UserError(f"{source} holds no rows: name another with --dataset_path (DATASET_PATH)")
+        raise UserError(f"{source} holds no rows: name another with DATASET_PATH (--dataset_path)")
     faults = [candidate.fault for candidate in candidates if candidate.sample is None and not candidate.ambiguous]
     if len(faults) > allowed_failures(max_failed, len(candidates)):
         raise UserError(

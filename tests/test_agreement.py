@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+
 import pytest
 
-from bench.annotators import Marks, agreement, f1
+from bench.annotators import Marks, agreement, f1, known
 from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage
 
 CHAIN = "a\nb\n\nc\nd\ne\n\nf\ng\nh"  # eight lines that are not blank: places 0 … 7 are lines 1 2 4 5 6 8 9 10
@@ -17,6 +19,13 @@ def marks(*blocks: list[tuple[int, int]]) -> Marks:
         for threads in blocks
     )
     return Marks.read(CHAIN, Lineage(0, "u", "", "", None, "", len(CHAIN), 10, records))
+
+
+def test_an_annotator_is_a_name_of_the_registry_or_a_model_at_an_endpoint():
+    for spec in ("rules", "llm", "recorded", "mine:http://localhost:1:m", "other::m"):
+        assert known(spec) == spec
+    with pytest.raises(ArgumentTypeError, match="'ruels' is not an annotator: rules, llm, recorded, or NAME"):
+        known("ruels")
 
 
 def test_blank_lines_count_for_nothing():

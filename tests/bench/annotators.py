@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from bench.damage import command
+from threadweaver.annotators import registry
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import list_samples, read_collected, read_sample
 from threadweaver.stages.traced import read_traced
@@ -68,14 +69,22 @@ class Figures:
 def flags_of(spec: str, folder: Path) -> list[str]:
     """Return the flags that name this annotator to the commands."""
     ledger = ["--ledger", str(folder / "ledger.sqlite")]
-    if spec == "rules":
-        return ["--annotator", "rules"]
+    if spec in registry.NAMES:
+        return ["--annotator", spec, *ledger]
     if spec == "recorded":
         command("ledger", "import", SAMPLE / "recorded.jsonl", *ledger)
         return ["--offline", *ledger]
     _, _, place = spec.partition(":")
     url, _, model = place.partition("|") if "|" in place else place.rpartition(":")
     return [*(["--base-url", url] if url else []), "--openai_model", model, *ledger]
+
+
+def known(spec: str) -> str:
+    """An annotator's name, `recorded`, or a model at an endpoint, for argparse."""
+    if spec not in (*registry.NAMES, "recorded") and ":" not in spec:
+        names = ", ".join((*registry.NAMES, "recorded"))
+        raise argparse.ArgumentTypeError(f"{spec!r} is not an annotator: {names}, or NAME:BASE_URL:MODEL")
+    return spec
 
 
 def run(spec: str, folder: Path, chains: Path, tokenizer: str, more: Sequence[str]) -> Figures:
@@ -228,9 +237,10 @@ def main() -> int:
     parser.add_argument(
         "--annotator",
         nargs="+",
+        type=known,
         default=["rules", "recorded"],
         metavar="WHO",
-        help="rules, recorded, or NAME:BASE_URL:MODEL (a model name with a colon: NAME:BASE_URL|MODEL; no URL: the default one)",
+        help=f"{', '.join(registry.NAMES)}, recorded, or NAME:BASE_URL:MODEL (a model name with a colon: NAME:BASE_URL|MODEL; no URL: the default one)",
     )
     parser.add_argument("--chains", type=Path, default=SAMPLE / "chains.jsonl")
     parser.add_argument("--count", type=int, default=12, help="chains read (12: those with recorded answers)")

@@ -1,7 +1,7 @@
 """Does a plan predict what a run costs? The first half of the chains is paid, the second planned from it, then
 paid.
 
-    python tests/bench/plan.py path/to/collected.jsonl --shuffle 1
+    python tests/bench/plan.py chains/collected.jsonl --shuffle 1
     python tests/bench/plan.py data/sample/chains.jsonl
 
 The annotator is a local server that answers as the rules do. Prints per step what was planned and what it cost;

@@ -46,7 +46,9 @@ def _open(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
     if path.is_dir():
         return _folder(path, split)
     if not path.is_file():
-        raise UserError(f"dataset {path} not found: name another with --dataset_path (DATASET_PATH)")
+        raise UserError(
+            f"dataset {path} not found: name another with DATASET_PATH (--dataset_path), or try SRC_NAME=sample OFFLINE=1"
+        )
     if path.suffix in (".jsonl", ".json"):
         return _jsonl(path)
     if path.suffix == ".parquet":
@@ -70,7 +72,9 @@ def _folder(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]
     lists = sorted(path.glob("*.jsonl"))
     if len(lists) == 1:
         return _jsonl(lists[0])
-    raise UserError(f"{path} holds no dataset (parquet, arrow, or a single .jsonl): name another with --dataset_path")
+    raise UserError(
+        f"{path} holds no dataset (parquet, arrow, or a single .jsonl): name another with DATASET_PATH (--dataset_path)"
+    )
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:

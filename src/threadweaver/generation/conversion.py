@@ -286,8 +286,6 @@ class Form:
 
 
 def _training_length(text: str, encoding) -> int:
-    if "<Parallel>" not in text:
-        return len(encoding)
     try:
         return measure(markup.parse(text), [start for start, _ in encoding.offsets]).training_length
     except markup.MarkupError:  # tags that do not form blocks are plain text to a trainer

@@ -1,4 +1,4 @@
-"""The trajectory markup. No other module knows the tags.
+"""The trajectory markup: the grammar, and the only parser and writer of stored text.
 
     trajectory  := (text | parallel)*
     parallel    := "<Parallel>" NL [outlines NL] thread+ NL [conclusion NL] "</Parallel>"

@@ -51,6 +51,7 @@ def add_plan_flags(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{step}-effort", choices=EFFORTS, default=EFFORT[question], help="%(default)s")
     _add_common(parser, group, None)
     parser.set_defaults(output_limit=None)
+    parser.action_of("--output-limit").help = "most output tokens of a reply (that of each step)"
 
 
 def _add_common(parser: argparse.ArgumentParser, group, effort: str | None) -> None:
