@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("src", "prompt", "requirements.txt", "run.sh", *(f"step{k}.sh" for k in range(1, 6)))
+PARTS = ("src", "prompt", "requirements.txt", *sorted(path.name for path in ROOT.glob("*.sh")))
 
 
 class Project:

@@ -24,7 +24,7 @@ def marks(*blocks: list[tuple[int, int]]) -> Marks:
 def test_an_annotator_is_a_name_of_the_registry_or_a_model_at_an_endpoint():
     for spec in ("rules", "llm", "recorded", "mine:http://localhost:1:m", "other::m"):
         assert known(spec) == spec
-    with pytest.raises(ArgumentTypeError, match="'ruels' is not an annotator: rules, llm, recorded, or NAME"):
+    with pytest.raises(ArgumentTypeError, match="'ruels' is not an annotator: rules, llm,"):
         known("ruels")
 
 

@@ -160,7 +160,7 @@ NOT_SET_BY_USERS = {"BASH_SOURCE", "BASH_VERSION", "VIRTUAL_ENV", "CONDA_PREFIX"
 
 
 def shell_scripts() -> list[Path]:
-    return [ROOT / "run.sh", *sorted(ROOT.glob("step*.sh")), *sorted((ROOT / "src").glob("*.sh"))]
+    return [*sorted(ROOT.glob("*.sh")), *sorted((ROOT / "src").glob("*.sh"))]
 
 
 def test_the_settings_are_those_that_are_read():

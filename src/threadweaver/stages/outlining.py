@@ -122,11 +122,7 @@ def with_outlines(
 def insert_outlines(trajectory: markup.Trajectory, outlines: Sequence[Sequence[str]]) -> str:
     """Return the trajectory with the outlines of each block; line breaks inside an outline become spaces."""
     written = [
-        markup.write_block(
-            [thread.body for thread in block.threads],
-            [" ".join(text.split()) for text in texts],
-            block.conclusion.body if block.conclusion else None,
-        )
+        markup.canonical(block, outlines=[" ".join(text.split()) for text in texts])
         for block, texts in zip(trajectory.blocks, outlines, strict=True)
     ]
     return trajectory.replace_blocks(written)

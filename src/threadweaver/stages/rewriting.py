@@ -101,10 +101,7 @@ def apply_answers(
             note, edits=(*note.edits, *applied.edits), skipped=(*note.skipped, *applied.skipped)
         )
     written = [
-        markup.write_block(
-            threads, [outline.body for outline in block.outlines], block.conclusion.body if block.conclusion else None
-        )
-        for threads, block in zip(bodies, trajectory.blocks, strict=True)
+        markup.canonical(block, threads=threads) for threads, block in zip(bodies, trajectory.blocks, strict=True)
     ]
     blocks = tuple(
         replace(block, threads=tuple(notes)) for block, notes in zip(lineage.blocks, thread_lineages, strict=True)

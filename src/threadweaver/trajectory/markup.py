@@ -239,10 +239,10 @@ def write_block(threads: Sequence[str], outlines: Sequence[str] = (), conclusion
     return "\n".join([*lines, PARALLEL_END])
 
 
-def canonical(block: Block) -> str:
-    """Return the canonical form of a parsed block."""
+def canonical(block: Block, *, threads: Sequence[str] | None = None, outlines: Sequence[str] | None = None) -> str:
+    """Return the canonical form of a parsed block, with these threads or outlines in place of its own."""
     return write_block(
-        [thread.body for thread in block.threads],
-        [outline.body for outline in block.outlines],
+        [thread.body for thread in block.threads] if threads is None else threads,
+        [outline.body for outline in block.outlines] if outlines is None else outlines,
         block.conclusion.body if block.conclusion else None,
     )
