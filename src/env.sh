@@ -9,7 +9,7 @@ cd "$ROOT"
 
 # ── what is read ────────────────────────────────────────────────────────────────────────────────────────────────
 : "${SRC_NAME:=polaris_data_53K_1_1k}" # name of the source, and of the run; "sample" ships with the project
-: "${INPUT_SUFFIX:=}"
+: "${INPUT_SUFFIX:=}" # added to the names of the run's folders, to keep two runs of one source
 : "${NUM_SAMPLES:=1000}" # rows to read, from the first on
 : "${DATASET_BASE:=data/processed}" # folder of the sources
 case "$SRC_NAME" in

@@ -94,7 +94,7 @@ def arrows() -> str:
         if other in direct[wing] and not any(other in below[between] for between in direct[wing])
     ]
     table = [f"| {wing} | {', '.join(other for other in WINGS if other in direct[wing]) or '–'} |" for wing in WINGS]
-    return "\n".join(["```mermaid", "flowchart TD", *drawn, "```", "", "| wing | imports |", "|---|---|", *table])
+    return "\n".join(["```mermaid", "flowchart TD", *drawn, "```", "", "| package | imports |", "|---|---|", *table])
 
 
 # ---- the reach of a command

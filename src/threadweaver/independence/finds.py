@@ -1,4 +1,4 @@
-"""What the scanners of this room report: a name in a role at an offset."""
+"""What the scanners of this package report: a name in a role at an offset."""
 
 from __future__ import annotations
 
