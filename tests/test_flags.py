@@ -16,6 +16,7 @@ import pytest
 from project import ROOT
 from threadweaver.runs import parsers, relay
 from threadweaver.runs.flags import Flags, positive_int
+from threadweaver.runs.stages import STAGES
 
 COMMANDS = sorted(path.name for path in (ROOT / "src").glob("*.py"))
 
@@ -132,7 +133,7 @@ def relayed(*words: str) -> dict[str, list[str]]:
 
 
 ASKING = ("step1", "step3", "step4")
-EVERY = ("collect", "step1", "step2", "step3", "step4", "step5", "save")
+EVERY = tuple(stage.step for stage in STAGES.values())
 
 
 @pytest.mark.parametrize(
