@@ -22,7 +22,11 @@ def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
 
     SIGTERM, which batch systems and containers send, ends it as Ctrl-C does: it waits for calls under way.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # of a job that a script started with `&`: SIGTERM would be lost
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # None if whoever started us closed it
             stream.reconfigure(errors="replace")  # an encoding without our characters must not end a run
@@ -41,12 +45,6 @@ def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
         print(_one_line(describe_os_error(error)), file=sys.stderr)
         code = 2
     raise SystemExit(code)
-
-
-def _interrupt(*_) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job that a script started with &
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
 
 
 def describe_os_error(error: OSError) -> str:
