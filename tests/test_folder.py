@@ -105,6 +105,21 @@ def test_of_many_settings_that_differ_three_are_named_and_the_annotator_first(tm
     )
 
 
+def test_a_first_try_without_a_finished_sample_takes_other_settings(tmp_path):
+    out, other = tmp_path / "out", {**SETTINGS, "threshold": 5}
+    with StageFolder(out, SETTINGS) as folder:
+        put(folder, "0", outcome="failed")
+    with StageFolder(out, other) as folder:
+        assert folder.done == {} and names(out) == {SETTINGS_FILE, ACCOUNT_FILE}
+        put(folder, "0")
+    with pytest.raises(UserError, match="threshold: 5 there"), StageFolder(out, SETTINGS):
+        pass
+    with StageFolder(tmp_path / "empty", SETTINGS):
+        pass
+    with pytest.raises(UserError, match='stage: "test" there'), StageFolder(tmp_path / "empty", {"stage": "another"}):
+        pass
+
+
 def test_other_inputs_are_refused_by_name(tmp_path):
     make(tmp_path / "out")
     with (

@@ -153,11 +153,20 @@ class StageFolder:
             for key in sorted({*before, *self.settings}, key=lambda key: (key not in _NAMED_FIRST, key))
             if before.get(key) != self.settings.get(key)
         ]
-        if differing:
+        if differing and before.get("stage") == self.settings["stage"] and not self._has_finished():
+            self._clear()  # a first try that failed does not block the second
+            write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+        elif differing:
             more = f" (and {len(differing) - _NAMED} more)" if len(differing) > _NAMED else ""
             raise UserError(
                 f"{self.path} was made with other settings: {'; '.join(differing[:_NAMED])}{more}; {_WAYS_OUT}"
             )
+
+    def _has_finished(self) -> bool:
+        """Whether the account has a sample that did not fail."""
+        path = self.path / ACCOUNT_FILE
+        rows = [row for _, row, _ in read_jsonl(path)] if path.is_file() else []
+        return any(isinstance(row, dict) and row.get("outcome") != "failed" for row in rows)
 
     def _load(self) -> None:
         path = self.path / ACCOUNT_FILE
