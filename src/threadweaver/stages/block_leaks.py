@@ -48,6 +48,11 @@ class BlockLeaks:
         )
         return {number: leak for number, leak in strongest if leak and leak.score >= threshold}
 
+    def count_mathematical(self, threshold: float) -> int:
+        """Return the number of leaks of mathematics of this score or more; all others are wording."""
+        found = (leak for leaks in self.blocks for leak in leaks)
+        return sum(leak.kind in MATHEMATICAL and leak.score >= threshold for leak in found)
+
     def notes(self, threshold: float) -> list[Mapping[str, object]]:
         """Return every leak that reaches the threshold in the form of a lineage's notes: blocks and threads are
         numbered from 1, places are offsets within the two threads."""

@@ -53,7 +53,12 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
     }
     text, lineage = sequentialize_unrewritten(text, lineage, before, refused)
     text, lineage, after = sequentialize_leaking(text, lineage, before, options.max_leak)
-    facts |= {"leaks_after": len(after.notes(options.max_leak)), "blocks": len(lineage.blocks)}
+    facts |= {
+        "leaks_after": len(after.notes(options.max_leak)),
+        "blocks": len(lineage.blocks),
+        "mathematical_leaks_before": before.count_mathematical(options.max_leak),
+        "mathematical_leaks_after": after.count_mathematical(options.max_leak),
+    }
     reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
     return Result(
         "unchanged" if reason else "ok",
