@@ -248,12 +248,15 @@ def test_too_many_failures_are_exit_1_and_named(tmp_path, capsys):
         ("cap_reached", "--max-cost is reached: 1 of 20 samples are left undone (3; it would cost $1)"),
         ("not_in_ledger", "import a ledger that contains them"),
         ("timed_out", "run again to do only these"),
+        ("truncated", "run again with --retry-failed"),  # the ledger would give the same replies
     ],
 )
 def test_what_failed_says_how_to_continue(capsys, reason, says):
     """The cap ends a stage however few samples it left undone: the next stage would silently run without them."""
     entries = [AccountEntry(str(n), "ok") for n in range(20)]
-    entries[3] = AccountEntry("3", "failed", reason, facts={"error": "it would cost $1"})
+    entries[3] = AccountEntry(
+        "3", "failed", reason, facts={"error": "it would cost $1", "refused": reason == "truncated"}
+    )
     report = StageReport(tuple(entries), 20, 0.0)
     assert exit_code(report, "0" if reason != "cap_reached" else "0.1") == 1
     err = capsys.readouterr().err

@@ -54,6 +54,8 @@ def exit_code(report: StageReport, max_failed: str) -> int:
     if len(failed) <= allowed_failures(max_failed, len(report.entries)) and not nothing_left:
         return 0
     hint = "run again to do only these, or allow more"
+    if all(entry.facts.get("refused") for entry in failed):  # the ledger would give the same replies
+        hint = "run again with --retry-failed to ask the model about these once more, or allow more"
     if all(entry.reason == NOT_IN_LEDGER for entry in failed):
         hint = "leave out --offline (OFFLINE) to call the model, import a ledger that contains them, or allow more"
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])

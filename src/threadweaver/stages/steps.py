@@ -17,7 +17,8 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
     answer = await annotator.steps(sample)
     files = {f"{chat}/{sample.uuid}_chat.txt": answer.chat} if answer.chat else {}
     if answer.value is None:
-        return Result("failed", answer.reason, files, answer.facts)
+        refused = {"refused": True} if answer.refused else {}
+        return Result("failed", answer.reason, files, {**answer.facts, **refused})
     files = {file_name(sample.uuid): answer.value, **files}
     return Result("ok", None, files, answer.facts, value=answer.value)
 
