@@ -82,7 +82,7 @@ def command(name: str, *flags: object) -> None:
         mock.patch("threadweaver.runs.statistics.histogram", return_value=b""),
     ):
         code = load(name).main([str(flag) for flag in flags])
-    if code:
+    if code and not (code == 1 and name.startswith("filter")):  # nothing accepted: an outcome like another here
         raise SystemExit(f"{name} ended with {code}")
 
 
