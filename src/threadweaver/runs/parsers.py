@@ -7,10 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from threadweaver.runs.flags import Flags
 
 COMMANDS = Path(__file__).parents[2]
 
