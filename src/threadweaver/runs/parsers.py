@@ -11,8 +11,8 @@ from types import ModuleType
 COMMANDS = Path(__file__).parents[2]
 
 
-def parser_of(command: str) -> Flags:
-    """Return the parser of a command, named by its file, such as `gpt.py`."""
+def parser_of(command: str):
+    """Return the parser of a command, a `flags.Flags`; a command is named by its file, such as `gpt.py`."""
     return _module_of(command).flags()
 
 
