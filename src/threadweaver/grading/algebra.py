@@ -17,13 +17,20 @@ from typing import Any
 from threadweaver.grading import guards, values
 
 DIGITS = 30
+PARAMETER = r"\in n"  # after an expression: its values for all integers n are meant
 SAME = 1e-25  # relative
 SAME_FLOAT = 1e-12  # where a decimal is involved: it carries 15 digits
 POINTS = 4
 NOISE_BITS = 20
 
 # Notation that the LaTeX parser misreads: `n!!` as (n!)!, `x'` as x, `\pmod{7}` as letters.
-_MISREAD = re.compile(r"!!|\\[pb]?mod(?![a-z])|\\equiv|\\gcd|\\max|\\min|\"|\\ldots|\\lim|°|\d_\{\d")
+# Letters that do not stand for numbers: angles, figures, cross products, indices above indices.
+_MISREAD = re.compile(
+    r"!!|\\[pb]?mod(?![a-z])|\\equiv|\\gcd|\\max|\\min|\"|\\ldots|\\lim|°|\d_\{\d|\\cross|\\angle|\\triangle|"
+    r"\\over(?:line|leftrightarrow|rightarrow)\{[A-Z]|[AP]_\{\w+\}\^\{\w+\}|\^\{(?:T|\\top ?)\}"
+)
+# The inverse of a function, and products of matrices, which do not commute.
+_INVERSE = re.compile(r"(?<![a-zA-Z])[fghFGH](?:_\{\w+\})?\^\{-1\}(?=[({])|(?<![a-zA-Z])[A-Z]\^\{-1\}")
 _PRIMES = re.compile(r"'|\\prime")
 _UPPER = re.compile(r"\\mathbb\{[A-Z]\}|\\(?:begin|end)\{[a-zA-Z]+\}|(\\[A-Z][a-z]+|\\[a-z]+|[A-Z])(?:_\{([^{}]*)\})?")
 _ODD_SYMBOLS = {"I": r"\upsilon", "E": r"\xi"}  # read as the imaginary unit and as an exponent
@@ -35,10 +42,13 @@ class TooLong(Exception):
 
 def leaf(answer: str, reference: str) -> bool | None:
     """Return whether two normal forms of single values or relations are equal, or None if that is not known."""
-    answer, reference = _radians(answer), _radians(reference)
+    progressions = answer.endswith(PARAMETER) and reference.endswith(PARAMETER)
+    answer, reference = (_radians(text).removesuffix(PARAMETER) for text in (answer, reference))
     mine, theirs = _readable(answer, reference)
     if mine is None or theirs is None:
         return None
+    if progressions:
+        return same_progression(mine, theirs)
     verdict = probe(mine, theirs)
     if verdict is False and (_rounds(answer, theirs) or _rounds(reference, mine)):
         return True
@@ -62,6 +72,8 @@ def _readable(answer: str, reference: str) -> tuple[Any, Any]:
     if max(len(answer), len(reference)) > guards.MAX_ALGEBRA_CHARS:
         raise TooLong
     if _MISREAD.search(answer + reference) or len(_PRIMES.findall(answer)) != len(_PRIMES.findall(reference)):
+        return None, None
+    if _INVERSE.findall(answer) or _INVERSE.findall(reference):
         return None, None
     if not (_balanced(answer) and _balanced(reference)):
         return None, None
@@ -146,6 +158,27 @@ def probe(answer: Any, reference: Any) -> bool | None:
     if agreed == 0 and mine.free_symbols != theirs.free_symbols:
         return False
     return True if agreed >= (POINTS if mine.free_symbols | theirs.free_symbols else 1) else None
+
+
+def same_progression(answer: Any, reference: Any) -> bool | None:
+    """Return whether two arithmetic progressions over all integers have the same members; other expressions: equal."""
+    import sympy
+
+    verdict = probe(answer, reference)
+    symbols = [s for s in answer.free_symbols | reference.free_symbols if s.name == "n"]
+    if verdict or len(symbols) != 1:
+        return verdict or None
+    (firsts, steps) = ([], [])
+    for expression in (answer, reference):
+        values = [_evaluate(expression, {symbols[0]: sympy.Integer(n)}) for n in range(4)]
+        if None in values or not all(_close(values[i] + values[i + 2], 2 * values[i + 1], SAME_FLOAT) for i in (0, 1)):
+            return None
+        firsts.append(values[0])
+        steps.append(values[1] - values[0])
+    if expression.free_symbols - set(symbols) or 0 in steps:
+        return None
+    shift = sympy.re((firsts[0] - firsts[1]) / steps[1])
+    return _close(abs(steps[0]), abs(steps[1]), SAME_FLOAT) and bool(abs(shift - round(shift)) < SAME_FLOAT)
 
 
 def _probe_relations(answer: Any, reference: Any) -> bool | None:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
-from threadweaver.grading import estimates, shapes, units, values
+from threadweaver.grading import estimates, shapes, units, values, words
 from threadweaver.grading.normalize import key
 from threadweaver.grading.shapes import Shape
+from threadweaver.grading.units import Unit
 
+MAX_FAMILIES = 20
 Leaf = Callable[[str, str], bool | None]
-_CHOICE = re.compile(r'"?\(?"?([A-J])"?\)?[.:)]?"?')
-_LABELLED = re.compile(r"\(?([A-J])[.:)](.+)")
 _VARIABLE = re.compile(
     r"(?<![\\a-zA-Z])[a-df-hj-zA-Z](?![a-z])|\\(?:alpha|beta|gamma|theta|lambda|omega|phi|mu)(?![a-z])"
 )
 _FUNCTION = re.compile(r"\\(?!frac|sqrt|pi|cdot|binom|alpha|beta|gamma|theta|lambda|omega|phi|mu)[a-z]+")
 _BASED = re.compile(r"([0-9A-F]{1,60})(?:_\{(\d{1,2})\})?")
+_INFINITIES = {r"\infty": 1, r"+\infty": 1, r"-\infty": -1}
 _UNSOLVED = re.compile(r"-?[\d./]*[a-zA-Z](?:\^\{?\d+\}?)?")
 
 
@@ -35,22 +37,12 @@ def same(answer: str, reference: str, leaf: Leaf = undecided) -> bool | None:
     """Return whether two normal forms are the same answer. Not symmetric: `2x` matches a reference `y=2x`."""
     if key(answer) == key(reference):
         return True
-    choice = _choice(answer, reference)
-    return choice if choice is not None else _same(shapes.read(answer), shapes.read(reference), leaf)
-
-
-def _choice(answer: str, reference: str) -> bool | None:
-    r"""Compare multiple-choice letters: `(A)`, `A.`, `\text{(A)}` and `(A) 12` are all `A`; `12` matches `(A) 12`."""
-    left, right = _CHOICE.fullmatch(answer), _CHOICE.fullmatch(reference)
-    if left and right:
-        return left[1] == right[1]
-    for text, bare, other in ((reference, left, answer), (answer, right, reference)):
-        labelled = _LABELLED.fullmatch(text)
-        if labelled and bare:
-            return labelled[1] == bare[1]
-        if labelled and values.same_number(labelled[2], other):
-            return True
-    return None
+    verdict = words.choices(answer, reference, lambda a, r: _same(shapes.read(a), shapes.read(r), leaf))
+    if verdict is None:
+        verdict = _same(shapes.read(answer), shapes.read(reference), leaf)
+        if verdict is False and words.leave_open(answer, reference):
+            return None
+    return verdict
 
 
 def _same(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
@@ -103,11 +95,11 @@ def _atoms(answer: str, reference: str, leaf: Leaf) -> bool | None:
     if key(answer) == key(reference):
         return True
     (left, left_unit), (right, right_unit) = units.split(answer), units.split(reference)
-    if left_unit or right_unit:
+    if left_unit != units.NONE or right_unit != units.NONE:
         return _with_units(left, left_unit, right, right_unit, leaf)
     if "%" in answer + reference:
         return _percentages(answer, reference, leaf)
-    for rule in (values.same_number, _decimal_comma, _text_answers, _bases, _number_and_variable, _far_apart):
+    for rule in (values.same_number, _decimal_comma, words.texts, _infinities, _bases, _number_and_variable, _far_apart):
         verdict = rule(answer, reference)
         if verdict is not None:
             return verdict
@@ -122,18 +114,6 @@ def _decimal_comma(answer: str, reference: str) -> bool | None:
     return None
 
 
-def _text_answers(answer: str, reference: str) -> bool | None:
-    """Different words are different answers; words next to mathematics are not decided here."""
-    mine, theirs = _is_text(answer), _is_text(reference)
-    if mine and theirs:
-        return False
-    return False if (mine or theirs) and '"' not in (reference if mine else answer) else None
-
-
-def _is_text(text: str) -> bool:
-    return len(text) > 2 and text[0] == text[-1] == '"' and text.count('"') == 2
-
-
 def _number_and_variable(answer: str, reference: str) -> bool | None:
     """A number is not an expression with a variable, unless a function may make the variable vanish."""
     for one, other in ((answer, reference), (reference, answer)):
@@ -142,34 +122,76 @@ def _number_and_variable(answer: str, reference: str) -> bool | None:
     return None
 
 
+def _infinities(answer: str, reference: str) -> bool | None:
+    """Infinity is neither its opposite nor a number."""
+    infinite = [text.strip() in _INFINITIES for text in (answer, reference)]
+    if all(infinite):
+        return _INFINITIES[answer.strip()] == _INFINITIES[reference.strip()]
+    finite = estimates.estimate(answer if infinite[1] else reference)
+    return False if any(infinite) and finite is not None else None
+
+
 def _far_apart(answer: str, reference: str) -> bool | None:
     return False if estimates.differ(answer, reference) else None
 
 
 def _bases(answer: str, reference: str) -> bool | None:
-    """Compare `101_{2}` and `5_{10}` by value; where one side omits the base, the digits must agree."""
+    """Compare `101_{2}` and `5_{10}` by value; of a side without a base the digits must agree, or nothing is known."""
     left, right = _BASED.fullmatch(answer), _BASED.fullmatch(reference)
     if not left or not right or not (left[2] or right[2]):
         return None
-    if not (left[2] and right[2]) or left[2] == right[2]:
+    if left[2] == right[2] or left[1] == right[1] and not (left[2] and right[2]):
         return left[1] == right[1]
     try:
-        return int(left[1], int(left[2])) == int(right[1], int(right[2]))
+        equal = int(left[1], int(left[2] or 10)) == int(right[1], int(right[2] or 10))
     except ValueError:
         return False
+    return equal if left[2] and right[2] or not equal else None
 
 
-def _with_units(left: str, left_unit: str, right: str, right_unit: str, leaf: Leaf) -> bool | None:
+def _with_units(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> bool | None:
     r"""Compare values with units: `5 cm` is `50 mm`, and `60°` is `\frac{\pi}{3}`.
 
-    `5 cm` is not `5 m`, nor are `3 apples` `3 pears`. A unit that one side omits is taken to be the other side's.
+    `5 cm` is not `5 m`. A unit that one side omits is taken to be the other side's; where the numbers fit another unit of
+    its dimension (`120` for `2 hours`), nothing is known, as with nouns that may mean the same.
     """
-    if left_unit == right_unit or not (left_unit and right_unit):
-        if "°" in (left_unit, right_unit) and left_unit != right_unit and r"\pi" in left + right:
-            left, right = (_radians(left), right) if left_unit else (left, _radians(right))
-        return _same(shapes.read(left), shapes.read(right), leaf)
-    factor, mine, theirs = units.scale(left_unit, right_unit), values.number(left), values.number(right)
-    return factor is not None and mine is not None and theirs is not None and mine * factor == theirs
+    left, right = _scaled(left, mine), _scaled(right, theirs)
+    if not (mine.measures and theirs.measures):
+        return _one_unit(left, mine, right, theirs, leaf)
+    if mine.dimension == theirs.dimension and (mine.nouns == theirs.nouns or mine.dimension):
+        return _values(*_converted(left, right, mine.factor / theirs.factor), leaf)
+    if not (mine.nouns or theirs.nouns):
+        return False
+    equal = _values(left, right, leaf)
+    if mine.dimension or theirs.dimension:
+        return None
+    related = set(mine.nouns) <= set(theirs.nouns) or set(theirs.nouns) <= set(mine.nouns)
+    return equal if related or equal is False else None
+
+
+def _one_unit(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> bool | None:
+    unit = mine if mine.measures else theirs
+    if unit.dimension == (("percent", 1),):
+        return _percentages(left + "%" * mine.measures, right + "%" * theirs.measures, leaf)
+    if unit.dimension == (("degrees", 1),) and r"\pi" in left + right:
+        left, right = (_radians(left), right) if mine.measures else (left, _radians(right))
+    verdict = _values(left, right, leaf)
+    bare, measured = map(values.number, (right, left) if mine.measures else (left, right))
+    if verdict is False and bare and measured and bare / measured in {1 / size for size in units.siblings(unit)}:
+        return None
+    return verdict
+
+
+def _values(left: str, right: str, leaf: Leaf) -> bool | None:
+    return _same(shapes.read(left), shapes.read(right), leaf)
+
+
+def _scaled(value: str, unit: Unit) -> str:
+    return value if unit.scale == 1 else f"({value})*{unit.scale}"
+
+
+def _converted(left: str, right: str, factor: Fraction) -> tuple[str, str]:
+    return (left, right) if factor == 1 else (f"({left})*{factor.numerator}", f"({right})*{factor.denominator}")
 
 
 def _radians(degrees: str) -> str:
@@ -204,6 +226,11 @@ def _regrouped(answer: Shape, reference: Shape) -> tuple[Shape, Shape]:
 
 def _collections(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
     kinds = {answer.kind, reference.kind}
+    if "family" in kinds:
+        return _families(answer, reference, leaf)
+    if "chain" in kinds:
+        same_signs = kinds == {"chain"} and answer.brackets == reference.brackets
+        return _ordered(answer, reference, leaf) if same_signs else None
     if "atom" in kinds:
         return _one_against_many(answer, reference, leaf)
     if max(len(answer.items), len(reference.items)) > shapes.MAX_ITEMS:
@@ -214,11 +241,17 @@ def _collections(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
         return _tuples(answer, reference, leaf)
     if kinds == {"list", "tuple"}:
         return _list_and_tuple(answer, reference, leaf)
+    if "union" in kinds and (mine := shapes.intervals(answer)) and (theirs := shapes.intervals(reference)):
+        return mine == theirs
     if "tuple" in kinds:  # with a set or a union: they differ if these are of values; intervals are undecided
         certain = "set" in kinds and _values_only(answer) and _values_only(reference)
         return False if certain else None
-    if kinds == {"list"} and _distinct_names(answer) != _distinct_names(reference):
+    if kinds == {"list"} and (_names(answer) is None) != (_names(reference) is None):
         return _ordered(answer, reference, leaf)
+    if kinds == {"list"} and (labels := _names(answer)) and labels != _names(reference):
+        in_order = sorted(labels) == sorted(_names(reference))
+        answer = replace(answer, items=tuple(answer.items[labels.index(name)] for name in _names(reference))) if in_order else answer
+        return _ordered(answer, reference, leaf) if in_order else _unordered(answer.items, reference.items, leaf)
     verdict = _unordered(answer.items, reference.items, leaf)
     return verdict if kinds <= {"list", "set"} or verdict else None
 
@@ -227,10 +260,15 @@ def _one_against_many(answer: Shape, reference: Shape, leaf: Leaf) -> bool | Non
     if _decimal_comma(answer.text, reference.text):
         return True
     for one, many in ((answer, reference), (reference, answer)):
+        if many.kind == "list" and (sum_of := units.total([item.text for item in many.items])):
+            pair = (units.split(one.text), sum_of) if one is answer else (sum_of, units.split(one.text))
+            return _with_units(*pair[0], *pair[1], leaf)
         if many.kind in ("list", "set") and len(many.items) == 1:
             pair = (one, many.items[0]) if one is answer else (many.items[0], one)
             return _same(*pair, leaf)
         plain = many.kind in ("list", "set", "tuple") and _values_only(many)
+        if many.kind == "union" and values.number(units.split(one.text)[0]) is not None:
+            return False
         if plain and one.kind == "atom" and values.number(units.split(one.text)[0]) is not None:
             return False
     return None
@@ -253,9 +291,27 @@ def _values_only(shape: Shape) -> bool:
     )
 
 
-def _distinct_names(shape: Shape) -> bool:
-    names = [item.name for item in shape.items]
-    return all(names) and len(set(names)) == len(names)
+def _names(shape: Shape) -> list[str] | None:
+    r"""Return what tells the items apart, `x` and `y` of `x=1,y=2`, or `boy` and `girl` of `3"boys",4"girls"`."""
+    names = [item.name or " ".join(units.split(item.text)[1].nouns) for item in shape.items]
+    return names if all(names) and len(set(names)) == len(names) else None
+
+
+def _families(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
+    """Compare values that depend on an integer, whatever its letter. Two families may be one, differently divided."""
+    parameters = [shape.brackets for shape in (answer, reference) if shape.kind == "family"]
+    if len({domain[1] for domain in parameters}) > 1 or max(len(answer.items), len(reference.items)) > MAX_FAMILIES:
+        return None
+
+    def values_of(shape: Shape) -> tuple[Shape, ...]:
+        letter = (shape.brackets or parameters[0])[0]
+        items = shape.items if shape.kind in ("family", "list") else (shape,)
+        return tuple(shapes.read(re.sub(rf"(?<![\\a-zA-Z]){letter}(?![a-zA-Z])", " n", item.text)) for item in items)
+
+    mine, theirs = values_of(answer), values_of(reference)
+    verdict = _unordered(mine, theirs, lambda a, r: leaf(rf"{a}\in n", rf"{r}\in n") if "Z" in parameters[0] else leaf(a, r))
+    single = len(mine) == len(theirs) == 1 and all(re.search(r"(?<![a-zA-Z])n(?![a-zA-Z])", s[0].text) for s in (mine, theirs))
+    return verdict if verdict or single else None
 
 
 def _tuples(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
@@ -270,10 +326,17 @@ def _tuples(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
 def _matrices(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
     """Compare cell by cell; the tuple of its entries also matches a column or a row."""
     if answer.kind == reference.kind:
-        if (answer.columns, answer.brackets) != (reference.columns, reference.brackets):
+        if answer.brackets != reference.brackets:
             return False
+        if answer.columns != reference.columns:  # a column and a row may be the same vector
+            vectors = len(answer.items) == len(reference.items) == max(answer.columns, reference.columns)
+            return None if vectors and 1 in (answer.columns, reference.columns) else False
         return _ordered(answer, reference, leaf)
     matrix, other = (answer, reference) if answer.kind == "matrix" else (reference, answer)
+    if other.kind == "tuple" and all(row.kind == "tuple" and len(row.items) == matrix.columns for row in other.items):
+        cells = tuple(cell for row in other.items for cell in row.items)
+        rows = replace(matrix, items=cells)
+        return _ordered(*((matrix, rows) if matrix is answer else (rows, matrix)), leaf)
     if other.kind != "tuple" or (matrix.columns > 1 and matrix.columns != len(matrix.items)):
         return None
     return _ordered(answer, reference, leaf)

@@ -11,28 +11,29 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from threadweaver.grading import units
+from threadweaver.grading import notation, units, wording
 
 _NAMED = (  # a character and its command
     "× times ✕ times · cdot ⋅ cdot √ sqrt ∞ infty π pi ≤ leq ⩽ leq ≥ geq ⩾ geq ≠ neq ∪ cup ∩ cap ∈ in "
-    "± pm ∓ mp ≈ approx θ theta α alpha β beta γ gamma λ lambda φ phi ω omega ∅ emptyset ∖ setminus … ldots"
+    "± pm ∓ mp ≈ approx Ω Omega \u2126 Omega θ theta α alpha β beta γ gamma λ lambda φ phi ω omega ∅ emptyset ∖ setminus … ldots"
 ).split()
 _SPACES = "\t\n\r\f\v\u00a0\u202f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
+_INVISIBLE = [chr(c) for c in (0xAD, 0x61C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)]
+_RATIOS = "12 13 23 14 34 15 25 35 45 16 56 18 38 58 78".split()
+_SCRIPTS = {"^": ("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁺⁻", "0123456789n+-"), "_": ("₀₁₂₃₄₅₆₇₈₉", "0123456789")}
+_RAISED = {mark: (re.compile(f"[{chars}]+"), str.maketrans(chars, plain)) for mark, (chars, plain) in _SCRIPTS.items()}
 _TRANSLATION = str.maketrans(
     {
         **_FULL_WIDTH,
         **{character: rf"\{name} " for character, name in zip(_NAMED[::2], _NAMED[1::2], strict=True)},
         **dict.fromkeys(_SPACES, " "),
-        **dict.fromkeys('\u200b\u200c\u200d\u2060\ufeff"€£¥', ""),
+        **dict.fromkeys([*_INVISIBLE, *'"“”„‟«»「」『』'], ""),
         **dict.fromkeys("−–—‐‑﹣", "-"),
         **dict.fromkeys("‘’′", "'"),
-        **{sup: f"^{{{plain}}}" for sup, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ", "0123456789n", strict=True)},
-        **{sub: f"_{{{plain}}}" for sub, plain in zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)},
-        **{part: rf"\frac{ratio}" for part, ratio in zip("½⅓⅔¼¾", ("12", "13", "23", "14", "34"), strict=True)},
+        **{part: rf"\frac{ratio}" for part, ratio in zip("½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", _RATIOS, strict=True)},
         **{letter: rf"\mathbb{{{plain}}}" for letter, plain in zip("ℝℤℕ", "RZN", strict=True)},
-        "÷": "/",
-        "⁻": "^-",
+        **{"÷": "/", "⁄": "/", "∛": r"\sqrt[3]", "。": ". ", "｡": ". ", "、": ", ", "￥": "¥", "∠": r"\angle "},
     }
 )
 
@@ -98,7 +99,10 @@ _CONSTANTS = ("e", "i", "d")
 _VALUE_BEFORE = re.compile(r"[\d})\"]\s*$")  # a text macro after a number is a unit
 _TEXT_WORD = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]{2,}(?![a-zA-Z\"])")
 _TEXT_LETTER = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]+(?![a-zA-Z\"])")
-_KEPT_WORD = re.compile(r"\\[a-zA-Z]+|(?<![a-zA-Z])[a-zA-Z]{4,}(?![a-zA-Z])")
+_KEPT_WORD = re.compile(
+    r"\\[a-zA-Z]+|(?<![a-zA-Z])(?:[a-zA-Z]{4,}|[Tt]he|of|is|not|for|are|all|has|[Ss]he|was|than)(?![a-zA-Z])|"
+    r"[\u4e00-\u9fff]+"
+)
 _AND = re.compile(r"[,;]?\s*(?<![\\a-zA-Z])(?:and|or)(?![a-zA-Z])\s*|\s*&\s*(?=\\)|;", re.IGNORECASE)
 _INEQUALITY = re.compile(r"[<>]|\\leq|\\geq|\\neq")
 _PURE_WORDS = re.compile(r"[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*")
@@ -109,9 +113,11 @@ _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d ]*\d)")
 @lru_cache(maxsize=4096)
 def normalize(raw: str) -> str:
     """Return the normal form of one answer. The guards must have passed it, so that depth and length are bounded."""
-    text = raw.translate(_TRANSLATION)
-    text = _undouble(text)
-    text = _rows(text)
+    for mark, (pattern, plain) in _RAISED.items():
+        raw = pattern.sub(lambda m, mark=mark, plain=plain: f"{mark}{{{m[0].translate(plain)}}}", raw)
+    text = _undouble(raw.translate(_TRANSLATION))
+    text = notation.money(wording.bare(text))
+    text = notation.rewrite(_rows(_systems(text)))
     text = _substitute(_LAYOUT, text).strip()
     text = _words(_text_macros(text))
     text = _substitute(_PLAIN, text)
@@ -146,6 +152,27 @@ def _undouble(text: str) -> str:
     if re.search(r"(?<!\\)\\\\begin", text):
         return text.replace("\\\\", "\\")
     return text if r"\begin" in text else re.sub(r"\\\\(?=[a-zA-Z{}%$])", lambda _: "\\", text)
+
+
+_SYSTEM = re.compile(
+    r"(?:\\left\s*)?(?:\\\{\s*)?\\begin\s*\{(cases|aligned|align\*?|gathered|split|array)\}(?:\{[clr| ]*\})?"
+    r"((?:(?!\\begin).)*?)\\end\s*\{\1\}(?:\s*\\right\s*\.)?",
+    re.DOTALL,
+)
+_SIGN = r"=|<|>|\\[lg]eq?(?![a-z])|\\in(?![a-z])"
+_ALIGNED = re.compile(rf"&?\s*({_SIGN})\s*&?")
+_CONDITION = re.compile(r"(?<![a-zA-Z])(?:if|when|for|otherwise|else)(?![a-zA-Z])")
+
+
+def _systems(text: str) -> str:
+    r"""Write a system of equations or conditions as a list: every row states one, so `&` only aligns."""
+
+    def as_list(match: re.Match[str]) -> str:
+        rows = [_ALIGNED.sub(r" \1 ", row.strip(" ,;.")) for row in match[2].split(r"\\") if row.strip(" ,;.")]
+        stated = all(re.search(_SIGN, row.split(",")[0]) and "&" not in row for row in rows)
+        return ", ".join(rows) if stated and not _CONDITION.search(match[2]) else match[0]
+
+    return _SYSTEM.sub(as_list, text) if r"\begin" in text else text
 
 
 ROW = "\ue000"  # ends a row of a matrix, in the normal form
@@ -192,13 +219,21 @@ def _words(text: str) -> str:
         stripped.islower() and len(stripped) < 4 and stripped not in ("no", "yes", "odd")
     ):
         return stripped if stripped in ("infinity", "infty") else '"' + re.sub(r"\s+", " ", stripped) + '"'
-    text = units.AFTER_NUMBER.sub(lambda m: m[1] + f'"{m[2]}"', text)
+    text = re.sub(r'(?<=[a-zA-Z}"])\s+per\s+(?=[a-zA-Z\\"])', "/", text)
+    for _ in range(2):
+        text = units.AFTER_NUMBER.sub(lambda m: m[1] + f'"{m[2]}"', text)
     text = re.sub(r'"\s*([/*])\s*([A-Za-z]{1,3})(?![a-zA-Z"])', r'"\1"\2"', text)
     return re.sub(
         r'"[^"]*"|\\(?:begin|end)\{[a-zA-Z]+\*?\}|' + _KEPT_WORD.pattern,
-        lambda m: m[0] if m[0][0] in '\\"' or m[0] in units.PLAIN_COMMANDS else f'"{m[0]}"',
+        lambda m: m[0] if m[0][0] in '\\"' or m[0] in units.PLAIN_COMMANDS else _spaced(m[0]),
         text,
     )
+
+
+def _spaced(word: str) -> str:
+    """Quote a word; a Chinese scale before its unit is a word of its own."""
+    scale, unit = re.fullmatch(r"([百千万亿]*)(.*)", word).groups()
+    return f'"{scale} {unit}"' if scale and unit else f'"{word}"'
 
 
 def _separators(text: str) -> str:

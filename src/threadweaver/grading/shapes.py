@@ -6,22 +6,31 @@ bare lists; `3\pm x` is a list of two; `0<x\leq 1`, `x\in(0,1]` and `(0,1]` are 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 
 from threadweaver.grading.normalize import ROW, key
+from threadweaver.grading.values import number
 
 MAX_ITEMS = 200
 
 
+# A number and on which side of it the bound is: (1, 1) begins an interval that leaves 1 out, (1, -1) ends one.
+Bound = tuple[Fraction | float, int]
+_INFINITE = {r"\infty": math.inf, r"+\infty": math.inf, r"-\infty": -math.inf}
+
+
 @dataclass(frozen=True)
 class Shape:
-    r"""`kind` is atom, list, set, tuple, matrix or union; `text` the normal form without the name.
+    r"""`kind` is atom, list, set, tuple, matrix, union, chain or family; `text` the normal form without the name.
 
-    `brackets` are a tuple's (`()`, `[)`, …) or the matrix environment; `columns` is the width of a matrix. `name` is the
-    left side of `=` or `\in`, "" if there is none.
+    `brackets` are a tuple's (`()`, `[)`, …) or the matrix environment, the signs of a chain (`a<b\leq c`), or the
+    parameter of a family (`2k\pi` for all integers k); `columns` is the width of a matrix. `name` is the left side of `=`
+    or `\in`, or the point in `P(1,2)`, "" if there is none.
     """
 
     kind: str
@@ -44,10 +53,21 @@ _LETTER = re.compile(
 )
 
 
+_POINT = re.compile(r"([A-Z](?:_\{[^{}]*\})?'*)=?(\(.*\))")
+_INTEGERS = re.compile(r"([a-zA-Z])\\in ?(\\mathbb\{[ZN]\}|Z|N)")
+_BUILDER = re.compile(r"\\\{([a-zA-Z])(?:\\in ?(?:\\mathbb\{R\}|R))?[|:](.*)\\\}")
+_TRANSPOSED = re.compile(r"(.*[)\]}])\^\{(?:T|\\top ?|\\prime ?|\\intercal ?)\}", re.DOTALL)
+_REALS = r"(-\infty,\infty)"
+
+
 @lru_cache(maxsize=4096)
 def read(normal: str) -> Shape:
     """Return the shape of a normal form, whose depth the guards have bounded."""
     parts = _parts(normal)
+    if len(parts) > 1 and (integer := _INTEGERS.fullmatch(parts[-1])):
+        values = read(", ".join(parts[:-1]))
+        items = values.items if values.kind in ("list", "set") else (replace(values, name=""),)
+        return Shape("family", normal, items, brackets=integer[1] + integer[2][-2:].strip("}")[:1], name=values.name)
     return _list(parts, normal) if len(parts) > 1 else _single(parts[0] if parts else "")
 
 
@@ -95,12 +115,14 @@ def _single(text: str) -> Shape:
     name, value = _named(text)
     if name:
         return _with_name(name, value, text)
+    if (point := _POINT.fullmatch(text)) and (shape := read(point[2])).kind == "tuple" and shape.text == point[2]:
+        return replace(shape, name=point[1])
     if len(pieces := split(text, r"\cup")) > 1:
         return Shape("union", text, tuple(read(piece) for piece in pieces))
-    for reader in (_inequality, _escaped_set, _bracketed, _matrix, _both_signs):
+    for reader in (_inequality, _unequal, _chain, _builder, _escaped_set, _bracketed, _transposed, _matrix, _both_signs):
         if (shape := reader(text)) is not None:
             return shape
-    return Shape("atom", text)
+    return replace(_bracketed(_REALS), text=text) if text == r"\mathbb{R}" else Shape("atom", text)
 
 
 def _with_name(name: str, value: str, text: str) -> Shape:
@@ -165,6 +187,47 @@ def _inequality(text: str) -> Shape | None:
     )
 
 
+def _unequal(text: str) -> Shape | None:
+    r"""Read `x\neq 3` as the union of the two intervals beside 3."""
+    sides = [side.strip() for side in split(text, r"\neq")]
+    if len(sides) != 2 or not _VARIABLE.fullmatch(sides[0]) or not sides[1] or _LETTER.search(sides[1]):
+        return None
+    below, above = read(rf"(-\infty,{sides[1]})"), read(rf"({sides[1]},\infty)")
+    return Shape("union", rf"{below.text}\cup {above.text}", (below, above), name=key(sides[0]))
+
+
+def _chain(text: str) -> Shape | None:
+    """Read `a<b<c` and `c>b>a`, which are the same."""
+    signs = [_SIGNS[piece[0]] for piece in _PIECE.finditer(text) if piece[0] in _SIGNS]
+    sides = [side.strip() for side in split(text, *_SIGNS)]
+    if len(signs) < 2 or len(sides) != len(signs) + 1 or not all(sides) or len({sign[0] for sign in signs}) > 1:
+        return None
+    if signs[0][0] == ">":
+        sides, signs = sides[::-1], [sign.replace(">", "<") for sign in signs[::-1]]
+    return Shape("chain", text, tuple(read(side) for side in sides), brackets=" ".join(signs))
+
+
+def _builder(text: str) -> Shape | None:
+    r"""Read `\{x|x>1\}` and `\{x\in\mathbb{R}|x>1\}` as `x>1`."""
+    match = _BUILDER.fullmatch(text)
+    if match is None or _first_closing(text) != len(text):
+        return None
+    condition = read(match[2].strip())
+    return condition if condition.name == match[1] and condition.kind != "family" else None
+
+
+def _transposed(text: str) -> Shape | None:
+    match = _TRANSPOSED.fullmatch(text)
+    shape = read(match[1]) if match else None
+    if shape is None or shape.name or shape.kind not in ("tuple", "matrix"):
+        return None
+    if shape.kind == "tuple":
+        return shape
+    rows = len(shape.items) // shape.columns
+    cells = tuple(shape.items[row * shape.columns + column] for column in range(shape.columns) for row in range(rows))
+    return replace(shape, text=text, items=cells, columns=rows)
+
+
 def _bracketed(text: str) -> Shape | None:
     """Read `(a,b)`, `[a,b)`, the French `]a,b[`, and brackets that only group: `(a)`, `{a}`, the list `{a,b}`."""
     if len(text) < 3 or text[0] not in "([{]" or text[-1] not in ")]}[":
@@ -191,6 +254,26 @@ def _flat(shapes: Iterable[Shape]) -> list[Shape]:
     r"""Flatten lists within a list, such as `\pm 1`."""
     nested = [shape.items if shape.kind == "list" and not shape.name else (shape,) for shape in shapes]
     return [item for items in nested for item in items]
+
+
+def intervals(shape: Shape) -> list[tuple[Bound, Bound]] | None:
+    """Return the disjoint intervals of plain numbers that make up a shape, in order, or None if it is of another kind."""
+    parts = shape.items if shape.kind in ("union", "list") else (shape,)
+    found = []
+    for part in parts:
+        ends = part.items if part.kind == "tuple" and len(part.items) == 2 else part.items * 2 if part.kind == "set" else ()
+        values = [_INFINITE.get(end.text) or number(end.text) for end in ends]
+        if len(values) != 2 or None in values:
+            return None
+        opened, closed = (part.brackets or "[]")[0] == "(", (part.brackets or "[]")[1] == ")"
+        found.append(((values[0], int(opened)), (values[1], -int(closed))))
+    merged: list[tuple[Bound, Bound]] = []
+    for low, high in sorted(found):
+        if merged and low <= (merged[-1][1][0], merged[-1][1][1] + 1):
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        elif low <= high:
+            merged.append((low, high))
+    return merged
 
 
 def _first_closing(text: str) -> int:

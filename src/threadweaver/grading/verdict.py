@@ -32,16 +32,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known about a pair so far; `how` is "" until a step has settled it.
-
-    `alike`: both have the same letters and digits, so that a reward that drops what it does not know has dropped nothing
-    that distinguishes them.
-    """
+    """What is known about a pair so far; `how` is "" until a step has settled it."""
 
     how: str = ""
     correct: bool | None = None
     rl: bool | None = None
-    alike: bool = False
 
     @property
     def asks_algebra(self) -> bool:
@@ -65,11 +60,7 @@ def in_parent(answer: str, reference: str) -> Finding:
     if key(mine) == key(theirs):
         return Finding("exact", True, rl)
     correct = compare.same(mine, theirs)
-    return Finding("" if correct is None else "rules", correct, rl, _characters(mine) == _characters(theirs))
-
-
-def _characters(normal: str) -> list[str]:
-    return sorted(filter(str.isalnum, key(normal)))
+    return Finding("" if correct is None else "rules", correct, rl)
 
 
 def by_algebra(answer: str, reference: str) -> Finding:
@@ -92,14 +83,10 @@ def by_rewards(answer: str, reference: str) -> bool:
 
 
 def conclude(finding: Finding) -> Verdict:
-    """Return the verdict. If no step settled it, the reward's yes counts for answers written alike; else it is wrong."""
+    """Return the verdict; what no step settled is undecided."""
     if finding.correct is not None:
         return Verdict("correct" if finding.correct else "wrong", finding.how, finding.rl)
-    if finding.how:
-        return Verdict("undecided", finding.how, finding.rl)
-    if finding.rl and finding.alike:
-        return Verdict("correct", "rewards", True)
-    return Verdict("wrong", "no rule calls them equal", finding.rl)
+    return Verdict("undecided", finding.how or "no rule decides", finding.rl)
 
 
 def combine(verdicts: list[Verdict]) -> Verdict:

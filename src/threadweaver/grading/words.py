@@ -1,0 +1,90 @@
+"""Compare what is written in words or letters: choices, text answers, and what prose leaves open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from threadweaver.grading.normalize import key
+
+_LETTERS = re.compile(r"[A-J]{1,10}")
+_AROUND = re.compile(r'["(){}\[\]\\.,;:/& ]')
+_LABELLED = re.compile(r'"?\(?"?([A-J])"?[.:)]"?(.+)')
+_QUOTED = re.compile(r'"([^"]*)"')
+_FILLERS = frozenset("a an the is are it of its that they be".split())
+_NEVER_NUMBERS = frozenset("yes no true false odd even red blue green black white increasing decreasing".split())
+LONGEST_UNIT = 4  # in words; more are a sentence
+
+
+def choices(answer: str, reference: str, same: Callable[[str, str], bool | None]) -> bool | None:
+    r"""Compare multiple-choice letters: `(A)`, `A.`, `\text{(A)}` and `(A) 12` are all `A`; `12` matches `(A) 12`.
+
+    Of several letters the order does not count, but `CA`, which is not in order, may be something else.
+    """
+    left, right = _letters(answer), _letters(reference)
+    if left and right:
+        return set(left) == set(right) if _in_order(answer, left) and _in_order(reference, right) else None
+    mine, theirs = _LABELLED.fullmatch(answer), _LABELLED.fullmatch(reference)
+    if mine and theirs:
+        rest = same(mine[2], theirs[2])
+        return rest if mine[1] == theirs[1] or rest is False else None
+    for labelled, letter, other in ((theirs, left, answer), (mine, right, reference)):
+        if labelled and letter:
+            return labelled[1] == letter
+        if labelled and same(labelled[2], other):
+            return True
+    return None
+
+
+def _letters(normal: str) -> str:
+    letters = _AROUND.sub("", normal)
+    return letters if _LETTERS.fullmatch(letters) and len(set(letters)) == len(letters) else ""
+
+
+def _in_order(normal: str, letters: str) -> bool:
+    return letters not in normal or list(letters) == sorted(letters)
+
+
+def texts(answer: str, reference: str) -> bool | None:
+    """Compare where one side is nothing but words.
+
+    Different single words are different answers, and no number is odd or true; other words may mean the same.
+    """
+    mine, theirs = _text(answer), _text(reference)
+    if mine and theirs:
+        if mine == theirs:
+            return True
+        return False if len(mine) == len(theirs) == 1 else None
+    for words, other in ((mine, reference), (theirs, answer)):
+        if words and words <= _NEVER_NUMBERS and re.fullmatch(r"[-\d./{}\\frac]+", other):
+            return False
+    return None
+
+
+def _text(normal: str) -> frozenset[str]:
+    match = _QUOTED.fullmatch(normal)
+    return frozenset(re.findall(r"[^\s,.'-]+", match[1].lower())) - _FILLERS if match and len(match[1]) > 1 else frozenset()
+
+
+def is_text(normal: str) -> bool:
+    return len(normal) > 2 and _QUOTED.fullmatch(normal) is not None
+
+
+def leave_open(answer: str, reference: str) -> bool:
+    """Return whether words that no rule reads, or a letter that may stand for a choice, forbid to call the two different."""
+    if key(answer) == key(reference):
+        return False
+    return is_prose(answer) or is_prose(reference) or bool(_letters(answer)) != bool(_letters(reference))
+
+
+def is_prose(normal: str) -> bool:
+    """Return whether there are words other than a unit after a value, or a text answer between commas."""
+    for match in _QUOTED.finditer(normal):
+        before, after = normal[: match.start()].rstrip(), normal[match.end() :].lstrip()
+        if match[1].count(" ") >= LONGEST_UNIT:
+            return True
+        alone = before[-1:] in ("", "=", ",", "(", "[", "{") and after[:1] in ("", ",", ")", "]", "}", "=")
+        unit = before[-1:] in ("}", ")", '"', "°", "%", "*", "/") or before[-1:].isalnum()
+        if not alone and not (unit and not re.match(r"[a-zA-Z\\(]", after)):
+            return True
+    return False
