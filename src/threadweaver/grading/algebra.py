@@ -30,7 +30,7 @@ _MISREAD = re.compile(
     r"\\over(?:line|leftrightarrow|rightarrow)\{[A-Z]|[AP]_\{\w+\}\^\{\w+\}|\^\{(?:T|\\top ?)\}"
 )
 # The inverse of a function, and products of matrices, which do not commute.
-_INVERSE = re.compile(r"(?<![a-zA-Z])[fghFGH](?:_\{\w+\})?\^\{-1\}(?=[({])|(?<![a-zA-Z])[A-Z]\^\{-1\}")
+_INVERSE = re.compile(r"(?<![a-zA-Z])[fghFGH](?:_\{\w+\})?\^\{-1\}(?=[({])|[A-Z]\^\{-1\}[A-Z]|[A-Z][A-Z]\^\{-1\}")
 _PRIMES = re.compile(r"'|\\prime")
 _UPPER = re.compile(r"\\mathbb\{[A-Z]\}|\\(?:begin|end)\{[a-zA-Z]+\}|(\\[A-Z][a-z]+|\\[a-z]+|[A-Z])(?:_\{([^{}]*)\})?")
 _ODD_SYMBOLS = {"I": r"\upsilon", "E": r"\xi"}  # read as the imaginary unit and as an exponent

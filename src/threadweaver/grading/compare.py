@@ -24,7 +24,7 @@ _VARIABLE = re.compile(
 )
 _FUNCTION = re.compile(r"\\(?!frac|sqrt|pi|cdot|binom|alpha|beta|gamma|theta|lambda|omega|phi|mu)[a-z]+")
 _BASED = re.compile(r"([0-9A-F]{1,60})(?:_\{(\d{1,2})\})?")
-_INFINITIES = {r"\infty": 1, r"+\infty": 1, r"-\infty": -1}
+_NOT_NUMBERS = {r"\infty": 1, r"+\infty": 1, r"-\infty": -1, r"\emptyset": 0}
 _UNSOLVED = re.compile(r"-?[\d./]*[a-zA-Z](?:\^\{?\d+\}?)?")
 
 
@@ -99,7 +99,7 @@ def _atoms(answer: str, reference: str, leaf: Leaf) -> bool | None:
         return _with_units(left, left_unit, right, right_unit, leaf)
     if "%" in answer + reference:
         return _percentages(answer, reference, leaf)
-    for rule in (values.same_number, _decimal_comma, words.texts, _infinities, _bases, _number_and_variable, _far_apart):
+    for rule in (values.same_number, _decimal_comma, words.texts, _not_numbers, _bases, _number_and_variable, _far_apart):
         verdict = rule(answer, reference)
         if verdict is not None:
             return verdict
@@ -122,13 +122,13 @@ def _number_and_variable(answer: str, reference: str) -> bool | None:
     return None
 
 
-def _infinities(answer: str, reference: str) -> bool | None:
-    """Infinity is neither its opposite nor a number."""
-    infinite = [text.strip() in _INFINITIES for text in (answer, reference)]
-    if all(infinite):
-        return _INFINITIES[answer.strip()] == _INFINITIES[reference.strip()]
-    finite = estimates.estimate(answer if infinite[1] else reference)
-    return False if any(infinite) and finite is not None else None
+def _not_numbers(answer: str, reference: str) -> bool | None:
+    """Infinity is neither its opposite nor a number, and the empty set is none of these."""
+    mine, theirs = _NOT_NUMBERS.get(answer.strip()), _NOT_NUMBERS.get(reference.strip())
+    if mine is not None and theirs is not None:
+        return mine == theirs
+    other = reference if theirs is None else answer
+    return False if mine != theirs and estimates.estimate(other) is not None else None
 
 
 def _far_apart(answer: str, reference: str) -> bool | None:
@@ -248,10 +248,9 @@ def _collections(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
         return False if certain else None
     if kinds == {"list"} and (_names(answer) is None) != (_names(reference) is None):
         return _ordered(answer, reference, leaf)
-    if kinds == {"list"} and (labels := _names(answer)) and labels != _names(reference):
-        in_order = sorted(labels) == sorted(_names(reference))
-        answer = replace(answer, items=tuple(answer.items[labels.index(name)] for name in _names(reference))) if in_order else answer
-        return _ordered(answer, reference, leaf) if in_order else _unordered(answer.items, reference.items, leaf)
+    if kinds == {"list"} and (mine := _names(answer)) and sorted(mine) == sorted(theirs := _names(reference)):
+        by_name = tuple(answer.items[mine.index(name)] for name in theirs)
+        return _ordered(replace(answer, items=by_name), reference, leaf)
     verdict = _unordered(answer.items, reference.items, leaf)
     return verdict if kinds <= {"list", "set"} or verdict else None
 

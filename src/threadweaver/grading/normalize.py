@@ -78,6 +78,7 @@ _SYMBOLS = [
     (r"\\(?:mid)(?![a-zA-Z])", "|"),
     (r"\\infin(?![a-zA-Z])", r"\\infty "),
     (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\degree(?![a-zA-Z])|°", "°"),
+    (r'°\s*"?([CF])"?(?![a-zA-Z])', lambda m: '"celsius"' if m[1] == "C" else '"fahrenheit"'),
     (r"\\%|%|\b(?:percent(?:age)?|pct)\b", "%"),
     (r"\\mathbb\s*([A-Z])", r"\\mathbb{\1}"),
     (r"\\imath(?![a-zA-Z])", "i"),
@@ -196,7 +197,7 @@ def _text_macros(text: str) -> str:
         if content in _CONSTANTS or (
             match[0].startswith(_MATH_MACRO) and not _VALUE_BEFORE.search(text[: match.start()])
         ):
-            return content if len(content) == 1 else " " + _TEXT_WORD.sub(_quote, content) + " "
+            return " " + content if len(content) == 1 else " " + _TEXT_WORD.sub(_quote, content) + " "
         letters = _TEXT_LETTER if _VALUE_BEFORE.search(text[: match.start()]) else _TEXT_WORD
         return " " + letters.sub(_quote, content) + " "
 
@@ -222,6 +223,7 @@ def _words(text: str) -> str:
     text = re.sub(r'(?<=[a-zA-Z}"])\s+per\s+(?=[a-zA-Z\\"])', "/", text)
     for _ in range(2):
         text = units.AFTER_NUMBER.sub(lambda m: m[1] + f'"{m[2]}"', text)
+    text = re.sub(r"(?<=\d)\s*(square|cubic|sq|cu)\.?\s+([a-zA-Z]{1,2})(?![a-zA-Z])", r'"\1""\2"', text)
     text = re.sub(r'"\s*([/*])\s*([A-Za-z]{1,3})(?![a-zA-Z"])', r'"\1"\2"', text)
     return re.sub(
         r'"[^"]*"|\\(?:begin|end)\{[a-zA-Z]+\*?\}|' + _KEPT_WORD.pattern,

@@ -239,7 +239,7 @@ def _bracketed(text: str) -> Shape | None:
     if _first_closing(text) != len(text) or not all(parts) or ("{" in brackets) != ("}" in brackets):
         return None
     if len(parts) == 1:
-        return read(parts[0]) if brackets in ("()", "{}") else None
+        return read(parts[0]) if brackets in ("()", "{}") or _MATRIX.fullmatch(parts[0]) else None
     if brackets == "{}":
         return _list(parts, text)
     return Shape("tuple", text, tuple(read(part) for part in parts), brackets)

@@ -70,6 +70,7 @@ _TABLE = {
     "cent": (Fraction(1, 100), "dollars"),
     "euro": (Fraction(1), "euros"),
     "gbp": (Fraction(1), "gbp"),
+    "pence": (Fraction(1, 100), "gbp"),
     "yuan": (Fraction(1), "yuan"),
     "rupee": (Fraction(1), "rupees"),
     "°": (Fraction(1), "degrees"),
@@ -83,7 +84,7 @@ _SPELLED = {  # spelling, in the singular and in lower case → symbol
     **{"hr": "h", "liter": "L", "litre": "L", "l": "L", "ml": "mL", "feet": "ft", "foot": "ft", "inche": "in"},
     **{"inch": "in", "yard": "yd", "mile": "mi", "degree": "°", "deg": "°", "radian": "rad", "kph": "kmh"},
     **{"kmph": "kmh", "hertz": "Hz", "newton": "N", "pascal": "Pa", "joule": "J", "watt": "W", "volt": "V"},
-    **{"ampere": "A", "amp": "A", "ounce": "oz", "lbs": "lb", "gm": "g", "kgs": "kg", "mole": "mol", "ohm": "ohm"},
+    **{"ampere": "A", "amp": "A", "ounce": "oz", "lbs": "lb", "gm": "g", "kgs": "kg", "mole": "mol", "ohm": "ohm", "kohm": "kohm"},
     **{"day": "day", "d": "day", "week": "week", "month": "month", "year": "year", "yr": "year", "min": "min"},
     **{"dollar": "dollar", "usd": "dollar", "buck": "dollar", "cent": "cent", "euro": "euro", "eur": "euro"},
     **{"rmb": "yuan", "cny": "yuan", "yuan": "yuan", "rupee": "rupee", "in": "in", "celsiu": "celsius"},
@@ -177,6 +178,8 @@ def _unit(tail: str) -> Unit:
         factor *= known[0] ** power
         for name in known[1].split():
             dimensions[name.strip("/")] += -power if name[0] == "/" else power
+    if dimensions.keys() & {"celsius", "fahrenheit"}:  # `degrees Celsius`
+        del dimensions["degrees"]
     return Unit(factor, tuple(sorted((n, p) for n, p in dimensions.items() if p)), tuple(sorted(nouns)), scale)
 
 
@@ -186,8 +189,8 @@ def _factors(tail: str) -> list[tuple[str, int]]:
     under, raised = 1, 1
     for operator, words, sign, exponent in _ONE.findall(tail):
         under = {"/": -1, "*": 1}.get(operator, under)
-        for word in (words or sign).split():
-            if word in ("per", "每"):
+        for word in re.findall(r"/|[^\s/]+", words or sign):
+            if word in ("/", "per", "每"):
                 under = -1
             elif word in ("squared", "cubed") and factors:
                 factors[-1] = (factors[-1][0], factors[-1][1] * _POWERS[word])

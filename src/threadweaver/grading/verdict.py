@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from threadweaver.grading import compare, guards, rewards
+from threadweaver.grading import compare, guards, rewards, words
 from threadweaver.grading.normalize import key, normalize
 
 
@@ -72,6 +72,8 @@ def by_algebra(answer: str, reference: str) -> Finding:
         correct = compare.same(mine, theirs, algebra.leaf)
         if correct is None:
             whole = algebra.whole(mine, theirs)
+            if whole is False and words.leave_open(mine, theirs):
+                return Finding()
             return Finding("" if whole is None else "math-verify" if whole else "algebra", whole)
     except algebra.TooLong:
         return Finding("guard: too long for algebra")

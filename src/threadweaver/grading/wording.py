@@ -32,19 +32,20 @@ _MARKUP = [
 _ANSWER = r"(?:final |correct |right )?(?:answer|result|ans)"
 _CUE = re.compile(
     rf"(?:^|(?<=[\s,.;:(]))(?:the |my |our )?{_ANSWER}(?: to (?:the|this) (?:problem|question))?"
-    r"(?:\s*(?:is|are|was|equals|would be)(?![a-z])\s*:?|\s*[:=.])\s*|(?:最终)?答案?\s*(?:是|为|[:=])\s*[:=]?",
+    r"(?:\s*(?:is|are|was|equals|would be)(?![a-z])\s*:?|\s*[:=.])\s*|(?:最终)?答案?\s*(?:是|为|[:=])\s*[:=]?|^\s*(?:故?选项?|"
+    r"(?:the |my )?(?:options?|choices?)(?![a-z]))\s*:?\s*(?=\(?[A-J](?![a-zA-Z]))",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
     r"\s*(?:(?:so|thus|hence|therefore|then|finally|consequently|we (?:get|have|find|obtain|conclude)(?: that)?|that|"
-    r"there (?:is|are)|there will be|it is|it's|they are|this is|is|are|equals?|equal to|is equal to|exactly|precisely|"
+    r"there (?:is|are)|there will be|it is(?: equal to)?|it's|they are|this is|is equal to|is|are|equals?|equal to|exactly|precisely|"
     r"about|approximately|approx\.?|around|roughly|a total of|in total|total of|only|just)(?![a-zA-Z:])|"
     r"\\(?:therefore|approx|thicksim)(?![a-zA-Z])|[=≈∴:])\s*,?\s*",
     re.IGNORECASE,
 )
 _TRAIL = re.compile(
     r"\s*,?\s*(?<![a-zA-Z\\])(?:in total|in all|altogether|exactly|precisely|approximately|only|respectively|"
-    r"\(approx(?:\.|imately)?\)|is (?:the|my) (?:final |correct |right )?answer)\s*\.?\s*$",
+    r"\(approx(?:\.|imately)?\)|is (?:the (?:final |correct |right )?answer|correct|right))\s*\.?\s*$",
     re.IGNORECASE,
 )
 _REASON = re.compile(r"\s*,?\s+(?:because|since)\s.*$|[.!]\s+[A-Z][a-z]+\s.*$", re.DOTALL)
@@ -72,7 +73,7 @@ def bare(raw: str) -> str:
 def _without_sentence(text: str) -> str:
     cues = list(_CUE.finditer(text))
     if cues and text[cues[-1].end() :].strip(" .$"):
-        text = _REASON.sub("", text[cues[-1].end() :])
+        text = _balanced(_REASON.sub("", text[cues[-1].end() :]).strip())
     for _ in range(4):
         lead = _LEAD.match(text)
         if lead is None or not text[lead.end() :].strip(" .$"):
@@ -80,6 +81,13 @@ def _without_sentence(text: str) -> str:
         text = text[lead.end() :]
     text = _TRAIL.sub("", text) if len(text) < 400 else text
     return _IS.sub(r"\1=", text)
+
+
+def _balanced(text: str) -> str:
+    r"""Remove the brace of a macro that was opened before the cut: `} 5` of `\text{The answer is } 5`."""
+    if text.count("}") == text.count("{") + 1:
+        return text[1:] if text[0] == "}" else text.rstrip(" .").removesuffix("}")
+    return text
 
 
 # ---- number words

@@ -9,7 +9,7 @@ from threadweaver.grading.normalize import key
 
 _LETTERS = re.compile(r"[A-J]{1,10}")
 _AROUND = re.compile(r'["(){}\[\]\\.,;:/& ]')
-_LABELLED = re.compile(r'"?\(?"?([A-J])"?[.:)]"?(.+)')
+_LABELLED = re.compile(r'"?\(?"?([A-J])"?[.:)](.+)')
 _QUOTED = re.compile(r'"([^"]*)"')
 _FILLERS = frozenset("a an the is are it of its that they be".split())
 _NEVER_NUMBERS = frozenset("yes no true false odd even red blue green black white increasing decreasing".split())
