@@ -165,6 +165,8 @@ def same_progression(answer: Any, reference: Any) -> bool | None:
     import sympy
 
     verdict = probe(answer, reference)
+    if not (isinstance(answer, sympy.Expr) and isinstance(reference, sympy.Expr)):
+        return verdict
     symbols = [s for s in answer.free_symbols | reference.free_symbols if s.name == "n"]
     if verdict or len(symbols) != 1:
         return verdict or None

@@ -67,7 +67,7 @@ def _to_compare(answer: Shape, reference: Shape) -> Literal["values", "equations
     """
     mine, theirs = answer.name, reference.name
     if mine and theirs:
-        if "y" in (mine, theirs) and re.fullmatch(r"[a-zA-Z]\(x\)", theirs if mine == "y" else mine):
+        if "y" in (mine, theirs) and re.fullmatch(r"[a-zA-Z](?:\^\{-1\})?\(x\)", theirs if mine == "y" else mine):
             return "values"
         both_atoms = answer.kind == reference.kind == "atom"
         letters = _has_letters(" ".join((mine, theirs, answer.text, reference.text)), 2)
@@ -79,7 +79,7 @@ def _to_compare(answer: Shape, reference: Shape) -> Literal["values", "equations
 
 def _only_symbols(name: str) -> bool:
     r"""Return whether this names a quantity, as `x`, `S_{5}`, `f(2)`, `x+y`, `\frac{NO}{BO}` do, and `x^2+1` does not."""
-    bare = re.sub(r"_\{[^{}]*\}|\([^()]*\)", "", name)
+    bare = re.sub(r"_\{[^{}]*\}|(?:\^\{-1\})?\([^()]*\)", "", name)
     return not re.search(r"[\d^]", bare)
 
 
@@ -160,11 +160,11 @@ def _with_units(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> 
         return _one_unit(left, mine, right, theirs, leaf)
     if mine.dimension == theirs.dimension and (mine.nouns == theirs.nouns or mine.dimension):
         return _values(*_converted(left, right, mine.factor / theirs.factor), leaf)
-    if not (mine.nouns or theirs.nouns):
+    if not (mine.nouns or theirs.nouns) and mine.numerator != theirs.numerator:
         return False
     equal = _values(left, right, leaf)
     if mine.dimension or theirs.dimension:
-        return None
+        return None if equal or mine.nouns or theirs.nouns else equal
     related = set(mine.nouns) <= set(theirs.nouns) or set(theirs.nouns) <= set(mine.nouns)
     return equal if related or equal is False else None
 

@@ -107,7 +107,7 @@ _KEPT_WORD = re.compile(
 _AND = re.compile(r"[,;]?\s*(?<![\\a-zA-Z])(?:and|or)(?![a-zA-Z])\s*|\s*&\s*(?=\\)|;", re.IGNORECASE)
 _INEQUALITY = re.compile(r"[<>]|\\leq|\\geq|\\neq")
 _PURE_WORDS = re.compile(r"[A-Za-z]{2,}(?:[\s'-]+[A-Za-z]+)*")
-_GROUPED_FACTOR = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?=\s*(?:\\(?:pi|sqrt)|[a-zA-Z*^]))")
+_GROUPED_FACTOR = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?=\s*(?:\\(?:pi|sqrt)|[a-zA-Z*^\"%°]))")
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d ]*\d)")
 
 

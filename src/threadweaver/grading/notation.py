@@ -64,6 +64,7 @@ _RULES: list[tuple[re.Pattern[str], Any]] = [
         (rf"(?:\{{\}})?\s*[_^]\s*{_INDEX}\s*{_UPRIGHT}\s*_\s*{_INDEX}", _binomial),
         (r"(?<![a-zA-Z\\])A\s*_\s*\{?(\d{1,3})\}?\s*\^\s*\{?(\d{1,3})\}?", _arrangements),
         (r"(?<![\d.!)}])(\d{1,3})\s*!!(?!!)", _double_factorial),
+        (r"(\d)\.\((\d+)\)(?![\d(])", r"\1.\\overline{\2}"),
         (r"\\lg(?![a-zA-Z])", r"\\log_{10} "),
         (_FUNCTION.pattern, lambda m: rf"\{_FUNCTIONS[m[1] or m[2]]} "),
         (r"(\d)\s*(?:\\times|x|X|\*)\s*10\s*(?=\^)", r"\1\\times 10"),
@@ -90,7 +91,7 @@ def rewrite(text: str) -> str:
 # ---- money
 
 _AMOUNT = r"(-?(?:\d{1,3}(?:\{?,\}?(?:\\!)?\d{3})+|\d+)?(?:\.\d+)?(?:\\[dt]?frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))?)"
-_ENDS = r"(?=\s*(?:$|[,;.)}$]|\\[,;:! )]|\\(?:text|mathrm|quad|mbox)|and\b|or\b|[a-zA-Z]{4}))"
+_ENDS = r"(?=\s*(?:$|[,;.)}$]|\\[,;:! )]|\\(?:text|mathrm|quad|mbox)|and\b|or\b|[a-zA-Z]{3}|/\s*(?:\\text|[a-zA-Z]{3})))"
 _CURRENCIES = {r"\$": "dollar", "€": "euro", "£": "gbp", "¥": "yuan", "₹": "rupee"}
 _MONEY = re.compile(
     r"(?:US|USD)?(\\\$|[€£¥₹])(?:\s|\\[,;:! ])*(?=[-\d.\\])" + _AMOUNT + r"(?<=[\d}])(?!\d|\.\d|,\d{3})" + _ENDS

@@ -27,6 +27,11 @@ class Unit:
     def measures(self) -> bool:
         return bool(self.dimension or self.nouns)
 
+    @property
+    def numerator(self) -> Dimension:
+        """What is left where somebody leaves out `per hour`."""
+        return tuple(part for part in self.dimension if part[1] > 0)
+
 
 _BASE = {  # symbol → (size, dimension)
     "m": (1, "length"),
@@ -105,7 +110,8 @@ _SCALES |= {"百": 100, "千": 10**3, "万": 10**4, "百万": 10**6, "亿": 10**
 _POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cu": 3}
 _FILLERS = frozenset("of the a an in total all different each other".split())
 _SYMBOLS = (
-    "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lbs?|oz|ml|mL|hr|min|sec|day|mph|kph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa|kW|mol|rad|deg|sq|dB"
+    "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lbs?|oz|ml|mL|hr|min|sec|day|mph|kph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa|kW|mol|rad|deg|sq|dB|"
+    "USD|EUR|GBP|CNY|RMB"
 )
 
 # A unit outside a text macro: after a number, at the end of an item. A single letter, or a short word that is not listed,

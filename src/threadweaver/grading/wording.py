@@ -1,6 +1,6 @@
 r"""What surrounds an answer and what it says in words: marks, sentences, qualifiers, number words, names of sets.
 
-`bare` works on the raw text, before `normalize` reads its mathematics: it returns the same answer without the marks and
+`bare` comes before `normalize` reads the mathematics: it returns the same answer without the marks and
 with words replaced where a word has exactly one meaning in mathematics. What it does not know it leaves alone, so that
 the words remain visible to the comparison, which then does not decide.
 """
@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-_MARKS = str.maketrans({"。": ". ", "｡": ". ", "、": ", ", "，": ",", "：": ":"} | dict.fromkeys("“”„‟«»「」『』", ""))
-_LAST_LINE = re.compile(r"(?:^|\s)####[ \t]*([^\n]+?)\s*\Z")
+_END_OF_PROOF = re.compile(r"(?:\s|\\(?:square|blacksquare|qed|checkmark)(?![a-z])|[□■∎✓✔✅])+$|^[✓✔✅]\s*")
 
 # pattern → replacement; each pair of marks encloses the answer or a part of it
 _MARKUP = [
     (re.compile(r"</?(?:b|i|u|em|strong|span|p|br|div|mark)(?:\s[^<>]*)?/?>", re.IGNORECASE), " "),
     (re.compile(r"<sup>([^<>]*)</sup>", re.IGNORECASE), r"^{\1}"),
     (re.compile(r"<sub>([^<>]*)</sub>", re.IGNORECASE), r"_{\1}"),
-    (re.compile(r"(?<![\w)\]}!*])\*\*(?=[^\s*])([^*]*)(?<=[^\s*])\*\*(?![\w(\[{*])"), r"\1"),
+    (re.compile(r"(?<![\w)\]}!*])(\*{2,3})(?=[^\s*])([^*]*)(?<=[^\s*])\1(?![\w(\[{*])"), r"\2"),
     (re.compile(r"(?<![\w_])__(?=[^\s_])([^_]*)(?<=[^\s_])__(?![\w_])"), r"\1"),
     (re.compile(r"^\s*\*(?=[^\s*])([^*]*)(?<=[^\s*])\*\s*$"), r"\1"),
     (re.compile(r"^\s*_(?=[^\s_{])([^_]*)(?<=[^\s_])_\s*$"), r"\1"),
@@ -53,14 +51,17 @@ _IS = re.compile(
     r"(?:^|(?<=[\s,;$]))(\$?[a-zA-Z](?:_\{?\w\}?)?\$?|\([a-z](?:,\s*[a-z])+\))\s+"
     r"(?:is (?:exactly |about |approximately )?(?:equal to )?|equals )(?=\$?[-+\d\\(])"
 )
+_SUBJECT = re.compile(
+    r"^\s*(?:the|its|his|her|their|our)\s(?:[a-z][a-z'-]*\s+){1,8}(?:is|are|was|equals)\s+"
+    r"(?:equal to |exactly |about |approximately )?(?=\$?[-\d\\(])",
+    re.IGNORECASE,
+)
 _WRAPPED = re.compile(r"^\s*\\(?:text|textbf|mathrm|mbox)\s*\{([^{}\\]*)\}\s*\.?\s*$")
 
 
-def bare(raw: str) -> str:
+def bare(text: str) -> str:
     """Return the answer without the marks and phrases around it. Takes time linear in the text, or nearly so."""
-    text = _INVISIBLE.sub("", raw).translate(_MARKS)
-    if last := _LAST_LINE.search(text):
-        text = last[1]
+    text = _END_OF_PROOF.sub("", text.rpartition("####")[2])
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     text = _without_sentence(text)
@@ -80,7 +81,7 @@ def _without_sentence(text: str) -> str:
             break
         text = text[lead.end() :]
     text = _TRAIL.sub("", text) if len(text) < 400 else text
-    return _IS.sub(r"\1=", text)
+    return _IS.sub(r"\1=", _SUBJECT.sub("", text))
 
 
 def _balanced(text: str) -> str:
@@ -113,7 +114,8 @@ _NUMBER_WORDS = re.compile(
 
 
 def _number_words(text: str) -> str:
-    return _NUMBER_WORDS.sub(_digits, text)
+    digits = _NUMBER_WORDS.sub(_digits, text)
+    return text if digits == text else re.sub(r"(?<![\d.])(\d+)\s*\(\s*\1\s*\)", r"\1", digits)  # `twelve (12)`
 
 
 def _digits(match: re.Match[str]) -> str:
@@ -190,5 +192,5 @@ def _domains(text: str) -> str:
         return text
     text = _INTEGER[0].sub(r" \1 ", text)
     for pattern in _INTEGER[1:]:
-        text = pattern.sub(r", \1\\in\\mathbb{Z}", text)
+        text = pattern.sub(r" , \1\\in\\mathbb{Z}", text)
     return text

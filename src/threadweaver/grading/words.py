@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from threadweaver.grading.normalize import key
-
 _LETTERS = re.compile(r"[A-J]{1,10}")
 _AROUND = re.compile(r'["(){}\[\]\\.,;:/& ]')
 _LABELLED = re.compile(r'"?\(?"?([A-J])"?[.:)](.+)')
 _QUOTED = re.compile(r'"([^"]*)"')
 _FILLERS = frozenset("a an the is are it of its that they be".split())
 _NEVER_NUMBERS = frozenset("yes no true false odd even red blue green black white increasing decreasing".split())
+# A point or a number of arrangements; an index and a power, or the same number; a period or a product.
+_TWO_MEANINGS = re.compile(r"[ACP](?:\(\d+, ?\d+\)|_\{\d+\}\^\{\d+\})|-?\d+\.\d+\(\d+\)")
 LONGEST_UNIT = 4  # in words; more are a sentence
 
 
@@ -71,10 +71,18 @@ def is_text(normal: str) -> bool:
 
 
 def leave_open(answer: str, reference: str) -> bool:
-    """Return whether words that no rule reads, or a letter that may stand for a choice, forbid to call the two different."""
-    if key(answer) == key(reference):
-        return False
-    return is_prose(answer) or is_prose(reference) or bool(_letters(answer)) != bool(_letters(reference))
+    """Return whether the two may be the same although the rules call them different.
+
+    So it is with words that no rule reads, letters that may stand for choices, and notation with two meanings.
+    """
+    if is_prose(answer) or is_prose(reference):
+        return True
+    left, right = _letters(answer), _letters(reference)
+    if bool(left) != bool(right) or (left and sorted(left) == sorted(right)):
+        return True
+    return any(
+        _TWO_MEANINGS.fullmatch(one) and not other.startswith("(") for one, other in ((answer, reference), (reference, answer))
+    )
 
 
 def is_prose(normal: str) -> bool:

@@ -44,7 +44,10 @@ class Filter:
             return self._rejected(traced, found)
         trajectory = found.trajectory
         answer = self._grade(traced.lineage, trajectory.text)
-        if answer.get("answer") == "wrong" and traced.lineage.correctness is not False:  # False: kept on purpose
+        marked = traced.lineage.correctness if traced.lineage else None
+        if answer.get("answer") == "wrong" and marked and not _box_edited(traced.lineage):
+            answer["disagreement"] = True  # with the source's mark, which counts
+        elif answer.get("answer") == "wrong" and marked is not False:  # False: kept on purpose
             detail = f"{answer['answer_given']} where {traced.lineage.solution} is right"
             return self._rejected(traced, Inspection("answer_wrong", detail, trajectory, found.conserved))
         measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
@@ -75,6 +78,13 @@ class Filter:
             f"rejected/{traced.id}.json": json.dumps(why, ensure_ascii=False, indent=1) + "\n",
         }
         return Result("rejected", found.reason, files, {"detail": found.detail, "conserved": found.conserved})
+
+
+def _box_edited(lineage: Lineage) -> bool:
+    """Return whether the final answer is in the reasoning and an edit changed it there: the source did not mark that."""
+    edits = (edit for block in lineage.blocks for thread in block.threads for edit in thread.edits)
+    changed = any(grading.final_answer(edit.src) != grading.final_answer(edit.dest) for edit in edits)
+    return changed and grading.final_answer(lineage.output) is None
 
 
 def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
