@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 from threadweaver.grading import guards, values
+from threadweaver.grading.shapes import PARAMETER
 
 DIGITS = 30
-PARAMETER = r"\in n"  # after an expression: its values for all integers n are meant
 SAME = 1e-25  # relative
 SAME_FLOAT = 1e-12  # where a decimal is involved: it carries 15 digits
 POINTS = 4
@@ -29,6 +29,7 @@ _MISREAD = re.compile(
     r"!!|\\[pb]?mod(?![a-z])|\\equiv|\\gcd|\\max|\\min|\"|\\ldots|\\lim|°|\d_\{\d|\\cross|\\angle|\\triangle|"
     r"\\over(?:line|leftrightarrow|rightarrow)\{[A-Z]|[AP]_\{\w+\}\^\{\w+\}|\^\{(?:T|\\top ?)\}"
 )
+_CAPITALS = re.compile(r"[A-Z]{2,}")  # a segment, a code, or a product of matrices
 # The inverse of a function, and products of matrices, which do not commute.
 _INVERSE = re.compile(r"(?<![a-zA-Z])[fghFGH](?:_\{\w+\})?\^\{-1\}(?=[({])|[A-Z]\^\{-1\}[A-Z]|[A-Z][A-Z]\^\{-1\}")
 _PRIMES = re.compile(r"'|\\prime")
@@ -72,6 +73,8 @@ def _readable(answer: str, reference: str) -> tuple[Any, Any]:
     if max(len(answer), len(reference)) > guards.MAX_ALGEBRA_CHARS:
         raise TooLong
     if _MISREAD.search(answer + reference) or len(_PRIMES.findall(answer)) != len(_PRIMES.findall(reference)):
+        return None, None
+    if _CAPITALS.fullmatch(answer) and _CAPITALS.fullmatch(reference):
         return None, None
     if _INVERSE.findall(answer) or _INVERSE.findall(reference):
         return None, None

@@ -156,10 +156,15 @@ def _with_units(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> 
     its dimension (`120` for `2 hours`), nothing is known, as with nouns that may mean the same.
     """
     left, right = _scaled(left, mine), _scaled(right, theirs)
+    if {mine.dimension, theirs.dimension} == units.ANGLES:
+        in_degrees = mine.dimension == units.DEGREES
+        return _values(*((_radians(left), right) if in_degrees else (left, _radians(right))), leaf)
     if not (mine.measures and theirs.measures):
         return _one_unit(left, mine, right, theirs, leaf)
     if mine.dimension == theirs.dimension and (mine.nouns == theirs.nouns or mine.dimension):
         return _values(*_converted(left, right, mine.factor / theirs.factor), leaf)
+    if units.related(mine, theirs):
+        return None
     if not (mine.nouns or theirs.nouns) and mine.numerator != theirs.numerator:
         return False
     equal = _values(left, right, leaf)
@@ -173,7 +178,7 @@ def _one_unit(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> bo
     unit = mine if mine.measures else theirs
     if unit.dimension == (("percent", 1),):
         return _percentages(left + "%" * mine.measures, right + "%" * theirs.measures, leaf)
-    if unit.dimension == (("degrees", 1),) and r"\pi" in left + right:
+    if unit.dimension == units.DEGREES and r"\pi" in left + right:
         left, right = (_radians(left), right) if mine.measures else (left, _radians(right))
     verdict = _values(left, right, leaf)
     bare, measured = map(values.number, (right, left) if mine.measures else (left, right))
@@ -298,19 +303,27 @@ def _names(shape: Shape) -> list[str] | None:
 
 def _families(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:
     """Compare values that depend on an integer, whatever its letter. Two families may be one, differently divided."""
-    parameters = [shape.brackets for shape in (answer, reference) if shape.kind == "family"]
-    if len({domain[1] for domain in parameters}) > 1 or max(len(answer.items), len(reference.items)) > MAX_FAMILIES:
+    domains = [shape.brackets for shape in (answer, reference) if shape.kind == "family"]
+    own = {shape: shape.brackets if shape.kind == "family" else domains[0] for shape in (answer, reference)}
+    mine, theirs = (_with_parameter(shape, own[shape]) for shape in (answer, reference))
+    if mine is None or theirs is None or len({domain[1] for domain in domains}) > 1:
         return None
+    independent = all(item.kind == "atom" and not item.name for item in (*mine.items, *theirs.items))
+    if independent and domains[0][1] == "Z":
+        verdict = _collections(mine, theirs, lambda a, r: leaf(a + shapes.PARAMETER, r + shapes.PARAMETER))
+    else:
+        verdict = _collections(mine, theirs, leaf)
+    return verdict if verdict or len(mine.items) == len(theirs.items) == 1 else None
 
-    def values_of(shape: Shape) -> tuple[Shape, ...]:
-        letter = (shape.brackets or parameters[0])[0]
-        items = shape.items if shape.kind in ("family", "list") else (shape,)
-        return tuple(shapes.read(re.sub(rf"(?<![\\a-zA-Z]){letter}(?![a-zA-Z])", " n", item.text)) for item in items)
 
-    mine, theirs = values_of(answer), values_of(reference)
-    verdict = _unordered(mine, theirs, lambda a, r: leaf(rf"{a}\in n", rf"{r}\in n") if "Z" in parameters[0] else leaf(a, r))
-    single = len(mine) == len(theirs) == 1 and all(re.search(r"(?<![a-zA-Z])n(?![a-zA-Z])", s[0].text) for s in (mine, theirs))
-    return verdict if verdict or single else None
+def _with_parameter(shape: Shape, domain: str) -> Shape | None:
+    """Return the items as a list, with `n` as their parameter, or None if it does not occur, or there are too many."""
+    letter = re.compile(rf"(?<![\\a-zA-Z]){domain[0]}(?![a-zA-Z])")
+    items = shape.items if shape.kind in ("family", "list") else (shape,)
+    if len(items) > MAX_FAMILIES or not any(letter.search(item.text) for item in items):
+        return None
+    renamed = tuple(replace(shapes.read(letter.sub(" n", item.text).strip()), name=item.name) for item in items)
+    return Shape("list", shape.text, renamed)
 
 
 def _tuples(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:

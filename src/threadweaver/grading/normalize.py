@@ -19,7 +19,8 @@ _NAMED = (  # a character and its command
 ).split()
 _SPACES = "\t\n\r\f\v\u00a0\u202f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
-_INVISIBLE = [chr(c) for c in (0xAD, 0x61C, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)]
+# Without the overrides of direction, U+202D and U+202E, which show 12 as 21.
+_INVISIBLE = [*map(chr, (0xAD, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202D), *range(0x2060, 0x206A)))]
 _RATIOS = "12 13 23 14 34 15 25 35 45 16 56 18 38 58 78".split()
 _SCRIPTS = {"^": ("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁺⁻", "0123456789n+-"), "_": ("₀₁₂₃₄₅₆₇₈₉", "0123456789")}
 _RAISED = {mark: (re.compile(f"[{chars}]+"), str.maketrans(chars, plain)) for mark, (chars, plain) in _SCRIPTS.items()}
@@ -96,6 +97,7 @@ _TEXT_MACRO = re.compile(
     r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _MATH_MACRO = ("\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\bold", "\\boldsymbol", "\\pmb", "\\bm")
+_BOLD = ("\\mathbf", "\\bm", "\\bold", "\\pmb", "\\textbf")
 _CONSTANTS = ("e", "i", "d")
 _VALUE_BEFORE = re.compile(r"[\d})\"]\s*$")  # a text macro after a number is a unit
 _TEXT_WORD = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]{2,}(?![a-zA-Z\"])")
@@ -194,6 +196,8 @@ def _text_macros(text: str) -> str:
 
     def unwrap(match: re.Match[str]) -> str:
         content = match[1].strip()
+        if len(content) == 1 and match[0].startswith(_BOLD):  # a vector or a matrix, never a unit
+            return " " + content
         if content in _CONSTANTS or (
             match[0].startswith(_MATH_MACRO) and not _VALUE_BEFORE.search(text[: match.start()])
         ):
@@ -223,6 +227,7 @@ def _words(text: str) -> str:
     text = re.sub(r'(?<=[a-zA-Z}"])\s+per\s+(?=[a-zA-Z\\"])', "/", text)
     for _ in range(2):
         text = units.AFTER_NUMBER.sub(lambda m: m[1] + f'"{m[2]}"', text)
+    text = re.sub(r"(?<=\d)\s+(?!and\b|or\b|pi\b)([a-z]{2,5})\s+(?=[\d\\])", r'"\1"', text)  # `2 to 3`
     text = re.sub(r"(?<=\d)\s*(square|cubic|sq|cu)\.?\s+([a-zA-Z]{1,2})(?![a-zA-Z])", r'"\1""\2"', text)
     text = re.sub(r'"\s*([/*])\s*([A-Za-z]{1,3})(?![a-zA-Z"])', r'"\1"\2"', text)
     return re.sub(

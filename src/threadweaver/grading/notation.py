@@ -92,11 +92,11 @@ def rewrite(text: str) -> str:
 
 _AMOUNT = r"(-?(?:\d{1,3}(?:\{?,\}?(?:\\!)?\d{3})+|\d+)?(?:\.\d+)?(?:\\[dt]?frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))?)"
 _ENDS = r"(?=\s*(?:$|[,;.)}$]|\\[,;:! )]|\\(?:text|mathrm|quad|mbox)|and\b|or\b|[a-zA-Z]{3}|/\s*(?:\\text|[a-zA-Z]{3})))"
-_CURRENCIES = {r"\$": "dollar", "€": "euro", "£": "gbp", "¥": "yuan", "₹": "rupee"}
+_CURRENCIES = {r"\$": "dollar", "€": "euro", "£": "gbp", "¥": "yuan", "₹": "rupee", "¢": "cent"}
 _MONEY = re.compile(
     r"(?:US|USD)?(\\\$|[€£¥₹])(?:\s|\\[,;:! ])*(?=[-\d.\\])" + _AMOUNT + r"(?<=[\d}])(?!\d|\.\d|,\d{3})" + _ENDS
 )
-_AFTER = re.compile(r"(?<=\d)\s*([€£¥₹])")
+_AFTER = re.compile(r"(?<=\d)\s*([€£¥₹¢])")
 _UNESCAPED = re.compile(r"(?<!\\)\$")
 
 

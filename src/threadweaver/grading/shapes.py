@@ -57,6 +57,7 @@ _POINT = re.compile(r"([A-Z](?:_\{[^{}]*\})?'*)=?(\(.*\))")
 _INTEGERS = re.compile(r"([a-zA-Z])\\in ?(\\mathbb\{[ZN]\}|Z|N)")
 _BUILDER = re.compile(r"\\\{([a-zA-Z])(?:\\in ?(?:\\mathbb\{R\}|R))?[|:](.*)\\\}")
 _TRANSPOSED = re.compile(r"(.*[)\]}])\^\{(?:T|\\top ?|\\prime ?|\\intercal ?)\}", re.DOTALL)
+PARAMETER = r"\in n"  # after an expression: its values for all integers n are meant
 _REALS = r"(-\infty,\infty)"
 
 

@@ -131,6 +131,10 @@ _ANGLE_OF = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _ONE = re.compile(rf'([*/]?)(?:"([^"]+)"|([°%])){_POWER}')
 _QUANTITY = re.compile(rf'(\d+(?:\.\d+)?|\\frac\{{\d+\}}\{{\d+\}})((?:[*/]?(?:"[^"]+"|[°]){_POWER})+)')
 NONE = Unit()
+DEGREES: Dimension = (("degrees", 1),)
+ANGLES = {DEGREES, (("radians", 1),)}
+# Measures of one kind that no factor converts.
+_RELATED = ({"time", "calendar"}, {"celsius", "fahrenheit"})
 
 
 @lru_cache(maxsize=4096)
@@ -223,6 +227,11 @@ def _known(word: str) -> tuple[Fraction, str] | None:
 
 def _singular(word: str) -> str:
     return word.lower().removesuffix("s") if len(word) > 3 else word.lower()
+
+
+def related(one: Unit, other: Unit) -> bool:
+    names = {name for name, _ in one.dimension} ^ {name for name, _ in other.dimension}
+    return names in _RELATED
 
 
 def siblings(unit: Unit) -> set[Fraction]:

@@ -38,7 +38,7 @@ _LEAD = re.compile(
     r"\s*(?:(?:so|thus|hence|therefore|then|finally|consequently|we (?:get|have|find|obtain|conclude)(?: that)?|that|"
     r"there (?:is|are)|there will be|it is(?: equal to)?|it's|they are|this is|is equal to|is|are|equals?|equal to|exactly|precisely|"
     r"about|approximately|approx\.?|around|roughly|a total of|in total|total of|only|just)(?![a-zA-Z:])|"
-    r"\\(?:therefore|approx|thicksim)(?![a-zA-Z])|[=≈∴:])\s*,?\s*",
+    r"\\(?:therefore|approx|thicksim|Rightarrow|implies)(?![a-zA-Z])|=>|[=≈∴⇒:])\s*,?\s*",
     re.IGNORECASE,
 )
 _TRAIL = re.compile(

@@ -42,7 +42,7 @@ def _letters(normal: str) -> str:
 
 
 def _in_order(normal: str, letters: str) -> bool:
-    return letters not in normal or list(letters) == sorted(letters)
+    return letters not in re.sub(r'["{}\s]', "", normal) or list(letters) == sorted(letters)
 
 
 def texts(answer: str, reference: str) -> bool | None:
