@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from fractions import Fraction
 from typing import Literal
 
-from threadweaver.grading import estimates, shapes, units, values, words
+from threadweaver.grading import estimates, quantities, shapes, units, values, words
 from threadweaver.grading.normalize import key
 from threadweaver.grading.shapes import Shape
-from threadweaver.grading.units import Unit
 
 MAX_FAMILIES = 20
 Leaf = Callable[[str, str], bool | None]
@@ -37,7 +35,7 @@ def same(answer: str, reference: str, leaf: Leaf = undecided) -> bool | None:
     """Return whether two normal forms are the same answer. Not symmetric: `2x` matches a reference `y=2x`."""
     if key(answer) == key(reference):
         return True
-    verdict = words.choices(answer, reference, lambda a, r: _same(shapes.read(a), shapes.read(r), leaf))
+    verdict = words.choices(answer, reference, _values(leaf))
     if verdict is None:
         verdict = _same(shapes.read(answer), shapes.read(reference), leaf)
         if verdict is False and words.leave_open(answer, reference):
@@ -91,15 +89,25 @@ def _has_letters(text: str, at_least: int) -> bool:
 # ---- single values
 
 
+def _values(leaf: Leaf) -> Leaf:
+    return lambda answer, reference: _same(shapes.read(answer), shapes.read(reference), leaf)
+
+
 def _atoms(answer: str, reference: str, leaf: Leaf) -> bool | None:
     if key(answer) == key(reference):
         return True
     (left, left_unit), (right, right_unit) = units.split(answer), units.split(reference)
     if left_unit != units.NONE or right_unit != units.NONE:
-        return _with_units(left, left_unit, right, right_unit, leaf)
-    if "%" in answer + reference:
-        return _percentages(answer, reference, leaf)
-    for rule in (values.same_number, _decimal_comma, words.texts, _not_numbers, _bases, _number_and_variable, _far_apart):
+        return quantities.same(left, left_unit, right, right_unit, _values(leaf))
+    for rule in (
+        values.same_number,
+        _decimal_comma,
+        words.texts,
+        _not_numbers,
+        _bases,
+        _number_and_variable,
+        _far_apart,
+    ):
         verdict = rule(answer, reference)
         if verdict is not None:
             return verdict
@@ -140,79 +148,13 @@ def _bases(answer: str, reference: str) -> bool | None:
     left, right = _BASED.fullmatch(answer), _BASED.fullmatch(reference)
     if not left or not right or not (left[2] or right[2]):
         return None
-    if left[2] == right[2] or left[1] == right[1] and not (left[2] and right[2]):
+    if left[2] == right[2] or (left[1] == right[1] and not (left[2] and right[2])):
         return left[1] == right[1]
     try:
         equal = int(left[1], int(left[2] or 10)) == int(right[1], int(right[2] or 10))
     except ValueError:
         return False
-    return equal if left[2] and right[2] or not equal else None
-
-
-def _with_units(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> bool | None:
-    r"""Compare values with units: `5 cm` is `50 mm`, and `60°` is `\frac{\pi}{3}`.
-
-    `5 cm` is not `5 m`. A unit that one side omits is taken to be the other side's; where the numbers fit another unit of
-    its dimension (`120` for `2 hours`), nothing is known, as with nouns that may mean the same.
-    """
-    left, right = _scaled(left, mine), _scaled(right, theirs)
-    if {mine.dimension, theirs.dimension} == units.ANGLES:
-        in_degrees = mine.dimension == units.DEGREES
-        return _values(*((_radians(left), right) if in_degrees else (left, _radians(right))), leaf)
-    if not (mine.measures and theirs.measures):
-        return _one_unit(left, mine, right, theirs, leaf)
-    if mine.dimension == theirs.dimension and (mine.nouns == theirs.nouns or mine.dimension):
-        return _values(*_converted(left, right, mine.factor / theirs.factor), leaf)
-    if units.related(mine, theirs):
-        return None
-    if not (mine.nouns or theirs.nouns) and mine.numerator != theirs.numerator:
-        return False
-    equal = _values(left, right, leaf)
-    if mine.dimension or theirs.dimension:
-        return None if equal or mine.nouns or theirs.nouns else equal
-    related = set(mine.nouns) <= set(theirs.nouns) or set(theirs.nouns) <= set(mine.nouns)
-    return equal if related or equal is False else None
-
-
-def _one_unit(left: str, mine: Unit, right: str, theirs: Unit, leaf: Leaf) -> bool | None:
-    unit = mine if mine.measures else theirs
-    if unit.dimension == (("percent", 1),):
-        return _percentages(left + "%" * mine.measures, right + "%" * theirs.measures, leaf)
-    if unit.dimension == units.DEGREES and r"\pi" in left + right:
-        left, right = (_radians(left), right) if mine.measures else (left, _radians(right))
-    verdict = _values(left, right, leaf)
-    bare, measured = map(values.number, (right, left) if mine.measures else (left, right))
-    if verdict is False and bare and measured and bare / measured in {1 / size for size in units.siblings(unit)}:
-        return None
-    return verdict
-
-
-def _values(left: str, right: str, leaf: Leaf) -> bool | None:
-    return _same(shapes.read(left), shapes.read(right), leaf)
-
-
-def _scaled(value: str, unit: Unit) -> str:
-    return value if unit.scale == 1 else f"({value})*{unit.scale}"
-
-
-def _converted(left: str, right: str, factor: Fraction) -> tuple[str, str]:
-    return (left, right) if factor == 1 else (f"({left})*{factor.numerator}", f"({right})*{factor.denominator}")
-
-
-def _radians(degrees: str) -> str:
-    return rf"({degrees})*\frac{{\pi}}{{180}}"
-
-
-def _percentages(answer: str, reference: str, leaf: Leaf) -> bool | None:
-    """Accept `50` and `0.5` for a reference `50%`, as the question is not known here, but not `50` for `0.5`."""
-    left, right = answer.replace("%", ""), reference.replace("%", "")
-    if "%" in answer and "%" in reference:
-        return _atoms(left, right, leaf)
-    mine, theirs = values.number(left), values.number(right)
-    if mine is None or theirs is None:
-        return leaf(left, right)
-    hundredth = Fraction(1, 100)
-    return mine == theirs or (mine * hundredth == theirs if "%" in answer else theirs * hundredth == mine)
+    return equal if (left[2] and right[2]) or not equal else None
 
 
 # ---- several values
@@ -266,7 +208,7 @@ def _one_against_many(answer: Shape, reference: Shape, leaf: Leaf) -> bool | Non
     for one, many in ((answer, reference), (reference, answer)):
         if many.kind == "list" and (sum_of := units.total([item.text for item in many.items])):
             pair = (units.split(one.text), sum_of) if one is answer else (sum_of, units.split(one.text))
-            return _with_units(*pair[0], *pair[1], leaf)
+            return quantities.same(*pair[0], *pair[1], _values(leaf))
         if many.kind in ("list", "set") and len(many.items) == 1:
             pair = (one, many.items[0]) if one is answer else (many.items[0], one)
             return _same(*pair, leaf)

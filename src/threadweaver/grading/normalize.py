@@ -92,6 +92,7 @@ _PLAIN = [
     (r"(?<![\\a-zA-Z\"])(?:infinity|inf|oo)(?![a-zA-Z])", r"\\infty "),
     (r"\\(?:arg)?(?:operatorname)\s*\{\s*([a-zA-Z]+)\s*\}", r"\\\1 "),
 ]
+_LAYOUT, _SYMBOLS, _PLAIN = ([(re.compile(p), r) for p, r in rules] for rules in (_LAYOUT, _SYMBOLS, _PLAIN))
 _TEXT_MACRO = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|mbox|hbox|emph|bold|boldsymbol|pmb|bm|math(?:rm|bf|it|sf))\s*"
     r"\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -99,6 +100,7 @@ _TEXT_MACRO = re.compile(
 _MATH_MACRO = ("\\mathrm", "\\mathbf", "\\mathit", "\\mathsf", "\\bold", "\\boldsymbol", "\\pmb", "\\bm")
 _BOLD = ("\\mathbf", "\\bm", "\\bold", "\\pmb", "\\textbf")
 _CONSTANTS = ("e", "i", "d")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _VALUE_BEFORE = re.compile(r"[\d})\"]\s*$")  # a text macro after a number is a unit
 _TEXT_WORD = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]{2,}(?![a-zA-Z\"])")
 _TEXT_LETTER = re.compile(r"(?<![\\a-zA-Z\"])[A-Za-z]+(?![a-zA-Z\"])")
@@ -116,7 +118,9 @@ _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d ]*\d)")
 @lru_cache(maxsize=4096)
 def normalize(raw: str) -> str:
     """Return the normal form of one answer. The guards must have passed it, so that depth and length are bounded."""
-    for mark, (pattern, plain) in _RAISED.items():
+    if _PLAIN_NUMBER.fullmatch(raw):
+        return raw
+    for mark, (pattern, plain) in () if raw.isascii() else _RAISED.items():
         raw = pattern.sub(lambda m, mark=mark, plain=plain: f"{mark}{{{m[0].translate(plain)}}}", raw)
     text = _undouble(raw.translate(_TRANSLATION))
     text = notation.money(wording.bare(text))
@@ -144,9 +148,9 @@ def key(normal: str) -> str:
     return re.sub(r"(?<!\d) | (?!\d)", "", text)
 
 
-def _substitute(rules: list[tuple[str, Any]], text: str) -> str:
+def _substitute(rules: list[tuple[re.Pattern[str], Any]], text: str) -> str:
     for pattern, replacement in rules:
-        text = re.sub(pattern, replacement, text)
+        text = pattern.sub(replacement, text)
     return text
 
 

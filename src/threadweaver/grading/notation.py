@@ -72,7 +72,10 @@ _RULES: list[tuple[re.Pattern[str], Any]] = [
         (r"(?<=[0-9A-F])_\s*\{?\s*\(\s*(\d{1,2})\s*\)\s*\}?", r"_{\1}"),
         (r"(?<=[0-9A-F])_\s*\{\s*\\text\s*\{\s*(\d{1,2})\s*\}\s*\}", r"_{\1}"),
         (r"(?<![\w.])([0-9A-F]{1,60})[\s,]*(?:\\text\s*\{)?\s*\(?(?:in |to )?base[\s-]+(\d{1,2})\)?\}?", r"\1_{\2}"),
-        (r"(?<=\d)(?:\s|\\[ ,;:!]|~)*(?:\\(?:text|mathrm)\s*\{\s*)?([kM]?)\}?\s*\\Omega(?![a-zA-Z])", r"\\text{ \1ohm}"),
+        (
+            r"(?<=\d)(?:\s|\\[ ,;:!]|~)*(?:\\(?:text|mathrm)\s*\{\s*)?([kM]?)\}?\s*\\Omega(?![a-zA-Z])",
+            r"\\text{ \1ohm}",
+        ),
         (rf"({_VECTOR})\s*\\times(?=\s*(?:{_VECTOR}))", r"\1\\cross "),
         (r"\\(?:overrightarrow|vec)" + _LETTERS % 2, lambda m: f"({m[1].strip()[-1]}-{m[1][0]})"),
         (r"(?:\\measuredangle|\\angle(?![a-zA-Z])|∠)" + _LETTERS % 3, _angle),
@@ -82,7 +85,16 @@ _RULES: list[tuple[re.Pattern[str], Any]] = [
 ]
 
 
+_ANY = re.compile(
+    r"\\(?:nice|s|flat|x)frac|\\over|\\choose|[_^]|!!|\\lg|\\operatorname|\\mathrm|\\text|\\times|"
+    r"\\(?:tg|ctg|cotg|cosec|arctg|sh|ch)(?![a-z])|triangle|"
+    r"base|\\vec|angle|△|\.\(|Omega"
+)
+
+
 def rewrite(text: str) -> str:
+    if not _ANY.search(text):
+        return text
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
@@ -91,17 +103,22 @@ def rewrite(text: str) -> str:
 # ---- money
 
 _AMOUNT = r"(-?(?:\d{1,3}(?:\{?,\}?(?:\\!)?\d{3})+|\d+)?(?:\.\d+)?(?:\\[dt]?frac\s*(?:\{\d+\}\s*\{\d+\}|\d\d))?)"
-_ENDS = r"(?=\s*(?:$|[,;.)}$]|\\[,;:! )]|\\(?:text|mathrm|quad|mbox)|and\b|or\b|[a-zA-Z]{3}|/\s*(?:\\text|[a-zA-Z]{3})))"
+_ENDS = (
+    r"(?=\s*(?:$|[,;.)}$]|\\[,;:! )]|\\(?:text|mathrm|quad|mbox)|and\b|or\b|[a-zA-Z]{3}|/\s*(?:\\text|[a-zA-Z]{3})))"
+)
 _CURRENCIES = {r"\$": "dollar", "€": "euro", "£": "gbp", "¥": "yuan", "₹": "rupee", "¢": "cent"}
 _MONEY = re.compile(
     r"(?:US|USD)?(\\\$|[€£¥₹])(?:\s|\\[,;:! ])*(?=[-\d.\\])" + _AMOUNT + r"(?<=[\d}])(?!\d|\.\d|,\d{3})" + _ENDS
 )
 _AFTER = re.compile(r"(?<=\d)\s*([€£¥₹¢])")
+_CURRENCY = re.compile(r"[$€£¥₹¢]")
 _UNESCAPED = re.compile(r"(?<!\\)\$")
 
 
 def money(text: str) -> str:
     r"""Write `\$5` and `€5` as an amount with a unit. A dollar sign that is not escaped counts where none can close it."""
+    if not _CURRENCY.search(text):
+        return text
     signs = [sign.start() for sign in _UNESCAPED.finditer(text)]
     amounts = [at for at in signs if re.match(r"\d", text[at + 1 : at + 2]) and not text[at - 1 : at].strip("-( ")]
     if signs and amounts == signs:

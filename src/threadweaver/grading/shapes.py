@@ -79,6 +79,8 @@ def as_list(normal: str) -> Shape:
 
 def split(text: str, *separators: str) -> list[str]:
     """Split at separators outside all brackets, environments and quotes."""
+    if not any(separator in text for separator in separators):
+        return [text]
     parts, start, depth = [], 0, 0
     for piece in _PIECE.finditer(text):
         token = piece[0]
@@ -120,7 +122,17 @@ def _single(text: str) -> Shape:
         return replace(shape, name=point[1])
     if len(pieces := split(text, r"\cup")) > 1:
         return Shape("union", text, tuple(read(piece) for piece in pieces))
-    for reader in (_inequality, _unequal, _chain, _builder, _escaped_set, _bracketed, _transposed, _matrix, _both_signs):
+    for reader in (
+        _inequality,
+        _unequal,
+        _chain,
+        _builder,
+        _escaped_set,
+        _bracketed,
+        _transposed,
+        _matrix,
+        _both_signs,
+    ):
         if (shape := reader(text)) is not None:
             return shape
     return replace(_bracketed(_REALS), text=text) if text == r"\mathbb{R}" else Shape("atom", text)
@@ -262,7 +274,13 @@ def intervals(shape: Shape) -> list[tuple[Bound, Bound]] | None:
     parts = shape.items if shape.kind in ("union", "list") else (shape,)
     found = []
     for part in parts:
-        ends = part.items if part.kind == "tuple" and len(part.items) == 2 else part.items * 2 if part.kind == "set" else ()
+        ends = (
+            part.items
+            if part.kind == "tuple" and len(part.items) == 2
+            else part.items * 2
+            if part.kind == "set"
+            else ()
+        )
         values = [_INFINITE.get(end.text) or number(end.text) for end in ends]
         if len(values) != 2 or None in values:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -89,7 +90,17 @@ _SPELLED = {  # spelling, in the singular and in lower case → symbol
     **{"hr": "h", "liter": "L", "litre": "L", "l": "L", "ml": "mL", "feet": "ft", "foot": "ft", "inche": "in"},
     **{"inch": "in", "yard": "yd", "mile": "mi", "degree": "°", "deg": "°", "radian": "rad", "kph": "kmh"},
     **{"kmph": "kmh", "hertz": "Hz", "newton": "N", "pascal": "Pa", "joule": "J", "watt": "W", "volt": "V"},
-    **{"ampere": "A", "amp": "A", "ounce": "oz", "lbs": "lb", "gm": "g", "kgs": "kg", "mole": "mol", "ohm": "ohm", "kohm": "kohm"},
+    **{
+        "ampere": "A",
+        "amp": "A",
+        "ounce": "oz",
+        "lbs": "lb",
+        "gm": "g",
+        "kgs": "kg",
+        "mole": "mol",
+        "ohm": "ohm",
+        "kohm": "kohm",
+    },
     **{"day": "day", "d": "day", "week": "week", "month": "month", "year": "year", "yr": "year", "min": "min"},
     **{"dollar": "dollar", "usd": "dollar", "buck": "dollar", "cent": "cent", "euro": "euro", "eur": "euro"},
     **{"rmb": "yuan", "cny": "yuan", "yuan": "yuan", "rupee": "rupee", "in": "in", "celsiu": "celsius"},
@@ -164,7 +175,7 @@ def total(quantities: list[str]) -> tuple[str, Unit] | None:
     units = [_unit(part[2]) for part in parts]
     last = units[-1]
     fits = all(unit.dimension == last.dimension and not unit.nouns and unit.scale == 1 for unit in units)
-    falling = all(one.factor > two.factor for one, two in zip(units, units[1:], strict=False))
+    falling = all(one.factor > two.factor for one, two in itertools.pairwise(units))
     if not (fits and falling and last.dimension):
         return None
     sums = (f"{part[1]}*{unit.factor / last.factor}" for part, unit in zip(parts, units, strict=True))

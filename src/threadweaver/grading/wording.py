@@ -10,6 +10,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+# Without a word, a mark or a sign that begins a phrase there is nothing to do.
+_ANYTHING = re.compile(
+    r"(?<![\\a-zA-Z])[A-Za-z]{2,}|\\(?:text|math|color|mbox|therefore|approx|thicksim|Right|implies|square|"
+    r"blacksquare|qed|check|in(?![a-z]))|\\\$|[#*`'_<>:=≈∴⇒✓✔✅□■∎，；\u4e00-\u9fff]"
+)
 _END_OF_PROOF = re.compile(r"(?:\s|\\(?:square|blacksquare|qed|checkmark)(?![a-z])|[□■∎✓✔✅])+$|^[✓✔✅]\s*")
 
 # pattern → replacement; each pair of marks encloses the answer or a part of it
@@ -61,6 +66,8 @@ _WRAPPED = re.compile(r"^\s*\\(?:text|textbf|mathrm|mbox)\s*\{([^{}\\]*)\}\s*\.?
 
 def bare(text: str) -> str:
     """Return the answer without the marks and phrases around it. Takes time linear in the text, or nearly so."""
+    if not _ANYTHING.search(text):
+        return text
     text = _END_OF_PROOF.sub("", text.rpartition("####")[2])
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
@@ -178,9 +185,7 @@ _INTEGER = [
         r"[,;(]?\s*\b(?:where|for|with|and)?\s*(?:any|all|some|every)?\s*\$?\b([a-zA-Z])\$?\s*(?:is|being|are)?\s*"
         r"(?:an|any|some)?\s*integer\b\)?\.?\s*$"
     ),
-    re.compile(
-        r"[,;(]?\s*\b(?:where|for|with)\s*(?:any|all|some|every|an)?\s*integers?\s*\$?([a-zA-Z])\$?\)?\.?\s*$"
-    ),
+    re.compile(r"[,;(]?\s*\b(?:where|for|with)\s*(?:any|all|some|every|an)?\s*integers?\s*\$?([a-zA-Z])\$?\)?\.?\s*$"),
     re.compile(r"[,;]?\s*\\?[(,]\s*([a-zA-Z])\s*\\in\s*\\(?:mathbb|mathbf|mathrm)\s*\{?Z\}?\s*\\?\)\.?\s*$"),
 ]
 
@@ -188,7 +193,7 @@ _INTEGER = [
 def _domains(text: str) -> str:
     r"""Write `(k an integer)`, `for any integer k` and `(k\in\mathbb{Z})` at the end as `, k\in\mathbb{Z}`."""
     text = text.replace("∈", r"\in ").replace("ℤ", r"\mathbb{Z}")
-    if "integer" not in text and r"\in" not in text or len(text) > 400:
+    if ("integer" not in text and r"\in" not in text) or len(text) > 400:
         return text
     text = _INTEGER[0].sub(r" \1 ", text)
     for pattern in _INTEGER[1:]:

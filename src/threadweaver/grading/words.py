@@ -63,7 +63,11 @@ def texts(answer: str, reference: str) -> bool | None:
 
 def _text(normal: str) -> frozenset[str]:
     match = _QUOTED.fullmatch(normal)
-    return frozenset(re.findall(r"[^\s,.'-]+", match[1].lower())) - _FILLERS if match and len(match[1]) > 1 else frozenset()
+    return (
+        frozenset(re.findall(r"[^\s,.'-]+", match[1].lower())) - _FILLERS
+        if match and len(match[1]) > 1
+        else frozenset()
+    )
 
 
 def is_text(normal: str) -> bool:
@@ -81,7 +85,8 @@ def leave_open(answer: str, reference: str) -> bool:
     if bool(left) != bool(right) or (left and sorted(left) == sorted(right)):
         return True
     return any(
-        _TWO_MEANINGS.fullmatch(one) and not other.startswith("(") for one, other in ((answer, reference), (reference, answer))
+        _TWO_MEANINGS.fullmatch(one) and not other.startswith("(")
+        for one, other in ((answer, reference), (reference, answer))
     )
 
 
