@@ -58,6 +58,7 @@ _INTEGERS = re.compile(r"([a-zA-Z])\\in ?(\\mathbb\{[ZN]\}|Z|N)")
 _BUILDER = re.compile(r"\\\{([a-zA-Z])(?:\\in ?(?:\\mathbb\{R\}|R))?[|:](.*)\\\}")
 _TRANSPOSED = re.compile(r"(.*[)\]}])\^\{(?:T|\\top ?|\\prime ?|\\intercal ?)\}", re.DOTALL)
 PARAMETER = r"\in n"  # after an expression: its values for all integers n are meant
+_PUNCTURED = re.compile(r"\\mathbb\{R\}\\setminus ?\\\{([^{}]*)\\\}")
 _REALS = r"(-\infty,\infty)"
 
 
@@ -201,9 +202,12 @@ def _inequality(text: str) -> Shape | None:
 
 
 def _unequal(text: str) -> Shape | None:
-    r"""Read `x\neq 3` as the union of the two intervals beside 3."""
-    sides = [side.strip() for side in split(text, r"\neq")]
-    if len(sides) != 2 or not _VARIABLE.fullmatch(sides[0]) or not sides[1] or _LETTER.search(sides[1]):
+    r"""Read `x\neq 3` and `\mathbb{R}\setminus\{3\}` as the union of the two intervals beside 3."""
+    without = _PUNCTURED.fullmatch(text)
+    sides = ["", without[1]] if without else [side.strip() for side in split(text, r"\neq")]
+    if len(sides) != 2 or not sides[1] or _LETTER.search(sides[1]) or split(sides[1], ",")[1:]:
+        return None
+    if not (without or _VARIABLE.fullmatch(sides[0])):
         return None
     below, above = read(rf"(-\infty,{sides[1]})"), read(rf"({sides[1]},\infty)")
     return Shape("union", rf"{below.text}\cup {above.text}", (below, above), name=key(sides[0]))

@@ -15,7 +15,7 @@ _ANYTHING = re.compile(
     r"(?<![\\a-zA-Z])[A-Za-z]{2,}|\\(?:text|math|color|mbox|therefore|approx|thicksim|Right|implies|square|"
     r"blacksquare|qed|check|in(?![a-z]))|\\\$|[#*`'_<>:=≈∴⇒✓✔✅□■∎，；\u4e00-\u9fff]"
 )
-_END_OF_PROOF = re.compile(r"(?:\s|\\(?:square|blacksquare|qed|checkmark)(?![a-z])|[□■∎✓✔✅])+$|^[✓✔✅]\s*")
+_END_OF_PROOF = re.compile(r"(?:\s|\\[ ,;!]|\\(?:square|blacksquare|qed|checkmark)(?![a-z])|[□■∎✓✔✅])+$|^[✓✔✅]\s*")
 
 # pattern → replacement; each pair of marks encloses the answer or a part of it
 _MARKUP = [

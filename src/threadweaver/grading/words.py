@@ -27,7 +27,7 @@ def choices(answer: str, reference: str, same: Callable[[str, str], bool | None]
     mine, theirs = _LABELLED.fullmatch(answer), _LABELLED.fullmatch(reference)
     if mine and theirs:
         rest = same(mine[2], theirs[2])
-        return rest if mine[1] == theirs[1] or rest is False else None
+        return (rest or None) if mine[1] == theirs[1] else (rest and None)
     for labelled, letter, other in ((theirs, left, answer), (mine, right, reference)):
         if labelled and letter:
             return labelled[1] == letter
@@ -79,7 +79,7 @@ def leave_open(answer: str, reference: str) -> bool:
 
     So it is with words that no rule reads, letters that may stand for choices, and notation with two meanings.
     """
-    if is_prose(answer) or is_prose(reference):
+    if is_prose(answer) or is_prose(reference) or (_LABELLED.fullmatch(answer) and _LABELLED.fullmatch(reference)):
         return True
     left, right = _letters(answer), _letters(reference)
     if bool(left) != bool(right) or (left and sorted(left) == sorted(right)):
