@@ -34,7 +34,18 @@ _TRANSLATION = str.maketrans(
         **dict.fromkeys("‘’′", "'"),
         **{part: rf"\frac{ratio}" for part, ratio in zip("½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞", _RATIOS, strict=True)},
         **{letter: rf"\mathbb{{{plain}}}" for letter, plain in zip("ℝℤℕ", "RZN", strict=True)},
-        **{"÷": "/", "⁄": "/", "∛": r"\sqrt[3]", "。": ". ", "｡": ". ", "、": ", ", "￥": "¥", "∠": r"\angle "},
+        **{
+            "÷": "/",
+            "⁄": "/",
+            "∛": r"\sqrt[3]",
+            "。": ". ",
+            "｡": ". ",
+            "、": ", ",
+            "￥": "¥",
+            "或": " or ",
+            "和": " and ",
+            "∠": r"\angle ",
+        },
     }
 )
 
@@ -229,10 +240,10 @@ def _words(text: str) -> str:
     ):
         return stripped if stripped in ("infinity", "infty") else '"' + re.sub(r"\s+", " ", stripped) + '"'
     text = re.sub(r'(?<=[a-zA-Z}"])\s+per\s+(?=[a-zA-Z\\"])', "/", text)
+    text = re.sub(r"(?<=\d)\s*(square|cubic|sq|cu)\.?\s+([a-zA-Z]{1,2})(?![a-zA-Z])", r'"\1""\2"', text)
     for _ in range(2):
         text = units.AFTER_NUMBER.sub(lambda m: m[1] + f'"{m[2]}"', text)
     text = re.sub(r"(?<=\d)\s+(?!and\b|or\b|pi\b)([a-z]{2,5})\s+(?=[\d\\])", r'"\1"', text)  # `2 to 3`
-    text = re.sub(r"(?<=\d)\s*(square|cubic|sq|cu)\.?\s+([a-zA-Z]{1,2})(?![a-zA-Z])", r'"\1""\2"', text)
     text = re.sub(r'"\s*([/*])\s*([A-Za-z]{1,3})(?![a-zA-Z"])', r'"\1"\2"', text)
     return re.sub(
         r'"[^"]*"|\\(?:begin|end)\{[a-zA-Z]+\*?\}|' + _KEPT_WORD.pattern,

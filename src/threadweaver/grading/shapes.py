@@ -121,6 +121,8 @@ def _single(text: str) -> Shape:
         return _with_name(name, value, text)
     if (point := _POINT.fullmatch(text)) and (shape := read(point[2])).kind == "tuple" and shape.text == point[2]:
         return replace(shape, name=point[1])
+    if len(sides := split(text, r"\land")) == 2 and (shape := _between(*map(read, sides))):
+        return shape
     if len(pieces := split(text, r"\cup")) > 1:
         return Shape("union", text, tuple(read(piece) for piece in pieces))
     for reader in (
@@ -199,6 +201,18 @@ def _inequality(text: str) -> Shape | None:
     return Shape(
         "tuple", f"{brackets[0]}{low},{high}{brackets[1]}", (read(low), read(high)), brackets, name=key(variable)
     )
+
+
+def _between(one: Shape, other: Shape) -> Shape | None:
+    """Read `x>1` and `x<3` as `1<x<3`."""
+    if one.name != other.name or not one.name or one.kind != "tuple" or other.kind != "tuple":
+        return None
+    low, high = (one, other) if one.items[1].text == r"\infty" else (other, one)
+    if low.items[1].text != r"\infty" or high.items[0].text != r"-\infty":
+        return None
+    brackets = low.brackets[0] + high.brackets[1]
+    ends = (low.items[0], high.items[1])
+    return Shape("tuple", f"{brackets[0]}{ends[0].text},{ends[1].text}{brackets[1]}", ends, brackets, name=one.name)
 
 
 def _unequal(text: str) -> Shape | None:

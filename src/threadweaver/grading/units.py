@@ -119,7 +119,7 @@ _SPELLED |= {"kilowatt": "kW", "kilojoule": "kJ", "kilohertz": "kHz", "megahertz
 _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _SCALES |= {"百": 100, "千": 10**3, "万": 10**4, "百万": 10**6, "亿": 10**8}
 _POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cu": 3}
-_FILLERS = frozenset("of the a an in total all different each other".split())
+_FILLERS = frozenset("of the a an total all different each other".split())
 _SYMBOLS = (
     "mm|cm|km|dm|nm|kg|mg|ft|yd|mi|in|lbs?|oz|ml|mL|hr|min|sec|day|mph|kph|kmh|k?Hz|MHz|[kMG]?eV|kJ|[kM]?Pa|kW|mol|rad|deg|sq|dB|"
     "USD|EUR|GBP|CNY|RMB"

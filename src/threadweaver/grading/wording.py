@@ -32,7 +32,7 @@ _MARKUP = [
     (re.compile(r"\\\$(?=\S)([^$]*[^$\s\\])\\\$(?!\s*[\d.])"), r" \1 "),
 ]
 
-_ANSWER = r"(?:final |correct |right )?(?:answer|result|ans)"
+_ANSWER = r"(?:final |correct |right )?(?:answer|result|ans|option|choice)"
 _CUE = re.compile(
     rf"(?:^|(?<=[\s,.;:(]))(?:the |my |our )?{_ANSWER}(?: to (?:the|this) (?:problem|question))?"
     r"(?:\s*(?:is|are|was|equals|would be)(?![a-z])\s*:?|\s*[:=.])\s*|(?:最终)?答案?\s*(?:是|为|[:=])\s*[:=]?|^\s*(?:故?选项?|"
@@ -48,10 +48,10 @@ _LEAD = re.compile(
 )
 _TRAIL = re.compile(
     r"\s*,?\s*(?<![a-zA-Z\\])(?:in total|in all|altogether|exactly|precisely|approximately|only|respectively|"
-    r"\(approx(?:\.|imately)?\)|is (?:the (?:final |correct |right )?answer|correct|right))\s*\.?\s*$",
+    r"\((?:approx(?:\.|imately)?|exactly)\)|is (?:the (?:final |correct |right )?answer|correct|right))\s*\.?\s*$",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"\s*,?\s+(?:because|since)\s.*$|[.!]\s+[A-Z][a-z]+\s.*$", re.DOTALL)
+_REASON = re.compile(r"\s*,?\s+(?:because|since)\s.*$|[.!]\s+[A-Z][a-z]*\s.*$", re.DOTALL)
 _IS = re.compile(
     r"(?:^|(?<=[\s,;$]))(\$?[a-zA-Z](?:_\{?\w\}?)?\$?|\([a-z](?:,\s*[a-z])+\))\s+"
     r"(?:is (?:exactly |about |approximately )?(?:equal to )?|equals )(?=\$?[-+\d\\(])"
@@ -61,6 +61,7 @@ _SUBJECT = re.compile(
     r"(?:equal to |exactly |about |approximately )?(?=\$?[-\d\\(])",
     re.IGNORECASE,
 )
+_TEXT = re.compile(r"\s*\\(?:text|mbox|mathrm)\s*\{([^{}]*)\}")
 _WRAPPED = re.compile(r"^\s*\\(?:text|textbf|mathrm|mbox)\s*\{([^{}\\]*)\}\s*\.?\s*$")
 
 
@@ -83,6 +84,9 @@ def _without_sentence(text: str) -> str:
     if cues and text[cues[-1].end() :].strip(" .$"):
         text = _balanced(_REASON.sub("", text[cues[-1].end() :]).strip())
     for _ in range(4):
+        macro = _TEXT.match(text)
+        if macro and _LEAD.fullmatch(macro[1]):
+            text = f"{macro[1]} {text[macro.end() :]}"
         lead = _LEAD.match(text)
         if lead is None or not text[lead.end() :].strip(" .$"):
             break
@@ -114,7 +118,7 @@ _WORD = f"{_FIRST}|{'|'.join(_LARGE)}"
 _PART = "|".join(_PARTS)
 _NUMBER_WORDS = re.compile(
     rf"(?<![\w\\-])(?:(an?)[\s-]+(?=(?:{'|'.join(_LARGE)}|half|third|quarter)(?![a-z])))?"
-    rf"((?:{_FIRST}|(?:(?<=a )|(?<=an ))(?:{'|'.join(_LARGE)}))(?:[\s-]+(?:and\s+(?=(?:{_WORD})(?![a-z])))?(?:{_WORD}))*(?![a-z]))?"
+    rf"((?:{_FIRST}|(?:(?<=a )|(?<=an ))(?:{'|'.join(_LARGE)}))(?:[\s-]+(?:(?<=hundred\s)and\s+(?=(?:{_WORD})(?![a-z])))?(?:{_WORD}))*(?![a-z]))?"
     rf"(?:(?:(?<=[a-z])[\s-]+)?({_PART})s?(?![a-z]))?(?![\w-])",
     re.IGNORECASE,
 )
@@ -122,7 +126,10 @@ _NUMBER_WORDS = re.compile(
 
 def _number_words(text: str) -> str:
     digits = _NUMBER_WORDS.sub(_digits, text)
-    return text if digits == text else re.sub(r"(?<![\d.])(\d+)\s*\(\s*\1\s*\)", r"\1", digits)  # `twelve (12)`
+    if digits == text:
+        return text
+    digits = re.sub(r"(?<![\d.])(\d+)\s+and\s+(?=\\frac\{\d+\}\{\d+\})", r"\1", digits)  # `two and a half`
+    return re.sub(r"(?<![\d.])(\d+)\s*\(\s*\1\s*\)", r"\1", digits)  # `twelve (12)`
 
 
 def _digits(match: re.Match[str]) -> str:
