@@ -45,6 +45,7 @@ SAME = {
         (r"\{x|x\ne 4\}", r"(-\infty,4)\cup(4,\infty)"),
         (r"\mathbb{R}\setminus\{4\}", r"x\neq 4"),
         (r"\{x|x<0 \text{ or } x>4\}", r"(-\infty,0)\cup(4,\infty)"),
+        (r"\{x|x>0 \text{ and } x\le 4\}", "(0,4]"),
         ("(0,2)\\cup(1,3)", "(0,3)"),
     ],
     "qualifiers": [
@@ -83,6 +84,7 @@ SAME = {
         ("0.5", "one half"),
         ("nine lives", "9"),
         ("14", "fourteen (14)"),
+        ("4.5", "four and a half"),
     ],
     "chains of order": [("p<q<r", "r>q>p"), (r"p\le q<r", r"r>q\geq p"), (r"\sqrt5<\sqrt6<3", r"3>\sqrt6>\sqrt5")],
     "references in a sentence": [
@@ -180,6 +182,7 @@ DIFFERENT = {
         ("(0,1)\\cup(1,3)", "(0,3)"),
     ],
     "units": [("2 hours 15 minutes", "2.15 hours"), ("6 cm", "6 cm^2"), ("6 kg", "6 lb"), ("6 km/h", "6 mph")],
+    "words": [("east", "west"), ("odd", "3"), (r"\text{no solution}", "4")],
     "number words": [("14", "forty"), ("one third", "3"), ("two hundred", "2")],
     "chains of order": [("p<q<r", "p<r<q"), ("p<q<r", "r<q<p")],
     "references in a sentence": [("pages: 4*6=24\n#### 24", "6"), ("The answer is 24", "25")],
@@ -218,6 +221,7 @@ OPEN = {
     "qualifiers": [("9", "at least 9"), ("9", "not 9"), ("at least 9", "at most 9")],
     "units": [("2 hours", "120"), ("7 people", "7 persons"), ("3 apples", "3 pears"), ("1 year", "365 days")],
     "number words": [("4 to 7", "7 to 4")],
+    "words": [("none", "0"), ("yes", "true"), ("no", "impossible"), ("Tuesday", "Tue"), ("even", "not even")],
     "references in a sentence": [("Ann has 24 apples left.", "24"), ("24", "Ann has 24 of 30 pages")],
     "choices": [("C", "30"), ("(C) 30", "(C) 31"), ("CD", "DC")],
     "systems and matrices": [

@@ -10,9 +10,18 @@ _AROUND = re.compile(r'["(){}\[\]\\.,;:/& ]')
 _LABELLED = re.compile(r'"?\(?"?([A-J])"?[.:)](.+)')
 _QUOTED = re.compile(r'"([^"]*)"')
 _FILLERS = frozenset("a an the is are it of its that they be".split())
-_NEVER_NUMBERS = frozenset("yes no true false odd even red blue green black white increasing decreasing".split())
+# Words that may stand for a number; any other word does not.
+_NUMBERS = frozenset(
+    "none nothing nil null nought single sole once unique both double twice pair couple thrice triple dozen score half third "
+    "quarter first second fourth fifth sixth seventh eighth ninth tenth hundred thousand million billion infinite".split()
+)
 # A point or a number of arrangements; an index and a power, or the same number; a period or a product.
 _TWO_MEANINGS = re.compile(r"[ACP](?:\(\d+, ?\d+\)|_\{\d+\}\^\{\d+\})|-?\d+\.\d+\(\d+\)")
+_NUMBER = re.compile(r"[-\d./{}\\frac]+")
+_SYNONYMS = (
+    {"yes", "true", "correct", "right"},
+    {"no", "false", "none", "never", "nothing", "neither", "impossible", "undefined", "dne", "wrong", "incorrect"},
+)
 LONGEST_UNIT = 4  # in words; more are a sentence
 
 
@@ -48,17 +57,19 @@ def _in_order(normal: str, letters: str) -> bool:
 def texts(answer: str, reference: str) -> bool | None:
     """Compare where one side is nothing but words.
 
-    Different single words are different answers, and no number is odd or true; other words may mean the same.
+    Different single words are different answers unless one abbreviates the other or both say yes or no, and no number is
+    `odd`; several words may mean the same.
     """
     mine, theirs = _text(answer), _text(reference)
     if mine and theirs:
         if mine == theirs:
             return True
-        return False if len(mine) == len(theirs) == 1 else None
-    for words, other in ((mine, reference), (theirs, answer)):
-        if words and words <= _NEVER_NUMBERS and re.fullmatch(r"[-\d./{}\\frac]+", other):
-            return False
-    return None
+        (one, *others), (other, *more) = mine, theirs
+        alike = one.startswith(other) or other.startswith(one) or any({one, other} <= same for same in _SYNONYMS)
+        return None if others or more or alike else False
+    words, number = (mine, reference) if mine else (theirs, answer)
+    a_word = len(words) == 1 and all(word.isascii() and word not in _NUMBERS for word in words)
+    return False if a_word and _NUMBER.fullmatch(number) else None
 
 
 def _text(normal: str) -> frozenset[str]:
