@@ -185,7 +185,11 @@ DIFFERENT = {
     "words": [("east", "west"), ("odd", "3"), (r"\text{no solution}", "4")],
     "number words": [("14", "forty"), ("one third", "3"), ("two hundred", "2")],
     "chains of order": [("p<q<r", "p<r<q"), ("p<q<r", "r<q<p")],
-    "references in a sentence": [("pages: 4*6=24\n#### 24", "6"), ("The answer is 24", "25")],
+    "references in a sentence": [
+        ("pages: 4*6=24\n#### 24", "6"),
+        ("The answer is 24", "25"),
+        ("24", "The answer is 24. Or 25"),
+    ],
     "choices": [("CD", "C"), ("CD", "B, D"), ("C", "Option D"), ("(C) 30", "31")],
     "systems and matrices": [
         (r"\begin{cases} x=3 \\ y=5 \end{cases}", r"\begin{cases} x=5 \\ y=3 \end{cases}"),
@@ -218,7 +222,7 @@ OPEN = {
         ("|x|", "x"),
     ],
     "set builders": [(r"\{x\in\mathbb{Z} \mid x>4\}", r"(4,\infty)"), (r"x>4, x\in\mathbb{Z}", "x>4")],
-    "qualifiers": [("9", "at least 9"), ("9", "not 9"), ("at least 9", "at most 9")],
+    "qualifiers": [("9", "at least 9"), ("9", "not 9"), ("at least 9", "at most 9"), ("9", r"9\text{ excluded}")],
     "units": [("2 hours", "120"), ("7 people", "7 persons"), ("3 apples", "3 pears"), ("1 year", "365 days")],
     "number words": [("4 to 7", "7 to 4")],
     "words": [("none", "0"), ("yes", "true"), ("no", "impossible"), ("Tuesday", "Tue"), ("even", "not even")],

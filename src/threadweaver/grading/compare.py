@@ -38,9 +38,9 @@ def same(answer: str, reference: str, leaf: Leaf = undecided) -> bool | None:
     verdict = words.choices(answer, reference, _values(leaf))
     if verdict is None:
         verdict = _same(shapes.read(answer), shapes.read(reference), leaf)
-        if verdict is False and words.leave_open(answer, reference):
-            return None
-    return verdict
+    if verdict is False and words.leave_open(answer, reference):
+        return None
+    return None if verdict and words.turns(answer, reference) else verdict
 
 
 def _same(answer: Shape, reference: Shape, leaf: Leaf) -> bool | None:

@@ -57,6 +57,8 @@ def in_parent(answer: str, reference: str) -> Finding:
         return Finding("exact", True, True) if same_text else Finding(f"guard: {refused}")
     mine, theirs = normalize(answer), normalize(reference)
     rl = rewards.without_algebra(answer, reference)
+    if not key(theirs):
+        return Finding("nothing to read", None, rl)
     if key(mine) == key(theirs):
         return Finding("exact", True, rl)
     correct = compare.same(mine, theirs)

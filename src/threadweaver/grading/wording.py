@@ -51,7 +51,7 @@ _TRAIL = re.compile(
     r"\((?:approx(?:\.|imately)?|exactly)\)|is (?:the (?:final |correct |right )?answer|correct|right))\s*\.?\s*$",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"\s*,?\s+(?:because|since)\s.*$|[.!]\s+[A-Z][a-z]*\s.*$", re.DOTALL)
+_REASON = re.compile(r"\s*,?\s+(?:because|since)\s.*$|[.!]\s+[A-Z][^\d\\$]*$", re.DOTALL)
 _IS = re.compile(
     r"(?:^|(?<=[\s,;$]))(\$?[a-zA-Z](?:_\{?\w\}?)?\$?|\([a-z](?:,\s*[a-z])+\))\s+"
     r"(?:is (?:exactly |about |approximately )?(?:equal to )?|equals )(?=\$?[-+\d\\(])"
@@ -69,7 +69,7 @@ def bare(text: str) -> str:
     """Return the answer without the marks and phrases around it. Takes time linear in the text, or nearly so."""
     if not _ANYTHING.search(text):
         return text
-    text = _END_OF_PROOF.sub("", text.rpartition("####")[2])
+    text = _END_OF_PROOF.sub("", _after_last("####", text))
     for pattern, replacement in _MARKUP:
         text = pattern.sub(replacement, text)
     text = _without_sentence(text)
@@ -77,6 +77,11 @@ def bare(text: str) -> str:
     if wrapped and (inner := _without_sentence(wrapped[1])) != wrapped[1]:
         text = rf"\text{{{inner}}}"
     return _domains(_named_sets(_number_words(text)))
+
+
+def _after_last(mark: str, text: str) -> str:
+    rest = text.rpartition(mark)[2]
+    return rest if rest.strip() else text
 
 
 def _without_sentence(text: str) -> str:

@@ -22,6 +22,10 @@ _SYNONYMS = (
     {"yes", "true", "correct", "right"},
     {"no", "false", "none", "never", "nothing", "neither", "impossible", "undefined", "dne", "wrong", "incorrect"},
 )
+_TURNING = frozenset(
+    "not no never except excluded exclusive without less fewer more least most below above under over before after ago "
+    "wrong incorrect false maybe between impossible".split()
+)
 LONGEST_UNIT = 4  # in words; more are a sentence
 
 
@@ -99,6 +103,12 @@ def leave_open(answer: str, reference: str) -> bool:
         _TWO_MEANINGS.fullmatch(one) and not other.startswith("(")
         for one, other in ((answer, reference), (reference, answer))
     )
+
+
+def turns(answer: str, reference: str) -> bool:
+    """Return whether a word on one side only may turn the meaning, as in `5"excluded"`."""
+    mine, theirs = (set(re.findall("[a-z]+", " ".join(_QUOTED.findall(text)).lower())) for text in (answer, reference))
+    return bool((mine ^ theirs) & _TURNING)
 
 
 def is_prose(normal: str) -> bool:
