@@ -204,7 +204,6 @@ _INTEGER = [
 
 def _domains(text: str) -> str:
     r"""Write `(k an integer)`, `for any integer k` and `(k\in\mathbb{Z})` at the end as `, k\in\mathbb{Z}`."""
-    text = text.replace("∈", r"\in ").replace("ℤ", r"\mathbb{Z}")
     if ("integer" not in text and r"\in" not in text) or len(text) > 400:
         return text
     text = _INTEGER[0].sub(r" \1 ", text)

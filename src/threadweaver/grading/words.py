@@ -85,10 +85,6 @@ def _text(normal: str) -> frozenset[str]:
     )
 
 
-def is_text(normal: str) -> bool:
-    return len(normal) > 2 and _QUOTED.fullmatch(normal) is not None
-
-
 def leave_open(answer: str, reference: str) -> bool:
     """Return whether the two may be the same although the rules call them different.
 
