@@ -177,7 +177,7 @@ def _spending_line(account: Account) -> str:
         )
     cost = sum(row["cost_usd"] for row in rows)
     each = f", ${cost / accepted:.4f} per accepted sample" if accepted else ""
-    return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f}{each}"
+    return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f} whenever they were paid{each}"
 
 
 def _sum(entries: Sequence[AccountEntry], fact: str) -> int:
