@@ -25,6 +25,7 @@ def reason(keep_wrong: bool = False, **changes) -> str | None:
         ({"correctness": False}, "wrong"),
         ({"correctness": None}, None),
         ({"thinking": "too few words"}, "too_short"),
+        ({"thinking": " ".join(CHAIN.split())}, "one_line"),
         ({"thinking": " \n" * 900}, "too_short"),
         ({"thinking": "The same paragraph, again.\n\n" * 40}, "looping"),
         ({"thinking": f"{CHAIN} <Thread>"}, "contains_markup"),

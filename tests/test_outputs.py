@@ -10,6 +10,7 @@ import pytest
 
 from converting import Run, journal, output
 from threadweaver.errors import UserError
+from threadweaver.generation import problems
 from threadweaver.generation.outputs import read_outputs
 from threadweaver.generation.problems import read_problems
 
@@ -108,3 +109,9 @@ def test_files_that_do_not_belong_together(tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             read_outputs([tmp_path / name for name in names], 3)
+
+
+def test_a_conversation_as_json_text_is_read_and_other_text_is_the_question():
+    turns = [{"role": "user", "content": "How many?"}]
+    assert problems._user_turn(json.dumps(turns)) == problems._user_turn(turns) == "How many?"
+    assert problems._user_turn("[{x}] is a set?") == "[{x}] is a set?"

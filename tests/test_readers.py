@@ -123,3 +123,12 @@ def test_a_path_that_is_not_a_dataset_is_a_one_line_error(tmp_path, name):
     with pytest.raises(UserError) as caught:
         list(read_rows(tmp_path / name))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_json_array_is_read_as_its_items(tmp_path, indent):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([row(0), 5, row(1)], indent=indent))
+    found = list(read_rows(path))
+    assert [item.fields for item in found] == [row(0), None, row(1)]
+    assert found[1].place.endswith("rows.json, item 1") and found[1].fault == "not a JSON object"

@@ -89,6 +89,33 @@ def test_an_answer_in_which_the_thinking_ends_twice_is_refused_with_the_reason()
         to_sample(SourceRow(0, "x", {"messages": turns}), "x")
 
 
+@pytest.mark.parametrize(
+    ("fields", "reference"),
+    [
+        ({"solution": "We see that it is 5.", "answer": "5"}, "5"),
+        ({"solution": "We see that it is 5.", "gold": ["5"]}, ["5"]),
+        ({"solution": "5", "answer": "We see that it is 5.", "output": "o", "correctness": None}, "5"),  # collected
+        ({"solution": "5"}, "5"),
+    ],
+)
+def test_a_short_answer_is_the_reference_before_a_worked_solution(fields, reference):
+    sample = to_sample(SourceRow(0, "x", {"problem": "p", "thinking": "t", **fields}), "x")
+    assert sample.solution == reference
+
+
+@pytest.mark.parametrize(
+    ("given", "chain"),
+    [
+        ("<think>\na\n\nb\n</think>", "a\n\nb"),
+        ("<think>a</think>\n", "a"),
+        ("<think>a</think> b", "<think>a</think> b"),  # not around the whole
+        ("<think>a", "<think>a"),
+    ],
+)
+def test_think_tags_around_a_whole_chain_are_a_wrapper(given, chain):
+    assert to_sample(SourceRow(0, "x", {"problem": "p", "thinking": given}), "x").thinking == chain
+
+
 MALFORMED = {
     "no chain": {"problem": "p"},
     "no problem": {"thinking": "t"},

@@ -49,6 +49,8 @@ def _open(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
         raise UserError(
             f"dataset {path} not found: name another with DATASET_PATH (--dataset_path), or try SRC_NAME=sample OFFLINE=1"
         )
+    if path.suffix == ".json" and _is_array(path):
+        return _array(path)
     if path.suffix in (".jsonl", ".json"):
         return _jsonl(path)
     if path.suffix == ".parquet":
@@ -81,6 +83,18 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
     for number, value, fault in read_jsonl(path):
         fields = value if isinstance(value, dict) else None
         yield f"{path}, line {number}", fields, fault or ("" if fields else "not a JSON object")
+
+
+def _is_array(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(256).lstrip()[:1] == b"["
+
+
+def _array(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+    rows = read_json(path)
+    for number, value in enumerate(rows):
+        fields = value if isinstance(value, dict) else None
+        yield f"{path}, item {number}", fields, "" if fields else "not a JSON object"
 
 
 def _parquet(files: list[Path]) -> Iterator[tuple[str, Mapping | None, str]]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from threadweaver.corpus.readers import SourceRow
-from threadweaver.corpus.thinking import FailedCut, cut
+from threadweaver.corpus.thinking import THINK_TAGS, FailedCut, cut
 from threadweaver.samples import Sample
 
 _PROBLEM = ("problem", "question")
 _THINKING = ("thinking", "response_reasoning", "reasoning")
 _OUTPUT = ("output", "response_content", "response")
 _SOLUTION = ("solution", "ground_truth", "answer", "gold")
+_COLLECTED = {"thinking", "output", "solution", "correctness"}
 _CORRECT = ("correctness", "correct", "is_correct")
 _SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # a file name may have 255 characters
 
@@ -38,12 +39,16 @@ def to_sample(row: SourceRow, dataset: str) -> Sample:
     if "messages" in fields and not any(name in fields for name in _THINKING):
         fields |= _from_messages(fields.pop("messages"))
     problem, thinking = _take(fields, _PROBLEM), _take(fields, _THINKING)
+    if isinstance(thinking, str) and thinking.lstrip().startswith(THINK_TAGS[0]):
+        thinking = _without_wrapper(thinking)
     if not isinstance(problem, str) or not problem.strip():
         raise ValueError(f"no problem (one of {', '.join(_PROBLEM)})")
     if not isinstance(thinking, str):
         raise ValueError(f"no chain (one of {', '.join(_THINKING)}, or messages with think tags)")
     reward = fields.get("reward_model")
-    solution = _take(fields, _SOLUTION)
+    # our own rows keep the reference in `solution`; beside an answer, `solution` is how somebody worked it out
+    names = _SOLUTION if row.fields.keys() >= _COLLECTED else sorted(_SOLUTION, key=lambda name: name == "solution")
+    solution = _take(fields, names)
     if solution is None and isinstance(reward, Mapping):
         solution = reward.get("ground_truth")
     correctness = _truth(_take(fields, _CORRECT))
@@ -65,7 +70,15 @@ def to_sample(row: SourceRow, dataset: str) -> Sample:
     )
 
 
-def _take(fields: dict, names: tuple[str, ...]) -> object:
+def _without_wrapper(thinking: str) -> str:
+    """Return a chain without the think tags around the whole of it, if they are that."""
+    found = cut(thinking)
+    if isinstance(found, FailedCut) or found[1].strip():
+        return thinking
+    return found[0].removeprefix("\n").removesuffix("\n")
+
+
+def _take(fields: dict, names: Sequence[str]) -> object:
     """Remove all of these fields from the row and return the first that is not None."""
     values = [fields.pop(name, None) for name in names]
     return next((value for value in values if value is not None), None)

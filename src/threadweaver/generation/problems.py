@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,9 @@ def _needed(path: Path, schema, references: bool) -> list[str]:
 
 
 def _user_turn(prompt: object) -> str:
+    if isinstance(prompt, str) and prompt.lstrip().startswith("[{"):  # a conversation that went through a CSV
+        with contextlib.suppress(ValueError):
+            prompt = json.loads(prompt)
     turns = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
     said = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
     return said[-1] if said and isinstance(said[-1], str) else ""

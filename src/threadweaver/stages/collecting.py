@@ -96,6 +96,8 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
         return "contains_markup"
     if len(sample.thinking.strip()) < MIN_CHARS:
         return "too_short"
+    if "\n" not in sample.thinking.strip():  # a thread is at least a line: every call for it would be for nothing
+        return "one_line"
     if repeated_share(sample.thinking) >= DEGENERATE_SHARE:
         return "looping"
     return None
