@@ -153,6 +153,11 @@ def test_a_dataset_whose_writing_was_cut_short_is_completed_by_the_next_run(tmp_
     whole = repeated.read_bytes()
     repeated.write_bytes(whole[:-9])
     assert run(tmp_path) == [0] * 7 and repeated.read_bytes() == whole
+    listed = tmp_path / "set" / "files.json"
+    expected = listed.read_bytes()
+    for damage in (b"", b"[1]", b'{"files": 5}', expected[:20], b"[" * 100_000, b"\xff"):
+        listed.write_bytes(damage)
+        assert run(tmp_path) == [0] * 7 and listed.read_bytes() == expected
 
 
 def test_brackets_in_the_name_of_a_folder_are_its_own(tmp_path):

@@ -132,3 +132,12 @@ def test_a_json_array_is_read_as_its_items(tmp_path, indent):
     found = list(read_rows(path))
     assert [item.fields for item in found] == [row(0), None, row(1)]
     assert found[1].place.endswith("rows.json, item 1") and found[1].fault == "not a JSON object"
+
+
+@pytest.mark.parametrize("text", ['[{"problem": "p", ', "[1,]", "[" * 100_000, "[1] x"])
+def test_a_damaged_array_is_one_line_that_asks_nobody_to_remove_a_dataset(tmp_path, text):
+    path = tmp_path / "rows.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"rows.json cannot be read as a JSON array .*: fix it") as caught:
+        list(read_rows(path))
+    assert "remove" not in str(caught.value) and "\n" not in str(caught.value)

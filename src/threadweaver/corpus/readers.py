@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import UserError
-from threadweaver.files import read_json, read_jsonl
+from threadweaver.files import read_json, read_jsonl, read_text
 from threadweaver.samples import sample_key
 
 
@@ -91,7 +92,13 @@ def _is_array(path: Path) -> bool:
 
 
 def _array(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
-    rows = read_json(path)
+    try:
+        rows = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read as a JSON array ({getattr(error, 'msg', error)}): fix it, or give one object per "
+            "line as a .jsonl"
+        ) from None
     for number, value in enumerate(rows):
         fields = value if isinstance(value, dict) else None
         yield f"{path}, item {number}", fields, "" if fields else "not a JSON object"

@@ -68,7 +68,7 @@ def _needed(path: Path, schema, references: bool) -> list[str]:
 
 def _user_turn(prompt: object) -> str:
     if isinstance(prompt, str) and prompt.lstrip().startswith("[{"):  # a conversation that went through a CSV
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             prompt = json.loads(prompt)
     turns = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
     said = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]

@@ -15,7 +15,7 @@ from threadweaver.corpus import training_rows
 from threadweaver.corpus.chat import INSTRUCTION
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
-from threadweaver.files import digest, read_json, read_jsonl, to_json, write_atomic
+from threadweaver.files import digest, read_jsonl, to_json, write_atomic
 from threadweaver.runs.account import Account
 from threadweaver.runs.folder import ACCOUNT_FILE, AccountEntry
 from threadweaver.runs.runner import Result, Task
@@ -226,8 +226,12 @@ class Saver:
 
 def _is_whole(output: Path) -> bool:
     """Whether the files of this account are there as they were written."""
-    path = output / FILES
-    made = read_json(path) if path.is_file() else {}
+    try:
+        made = json.loads((output / FILES).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):  # it can be made again
+        return False
+    if not isinstance(made, dict) or not isinstance(made.get("files"), dict):
+        return False
     if made.get("account") != digest((output / ACCOUNT_FILE).read_bytes()):
         return False
     return all(
