@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
+import threading
 import time
 
 from ledgers import key, run_child
@@ -56,3 +58,14 @@ async def test_a_claim_of_another_machine_lives_by_its_heartbeat(ledger):
     assert (await ledger.claim(key("x"), 0, None)).state == "theirs"
     await ledger.thread.run(insert(1000))
     assert (await ledger.claim(key("x"), 0, None)).state == "mine"
+
+
+def test_a_new_ledger_waits_for_another_process_that_makes_it(tmp_path):
+    path = tmp_path / "l.sqlite"
+    maker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")  # SQLite refuses a change of the journal's mode at once here, without waiting
+    finished = threading.Timer(0.2, lambda: maker.execute("COMMIT"))
+    finished.start()
+    Ledger(path).close()
+    finished.join()
+    maker.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
+import time
 from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.ledger.entries import FIELDS
 
 VERSION = 1
+BUSY_TIMEOUT = 30.0  # seconds that a statement waits for the lock of another process
 APPLICATION_ID = 0x54574C31  # "TWL1": tells our file from any other SQLite file
 
 
@@ -68,7 +70,7 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def _opened(target: str, path: str, *, read_only: bool) -> sqlite3.Connection:
-    db = sqlite3.connect(target, timeout=30, isolation_level=None, uri=read_only, cached_statements=256)
+    db = sqlite3.connect(target, timeout=BUSY_TIMEOUT, isolation_level=None, uri=read_only, cached_statements=256)
     try:
         _prepare(db, path, read_only)
     except BaseException:
@@ -120,7 +122,7 @@ def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
     if read_only:
         db.execute("PRAGMA query_only=1")
     else:
-        db.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(db)
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA wal_autocheckpoint=2000")
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -142,6 +144,21 @@ def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
             f"the ledger {path} has format {version}, this program reads {VERSION}: "
             "export it with the version that made it and import it here"
         )
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Set the journal to WAL. SQLite does not wait for a lock here (the `timeout` of a connection has no effect), and
+    two processes that make the same file at once would find it locked: try again as long as any statement would wait.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not name_of(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _quoted(path: str) -> str:
