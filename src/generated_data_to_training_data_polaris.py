@@ -21,7 +21,7 @@ from pathlib import Path
 
 from threadweaver.corpus import chat
 from threadweaver.corpus.contamination import ENOUGH, NGRAM, Benchmarks
-from threadweaver.corpus.thinking import THINK_TAGS
+from threadweaver.corpus.thinking import ANSWER_TAGS, TAGS
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
 from threadweaver.errors import UserError
 from threadweaver.files import atomic_file, write_atomic
@@ -67,8 +67,12 @@ def flags() -> Flags:
         "model: the model's generation prompt, then the turn as generated (%(default)s)",
     )
     tags = {"nargs": 2, "action": "append", "default": [], "metavar": ("OPEN", "CLOSE")}
-    add("--think-tags", **tags, help="tags around the thinking, besides <think> </think>; repeatable")
-    add("--answer-tags", **tags, help="tags around the answer, to be removed; repeatable")
+    add(
+        "--think-tags",
+        **tags,
+        help="further tags around the thinking, besides the usual ones (corpus/thinking.py); repeatable",
+    )
+    add("--answer-tags", **tags, help="further tags around the answer, to be removed; repeatable")
     add("--require-parallel", action="store_true", help="keep only well-formed trajectories with at least one block")
     parser.add_shared("--keep-wrong", help="also keep wrong answers, marked")
     add("--keep-undecided", action="store_true", help="also keep answers that could not be judged, unmarked")
@@ -157,7 +161,7 @@ def sift(args, problems: list[Problem], given: Generated, form: conversion.Form)
     sieve = conversion.Sieve()
     for place in given.unreadable:
         sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
-    sieve.start(given.outputs, problems, [THINK_TAGS, *map(tuple, args.think_tags)], args.answer_tags)
+    sieve.start(given.outputs, problems, [*TAGS, *map(tuple, args.think_tags)], [*ANSWER_TAGS, *args.answer_tags])
     sieve.apply(conversion.sanitize(form.tokenizer))
     if args.require_parallel:
         sieve.apply(conversion.parallel)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from threadweaver.corpus.readers import SourceRow
-from threadweaver.corpus.thinking import THINK_TAGS, FailedCut, cut
+from threadweaver.corpus.thinking import TAGS, FailedCut, cut
 from threadweaver.samples import Sample
 
 _PROBLEM = ("problem", "question")
@@ -39,7 +39,7 @@ def to_sample(row: SourceRow, dataset: str) -> Sample:
     if "messages" in fields and not any(name in fields for name in _THINKING):
         fields |= _from_messages(fields.pop("messages"))
     problem, thinking = _take(fields, _PROBLEM), _take(fields, _THINKING)
-    if isinstance(thinking, str) and thinking.lstrip().startswith(THINK_TAGS[0]):
+    if isinstance(thinking, str) and thinking.lstrip().startswith(tuple(opening for opening, _ in TAGS)):
         thinking = _without_wrapper(thinking)
     if not isinstance(problem, str) or not problem.strip():
         raise ValueError(f"no problem (one of {', '.join(_PROBLEM)})")
