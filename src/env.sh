@@ -70,7 +70,8 @@ STEP3="data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX"
 STEP4="data/$STEP4_NAME"
 STEP5="data/$STEP5_NAME"
 lineage_digits="v$(prompt_version "$STEP4_VERSION" | sed 's/[v_]//g')"   # v1_v1_v1 → v111
-dataset_suffix="${SUFFIX:-$lineage_digits}"
+threshold_part="$(printf %s "$STEP4_VERSION" | sed -n 's/.*\(_filter_diff_th_[0-9]*\).*/\1/p')"
+dataset_suffix="${SUFFIX:-$lineage_digits}$threshold_part"
 DATASET="dataset/${BASE_NAME}_${dataset_suffix#_}"
 
 for switch in PLAN OFFLINE BATCH KEEP_WRONG; do # 0 means no

@@ -4,7 +4,7 @@ Reads   collected.jsonl (--input), the accepted trajectories (--trajectory-glob)
 Writes  <output>/sample_<k>/train.parquet, <output>/sample_<k>_<R>x/train.parquet, with --val-size also
         <output>/val_<m>/val.parquet; with --units <output>/units_<u>/train.parquet (for rows held out, val_units_<v>/val.parquet):
         the training rows as pairs <context, continuation>, one per request of fork-join generation;
-        a card (README.md) in each; next to the collected folder <…>_report.html and .json
+        a card (README.md) in each, and one of the whole, which names the configurations; next to the collected folder <…>_report.html and .json
 Calls   nothing
 Exits   0; 2 something to fix, reported in one line
 Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input data/sample_24samples/collected.jsonl --trajectory-glob 'data/sample_24samples_step5_v1_v1_v1/*.txt' --output dataset/sample_24samples_v111
@@ -33,7 +33,7 @@ from threadweaver.runs.runner import StageReport, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.samples import read_collected
-from threadweaver.stages.saving import MAX_TOKENS, SaveOptions, Saver, read_review, read_trajectories
+from threadweaver.stages.saving import FROM_OTHERS, MAX_TOKENS, SaveOptions, Saver, read_review, read_trajectories
 from threadweaver.trajectory.measures import MAX_BLOCKS
 
 
@@ -100,7 +100,7 @@ def main(argv: list[str] | None) -> int:
         "review": digest(to_json(review)) if review else None,
         **options.settings(),
     }
-    with StageFolder(args.output, settings, overwrite=args.overwrite) as output:
+    with StageFolder(args.output, settings, overwrite=args.overwrite, refusing=FROM_OTHERS) as output:
         report = run_stage(saver.tasks(), saver, output, total=len(saver.ids), title=STAGE.title)
         run = account.read(args.output)
         account.check(run)

@@ -93,16 +93,65 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert names(tmp_path / "out") == before
 
 
-def test_of_many_settings_that_differ_three_are_named_and_the_annotator_first(tmp_path):
-    make(tmp_path / "out", settings={**SETTINGS, "annotator": "rules"})
-    model = {"stage": "test", "input": "../in", "annotator": "llm", "model": "m", "effort": "low", "api": "chat"}
-    with pytest.raises(UserError) as caught, StageFolder(tmp_path / "out", model):
+MODEL = {"annotator": "llm", "model": "m", "effort": "low", "prompt": "a.txt", "prompt_sha256": "1"}
+LONG = "../../data/a_long_name_of_a_source_1000samples_step5_v1"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        ({"annotator": "rules"}, MODEL, 'annotator: "rules" there, "llm" now'),  # the others follow from it
+        (MODEL, {**MODEL, "prompt": "b.txt", "prompt_sha256": "2"}, 'prompt: "a.txt" there, "b.txt" now'),
+        (MODEL, {**MODEL, "prompt_sha256": "2"}, 'prompt_sha256: "1" there, "2" now'),
+        ({"model": "m"}, {"model": "m", "filter": "x"}, 'filter: none there, "x" now'),
+        ({"model": "m", "filter": "x"}, {"model": "m"}, 'filter: "x" there, none now'),
+        (
+            {"a": 1, "b": 1, "c": 1, "d": 1, "model": "x"},
+            {"a": 2, "b": 2, "c": 2, "d": 2, "model": "y"},
+            'model: "x" there, "y" now; a: 1 there, 2 now; b: 1 there, 2 now (and 2 more)',
+        ),
+        ({"from": f"{LONG}_v1_v1"}, {"from": f"{LONG}_v1_v2"}, 'from: …p5_v1_v1_v1" there, …p5_v1_v1_v2" now'),
+    ],
+)
+def test_only_what_differs_is_named_and_in_short(tmp_path, monkeypatch, before, now, says):
+    monkeypatch.delenv("THREADWEAVER_STARTED_IN", raising=False)
+    make(tmp_path / "out", settings={"stage": "test", **before})
+    for started_in, way in ((None, "another --output keeps both"), ("/", "INPUT_SUFFIX=_2 keeps both")):
+        if started_in:
+            monkeypatch.setenv("THREADWEAVER_STARTED_IN", started_in)  # as run.sh does
+        with pytest.raises(UserError) as caught, StageFolder(tmp_path / "out", {"stage": "test", **now}):
+            pass
+        whole = f"{tmp_path}/out was made with other settings: {says}; --overwrite makes it again; {way}"
+        assert str(caught.value) == whole
+
+
+def test_a_setting_that_an_earlier_version_did_not_know_is_no_difference_at_its_default(tmp_path):
+    """The defaults are those of the stage's command."""
+    before = {"stage": "rewrite", "input": "../in", "annotator": "llm", "model": "m"}
+    later = {"repair_prompt": "repair-prompt_v1.txt", "repair_prompt_sha256": "0f", "rewrite": "all", "extra_body": {}}
+    make(tmp_path / "out", settings=before)
+    with StageFolder(tmp_path / "out", before | later) as folder:
+        assert set(folder.done) == {"0", "1", "2"}
+    assert json.loads((tmp_path / "out" / SETTINGS_FILE).read_text()) == before | later
+    make(tmp_path / "other", settings=before)
+    with (
+        pytest.raises(UserError, match='other settings: rewrite: none there, "suspected" now; --over'),
+        StageFolder(tmp_path / "other", before | later | {"rewrite": "suspected"}),
+    ):
         pass
-    assert str(caught.value) == (
-        f'{tmp_path}/out was made with other settings: annotator: "rules" there, "llm" now; model: none there, "m" now; '
-        'api: none there, "chat" now (and 2 more); --overwrite makes it again; another --output '
-        "(with run.sh: INPUT_SUFFIX=_2) keeps both"
-    )
+
+
+def test_a_stage_may_refuse_some_settings_only_and_is_done_again_with_others(tmp_path):
+    out = tmp_path / "out"
+    make(out)
+    with StageFolder(out, {**SETTINGS, "threshold": 5}, refusing=("stage", "input")) as folder:
+        assert folder.done == {} and names(out) == {SETTINGS_FILE, ACCOUNT_FILE}
+        folder.close_account([put(folder, "0", "other text")])
+    with (
+        pytest.raises(UserError, match=r'input: "\.\./in" there'),
+        StageFolder(out, {**SETTINGS, "input": "../x"}, refusing=("stage", "input")),
+    ):
+        pass
 
 
 def test_a_first_try_without_a_finished_sample_takes_other_settings(tmp_path):

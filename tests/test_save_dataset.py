@@ -190,3 +190,40 @@ def test_a_trajectory_that_inference_would_not_build_stops_the_units(save):
 def test_units_need_the_chat_columns(save):
     with pytest.raises(UserError, match="leave --no-build-chat out"):
         save("bare", "--units", "--no-build-chat")
+
+
+def test_other_settings_make_the_dataset_that_is_asked_for_and_nothing_of_the_other_stays(save):
+    assert save("set") == 0 and save("set", "--repeat", "2", "--license", "mit") == 0
+    again = contents("set")
+    assert b'license: "mit"' in again["README.md"] and b'license: "mit"' in again["sample_5_2x/README.md"]
+    assert save("set", "--repeat", "2", "--license", "mit", "--overwrite") == 0
+    assert contents("set") == again
+    assert save("set", "--val-size", "2", "--seed", "4", "--max-tokens", "300") == 0
+    assert set(tables("set")) == {"sample_2", "sample_2_8x", "val_3"}
+
+
+def test_a_dataset_is_never_made_over_one_of_other_trajectories(save):
+    assert save("set") == 0
+    Path("step5").rename("other")
+    with pytest.raises(UserError, match=r'step5" there, .*other" now'):
+        save("set", "--trajectory-glob", "other/*.txt", "--repeat", "2")
+
+
+def test_loading_the_folder_gives_one_set_and_a_name_another_one(save, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    assert save("all", "--val-size", "2", "--seed", "4", "--units") == 0
+    path, cache = str(Path("dataset/all").resolve()), str(tmp_path / "cache")
+    assert datasets.get_dataset_config_names(path) == ["sample", "repeated", "val", "units", "val_units"]
+    held = {name: table.num_rows for name, table in tables("all").items()}
+    for config, split, folder in (
+        (None, "train", "sample_2"),
+        ("repeated", "train", "sample_2_8x"),
+        ("val", "validation", "val_3"),
+        ("units", "train", "units_8"),
+        ("val_units", "validation", "val_units_12"),
+    ):
+        loaded = datasets.load_dataset(path, config, cache_dir=cache)
+        assert {name: rows.num_rows for name, rows in loaded.items()} == {split: held[folder]}, config
+    assert sorted(loaded["validation"].column_names) == sorted(tables("all")["val_units_12"].column_names)

@@ -333,7 +333,7 @@ def test_the_threshold_is_part_of_the_lineage_from_step_2_on(version):
         "data/x_1000samples_step2_v1_filter_diff_th_0",
         f"data/x_1000samples_step3_v1_filter_diff_th_0_{third}",
         f"data/x_1000samples_step4_v1_filter_diff_th_0_{third}_v1",
-        f"dataset/x_1000samples_v1{third[1]}1",
+        f"dataset/x_1000samples_v1{third[1]}1_filter_diff_th_0",
         f"prompt/step3-prompt_v1_{third}.txt",
     ]
 

@@ -188,10 +188,12 @@ def unit_parquet_bytes(rows: Iterable[Mapping[str, object]]) -> tuple[bytes, int
     return out.getvalue(), count
 
 
-def write(folder: Path, rows: Sequence[Row], card: str, *, split: str = "train", repeat: int = 1) -> None:
-    """Write `<split>.parquet` with the rows, `repeat` times over, and the card."""
-    write_atomic(folder / f"{split}.parquet", parquet_bytes(rows, repeat))
+def write(folder: Path, rows: Sequence[Row], card: str, *, split: str = "train", repeat: int = 1) -> Path:
+    """Write `<split>.parquet` with the rows, `repeat` times over, and the card; return the parquet file."""
+    path = folder / f"{split}.parquet"
+    write_atomic(path, parquet_bytes(rows, repeat))
     write_atomic(folder / "README.md", card)
+    return path
 
 
 def write_units(
@@ -204,12 +206,43 @@ def write_units(
     source: str,
     *,
     split: str,
-) -> None:
-    """Write `<prefix>_<number of units>/<split>.parquet` and its card."""
+) -> Path:
+    """Write `<prefix>_<number of units>/<split>.parquet` and its card; return the parquet file."""
     data, count = unit_parquet_bytes(rows)
     folder = output / f"{prefix}_{count}"
     write_atomic(folder / f"{split}.parquet", data)
     write_atomic(folder / "README.md", unit_card(name, {"units": count, **facts}, licence, source))
+    return folder / f"{split}.parquet"
+
+
+CONFIGURATIONS = {
+    "sample": "the rows for training",
+    "repeated": "the same rows several times over",
+    "val": "rows held out: no problem of them is in the others",
+    "units": "the rows for training as pairs `<context, continuation>`",
+    "val_units": "the rows held out as pairs",
+}
+
+
+def top_card(name: str, files: Mapping[str, str], licence: str | None, source: str) -> str:
+    """Return the card of a dataset's folder: its configurations, so that loading the folder gives one set and never
+    a mixture; `files` has the parquet file of each configuration that there is, the default one first."""
+    configs = ["configs:"]
+    for number, (config, path) in enumerate(files.items()):
+        split = "validation" if config.startswith("val") else "train"
+        configs += [f"- config_name: {config}", *(["  default: true"] if number == 0 else [])]
+        configs += ["  data_files:", f"  - split: {split}", f"    path: {json.dumps(path)}"]
+    table = "\n".join(f"| `{config}` | `{path}` | {CONFIGURATIONS[config]} |" for config, path in files.items())
+    return f"""{_front_matter(name, licence, configs)}
+Multi-threaded reasoning trajectories. Each configuration has its own card beside its file;
+`datasets.load_dataset` with this folder loads `{next(iter(files))}`, with a name as second argument another one.
+
+{_origin(licence, source)}
+
+| configuration | file | rows |
+|---|---|---|
+{table}
+"""
 
 
 def unit_card(name: str, facts: Mapping[str, object], licence: str | None, source: str) -> str:
@@ -263,9 +296,10 @@ def _origin(licence: str | None, source: str) -> str:
 - Licence: {licence or "not stated; that of the source applies"}"""
 
 
-def _front_matter(name: str, licence: str | None) -> str:
+def _front_matter(name: str, licence: str | None, more: Sequence[str] = ()) -> str:
     lines = ["---", f"pretty_name: {json.dumps(name)}", "task_categories:", "- text-generation", "tags:", "- reasoning"]
-    lines += [f"license: {licence}"] if licence else []
+    lines += [f"license: {json.dumps(licence)}"] if licence else []
+    lines += more
     return "\n".join([*lines, "---", "", f"# {name}", ""])
 
 

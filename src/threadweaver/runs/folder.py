@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.files import FileLock, digest, read_json, read_jsonl, to_json, write_atomic
+from threadweaver.runs.parsers import parser_of
+from threadweaver.runs.stages import STAGES
 from threadweaver.samples import sample_key
 
 SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
@@ -27,7 +31,14 @@ OUTCOMES = ("ok", "unchanged", "rejected", "failed")
 LOSSES = ("rejected", "failed")
 _NAMED, _NAMED_FIRST = 3, ("annotator", "model")
 """How many settings that differ are named, and which of them first."""
-_WAYS_OUT = "--overwrite makes it again; another --output (with run.sh: INPUT_SUFFIX=_2) keeps both"
+_SHOWN = 40
+"""Characters of a value that are shown."""
+
+
+def _ways_out() -> str:
+    """Return what whoever started the program can do: run.sh and the step scripts name the folders themselves."""
+    other = "INPUT_SUFFIX=_2" if os.environ.get("THREADWEAVER_STARTED_IN") else "another --output"
+    return f"--overwrite makes it again; {other} keeps both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +65,17 @@ class StageFolder:
     inputs, or if it contains files that no stage wrote.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, object], *, overwrite: bool = False):
-        self.path, self.overwrite = path, overwrite
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, object],
+        *,
+        overwrite: bool = False,
+        refusing: Collection[str] | None = None,
+    ):
+        """`refusing`: only these settings, if they differ, are refused; with other ones all samples are done again
+        (None: all are refused)."""
+        self.path, self.overwrite, self.refusing = path, overwrite, refusing
         self.settings = json.loads(json.dumps(settings, sort_keys=True))
         self.done: dict[str, AccountEntry] = {}
         self.was_complete = False
@@ -89,7 +109,7 @@ class StageFolder:
         if entry is None or entry.outcome == "failed":
             return None
         if entry.source != source:
-            raise UserError(f"{self.path} was made from other inputs ({id} differs); {_WAYS_OUT}")
+            raise UserError(f"{self.path} was made from other inputs ({id} differs); {_ways_out()}")
         return entry if self._intact(entry) else None
 
     def put(self, entry: AccountEntry, files: Mapping[str, str | bytes]) -> AccountEntry:
@@ -148,19 +168,26 @@ class StageFolder:
             write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
             return
         before = read_json(path)
-        differing = [
-            f"{key}: {_short(before.get(key))} there, {_short(self.settings.get(key))} now"
-            for key in sorted({*before, *self.settings}, key=lambda key: (key not in _NAMED_FIRST, key))
-            if before.get(key) != self.settings.get(key)
-        ]
-        if differing and before.get("stage") == self.settings["stage"] and not self._has_finished():
-            self._clear()  # a first try that failed does not block the second
-            write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+        differing = _differing(before, self.settings)
+        if differing and "stage" not in differing and self._gives_way_to(differing):
+            self._forget()
         elif differing:
-            more = f" (and {len(differing) - _NAMED} more)" if len(differing) > _NAMED else ""
-            raise UserError(
-                f"{self.path} was made with other settings: {'; '.join(differing[:_NAMED])}{more}; {_WAYS_OUT}"
-            )
+            raise UserError(f"{self.path} was made with other settings: {_named(differing)}; {_ways_out()}")
+        if before != self.settings:
+            write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+
+    def _gives_way_to(self, differing: Collection[str]) -> bool:
+        """Whether other settings may replace those of the folder: a first try that failed does not block the second."""
+        return not self._has_finished() or (self.refusing is not None and not {*differing} & {*self.refusing})
+
+    def _forget(self) -> None:
+        """Do all samples again, in the same folder."""
+        if not self._has_finished():
+            self._clear()
+            return
+        files = [name for entry in read_account(self.path) for name in entry.files]
+        for name in (*files, ACCOUNT_FILE, MANIFEST_FILE):
+            (self.path / name).unlink(missing_ok=True)
 
     def _has_finished(self) -> bool:
         """Whether the account has a sample that did not fail."""
@@ -208,6 +235,44 @@ def read_account(folder: Path) -> list[AccountEntry]:
     return [AccountEntry(**row) for _, row, _ in read_jsonl(path) if row] if path.is_file() else []
 
 
-def _short(value: object) -> str:
-    text = to_json(value) if value is not None else "none"
-    return text if len(text) <= 40 else text[:37] + "…"
+# ---------------------------------------------------------------------------------------------------------------
+# settings that differ
+
+
+def _differing(before: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    """Return the settings that differ, with both values; a setting that the folder does not know, because an earlier
+    version of the project made it, differs only if it is not what it is by default."""
+    keys = sorted({*before, *now}, key=lambda key: (key not in _NAMED_FIRST, key))
+    pairs = {key: (before.get(key), now.get(key)) for key in keys if before.get(key) != now.get(key)}
+    stage = str(now.get("stage"))
+    return {key: pair for key, pair in pairs.items() if key in before or not _is_default(stage, key, pair[1], now)}
+
+
+def _is_default(stage: str, key: str, value: object, settings: Mapping[str, object]) -> bool:
+    """Whether a setting is what it is without a flag; the hash of a prompt goes with its name."""
+    if key.endswith("_sha256"):
+        named = key.removesuffix("_sha256")
+        return _is_default(stage, named, settings.get(named), {})
+    if not value or stage not in STAGES:
+        return not value
+    default = parser_of(STAGES[stage].command).get_default(key)
+    return value == (default.name if isinstance(default, Path) else default)
+
+
+def _named(differing: Mapping[str, tuple[object, object]]) -> str:
+    """Return the settings that differ in short: those that only one side has, and hashes, go with the others."""
+    both = {key for key, pair in differing.items() if None not in pair}
+    own = {key for key in differing if not key.endswith("_sha256")}
+    keys = [key for key in differing if key in (both & own or both or own)]
+    more = f" (and {len(keys) - _NAMED} more)" if len(keys) > _NAMED else ""
+    parts = [f"{key}: {there} there, {here} now" for key in keys[:_NAMED] for there, here in [_short(*differing[key])]]
+    return "; ".join(parts) + more
+
+
+def _short(*values: object) -> list[str]:
+    """Return values in short, without what long ones have in common at the beginning."""
+    texts = ["none" if value is None else to_json(value) for value in values]
+    if max(map(len, texts)) > _SHOWN:
+        same = len(list(takewhile(lambda chars: len({*chars}) == 1, zip(*texts, strict=False))))
+        texts = ["…" + text[same - 10 :] if same > 20 else text for text in texts]
+    return [text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…" for text in texts]

@@ -17,7 +17,7 @@ from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tok
 from threadweaver.errors import UserError
 from threadweaver.files import digest, read_jsonl, to_json, write_atomic
 from threadweaver.runs.account import Account
-from threadweaver.runs.folder import ACCOUNT_FILE, AccountEntry
+from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, AccountEntry
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, sample_key
 from threadweaver.stages.traced import Traced, is_lineage_of, read_traced
@@ -29,6 +29,10 @@ MAX_TOKENS = 40960
 
 FILES = "files.json"
 """What the dataset's folder holds, with digests; written last."""
+CARD = "README.md"
+FROM_OTHERS = ("stage", "input")
+"""Settings that say from what a dataset was made. When only others differ, it is made again: that costs nothing, and
+everything in it comes from the same trajectories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,8 @@ class Saver:
     def write(self, output: Path, entries: Sequence[AccountEntry], run: Account, *, fresh: bool) -> None:
         """Write all parquet files and cards, unless no entry is new (`fresh`) and they are there whole.
 
-        `files.json`, written last, lists them: a write that was cut short is done again.
+        `files.json`, written last, lists them: a write that was cut short is done again, with what it left removed
+        first, so that files of two settings never lie side by side.
         """
         kept = [entry.id for entry in entries if entry.outcome == "ok"]
         if not kept:
@@ -184,21 +189,30 @@ class Saver:
         rows = [self._row(id) for id in kept]
         train, validation = training_rows.split_validation(rows, self.options.val_size, self.options.seed)
         _remove(output)
-        if self.options.units:
-            self._write_units(output, "units", train, "train", run)
-            self._write_units(output, "val_units", validation, "val", run)
         repeat = self.options.repeat
-        self._write_rows(output / f"sample_{len(train)}", train, "train", 1, run)
+        parts = {"sample": self._write_rows(output / f"sample_{len(train)}", train, "train", 1, run)}
         if repeat > 1:
-            self._write_rows(output / f"sample_{len(train)}_{repeat}x", train, "train", repeat, run)
-        self._write_rows(output / f"val_{len(validation)}", validation, "val", 1, run)
-        files = {str(path.relative_to(output)): digest(path.read_bytes()) for path in sorted(output.glob("*/*"))}
-        made = {"account": digest((output / ACCOUNT_FILE).read_bytes()), "files": files}
+            repeated = output / f"sample_{len(train)}_{repeat}x"
+            parts["repeated"] = self._write_rows(repeated, train, "train", repeat, run)
+        parts["val"] = self._write_rows(output / f"val_{len(validation)}", validation, "val", 1, run)
+        if self.options.units:
+            parts["units"] = self._write_units(output, "units", train, "train", run)
+            parts["val_units"] = self._write_units(output, "val_units", validation, "val", run)
+        found = {name: str(path.relative_to(output)) for name, path in parts.items() if path}
+        write_atomic(output / CARD, training_rows.top_card(output.name, found, self.options.license, self._origin(run)))
+        files = sorted(path for path in (*output.glob("*/*"), output / CARD) if path.is_file())
+        made = {
+            **_made_from(output),
+            "files": {str(path.relative_to(output)): digest(path.read_bytes()) for path in files},
+        }
         write_atomic(output / FILES, json.dumps(made, indent=1) + "\n")
 
-    def _write_rows(self, folder: Path, rows: list[training_rows.Row], split: str, repeat: int, run: Account) -> None:
+    def _write_rows(
+        self, folder: Path, rows: list[training_rows.Row], split: str, repeat: int, run: Account
+    ) -> Path | None:
+        """Write rows and their card; return the parquet file, None if there are no rows."""
         if not rows:
-            return
+            return None
         facts = {"rows": len(rows) * repeat, "repeated": repeat}
         facts |= {"read": len(run.stages[0].entries)} if run.stages else {}
         facts |= {stage.label: len(stage.passed) for stage in run.stages}
@@ -209,14 +223,18 @@ class Saver:
             self.options.license,
             self._origin(run),
         )
-        training_rows.write(folder, rows, card, split=split, repeat=repeat)
+        return training_rows.write(folder, rows, card, split=split, repeat=repeat)
 
-    def _write_units(self, output: Path, prefix: str, rows: list[training_rows.Row], split: str, run: Account) -> None:
-        if rows:
-            pairs = (pair for row in rows for pair in training_rows.unit_rows(row, self.tagged))
-            name, facts = f"{output.name}, {split}, units", {"rows": len(rows)}
-            licence, source = self.options.license, self._origin(run)
-            training_rows.write_units(output, prefix, pairs, name, facts, licence, source, split=split)
+    def _write_units(
+        self, output: Path, prefix: str, rows: list[training_rows.Row], split: str, run: Account
+    ) -> Path | None:
+        """Write the units of rows and their card; return the parquet file, None if there are no rows."""
+        if not rows:
+            return None
+        pairs = (pair for row in rows for pair in training_rows.unit_rows(row, self.tagged))
+        name, facts = f"{output.name}, {split}, units", {"rows": len(rows)}
+        licence, source = self.options.license, self._origin(run)
+        return training_rows.write_units(output, prefix, pairs, name, facts, licence, source, split=split)
 
     def _origin(self, run: Account) -> str:
         """Return what the chains come from: what the user names, else the name of their dataset."""
@@ -232,7 +250,7 @@ def _is_whole(output: Path) -> bool:
         return False
     if not isinstance(made, dict) or not isinstance(made.get("files"), dict):
         return False
-    if made.get("account") != digest((output / ACCOUNT_FILE).read_bytes()):
+    if {**made, **_made_from(output)} != made:
         return False
     return all(
         (output / name).is_file() and digest((output / name).read_bytes()) == expected
@@ -240,9 +258,15 @@ def _is_whole(output: Path) -> bool:
     )
 
 
+def _made_from(output: Path) -> dict[str, str]:
+    """Return the digests of what the files follow from: which samples are rows, and how they are written."""
+    return {name.partition(".")[0]: digest((output / name).read_bytes()) for name in (ACCOUNT_FILE, SETTINGS_FILE)}
+
+
 def _remove(output: Path) -> None:
     """Remove what was saved before."""
-    (output / FILES).unlink(missing_ok=True)
+    for name in (FILES, CARD):
+        (output / name).unlink(missing_ok=True)
     for old in output.glob("*/*.parquet"):
         old.unlink()
         (old.parent / "README.md").unlink(missing_ok=True)
