@@ -51,7 +51,8 @@ make_venv() {
 own_venv() {
   (: >>.venv.lock) 2>/dev/null || stop "$ROOT cannot be written, so .venv cannot be made: name a Python with PYTHON="
   if command -v flock >/dev/null; then
-    exec 9>.venv.lock && flock 9
+    exec 9>.venv.lock
+    flock 9 2>/dev/null || true # a file system without locks
     make_venv
     exec 9>&-
   else

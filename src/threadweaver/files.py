@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -78,21 +79,29 @@ def write_parquet(out: IO[bytes], schema: pyarrow.Schema, tables: Iterable[pyarr
 
 
 class FileLock:
-    """A lock file that one process holds at a time. It contains the holder's process id and stays after release."""
+    """A lock file that one process holds at a time. It contains the holder's process id and stays after release.
+
+    Where the file system has no locks, a second file, `<name>.held`, is the lock: it exists as long as the lock is
+    held, and a holder of this machine that has died is noticed.
+    """
 
     def __init__(self, path: Path):
         self.path = path
+        self._held: Path | None = None
 
     def acquire(self, busy: str) -> None:
         """Take the lock, or raise UserError(`busy`) with `{holder}` replaced by the id of the process that holds it."""
         self._file = open(self.path, "a+")  # noqa: SIM115  held until release
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._lock()
+        except _Busy:
             self._file.seek(0)
             holder = self._file.read().strip()
             self._file.close()
             raise UserError(busy.replace("{holder}", holder or "unknown")) from None
+        except BaseException:
+            self._file.close()
+            raise
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()
@@ -100,6 +109,56 @@ class FileLock:
     def release(self) -> None:
         self._file.truncate(0)
         self._file.close()
+        if self._held:
+            self._held.unlink(missing_ok=True)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _Busy from None
+        except OSError:  # ENOSYS, ENOLCK, ENOTSUP: no locks here
+            held = self.path.with_name(f"{self.path.name}.held")
+            _take(held)
+            self._held = held
+
+
+class _Busy(Exception):
+    """Another process holds the lock."""
+
+
+def _take(held: Path) -> None:
+    """Make a file that only one process can make; raises _Busy, or UserError if its maker cannot be asked for."""
+    us = f"{os.getpid()} {socket.gethostname()}"
+    try:
+        with open(held, "x") as file:
+            file.write(us)
+        return
+    except FileExistsError:
+        before = held.read_text()
+        pid, _, host = before.partition(" ")
+    if host != socket.gethostname() or not pid.isdecimal():
+        raise UserError(
+            f"{held} says that a run on {host or 'another machine'} writes here, and files cannot be locked here: if that run "
+            "has ended, remove this file and run the same command again"
+        )
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            _remove_if(held, before)
+            return _take(held)
+    raise _Busy
+
+
+def _remove_if(held: Path, content: str) -> None:
+    """Remove a file if this is still its content: another process may have replaced it in the meantime."""
+    aside = held.with_name(f"{held.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(held, aside)
+        if aside.read_text() != content:
+            os.link(aside, held)
+        aside.unlink()
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from threadweaver.errors import UserError
+from threadweaver.ledger import locking
 from threadweaver.ledger.entries import FIELDS
 
 VERSION = 1
@@ -56,6 +57,8 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     if path != ":memory:":
         _check_place(Path(path), read_only)
     try:
+        if path != ":memory:" and writable(path) and not locking.has_locks(Path(path).resolve().parent):
+            return _opened_without_locks(path, read_only=read_only)
         if not read_only:
             return _opened(path, path, read_only=False)
         try:
@@ -69,8 +72,18 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         raise kind(_why(path, error)) from error
 
 
+def _opened_without_locks(path: str, *, read_only: bool) -> sqlite3.Connection:
+    if locking.has_log(path):
+        raise UserError(
+            f"the ledger {path} was written where files can be locked, here they cannot: copy it to a disk of this "
+            "machine, and name that copy with --ledger PATH"
+        )
+    return _opened(f"file:{_quoted(path)}?{locking.WITHOUT}", path, read_only=read_only)
+
+
 def _opened(target: str, path: str, *, read_only: bool) -> sqlite3.Connection:
-    db = sqlite3.connect(target, timeout=BUSY_TIMEOUT, isolation_level=None, uri=read_only, cached_statements=256)
+    uri = target.startswith("file:")
+    db = sqlite3.connect(target, timeout=BUSY_TIMEOUT, isolation_level=None, uri=uri, cached_statements=256)
     try:
         _prepare(db, path, read_only)
     except BaseException:
@@ -149,6 +162,8 @@ def _prepare(db: sqlite3.Connection, path: str, read_only: bool) -> None:
 def _write_ahead(db: sqlite3.Connection) -> None:
     """Set the journal to WAL. SQLite does not wait for a lock here (the `timeout` of a connection has no effect), and
     two processes that make the same file at once would find it locked: try again as long as any statement would wait.
+
+    Where no memory can be shared with other processes, an ordinary journal serves.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
@@ -156,6 +171,9 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             db.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
+            if name_of(error).startswith(locking.NAMES):
+                db.execute("PRAGMA journal_mode=DELETE")
+                return
             if not name_of(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
@@ -173,6 +191,10 @@ def _why(path: str, error: sqlite3.Error) -> str:
         return f"{path} is not a ledger, or it is damaged ({error}): give another path with --ledger, or restore a copy"
     if name.startswith("SQLITE_READONLY"):
         return read_only_message(path)
+    if name.startswith(locking.NAMES):
+        return no_locks_message(path)
+    if name.startswith("SQLITE_BUSY") and (held := locking.left_behind(path)):
+        return f"the ledger {path} is locked by {held}: if no other run uses it, remove that folder and run again"
     log = _log(path)
     if log.exists() and not writable(path):
         return (
@@ -206,8 +228,9 @@ def name_of(error: Exception) -> str:
 
 
 def no_room(name: str) -> bool:
-    """Whether the disk is full, which SQLite may report as an I/O error too; an error of reading is not one of room."""
-    return name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and name not in UNREAD
+    """Whether the disk is full, which SQLite may report as an I/O error too; one of reading or locking is not one of
+    room."""
+    return name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and name not in (*UNREAD, *locking.NAMES)
 
 
 def damage(name: str) -> bool:
@@ -221,7 +244,7 @@ def as_user_error(path: str, error: Exception) -> Exception:
         made: UserError = LedgerDamaged(damaged_message(path, error))
     elif name.startswith("SQLITE_READONLY"):
         made = UserError(read_only_message(path))
-    elif name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM")):
+    elif name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM", *locking.NAMES)):
         made = UserError(_why(path, error))
     else:
         return error
@@ -245,6 +268,13 @@ def read_only_message(path: str) -> str:
     return (
         f"the ledger {path} cannot be written: change the permissions of the file and of its folder, or name "
         "another with --ledger PATH (--offline, --plan and an export only read)"
+    )
+
+
+def no_locks_message(path: str) -> str:
+    return (
+        f"the ledger {path} cannot be locked: its file system has no locks, so name one on a disk of this machine "
+        "with --ledger PATH (with run.sh: LEDGER)"
     )
 
 

@@ -143,7 +143,7 @@ class StageFolder:
 
     def _clear(self) -> None:
         """Empty the folder, but only if a stage wrote it."""
-        others = [item for item in self.path.iterdir() if item.name != LOCK_FILE]
+        others = [item for item in self.path.iterdir() if not item.name.startswith(LOCK_FILE)]
         if others and not self._is_ours():
             raise UserError(
                 f"{self.path} holds files that this command did not write: move them, or name another --output"
@@ -160,7 +160,11 @@ class StageFolder:
     def _check_settings(self) -> None:
         path = self.path / SETTINGS_FILE
         if not self._is_ours():
-            strangers = [item.name for item in self.path.iterdir() if item.name != LOCK_FILE and item.suffix != ".part"]
+            strangers = [
+                item.name
+                for item in self.path.iterdir()
+                if not item.name.startswith(LOCK_FILE) and item.suffix != ".part"
+            ]
             if strangers:
                 raise UserError(
                     f"{self.path} holds files that this command did not write ({strangers[0]}): move them, or name another --output"
