@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("src", "prompt", "requirements.txt", *sorted(path.name for path in ROOT.glob("*.sh")))
+
+
+def load(command: str) -> ModuleType:
+    """Import a command of the pipeline, given by its name or its file, for calls of its `main`."""
+    return importlib.import_module(Path(command).stem)
 
 
 class Project:
@@ -20,7 +33,7 @@ class Project:
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
-                shutil.copytree(source, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, root / part)  # with __pycache__: to compile all again takes 2 s
             elif source.exists():
                 shutil.copy(source, root / part)
         shutil.copytree(ROOT / "data" / "sample", root / "data" / "sample")
@@ -28,8 +41,8 @@ class Project:
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the project, with this Python and without the caller's keys."""
         return subprocess.run(
-            command, cwd=self.root, env=self.environment(**environment), capture_output=True, text=True, timeout=120
-        )
+            command, cwd=self.root, env=self.environment(**environment), capture_output=True, text=True, timeout=900
+        )  # 900 s: it hangs, however busy the machine is
 
     def environment(self, **extra: str) -> dict[str, str]:
         left_out = (
@@ -42,6 +55,39 @@ class Project:
 
     def python(self, script: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, script, *flags, **environment)
+
+    def call(self, script: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as `python` does, but in this process, which saves its imports: the code is the checkout's."""
+        from threadweaver.runs.command import run_command  # src is on the path by now
+
+        command = load(script)
+        return self._within(lambda: run_command(command.main), [script, *flags], environment)
+
+    def _within(
+        self, run: Callable[[], object], argv: Sequence[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Call `run` with the directory, environment, words, output and signals of a process of its own."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        code = 0
+        with (
+            contextlib.chdir(self.root),
+            mock.patch.dict(os.environ, self.environment(**environment), clear=True),
+            mock.patch.object(sys, "argv", list(argv)),
+            mock.patch("threadweaver.runs.command._ROOT", self.root),
+            mock.patch("threadweaver.client.settings.DEFAULT_LEDGER", self.root / "data" / "ledger.sqlite"),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                run()
+            except SystemExit as end:
+                code = int(end.code or 0)
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+        return subprocess.CompletedProcess(list(argv), code, *said)
 
     def sample_run(self, *flags: str, count: int = 24, **environment: str) -> subprocess.CompletedProcess[str]:
         settings = {"SRC_NAME": "sample", "ANNOTATOR": "rules", "NUM_SAMPLES": str(count), **environment}
@@ -66,3 +112,63 @@ class Project:
             for path in paths
             if path.is_file() and path.name != ".lock"
         }
+
+
+class InProcess(Project):
+    """The same, with the Python commands run in this process, also those that a shell script starts.
+
+    For tests whose point is what a run makes. Real processes are for signals, kinds of output, two runs at once.
+    """
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        if command[0] == sys.executable:
+            return self.call(*command[1:], **environment)
+        with tempfile.TemporaryDirectory() as talk:
+            return self._shell(command, environment, Path(talk))
+
+    def _shell(
+        self, command: Sequence[str], environment: dict[str, str], talk: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command; PYTHON is a script that asks for each Python command to be run here."""
+        (stub := talk / "python").write_text(STUB)
+        stub.chmod(0o755)
+        (calls, asking), (waiting, ends) = os.pipe(), os.pipe()
+        environment = {**environment, "THREADWEAVER_STARTED_IN": str(self.root)}
+        chosen = {"PYTHON": str(stub), "THREADWEAVER_PYTHON": f"requirements.txt {stub}"}  # env.sh does not check it
+        pipes = {"ASKING": str(asking), "WAITING": str(waiting), "TALK": str(talk)}
+        with open(talk / "stdout", "w+") as out, open(talk / "stderr", "w+") as err:
+            process = subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=self.environment(**{**environment, **chosen, **pipes}),
+                stdout=out,
+                stderr=err,
+                pass_fds=(asking, waiting),
+            )
+            os.close(asking)
+            os.close(waiting)
+            with open(calls) as asked, open(ends, "w", buffering=1) as answers:
+                for _ in asked:
+                    done = self._command((talk / "words").read_text().split("\0")[:-1], environment)
+                    (talk / "said").write_text(done.stdout)
+                    (talk / "said_err").write_text(done.stderr)
+                    answers.write(f"{done.returncode}\n")
+            process.wait()
+            texts = [(stream.seek(0), stream.read())[1] for stream in (out, err)]
+        return subprocess.CompletedProcess(command, process.returncode, *texts)
+
+    def _command(self, words: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        if words[0] != "-m":
+            return self.call(*words, **environment)
+        main = importlib.import_module(words[1]).main
+        return self._within(lambda: sys.exit(main(words[2:])), words[1:], environment)
+
+
+STUB = """#!/usr/bin/env bash
+printf '%s\\0' "$@" >"$TALK/words"
+echo >&"$ASKING"
+read -r code <&"$WAITING" || exit 1
+cat "$TALK/said"
+cat "$TALK/said_err" >&2
+exit "$code"
+"""

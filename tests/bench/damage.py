@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import io
 import json
 import sys
@@ -29,13 +28,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from fake_damage import STEP_OF, WAYS, Damaging, plan_of, read_recorded
+from project import load
 from threadweaver.files import read_text
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected
@@ -63,15 +62,6 @@ class Outcome:
             self.ratio / plain.ratio - 1,
             (self.accepted / self.read) / (plain.accepted / plain.read) - 1,
         )
-
-
-def load(name: str) -> ModuleType:
-    """Import a command of the pipeline as a module."""
-    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), ROOT / "src" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look up their module there
-    spec.loader.exec_module(module)
-    return module
 
 
 def command(name: str, *flags: object) -> None:
