@@ -252,7 +252,7 @@ class Files:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write line by line, for files larger than memory."""
     with atomic_file(path) as file:
-        file.writelines(line.encode("utf-8", "surrogatepass") for line in lines)
+        file.writelines(line.encode() for line in lines)
 
 
 def print_gaps(given: Generated, problems: list[Problem]) -> None:

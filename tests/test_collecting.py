@@ -38,6 +38,10 @@ def reason(keep_wrong: bool = False, **changes) -> str | None:
         ({"output": "\udc00"}, "broken_unicode"),
         ({"problem": "q \ud835"}, "broken_unicode"),
         ({"solution": ["\ud835"]}, "broken_unicode"),
+        ({"thinking": f"{CHAIN}\0"}, "control_character"),
+        ({"output": "\x1b[31m"}, "control_character"),
+        ({"solution": ["\x08inom"]}, "control_character"),
+        ({"thinking": f"{CHAIN}\r\n\f\u2028\x85\u202e"}, None),
     ],
 )
 def test_what_is_left_out_and_why(changes, code):

@@ -20,9 +20,10 @@ COMMANDS = sorted((ROOT / "src").glob("*.py"), key=lambda path: path.name)
 # import those above them only.
 WINGS = {
     "errors": "",
-    "files": "errors",
+    "text": "",
+    "files": "errors text",
     "samples": "errors files",
-    "trajectory": "",
+    "trajectory": "text",
     "independence": "",
     "grading": "",
     "outlines": "independence trajectory",
@@ -31,8 +32,8 @@ WINGS = {
     "client": "errors ledger",
     "annotators": "client corpus errors independence outlines samples trajectory",
     "runs": "errors files samples trajectory",
-    "stages": "annotators client corpus errors files grading independence ledger outlines runs samples trajectory",
-    "generation": "client corpus errors files grading runs samples trajectory",
+    "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
+    "generation": "client corpus errors files grading runs samples text trajectory",
     "viewer": "corpus errors files grading runs samples stages trajectory",
 }
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
-import re
 import socket
 import uuid
 from collections.abc import Iterable, Iterator
@@ -15,21 +13,20 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from threadweaver.errors import UserError
+from threadweaver.text import decode, parse_json, what_is_wrong
+from threadweaver.text import to_json as to_json
+from threadweaver.text import to_pretty_json as to_pretty_json
 
 if TYPE_CHECKING:
     import pyarrow
-
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def read_text(path: Path) -> str:
     """Return the text of a file without newline translation; raises UserError when it is not UTF-8."""
     try:
-        # surrogatepass, because write_atomic may have written lone surrogates
-        with open(path, encoding="utf-8", errors="surrogatepass", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}): convert it") from None
+        return decode(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path} is {error}: convert it") from None
 
 
 @contextlib.contextmanager
@@ -57,8 +54,8 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a whole file with `atomic_file`."""
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+    """Write a whole file with `atomic_file`. A text with half characters raises UnicodeEncodeError."""
+    data = content if isinstance(content, bytes) else content.encode()
     with atomic_file(path) as file:
         file.write(data)
 
@@ -91,14 +88,14 @@ class FileLock:
 
     def acquire(self, busy: str) -> None:
         """Take the lock, or raise UserError(`busy`) with `{holder}` replaced by the id of the process that holds it."""
-        self._file = open(self.path, "a+")  # noqa: SIM115  held until release
+        self._file = open(self.path, "a+", encoding="ascii", errors="replace")  # noqa: SIM115  held until release
         try:
             self._lock()
         except _Busy:
             self._file.seek(0)
-            holder = self._file.read().strip()
+            holder = self._file.read(20).strip()
             self._file.close()
-            raise UserError(busy.replace("{holder}", holder or "unknown")) from None
+            raise UserError(busy.replace("{holder}", _described(holder))) from None
         except BaseException:
             self._file.close()
             raise
@@ -161,6 +158,15 @@ def _remove_if(held: Path, content: str) -> None:
         aside.unlink()
 
 
+def _described(pid: str) -> str:
+    """Return a process id, with how to continue it if the process is stopped."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        stat = Path(f"/proc/{int(pid)}/stat").read_text(encoding="utf-8", errors="replace")
+        if stat.rpartition(")")[2].split()[0] == "T":
+            return f"{pid}, which is stopped: `kill -CONT {pid}` continues it, `kill {pid}` then ends it"
+    return pid or "unknown"
+
+
 def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:
     """Yield the number (from 1), the value and the fault of every line that is not blank.
 
@@ -171,16 +177,9 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:
             if not raw.strip():
                 continue
             try:
-                yield number, json.loads(raw), ""
-            except UnicodeDecodeError:
-                yield number, None, "not UTF-8"
-            except (ValueError, RecursionError) as error:  # not JSON, a number too long, brackets nested too deep
-                yield number, None, getattr(error, "msg", str(error).split(":")[0])
-
-
-def to_json(value: object) -> str:
-    """Return compact JSON on one line; text outside ASCII is kept as it is."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+                yield number, parse_json(raw), ""
+            except ValueError as error:  # not UTF-8, not JSON, a number too long, nested too deep
+                yield number, None, what_is_wrong(error)
 
 
 def sha256(content: str | bytes) -> str:
@@ -194,17 +193,9 @@ def digest(content: str | bytes) -> str:
     return sha256(content)[:16]
 
 
-def has_lone_surrogate(text: str) -> bool:
-    """Return whether half of a UTF-16 pair, left by an escape cut in two, is in the text.
-
-    No tokenizer, parquet or UTF-8 file can hold it.
-    """
-    return _SURROGATE.search(text) is not None
-
-
 def read_json(path: Path):
     """Return the value of a JSON file; raises UserError when the file is damaged."""
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is damaged ({error.msg}, line {error.lineno}): remove it and run again") from None
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({what_is_wrong(error)}): remove it and run again") from None

@@ -15,12 +15,13 @@ from threadweaver.corpus import chat, training_rows
 from threadweaver.corpus.contamination import Benchmarks
 from threadweaver.corpus.thinking import FailedCut, Tags, cut, trim, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.files import has_lone_surrogate, to_json, write_parquet
+from threadweaver.files import to_json, write_parquet
 from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import Verdict
 from threadweaver.runs.folder import AccountEntry
 from threadweaver.samples import Sample
+from threadweaver.text import unstorable
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
 
@@ -65,8 +66,8 @@ def read(output: Output, problem: Problem, think_tags: Sequence[Tags], answer_ta
     """Return the chain of an output, or why there is none."""
     if output.text is None or not output.text.strip():
         return Loss("no_output")
-    if has_lone_surrogate(output.text):
-        return Loss("broken_unicode")
+    if reason := unstorable(output.text):
+        return Loss(reason)
     found = cut(output.text, think_tags)
     if isinstance(found, FailedCut):
         return Loss(found.reason, found.detail)

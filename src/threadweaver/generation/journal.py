@@ -8,13 +8,12 @@ The result is `<stem>.json`, for each problem a list of its samples' texts. Next
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from threadweaver.errors import UserError
-from threadweaver.files import FileLock, read_json, read_jsonl, to_json, write_atomic
+from threadweaver.files import FileLock, read_json, read_jsonl, to_json, to_pretty_json, write_atomic
 
 
 class Journal:
@@ -70,7 +69,7 @@ class Journal:
         if not self.settings_path.is_file():
             if self.path.is_file() and self.path.stat().st_size:
                 raise UserError(f"{self.path} has no {self.settings_path.name} that says what made it: {ways_out}")
-            write_atomic(self.settings_path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+            write_atomic(self.settings_path, to_pretty_json(self.settings))
             return
         before = read_json(self.settings_path)
         differing = [
@@ -122,8 +121,8 @@ class Journal:
         while all((problems, s) in self.results for s in range(samples)):
             problems += 1
         rows = [[self.results[m, s] for s in range(samples)] for m in range(problems)]
-        text = json.dumps(rows, ensure_ascii=False)
-        if not self.final.is_file() or self.final.read_bytes() != text.encode("utf-8", "surrogatepass"):
+        text = to_json(rows)
+        if not self.final.is_file() or self.final.read_bytes() != text.encode():
             write_atomic(self.final, text)
         return problems
 
@@ -141,6 +140,6 @@ def _ends_whole(path: Path) -> bool:
 
 def _append(handle: int, row: Mapping) -> None:
     """Append one line in one write, so that only the last line of a killed run can be incomplete."""
-    data = (to_json(row) + "\n").encode("utf-8", "surrogatepass")
+    data = (to_json(row) + "\n").encode()
     while data:
         data = data[os.write(handle, data) :]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threadweaver.files import to_json, write_atomic
+from threadweaver.files import read_text, to_json, to_pretty_json, write_atomic
 from threadweaver.runs.folder import AccountEntry
 from threadweaver.trajectory.measures import (
     MAX_BLOCKS,
@@ -70,13 +69,13 @@ def summarize(entries: Sequence[AccountEntry]) -> dict:
 def write(folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry], *, fresh: bool) -> None:
     """Write the sidecar folder, but only if something changed or is missing."""
     path = folder / name
-    text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
-    if not fresh and path.is_file() and path.read_text() == text:
+    text = to_pretty_json(summary)
+    if not fresh and path.is_file() and read_text(path) == text:
         return
     rows = frame(entries)
     write_atomic(folder / "trajectories.jsonl", "".join(to_json(row) + "\n" for row in rows.to_dict("records")))
     write_atomic(folder / "trajectories.csv", rows.to_csv(index=False, lineterminator="\n"))
-    write_atomic(folder / "extremes.json", json.dumps(extremes(rows), indent=1) + "\n")
+    write_atomic(folder / "extremes.json", to_pretty_json(extremes(rows)))
     for measure in LABELS if len(rows) else ():
         write_atomic(folder / f"{measure}.png", histogram(measure, rows[measure].tolist()))
     write_atomic(path, text)

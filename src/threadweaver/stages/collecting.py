@@ -10,9 +10,10 @@ from pathlib import Path
 from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
 from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
 from threadweaver.corpus.schemas import AmbiguousThinking, to_sample
-from threadweaver.files import digest, has_lone_surrogate, to_json
+from threadweaver.files import digest
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
+from threadweaver.text import unstorable
 from threadweaver.trajectory.markup import reserved_tag
 
 MIN_CHARS = 400
@@ -88,10 +89,10 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
     """Return the reason code if a chain must not be collected, else None."""
     if sample.correctness is False and not keep_wrong:
         return "wrong"
-    if has_lone_surrogate(to_json([sample.thinking, sample.problem, sample.output, sample.solution])):
-        return "broken_unicode"
+    if reason := unstorable([sample.thinking, sample.problem, sample.output, sample.solution]):
+        return reason
     if reserved_tag(sample.thinking) or any(
-        reserved_tag(text, think=False) for text in (sample.problem, sample.output)
+        reserved_tag(part, think=False) for part in (sample.problem, sample.output)
     ):
         return "contains_markup"
     if len(sample.thinking.strip()) < MIN_CHARS:

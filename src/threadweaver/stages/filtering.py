@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from threadweaver import grading
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
 from threadweaver.errors import UserError
-from threadweaver.files import digest
+from threadweaver.files import digest, to_pretty_json
 from threadweaver.runs.runner import Result, Task
 from threadweaver.stages.inspection import Inspection, Rules, edits_of_answer, final_answer, inspect
 from threadweaver.stages.traced import Traced, traced_files
@@ -73,10 +72,7 @@ class Filter:
             "reason": found.reason,
             "detail": found.detail,
         }
-        files = {
-            f"rejected/{traced.id}.txt": text + "\n",
-            f"rejected/{traced.id}.json": json.dumps(why, ensure_ascii=False, indent=1) + "\n",
-        }
+        files = {f"rejected/{traced.id}.txt": text + "\n", f"rejected/{traced.id}.json": to_pretty_json(why)}
         return Result("rejected", found.reason, files, {"detail": found.detail, "conserved": found.conserved})
 
 

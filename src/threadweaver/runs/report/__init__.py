@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from threadweaver.files import write_atomic
+from threadweaver.files import to_pretty_json, write_atomic
 from threadweaver.runs import account, statistics
 from threadweaver.runs.account import Account, StageAccount
 from threadweaver.samples import read_sample
@@ -96,7 +95,7 @@ def _bins(values: Sequence[float], low: float, high: float) -> list[int]:
 def write(run: Account, stem: Path) -> Path:
     """Write `<stem>.json` and `<stem>.html`; return the path of the page."""
     data = build(run)
-    write_atomic(stem.with_name(stem.name + ".json"), json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(stem.with_name(stem.name + ".json"), to_pretty_json(data))
     page = stem.with_name(stem.name + ".html")
     write_atomic(page, render(data))
     return page

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from threadweaver.text import parse_json, to_pretty_json, whole
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits.apply import ConservationError, Edit, Skipped, undo
 
@@ -63,12 +64,12 @@ class Lineage:
     """What the model wrote after its thinking, with the final answer."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
+        return to_pretty_json(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Lineage:
         """Read what `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for any other text."""
-        data = json.loads(text)
+        data = parse_json(text)
         blocks = tuple(
             BlockLineage(block["first"], block["last"], tuple(map(_thread_lineage, block["threads"])), block["reason"])
             for block in data.pop("blocks")
@@ -90,7 +91,7 @@ class Lineage:
             where = f" L{item.first}-L{item.last}" if item.first else ""
             lines += [f"\nnot used: block {item.number} of the annotation{where}: {item.code} {item.detail}".rstrip()]
         lines += [f"note: {json.dumps(note, ensure_ascii=False)}" for note in self.notes]
-        return "\n".join(lines) + "\n"
+        return whole("\n".join(lines)) + "\n"
 
 
 def _thread_lineage(data: dict) -> ThreadLineage:
