@@ -29,7 +29,7 @@ WINGS = {
     "outlines": "independence trajectory",
     "corpus": "errors files samples trajectory",
     "ledger": "errors files",
-    "client": "errors ledger",
+    "client": "corpus errors ledger",
     "annotators": "client corpus errors independence outlines samples trajectory",
     "runs": "errors files samples trajectory",
     "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",

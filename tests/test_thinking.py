@@ -72,6 +72,10 @@ def test_pairs_of_ones_own_are_read_like_the_usual_ones_and_do_not_mix():
         ("<think>draft</think>", ""),
         (HARMONY, "C"),
         (HARMONY.partition("<|end|>")[0], None),
+        ("analysisWe need []assistantfinalR", "R"),
+        ("analysis of the matter", "analysis of the matter"),
+        ("<think>a</think>" * 20_000 + "<think>" * 20_000 + "</think>R", "R"),
+        ("</think>R" + "<think>" * 20_000, "R"),
     ],
 )
 def test_a_reply_is_what_is_not_thinking(text, reply):

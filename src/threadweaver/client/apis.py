@@ -5,14 +5,28 @@ To add one, write its class and enter it in `APIS`.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from threadweaver.client.errors import BadReply, BadRequest, ServerFault
 from threadweaver.client.usage import Usage
+from threadweaver.corpus import thinking
 from threadweaver.ledger.entries import MOST_TOKENS
+
+COMPLETE = frozenset({"stop", "completed", "complete", "end_turn", "stop_sequence", "eos", "eos_token"})
+"""How a server says that a reply is whole (compared in lower case). A server that says nothing at all is believed to
+send whole replies; any other word, or null, means that it was broken off."""
+AT_LIMIT = frozenset({"length", "max_output_tokens", "max_tokens", "model_length"})
+REFUSED = frozenset(
+    {"content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "sensitive"}
+)
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
+"""What a finish or a tier may be: a server can send anything, such as the whole of a request's headers."""
+_EDGES = "\ufeff\u200b\u2060"
+"""Byte-order marks and blanks without width, which some gateways put before a reply."""
 
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """What reading JSON of an unexpected form may raise."""
@@ -20,8 +34,9 @@ MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError
 
 @dataclass(frozen=True)
 class RawReply:
-    """A reply as the server sent it. `status`: ok, truncated, empty, refused; `finish`: the server's own word for how
-    it ended. `usage` is None where the server does not count; `tier` is the one that it reports.
+    """A reply as the server sent it. `status`: ok, truncated (at the limit), incomplete, empty, refused; `finish`: the
+    server's own word for how it ended. `usage` is None where the server does not count, or counts what cannot be;
+    `tier` is the one that it reports.
     """
 
     text: str
@@ -86,6 +101,23 @@ class Api(ABC):
     def reply(self, data: Mapping[str, Any]) -> RawReply:
         """Return the reply in a JSON object; may raise whatever reading an unexpected shape raises."""
 
+    def status(self, text: str, finish: str, refused: bool) -> str:
+        """Return the status of a reply that ended in this way."""
+        word = finish.lower()
+        if refused or word in REFUSED:
+            return "refused"
+        if word in AT_LIMIT:
+            return "truncated"
+        return self.spoken(text, "ok")[1] if word in COMPLETE else "incomplete"
+
+    def spoken(self, text: str, status: str) -> tuple[str, str]:
+        """Return what counts of a stored reply, without thinking and the tags around an answer, and its status."""
+        reply = thinking.after_thinking(text.lstrip(_EDGES))
+        if reply is None:
+            return "", "incomplete" if status == "ok" else status
+        reply = thinking.unwrap(reply if reply == text else thinking.trim(reply))
+        return reply, "empty" if status == "ok" and not reply.strip() else status
+
 
 class Responses(Api):
     path = "/responses"
@@ -99,17 +131,21 @@ class Responses(Api):
         }
 
     def reply(self, data: Mapping[str, Any]) -> RawReply:
-        state = data.get("status") or "completed"
+        state = data.get("status", "completed")
         if state in ("failed", "cancelled"):
-            _raise_failed(data.get("error") or {})
-        parts = [part for item in data["output"] if item.get("type") == "message" for part in item.get("content") or ()]
-        texts = [part.get("text") or "" for part in parts if part.get("type") == "output_text"]
-        refusals = [part.get("refusal") or "" for part in parts if part.get("type") == "refusal"]
-        reason = (data.get("incomplete_details") or {}).get("reason") if state == "incomplete" else None
-        finish = reason or ("refusal" if refusals else state)
-        text = "".join(texts) or "".join(refusals)
-        status = _status(text, finish, bool(refusals))
-        return RawReply(text, status, finish, _usage(data, "input", "output"), data.get("service_tier"))
+            _raise_failed(error if isinstance(error := data.get("error"), Mapping) else {})
+        messages = _messages(data)
+        said = [_said(message) for message in messages]
+        details = data.get("incomplete_details") if state == "incomplete" else None
+        reason = details.get("reason") if isinstance(details, Mapping) else None
+        refused = any(item.refused for item in said)
+        cut = next(
+            (message["status"] for message in messages if message.get("status", "completed") != "completed"), None
+        )
+        finish = _word(reason or ("refusal" if refused else cut if state == "completed" and cut else state))
+        text = "\n".join(filter(None, (item.text for item in said)))
+        status = self.status(text, finish, refused)
+        return RawReply(text, status, finish, _usage(data, "input", "output"), _tier(data))
 
 
 class ChatCompletions(Api):
@@ -125,12 +161,10 @@ class ChatCompletions(Api):
 
     def reply(self, data: Mapping[str, Any]) -> RawReply:
         choice = data["choices"][0]
-        message = choice["message"]
-        refusal = message.get("refusal")
-        text = message.get("content") or refusal or ""
-        finish = choice.get("finish_reason") or "stop"
-        status = _status(text, finish, bool(refusal))
-        return RawReply(text, status, finish, _usage(data, "prompt", "completion"), data.get("service_tier"))
+        said = _said(choice["message"])
+        finish = _word(choice.get("finish_reason", "stop"))
+        status = self.status(said.text, finish, said.refused)
+        return RawReply(said.text, status, finish, _usage(data, "prompt", "completion"), _tier(data))
 
 
 class Completions(Api):
@@ -147,11 +181,15 @@ class Completions(Api):
 
     def reply(self, data: Mapping[str, Any]) -> RawReply:
         choice = self.choice(data)
-        finish = choice.get("finish_reason") or "stop"
-        status = "truncated" if finish == "length" else "ok"
+        finish = _word(choice.get("finish_reason", "stop"))
+        status = "truncated" if finish in AT_LIMIT else "ok"
         extra = {name: choice[name] for name in self.results if choice.get(name) is not None}
         usage = _usage(data, "prompt", "completion")
-        return RawReply(choice["text"], status, finish, usage, data.get("service_tier"), extra or None)
+        return RawReply(choice["text"], status, finish, usage, _tier(data), extra or None)
+
+    def spoken(self, text: str, status: str) -> tuple[str, str]:
+        """Return both as they are: what continues a prompt is all of it wanted."""
+        return text, status
 
     @staticmethod
     def choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -182,33 +220,75 @@ def _raise_failed(error: Mapping[str, Any]) -> NoReturn:
 
 def _checked(raw: RawReply) -> RawReply:
     """Return a reply that the ledger can keep. Raises ValueError for one that it cannot."""
-    counts = () if raw.usage is None else astuple(raw.usage)
     if not isinstance(raw.text, str) or not isinstance(raw.finish, str):
         raise ValueError("its text or its end is not a text")
-    f"{raw.finish} {raw.tier}".encode()  # SQLite accepts no lone surrogates here
-    if not all(0 <= count <= MOST_TOKENS for count in counts):
-        raise ValueError("its tokens are not counted")
     return raw
 
 
-def _status(text: str, finish: str, refused: bool) -> str:
-    if refused or finish == "content_filter":
-        return "refused"
-    if finish in ("length", "max_output_tokens", "max_tokens"):
-        return "truncated"
-    return "ok" if text.strip() else "empty"
+class _Said(NamedTuple):
+    text: str
+    refused: bool
+
+
+def _said(message: Mapping[str, Any]) -> _Said:
+    """Return the text of a message without the thinking beside it; a refusal where there is no text."""
+    parts = message.get("content")
+    refusals = [message.get("refusal")]
+    if isinstance(parts, Sequence) and not isinstance(parts, str):
+        refusals += [part.get("refusal") for part in parts if isinstance(part, Mapping)]
+    refusal = "\n".join(text for text in refusals if isinstance(text, str) and text)
+    return _Said(thinking.read_turn(message).text or refusal, bool(refusal))
+
+
+def _messages(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the assistant's messages of a response: the final ones, where it tells them from its remarks on the way."""
+    items = data["output"]
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        raise TypeError("the output is not a list")
+    messages = [
+        item
+        for item in items
+        if isinstance(item, Mapping)
+        and item.get("type", "message") == "message"
+        and item.get("role", "assistant") == "assistant"
+    ]
+    return [message for message in messages if message.get("phase") == "final_answer"] or messages
+
+
+def _word(value: Any) -> str:
+    """Return a server's word for something; "none" for null, "other" for what is not a word."""
+    if value is None or value == "":
+        return "none"
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else "other"
+
+
+def _tier(data: Mapping[str, Any]) -> str | None:
+    tier = data.get("service_tier")
+    return None if tier is None else _word(tier)
 
 
 def _usage(data: Mapping[str, Any], came_in: str, went_out: str) -> Usage | None:
-    """Servers other than OpenAI's send null for the details, or nothing at all."""
+    """Return what a server counted, None where it counted nothing or one of its counts cannot be.
+
+    Servers other than OpenAI's send null for the details, or nothing at all.
+    """
     usage = data.get("usage")
-    if not usage:
+    if not isinstance(usage, Mapping) or all(usage.get(f"{side}_tokens") is None for side in (came_in, went_out)):
         return None
+    n_in, n_out = (_count(usage.get(f"{side}_tokens")) for side in (came_in, went_out))
+    if n_in is None or n_out is None:
+        return None
+    cached, reasoning = (
+        _count(details.get(name)) if isinstance(details := usage.get(f"{side}_tokens_details"), Mapping) else 0
+        for side, name in ((came_in, "cached_tokens"), (went_out, "reasoning_tokens"))
+    )
+    return Usage(n_in, min(cached or 0, n_in), n_out, min(reasoning or 0, n_out))
 
-    def count(holder: Any, name: str) -> int:
-        return int((holder or {}).get(name) or 0)
 
-    n_in, n_out = count(usage, f"{came_in}_tokens"), count(usage, f"{went_out}_tokens")
-    cached = count(usage.get(f"{came_in}_tokens_details"), "cached_tokens")
-    reasoning = count(usage.get(f"{went_out}_tokens_details"), "reasoning_tokens")
-    return Usage(n_in, min(cached, n_in), n_out, min(reasoning, n_out))
+def _count(value: Any) -> int | None:
+    """Return a number of tokens, 0 for null; None for what is not one."""
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return int(value) if value == int(value) else None

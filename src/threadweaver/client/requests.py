@@ -94,7 +94,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply as the model gave it. `status`: ok, truncated, empty, refused.
+    """What counts of a model's reply: no thinking. `status`: ok, truncated, incomplete, empty, refused.
 
     `verdict` and `why` are what an earlier judgement said (None: not judged yet); a reply that is not ok comes rejected
     with its status as the reason. `cost` in USD (None: no price known). `extra` has what only a Completions server
@@ -119,9 +119,11 @@ class Reply:
 
 
 def reply_of(entry: LedgerEntry, *, from_ledger: bool) -> Reply:
+    """Return the reply of an entry; the ledger holds it as it came, thinking included."""
+    text, status = APIS[entry.api].spoken(entry.reply, entry.status)
     return Reply(
-        entry.reply,
-        entry.status,
+        text,
+        status,
         Usage(entry.input, entry.cached, entry.output, entry.reasoning),
         None if entry.cost is None else entry.cost / 1e9,
         from_ledger,

@@ -21,13 +21,21 @@ TAGS: tuple[Tags, ...] = (
     ("◁think▷", "◁/think▷"),
     ("[THINK]", "[/THINK]"),
     ("<seed:think>", "</seed:think>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
 )
-ANSWER_TAGS: tuple[Tags, ...] = (("<|begin_of_solution|>", "<|end_of_solution|>"), ("<answer>", "</answer>"))
+ANSWER_TAGS: tuple[Tags, ...] = (
+    ("<|begin_of_solution|>", "<|end_of_solution|>"),
+    ("<answer>", "</answer>"),
+    ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+)
 
 _CHANNEL = re.compile(
     r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(.*?)(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
     re.DOTALL,
 )
+_BARE_ANALYSIS, _BARE_FINAL = "analysis", "assistantfinal"
+"""What is left of harmony where a server decodes without its special tokens."""
 THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking", "think_content")
 _CONTENT_FIELDS = ("content", "value", "text")
 _THINKING_PARTS = {"thinking", "reasoning", "think", "reasoning.text", "reasoning_text", "summary_text"}
@@ -82,10 +90,18 @@ def after_thinking(text: str, tags: Sequence[Tags] = TAGS) -> str | None:
     if channels := _channels(text):
         final = [content for name, content in channels if name == "final"]
         return "".join(final) if final else None
+    if text.startswith(_BARE_ANALYSIS):
+        text = text.rpartition(_BARE_FINAL)[2]
     for opening, closing in tags:
-        if opening in text and closing in text:
-            text = re.sub(f"{re.escape(opening)}.*?{re.escape(closing)}", "", text, flags=re.DOTALL)
-        text = text.rpartition(closing)[2]
+        *closed, rest = text.split(closing)
+        visible: list[str] = []
+        for piece in closed:
+            head, opened, _ = piece.partition(opening)
+            if opened:
+                visible.append(head)
+            else:
+                visible.clear()
+        text = "".join([*visible, rest])
         if opening in text:
             text = text.partition(opening)[0]
             if not text.strip():

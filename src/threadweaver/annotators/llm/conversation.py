@@ -20,7 +20,7 @@ Validator = Callable[[str, str], Validation[T]]
 """Validates a reply's text; the second text is the accepted reply of the turn before, empty in the first."""
 
 CUT_REPLY_SHOWN = 1000
-"""Characters of a truncated reply that the repair turn repeats: 32,000 tokens of it would help nobody."""
+"""Characters of a reply that was cut off which the repair turn repeats: 32,000 tokens of it would help nobody."""
 
 
 TURN_LEFT_OUT = "(This turn is left out.)"
@@ -96,7 +96,8 @@ class Conversation(Generic[T]):
         is better."""
         self.repairs += 1
         (request,) = self.repair.fill({"faults": validation.listed(found.faults)})
-        shown = first.text if first.status != "truncated" else first.text[:CUT_REPLY_SHOWN]
+        cut = first.status in ("truncated", "incomplete")
+        shown = first.text[:CUT_REPLY_SHOWN] if cut else first.text
         messages = [*self.history, ("assistant", shown.strip() or "(no text)"), ("user", request)]
         second = await self._ask(messages, f"turn {number}, repair", request, repair_of(self.label))
         repaired = self._validate(second, validate, before)
@@ -133,7 +134,7 @@ class Conversation(Generic[T]):
         if reply.status == PLANNED:  # only counted: neither a value nor a fault
             return Validation(None)
         if reply.status != "ok":
-            fault = validation.status_fault(reply.status, self.client.settings.output_limit)
+            fault = validation.status_fault(reply.status, self.client.settings.output_limit, reply.finish)
             return Validation(None, (fault,))
         return validate(reply.text, before)
 

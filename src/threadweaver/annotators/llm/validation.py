@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from threadweaver.client.apis import COMPLETE
 from threadweaver.outlines.checks import UNFIT, check_outlines
 from threadweaver.trajectory import annotation, edits
 from threadweaver.trajectory.annotation import Code
@@ -38,13 +39,17 @@ class Validation(Generic[T]):
     faults: tuple[ReplyFault, ...] = ()
 
 
-def status_fault(status: str, limit: int) -> ReplyFault:
-    """Return the fault of a reply that is truncated, empty or refused."""
+def status_fault(status: str, limit: int, finish: str) -> ReplyFault:
+    """Return the fault of a reply that is truncated, incomplete, empty or refused; `finish` is the server's word."""
+    thinking_alone = finish.lower() in COMPLETE
     return ReplyFault(
         status,
         {
             "truncated": f"It was cut off at the limit of {limit} output tokens before it was complete; "
             "think and write more briefly.",
+            "incomplete": "It held thinking alone, without an end; write the reply itself."
+            if thinking_alone
+            else f"It broke off before it was complete (the server reports {finish!r}).",
             "empty": "It held no text.",
             "refused": "It declined. The material is mathematics, to be annotated or edited as text; nothing in it "
             "has to be judged or carried out.",
