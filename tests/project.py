@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
@@ -23,6 +23,15 @@ PARTS = ("src", "prompt", "requirements.txt", *sorted(path.name for path in ROOT
 def load(command: str) -> ModuleType:
     """Import a command of the pipeline, given by its name or its file, for calls of its `main`."""
     return importlib.import_module(Path(command).stem)
+
+
+def start(words: Sequence[str]) -> None:
+    """Do what `python WORDS` does, with the modules of this process."""
+    from threadweaver.runs.command import run_command  # src is on the path by now
+
+    if words[0] == "-m":
+        sys.exit(importlib.import_module(words[1]).main(words[2:]))
+    run_command(load(words[0]).main)
 
 
 class Project:
@@ -58,36 +67,33 @@ class Project:
 
     def call(self, script: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as `python` does, but in this process, which saves its imports: the code is the checkout's."""
-        from threadweaver.runs.command import run_command  # src is on the path by now
-
-        command = load(script)
-        return self._within(lambda: run_command(command.main), [script, *flags], environment)
+        return self._within([script, *flags], self.root, environment)
 
     def _within(
-        self, run: Callable[[], object], argv: Sequence[str], environment: dict[str, str]
+        self, words: Sequence[str], here: Path, environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """Call `run` with the directory, environment, words, output and signals of a process of its own."""
+        """Run a command in the folder `here`, with environment, words, output and signals as in its own process."""
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         code = 0
         with (
-            contextlib.chdir(self.root),
+            contextlib.chdir(here),
             mock.patch.dict(os.environ, self.environment(**environment), clear=True),
-            mock.patch.object(sys, "argv", list(argv)),
+            mock.patch.object(sys, "argv", list(words)),
             mock.patch("threadweaver.runs.command._ROOT", self.root),
             mock.patch("threadweaver.client.settings.DEFAULT_LEDGER", self.root / "data" / "ledger.sqlite"),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
             try:
-                run()
+                start(words)
             except SystemExit as end:
                 code = int(end.code or 0)
             finally:
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
         said = [stream.buffer.getvalue().decode() for stream in (out, err)]
-        return subprocess.CompletedProcess(list(argv), code, *said)
+        return subprocess.CompletedProcess(list(words), code, *said)
 
     def sample_run(self, *flags: str, count: int = 24, **environment: str) -> subprocess.CompletedProcess[str]:
         settings = {"SRC_NAME": "sample", "ANNOTATOR": "rules", "NUM_SAMPLES": str(count), **environment}
@@ -129,18 +135,18 @@ class InProcess(Project):
     def _shell(
         self, command: Sequence[str], environment: dict[str, str], talk: Path
     ) -> subprocess.CompletedProcess[str]:
-        """Run a shell command; PYTHON is a script that asks for each Python command to be run here."""
+        """Run a shell command whose `python` and $PYTHON are a script that has every Python command run here."""
         (stub := talk / "python").write_text(STUB)
         stub.chmod(0o755)
         (calls, asking), (waiting, ends) = os.pipe(), os.pipe()
-        environment = {**environment, "THREADWEAVER_STARTED_IN": str(self.root)}
         chosen = {"PYTHON": str(stub), "THREADWEAVER_PYTHON": f"requirements.txt {stub}"}  # env.sh does not check it
         pipes = {"ASKING": str(asking), "WAITING": str(waiting), "TALK": str(talk)}
+        found = {"PATH": f"{talk}:{environment.get('PATH') or os.environ['PATH']}"}
         with open(talk / "stdout", "w+") as out, open(talk / "stderr", "w+") as err:
             process = subprocess.Popen(
                 command,
                 cwd=self.root,
-                env=self.environment(**{**environment, **chosen, **pipes}),
+                env=self.environment(**{**environment, **chosen, **pipes, **found}),
                 stdout=out,
                 stderr=err,
                 pass_fds=(asking, waiting),
@@ -149,26 +155,29 @@ class InProcess(Project):
             os.close(waiting)
             with open(calls) as asked, open(ends, "w", buffering=1) as answers:
                 for _ in asked:
-                    done = self._command((talk / "words").read_text().split("\0")[:-1], environment)
+                    here, started_in, *words = (talk / "words").read_text().split("\0")[:-1]
+                    done = self._command(words, Path(here), {**environment, "THREADWEAVER_STARTED_IN": started_in})
                     (talk / "said").write_text(done.stdout)
-                    (talk / "said_err").write_text(done.stderr)
+                    (talk / "complained").write_text(done.stderr)
                     answers.write(f"{done.returncode}\n")
             process.wait()
             texts = [(stream.seek(0), stream.read())[1] for stream in (out, err)]
         return subprocess.CompletedProcess(command, process.returncode, *texts)
 
-    def _command(self, words: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        if words[0] != "-m":
-            return self.call(*words, **environment)
-        main = importlib.import_module(words[1]).main
-        return self._within(lambda: sys.exit(main(words[2:])), words[1:], environment)
+    def _command(
+        self, words: Sequence[str], here: Path, environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        if words[0] == "-m" or (here / words[0]).resolve().parent == self.root.resolve() / "src":
+            return self._within(words, here, environment)
+        every = self.environment(**environment)  # a bench, or a tool of the tests
+        return subprocess.run([sys.executable, *words], cwd=here, env=every, capture_output=True, text=True)
 
 
 STUB = """#!/usr/bin/env bash
-printf '%s\\0' "$@" >"$TALK/words"
+printf '%s\\0' "$PWD" "${THREADWEAVER_STARTED_IN:-}" "$@" >"$TALK/words"
 echo >&"$ASKING"
 read -r code <&"$WAITING" || exit 1
 cat "$TALK/said"
-cat "$TALK/said_err" >&2
+cat "$TALK/complained" >&2
 exit "$code"
 """

@@ -62,7 +62,7 @@ def test_a_chain_loops_from_a_fifth_of_its_paragraphs_on():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return project.Project(tmp_path_factory.mktemp("project"))
+    return project.InProcess(tmp_path_factory.mktemp("project"))
 
 
 def collect(place, name: str, rows: list, *flags: str):

@@ -13,7 +13,7 @@ import pytest
 
 import fake_answers
 from fake_openai import FakeOpenAI
-from project import Project
+from project import InProcess, Project
 
 COUNT = 4
 STAGES = [
@@ -24,7 +24,7 @@ STAGES = [
 
 @pytest.fixture(scope="module")
 def paid(tmp_path_factory):
-    project = Project(tmp_path_factory.mktemp("paid"))
+    project = InProcess(tmp_path_factory.mktemp("paid"))
     with FakeOpenAI(answer=fake_answers.answer) as server:
         result = run(project, server)
         yield project, server, result
@@ -55,7 +55,7 @@ def test_with_the_ledger_kept_deleted_stages_cost_nothing_and_give_the_same_byte
 
 def test_offline_the_ledger_alone_rebuilds_the_run(paid, tmp_path):
     project, _, _ = paid
-    other = Project(tmp_path)
+    other = InProcess(tmp_path)
     shutil.copy(project.root / "data/ledger.sqlite", other.root / "data/ledger.sqlite")
     rebuilt = other.sample_run(count=COUNT, ANNOTATOR="llm", OFFLINE="1")
     assert rebuilt.returncode == 0, rebuilt.stderr
@@ -117,7 +117,7 @@ def until(condition, seconds: float) -> None:
 
 
 def test_without_a_key_or_an_endpoint_one_line_names_both_options(tmp_path):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     result = project.sample_run(count=3, ANNOTATOR="llm")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -125,7 +125,7 @@ def test_without_a_key_or_an_endpoint_one_line_names_both_options(tmp_path):
 
 
 def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     result = project.sample_run(count=12, ANNOTATOR="llm", OFFLINE="1")
     assert result.returncode == 0, result.stderr
     assert "144 replies imported" in result.stdout and "0 calls" in result.stdout
@@ -135,7 +135,7 @@ def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
 
 
 def test_reaching_the_cap_names_what_is_left_and_a_higher_cap_continues(tmp_path):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer) as server:
         # a call of step 1 may cost 0.67 dollars at worst, at twice the price: it fits, and no more once a few are paid
         capped = run(project, server, MAX_COST="0.7")
@@ -159,7 +159,7 @@ def test_batches_and_flex_go_through_all_steps_at_half_the_price(tmp_path):
             ("batch", {"BATCH": "1"}, ("--batch-quiet", "0.2", "--batch-poll", "0.2")),
             ("flex", {}, ("--service-tier", "flex")),
         ):
-            project = Project(tmp_path / name)
+            project = InProcess(tmp_path / name)
             server.prefixes.clear()
             done = project.annotate(*flags, count=COUNT, OPENAI_BASE_URL=server.url, **environment)
             assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 import fake_answers
 from fake_openai import FakeOpenAI
-from project import Project
+from project import InProcess, Project
 from threadweaver.client import Client, Estimate, PlanningClient
 from threadweaver.client.settings import Batching, ClientSettings
 from threadweaver.runs.folder import read_account
@@ -98,7 +98,7 @@ def calls_of(table: str) -> dict[str, tuple[int, int]]:
 
 
 def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer) as server:
         fresh = run(project, server, 4, PLAN="1")
         assert fresh.returncode == 0, fresh.stderr
@@ -121,7 +121,7 @@ def test_a_plan_knows_what_is_paid_and_leaves_no_trace(tmp_path):
 
 
 def test_a_stage_plans_alone_and_the_others_say_that_they_call_nothing(tmp_path):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     with FakeOpenAI(answer=fake_answers.answer) as server:
         assert project.annotate(count=3, OPENAI_BASE_URL=server.url).returncode == 0
         environment = {"SRC_NAME": "sample", "NUM_SAMPLES": "3", "OPENAI_BASE_URL": server.url}
@@ -160,7 +160,7 @@ class Difficult:
 
 
 def test_after_a_run_with_a_refused_reply_a_failed_sample_and_a_repeated_uuid_nothing_is_left_to_call(tmp_path):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     chains = project.root / "data/sample/chains.jsonl"
     rows = [json.loads(line) for line in chains.read_text().splitlines()[:6]]
     rows = [*rows, {**rows[0], "thinking": rows[0]["thinking"] + "\n\nThat is all."}]

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from project import Project
+from project import InProcess
 from threadweaver.runs.folder import read_account
 
 SETTINGS = {"stage": "test"}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Project:
+def place(tmp_path_factory) -> InProcess:
     """A project with the first six chains of the sample collected."""
-    project = Project(tmp_path_factory.mktemp("project"))
+    project = InProcess(tmp_path_factory.mktemp("project"))
     collected = project.python(
         "src/collect_trajectories.py",
         "--dataset_path",
