@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from project import ROOT
+from project import ROOT, InProcess
 
 for name in [name for name in os.environ if name.startswith("THREADWEAVER_")]:
     del os.environ[name]  # what tests/run.sh, which sources src/env.sh, would hand to the commands that tests start
@@ -56,6 +57,13 @@ def tokenizer():
     from threadweaver.corpus.tokenizer import load_tokenizer
 
     return load_tokenizer(str(ROOT / "data" / "sample" / "tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[InProcess, subprocess.CompletedProcess[str]]:
+    """A project in which the sample was run with the rules, with --units, and what was printed. Change a copy of it."""
+    project = InProcess(tmp_path_factory.mktemp("finished"))
+    return project, project.sample_run("--units")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import io
 import os
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +48,12 @@ class Project:
             elif source.exists():
                 shutil.copy(source, root / part)
         shutil.copytree(ROOT / "data" / "sample", root / "data" / "sample")
+
+    def copy(self, root: Path) -> Self:
+        """Return a copy of the project under `root`, with all that was made in it."""
+        copied = copy.copy(self)
+        copied.root = shutil.copytree(self.root, root, dirs_exist_ok=True)
+        return copied
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the project, with this Python and without the caller's keys."""

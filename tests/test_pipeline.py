@@ -5,24 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from project import Project
+from project import InProcess, Project
 from threadweaver.runs.stages import STAGES
 
 STEPS = [
     f"data/sample_24samples_{step}"
     for step in ("step1_v1", "step2_v1", "step3_v1_v1", "step4_v1_v1_v1", "step5_v1_v1_v1")
 ]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> tuple[Project, subprocess.CompletedProcess]:
-    project = Project(tmp_path_factory.mktemp("project"))
-    return project, project.sample_run()
 
 
 def test_one_command_makes_the_dataset_and_prints_the_funnel(finished):
@@ -89,33 +82,33 @@ def test_the_account_names_every_sample_and_the_page_needs_nothing_else(finished
 def test_the_command_that_is_printed_runs_as_it_is_printed(finished, tmp_path):
     project, result = finished
     [command] = [line.split(":  ", 1)[1] for line in result.stdout.split("\n") if line.startswith("Look at it:")]
-    shown = project.run("bash", "-c", f"{command} --export '{tmp_path}/page.html' --limit 1")
+    shown = Project.run(project, "bash", "-c", f"{command} --export '{tmp_path}/page.html' --limit 1")
     assert shown.returncode == 0 and (tmp_path / "page.html").is_file(), shown.stderr
 
 
 def test_a_second_run_redoes_nothing_and_reports_it(finished):
     project, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*.txt")}
-    again = project.sample_run()
+    again = project.sample_run("--units")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("nothing to do") == len(STAGES)
     assert before == {path: path.stat().st_mtime_ns for path in (project.root / "data").rglob("*.txt")}
 
 
-def test_deleted_stages_are_redone_to_the_same_bytes(finished):
-    project, _ = finished
+def test_deleted_stages_are_redone_to_the_same_bytes(finished, tmp_path):
+    project = finished[0].copy(tmp_path)
     folders = [*STEPS, "dataset"]
     before = project.files(*folders)
     for folder in (*STEPS[2:], "dataset"):
         shutil.rmtree(project.root / folder)
-    again = project.sample_run()
+    again = project.sample_run("--units")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("nothing to do") == len(STAGES) - len(STEPS[2:]) - 1
     assert project.files(*folders) == before
 
 
-def test_growing_the_run_keeps_what_the_smaller_one_made(finished):
-    project, _ = finished
+def test_growing_the_run_keeps_what_the_smaller_one_made(finished, tmp_path):
+    project = finished[0].copy(tmp_path)
     grown = project.sample_run(count=36)
     assert grown.returncode == 0, grown.stderr
     assert "6  wrong (25, 27, 29, 31, 33, 35)" in grown.stdout
@@ -169,7 +162,7 @@ def test_each_stage_works_alone_on_a_single_file(finished, tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(tmp_path, environment, says):
-    project = Project(tmp_path)
+    project = InProcess(tmp_path)
     good = (project.root / "data/sample/chains.jsonl").read_text().split("\n")[:3]
     (project.root / "bad.jsonl").write_text("\n".join([good[0], good[1][:-20], good[2]]) + "\n")
     result = project.sample_run(**environment)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from engine.train import joined_copies, tree
 from fake_engine import FakeEngine
-from project import Project
 from scripted import NO_LIMITS, Scripted, Unknown, round_trip
 from strategies import bodies, chains
 from threadweaver.corpus import chat, training_rows, training_units
@@ -39,27 +38,12 @@ class Saved:
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Saved:
+def saved(finished) -> Saved:
     from pyarrow import parquet
 
-    project = Project(tmp_path_factory.mktemp("round_trip"))
-    run = project.sample_run()
+    project, run = finished
     assert run.returncode == 0, run.stderr
-    units_of = project.python(
-        "src/save_dataset.py",
-        "--tokenizer",
-        "data/sample/tokenizer",
-        "--input",
-        "data/sample_24samples/collected.jsonl",
-        "--trajectory-glob",
-        "data/sample_24samples_step5_v1_v1_v1/*.txt",
-        "--trajectory-matched-only",
-        "--units",
-        "--output",
-        "dataset/with_units",
-    )
-    assert units_of.returncode == 0, units_of.stderr
-    folder = project.root / "dataset/with_units"
+    [folder] = (project.root / "dataset").iterdir()
     tables = {path.parent.name: parquet.read_table(path).to_pylist() for path in folder.glob("*/train.parquet")}
     [pairs] = [table for name, table in tables.items() if name.startswith("units_")]
     [rows] = [table for name, table in tables.items() if re.fullmatch(r"sample_\d+", name)]
