@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import readme_parts
-from project import ROOT, Project
+from project import ROOT, InProcess, Project
 
 READMES = ("README.md", "src/README.md", "prompt/README.md", "data/sample/README.md", "tests/bench/README.md")
 TEXTS = {name: (ROOT / name).read_text() for name in READMES}
@@ -74,22 +74,23 @@ def words(block: Block) -> list[list[str]]:
 
 @dataclass
 class Reader:
-    """Runs the blocks in a project: the root's first block before any other, and each block once."""
+    """Runs the blocks in a project: the root's first block before any other, in real processes, and each block once."""
 
-    project: Project
+    project: InProcess
     results: dict[Block, subprocess.CompletedProcess[str]]
 
     def run(self, block: Block) -> subprocess.CompletedProcess[str]:
         for each in (RUN[0], block):
             if each not in self.results:
                 path = f"{Path(sys.executable).parent}:{self.project.environment()['PATH']}"
-                self.results[each] = self.project.run("bash", "-euo", "pipefail", "-c", each.text, PATH=path)
+                run = Project.run if each == RUN[0] else InProcess.run
+                self.results[each] = run(self.project, "bash", "-euo", "pipefail", "-c", each.text, PATH=path)
         return self.results[block]
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory) -> Reader:
-    project = Project(tmp_path_factory.mktemp("project"))
+    project = InProcess(tmp_path_factory.mktemp("project"))
     kept_out = shutil.ignore_patterns("__pycache__", "pictures")
     shutil.copytree(ROOT / "tests", project.root / "tests", ignore=kept_out)
     return Reader(project, {})
