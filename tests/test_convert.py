@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from converting import SAMPLE, Run, output
-from project import ROOT, Project
+from project import ROOT, InProcess, Project
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.schemas import to_sample
 from threadweaver.errors import UserError
@@ -62,21 +63,19 @@ def test_a_journal_of_something_else_and_files_of_another_tool_are_refused(tmp_p
 
 @pytest.mark.parametrize("folder", ["data/processed", "../my data"])
 def test_the_sample_is_converted_and_planned_by_the_command_that_is_printed(tmp_path, folder):
-    project = Project(tmp_path / "a project")
+    project = InProcess(tmp_path / "a project")
     here = project.root if folder.startswith("data") else tmp_path / "elsewhere"
     here.mkdir(exist_ok=True)
 
-    def run(command: list[str] | str) -> str:
-        shell = isinstance(command, str)
-        environment = project.environment()
-        done = subprocess.run(command, shell=shell, cwd=here, env=environment, capture_output=True, text=True)
+    def run(command: str, project_run=InProcess.run) -> str:
+        done = project_run(project, "bash", "-c", f"cd {shlex.quote(str(here))} && {command}")
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
     script = project.root / "src" / "generated_data_to_training_data_polaris.py"
     flags = ["--dataset-json", SAMPLE / "sample_1.json", "--polaris-parquet", SAMPLE / "problems.parquet"]
     flags += ["--tokenizer", SAMPLE / "tokenizer", "--output-dir", folder, "--workers", "1"]
-    printed = run([sys.executable, script, *flags])
+    printed = run(shlex.join(map(str, [sys.executable, script, *flags])), Project.run)
     assert "36 samples" in printed
     reasons = Counter(entry.reason for entry in read_account(here / folder / "sample_1_account"))
     marked = [row.fields for row in read_rows(SAMPLE / "chains.jsonl")]
