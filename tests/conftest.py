@@ -62,7 +62,7 @@ def tokenizer():
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> tuple[InProcess, subprocess.CompletedProcess[str]]:
     """A project in which the sample was run with the rules, with --units, and what was printed. Change a copy of it."""
-    project = InProcess(tmp_path_factory.mktemp("finished"))
+    project = InProcess(tmp_path_factory.mktemp("finished"), plots=True)
     return project, project.sample_run("--units")
 
 

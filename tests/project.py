@@ -36,11 +36,16 @@ def start(words: Sequence[str]) -> None:
     run_command(load(words[0]).main)
 
 
+def no_plot(measure: str, values: Sequence[float]) -> bytes:
+    return b""
+
+
 class Project:
     """The project's code under `root`, with the sample and an empty data folder."""
 
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Path, *, plots: bool = False):
+        """Commands in process draw the plots of step 5 only if asked for: they take half of a small run's time."""
+        self.root, self.plots = root, plots
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
@@ -90,6 +95,7 @@ class Project:
             mock.patch.object(sys, "argv", list(words)),
             mock.patch("threadweaver.runs.command._ROOT", self.root),
             mock.patch("threadweaver.client.settings.DEFAULT_LEDGER", self.root / "data" / "ledger.sqlite"),
+            contextlib.nullcontext() if self.plots else mock.patch("threadweaver.runs.statistics.histogram", no_plot),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from fake_damage import STEP_OF, WAYS, Damaging, plan_of, read_recorded
-from project import load
+from project import load, no_plot
 from threadweaver.files import read_text
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected
@@ -67,10 +67,7 @@ class Outcome:
 def command(name: str, *flags: object) -> None:
     """Run a command of the pipeline in this process, without its output and without the plots of step 5, which
     would take longer than everything else."""
-    with (
-        contextlib.redirect_stdout(io.StringIO()),
-        mock.patch("threadweaver.runs.statistics.histogram", return_value=b""),
-    ):
+    with contextlib.redirect_stdout(io.StringIO()), mock.patch("threadweaver.runs.statistics.histogram", no_plot):
         code = load(name).main([str(flag) for flag in flags])
     if code and not (code == 1 and name.startswith("filter")):  # nothing accepted: an outcome like another here
         raise SystemExit(f"{name} ended with {code}")
