@@ -99,6 +99,9 @@ class Chaos:
 
     script = "run.sh"
     lost_seconds = LOST_SECONDS
+    modes = MODES
+    timeout = 10  # seconds; a call that hangs lasts as long
+    polling = 0.3  # seconds
 
     def __init__(self, server: FakeOpenAI, count: int, batch: bool, scratch: Path):
         self.server, self.count, self.batch, self.scratch = server, count, batch, scratch
@@ -157,9 +160,9 @@ class Chaos:
 
     def start(self, project: Project, trial: Trial, patience: float | None) -> subprocess.CompletedProcess[str] | None:
         """Start the run; return None if it was killed after this time."""
-        flags = ["--retry-failed", "--max-failed", "0", "--timeout", "10", "--max-cost", str(trial.cap)]
+        flags = ["--retry-failed", "--max-failed", "0", "--timeout", str(self.timeout), "--max-cost", str(trial.cap)]
         if self.batch:
-            flags += ["--batch-poll", "0.3", "--batch-quiet", "0.3"]
+            flags += ["--batch-poll", str(self.polling), "--batch-quiet", str(self.polling)]
         environment = project.environment(
             SRC_NAME="sample",
             ANNOTATOR="llm",
@@ -178,17 +181,23 @@ class Chaos:
             text=True,
             start_new_session=True,
         )
-        try:
-            _, errors = process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
+        if patience is not None and self.is_at_work(process, patience):
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return None
+        _, errors = process.communicate()
         return subprocess.CompletedProcess("run.sh", process.returncode, "", errors)
+
+    def is_at_work(self, process: subprocess.Popen[str], patience: float) -> bool:
+        """Wait for the moment of a kill; return False if the run has ended before."""
+        deadline = time.monotonic() + patience
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return process.poll() is None
 
     def reset(self, fault_rate: float, seed: int) -> None:
         server = self.server
-        server.fault_rate, server.seed, server.modes, server.keys = fault_rate, seed, MODES, KEYS[:1]
+        server.fault_rate, server.seed, server.modes, server.keys = fault_rate, seed, self.modes, KEYS[:1]
         server.slow_seconds, server.latency, server.unharmed = 1.0, 0.2, is_repair
         for counter in (
             server.counts,
