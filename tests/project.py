@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Self
@@ -27,8 +27,36 @@ def load(command: str) -> ModuleType:
     return importlib.import_module(Path(command).stem)
 
 
+def call(
+    words: Sequence[str], here: Path, environment: Mapping[str, str] = os.environ, *, root: Path = ROOT, plots=False
+) -> subprocess.CompletedProcess[str]:
+    """Run `python WORDS` of the project at `root` in this process, with a directory, environment, words, output and
+    signals of its own. Plots are drawn only if asked for: they take half of a small run's time."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    code = 0
+    with (
+        contextlib.chdir(here),
+        mock.patch.dict(os.environ, dict(environment), clear=True),
+        mock.patch.object(sys, "argv", list(words)),
+        mock.patch("threadweaver.runs.command._ROOT", root),
+        mock.patch("threadweaver.client.settings.DEFAULT_LEDGER", root / "data" / "ledger.sqlite"),
+        contextlib.nullcontext() if plots else mock.patch("threadweaver.runs.statistics.histogram", no_plot),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            start(words)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+    said = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    return subprocess.CompletedProcess(list(words), code, *said)
+
+
 def start(words: Sequence[str]) -> None:
-    """Do what `python WORDS` does, with the modules of this process."""
     from threadweaver.runs.command import run_command  # src is on the path by now
 
     if words[0] == "-m":
@@ -44,7 +72,6 @@ class Project:
     """The project's code under `root`, with the sample and an empty data folder."""
 
     def __init__(self, root: Path, *, plots: bool = False):
-        """Commands in process draw the plots of step 5 only if asked for: they take half of a small run's time."""
         self.root, self.plots = root, plots
         for part in PARTS:
             source = ROOT / part
@@ -80,34 +107,10 @@ class Project:
 
     def call(self, script: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as `python` does, but in this process, which saves its imports: the code is the checkout's."""
-        return self._within([script, *flags], self.root, environment)
+        return self.call_in(self.root, script, *flags, **environment)
 
-    def _within(
-        self, words: Sequence[str], here: Path, environment: dict[str, str]
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the folder `here`, with environment, words, output and signals as in its own process."""
-        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        code = 0
-        with (
-            contextlib.chdir(here),
-            mock.patch.dict(os.environ, self.environment(**environment), clear=True),
-            mock.patch.object(sys, "argv", list(words)),
-            mock.patch("threadweaver.runs.command._ROOT", self.root),
-            mock.patch("threadweaver.client.settings.DEFAULT_LEDGER", self.root / "data" / "ledger.sqlite"),
-            contextlib.nullcontext() if self.plots else mock.patch("threadweaver.runs.statistics.histogram", no_plot),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            try:
-                start(words)
-            except SystemExit as end:
-                code = int(end.code or 0)
-            finally:
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
-        said = [stream.buffer.getvalue().decode() for stream in (out, err)]
-        return subprocess.CompletedProcess(list(words), code, *said)
+    def call_in(self, here: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return call(words, here, self.environment(**environment), root=self.root, plots=self.plots)
 
     def sample_run(self, *flags: str, count: int = 24, **environment: str) -> subprocess.CompletedProcess[str]:
         settings = {"SRC_NAME": "sample", "ANNOTATOR": "rules", "NUM_SAMPLES": str(count), **environment}
@@ -182,7 +185,7 @@ class InProcess(Project):
         self, words: Sequence[str], here: Path, environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
         if words[0] == "-m" or (here / words[0]).resolve().parent == self.root.resolve() / "src":
-            return self._within(words, here, environment)
+            return self.call_in(here, *words, **environment)
         every = self.environment(**environment)  # a bench, or a tool of the tests
         return subprocess.run([sys.executable, *words], cwd=here, env=every, capture_output=True, text=True)
 

@@ -87,7 +87,7 @@ def chosen(project: Project, **environment: str) -> subprocess.CompletedProcess[
         env={**clean, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=900,
     )
 
 
@@ -292,7 +292,8 @@ def test_run_is_shown_with_its_variables(tmp_path, monkeypatch):
 def shown(*words: str, **settings: str) -> list[str]:
     """Words as the shell reads them after src/env.sh."""
     script = "\n".join(["source src/env.sh", *(f"echo {word}" for word in words)])
-    environment = {**os.environ, "PYTHON": sys.executable, **settings}
+    known = {"PYTHON": sys.executable, "THREADWEAVER_PYTHON": f"requirements.txt {sys.executable}"}  # not checked again
+    environment = {**os.environ, **known, **settings}
     done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
