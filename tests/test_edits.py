@@ -134,10 +134,8 @@ def test_an_empty_array_means_that_nothing_changes(text):
         '[{"src": "a", "dest": b}]',
         '[{"src": "a"}]',
         '[{"src": 1, "dest": "b"}]',
-        '{"src": "a", "dest": "b"}',
         '["a", "b"]',
         'Return [] if none. [{"src": "a", "dest": b}]',
-        '[{"src": "a", "dest": "b"},]',
         "null",
     ],
 )
@@ -146,8 +144,36 @@ def test_an_unreadable_reply_never_means_that_nothing_changes(text):
         parse_reply(text, "a passage")
 
 
-def test_of_several_arrays_the_longest_counts():
-    assert parse_reply(f'First: []. {TYPED}. In short: [{{"src": "a", "dest": ""}}]', "as above") == ONE
+OTHER = '[{"src": "above", "dest": "now"}]'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"First: []. {OTHER}. Better: {TYPED}", ONE),
+        (f"```json\n{OTHER}\n```\nThat changes too little.\n```json\n{TYPED}\n```", ONE),
+        (f"```json\n{TYPED}\n```\nThe same again:\n```json\n{TYPED}\n```", ONE),
+        (f'{TYPED}\nas in the example [{{"src": "Similarly, we get", "dest": "We get"}}]', ONE),  # not in the passage
+        (f"One could write {OTHER}, but nothing leans on a sibling:\n\n[]", []),
+        (f"{TYPED}\n(and [] elsewhere)", ONE),
+    ],
+)
+def test_of_several_arrays_the_last_one_that_fits_counts(text, expected):
+    assert parse_reply(text, "as above") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{TYPED} Or rather: [{{"src": "above", "dest": b}}]',
+        f"{TYPED}\n[{{'src': 'f'(x)', 'dest': 'b'}}]",
+        '[{"src": "as above", "dest": "x"} oops, {"src": "as above", "dest": "as given"}]',
+        '[{"src": "as above", "dest": "x"}, {"src": "above", "de',
+    ],
+)
+def test_an_array_of_which_a_part_cannot_be_read_is_not_read_in_parts(text):
+    with pytest.raises(UnreadableReply):
+        parse_reply(text, "as above")
 
 
 def test_a_long_reply_is_read_quickly():

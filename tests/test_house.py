@@ -30,7 +30,7 @@ WINGS = {
     "corpus": "errors files samples trajectory",
     "ledger": "errors files",
     "client": "corpus errors ledger",
-    "annotators": "client corpus errors independence outlines samples trajectory",
+    "annotators": "client corpus errors independence outlines samples text trajectory",
     "runs": "errors files samples trajectory",
     "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from threadweaver.annotators.llm import validation
 from threadweaver.outlines.checks import CODES
+from threadweaver.outlines.parse import UnreadableOutlines, parse_outlines
 from threadweaver.samples import Sample
 from threadweaver.trajectory import annotation
 from threadweaver.trajectory.edits import Replacement
@@ -165,13 +166,13 @@ def test_a_replacement_that_cannot_be_applied_is_reported_with_its_quote(src, de
     ],
 )
 def test_outlines_are_read_from_numbered_lines_whatever_surrounds_them(reply):
-    assert validation.parse_outlines(reply, 2) == ["Count $\\frac{a}{b}$", "Try it"]
+    assert parse_outlines(reply, 2) == ["Count $\\frac{a}{b}$", "Try it"]
 
 
 def test_a_line_of_blanks_is_read_quickly():
     begun = time.monotonic()
-    with pytest.raises(validation.UnreadableOutlines):
-        validation.parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
+    with pytest.raises(UnreadableOutlines):
+        parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
     assert time.monotonic() - begun < 2
 
 
@@ -184,7 +185,7 @@ def test_a_line_of_blanks_is_read_quickly():
 )
 def test_numbered_outlines_come_through_as_typed(texts):
     reply = "\n".join(f"{number}: {text}" for number, text in enumerate(texts, 1))
-    assert validation.parse_outlines(reply, len(texts)) == [text.strip() for text in texts]
+    assert parse_outlines(reply, len(texts)) == [text.strip() for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -197,12 +198,11 @@ def test_numbered_outlines_come_through_as_typed(texts):
         ("2: a\n1: b", "in the order 2, 1"),
         ("no", "no numbered line"),
         ("[1, 2]", "no numbered line"),
-        (r'["Count $\frac{a}{b}$", "Take $x \neq 1$"]', "no numbered line"),
     ],
 )
 def test_a_wrong_count_is_reported(reply, sentence):
-    with pytest.raises(validation.UnreadableOutlines, match=sentence):
-        validation.parse_outlines(reply, 2)
+    with pytest.raises(UnreadableOutlines, match=sentence):
+        parse_outlines(reply, 2)
 
 
 def block(*threads: str) -> OutlineQuestion:

@@ -11,11 +11,12 @@ from threadweaver.outlines.giveaways import MathText, find_giveaways
 from threadweaver.outlines.notation import to_compact
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.questions import OutlineQuestion
+from threadweaver.trajectory.reply_text import UNWRITABLE
 
 MAX_CHARS = 600
 """An outline is a plan, not the thread: the published mean is about 60 tokens per block of 2.6 threads."""
 
-UNFIT = ("count", "empty", "placeholder", "holds_tag", "too_long", "repeats_sibling")
+UNFIT = ("count", "empty", "placeholder", "holds_tag", "control_character", "too_long", "repeats_sibling")
 """With one of these faults the outlines cannot announce the threads of a block."""
 GIVES_AWAY = ("gives_result", "leans_on_sibling")
 """With these they announce the threads, but say what cannot be known before them."""
@@ -79,6 +80,8 @@ def _unfit(outlines: Sequence[str], threads: int) -> Iterator[OutlineFault]:
             yield OutlineFault("placeholder", number, f"says nothing ({stripped[:40]!r})")
         elif markup.TAG_SHAPED.search(text):
             yield OutlineFault("holds_tag", number, "holds a tag")
+        elif UNWRITABLE.search(text):
+            yield OutlineFault("control_character", number, "holds a control character or half a character")
         elif len(stripped) > MAX_CHARS:
             yield OutlineFault("too_long", number, f"has {len(stripped)} characters, {MAX_CHARS} are allowed")
         elif (earlier := seen.setdefault(_essence(stripped), number)) != number:

@@ -14,6 +14,7 @@ from threadweaver.annotators.llm.prompts import Prompt
 from threadweaver.annotators.llm.validation import ReplyFault, Validation
 from threadweaver.annotators.protocol import PLANNED, Answer
 from threadweaver.client import Client, Reply, SampleError, Usage, repair_of
+from threadweaver.text import shown
 
 T = TypeVar("T")
 Validator = Callable[[str, str], Validation[T]]
@@ -97,8 +98,8 @@ class Conversation(Generic[T]):
         self.repairs += 1
         (request,) = self.repair.fill({"faults": validation.listed(found.faults)})
         cut = first.status in ("truncated", "incomplete")
-        shown = first.text[:CUT_REPLY_SHOWN] if cut else first.text
-        messages = [*self.history, ("assistant", shown.strip() or "(no text)"), ("user", request)]
+        repeated = shown(first.text[:CUT_REPLY_SHOWN] if cut else first.text)
+        messages = [*self.history, ("assistant", repeated.strip() or "(no text)"), ("user", request)]
         second = await self._ask(messages, f"turn {number}, repair", request, repair_of(self.label))
         repaired = self._validate(second, validate, before)
         if second.status == PLANNED:
@@ -124,7 +125,7 @@ class Conversation(Generic[T]):
         request = self.client.settings.request(messages, **self.params)
         reply = await self.client.ask(request, label=label or self.label)
         ended = "" if reply.status == "ok" else f" ({reply.status})"
-        self.transcript.append(f"=== {title}: answer{ended} ===\n{reply.text}\n")
+        self.transcript.append(f"=== {title}: answer{ended} ===\n{shown(reply.text)}\n")
         self.calls += 1
         self.usage += reply.usage
         self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost

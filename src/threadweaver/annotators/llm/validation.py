@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from threadweaver.client.apis import COMPLETE
 from threadweaver.outlines.checks import UNFIT, check_outlines
+from threadweaver.outlines.parse import UnreadableOutlines, parse_outlines
+from threadweaver.text import shown
 from threadweaver.trajectory import annotation, edits
 from threadweaver.trajectory.annotation import Code
 from threadweaver.trajectory.edits import Replacement
 from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+from threadweaver.trajectory.reply_text import UNWRITABLE
 
 T = TypeVar("T")
 QUOTED = 300
@@ -60,10 +62,10 @@ def status_fault(status: str, limit: int, finish: str) -> ReplyFault:
 def listed(faults: Sequence[ReplyFault]) -> str:
     """Return the faults, one per line, as the repair prompt shows them."""
     sentences = list(dict.fromkeys(fault.sentence for fault in faults))
-    shown = [f"- {sentence}" for sentence in sentences[:SENTENCES]]
+    lines = [f"- {sentence}" for sentence in sentences[:SENTENCES]]
     if len(sentences) > SENTENCES:
-        shown.append(f"- And {len(sentences) - SENTENCES} more faults of these kinds.")
-    return "\n".join(shown)
+        lines.append(f"- And {len(sentences) - SENTENCES} more faults of these kinds.")
+    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -71,8 +73,8 @@ def listed(faults: Sequence[ReplyFault]) -> str:
 
 
 def validate_text(text: str, before: str) -> Validation[str]:
-    """Accept any text: the reply to a turn before the last one only must not be empty."""
-    return Validation(text)
+    """Accept any text: the reply to a turn before the last one only must not be empty, and must be writable."""
+    return _unwritable(text) or Validation(text)
 
 
 def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> Validation[str]:
@@ -80,6 +82,8 @@ def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> V
 
     A failed check is not a fault: it is a possible outcome, and its block stays sequential.
     """
+    if unwritable := _unwritable(text):
+        return unwritable
     found = annotation.parse(text, chain_lines)
     if not found.steps:
         fault = ReplyFault(
@@ -160,8 +164,7 @@ def validate_edits(question: EditQuestion, text: str, before: str) -> Validation
 
 
 def _skipped_fault(item: edits.Skipped) -> ReplyFault:
-    src = json.dumps(_short(item.src), ensure_ascii=False)
-    dest = json.dumps(_short(item.dest), ensure_ascii=False)
+    src, dest = _quoted(_short(item.src)), _quoted(_short(item.dest))
     sentences = {
         "empty_src": f"The replacement with dest {dest} has an empty src.",
         "tag_in_dest": f"The dest {dest} holds a tag, which no replacement may write.",
@@ -179,80 +182,11 @@ def _skipped_fault(item: edits.Skipped) -> ReplyFault:
 # ------------------------------------------------------------------------------------------------------------
 # step 4: outlines
 
-# one class before the number and one after it: two adjacent runs of blanks would take quadratic time
-_NUMBERED = re.compile(r"^([\s>#*\-•]*)(?:(?:outline|thread)\s*)?(\d{1,3})[\s*]*(?::|[.)](?=[\s*]|$))(.*)$", re.I)
-_OUTLINE_TAG = re.compile(r"</?outlines?>", re.I)
-_FENCE = re.compile(r"^\s*```\w*\s*$")
-
-
-class UnreadableOutlines(ValueError):
-    """The reply lacks the numbered lines 1 … n; the message says what is missing."""
-
-    def __init__(self, message: str, code: str = "count"):
-        super().__init__(message)
-        self.code = code
-
-
-def parse_outlines(text: str, count: int) -> list[str]:
-    """Read the outlines of a reply: lines `1: …`, `2: …`, perhaps in a fence, with prose around them, or as a JSON
-    array.
-
-    Numbered lines need no escapes, so mathematics is read as typed. A line without a number right below a numbered
-    one continues it; a blank line ends it. Raises UnreadableOutlines.
-    """
-    numbers, texts, open_line = [], [], False
-    for line in _OUTLINE_TAG.sub("", text).replace("\r\n", "\n").split("\n"):
-        if match := _NUMBERED.match(line):
-            numbers.append(int(match.group(2)))
-            texts.append(_unbold(match.group(3).strip(), "**" in match.group(1)))
-            open_line = True
-        elif open_line and line.strip() and not _FENCE.match(line):
-            texts[-1] = f"{texts[-1]} {line.strip()}".strip()
-        else:
-            open_line = False
-    if not numbers and (listed := _json_strings(text)):
-        numbers, texts = list(range(1, len(listed) + 1)), listed
-    _check_numbers(numbers, count)
-    return texts
-
-
-def _unbold(text: str, opened: bool) -> str:
-    """Remove the closing stars of a pair that opened before the number (`**1:** …`, `**1: …**`)."""
-    if not opened or text.count("**") % 2 == 0:
-        return text
-    return text.removeprefix("**").strip() if text.startswith("**") else text.removesuffix("**").strip()
-
-
-def _json_strings(text: str) -> list[str]:
-    """Return the strings of a JSON array; none if LaTeX with single backslashes was decoded as escapes."""
-    start, end = text.find("["), text.rfind("]")
-    try:
-        listed = json.loads(text[start : end + 1], strict=False) if 0 <= start < end else []
-    except json.JSONDecodeError:
-        return []
-    if not all(isinstance(item, str) and item.isprintable() for item in listed):
-        return []
-    return [re.sub(r"^\s*\d+\s*:\s*", "", item).strip() for item in listed]
-
-
-def _check_numbers(numbers: Sequence[int], count: int) -> None:
-    wanted = list(range(1, count + 1))
-    if numbers == wanted:
-        return
-    form = f'Write one line for each of the {count} threads, numbered "1: " to "{count}: ", in order.'
-    if not numbers:
-        raise UnreadableOutlines(f"It holds no numbered line. {form}", "unreadable_outlines")
-    if repeated := [number for number in wanted if numbers.count(number) > 1]:
-        raise UnreadableOutlines(f"Outline {repeated[0]} stands {numbers.count(repeated[0])} times. {form}")
-    if missing := [str(number) for number in wanted if number not in numbers]:
-        raise UnreadableOutlines(f"Outline {', '.join(missing)} of {count} is missing. {form}")
-    if beyond := [str(number) for number in numbers if number not in wanted]:
-        raise UnreadableOutlines(f"Outline {', '.join(beyond)} belongs to no thread: there are {count}. {form}")
-    raise UnreadableOutlines(f"The outlines stand in the order {', '.join(map(str, numbers))}. {form}")
-
 
 def validate_outlines(question: OutlineQuestion, text: str, before: str) -> Validation[list[str]]:
     """Validate the outlines of a block; one that gives away a result is asked for again, then left to the stage."""
+    if unwritable := _unwritable(text):
+        return unwritable
     try:
         outlines = parse_outlines(text, len(question.threads))
     except UnreadableOutlines as error:
@@ -267,6 +201,7 @@ _OUTLINE_ADVICE = {
     "empty": "say what the thread sets out to do",
     "placeholder": "say what the thread sets out to do",
     "holds_tag": "write it without anything in angle brackets",
+    "control_character": "write plain text, and every backslash of LaTeX as a backslash",
     "too_long": "one sentence of ten to thirty words will do",
     "repeats_sibling": "say what tells the one thread from the other",
     "gives_result": "announce what is done, not what comes of it",
@@ -277,8 +212,26 @@ _OUTLINE_ADVICE = {
 # ------------------------------------------------------------------------------------------------------------
 
 
+def _unwritable(text: str) -> Validation | None:
+    """Return the fault of a reply with a control character or half a character in it: neither may be written, and what
+    is left when it is taken out is not what was meant."""
+    found = UNWRITABLE.search(text)
+    if found is None:
+        return None
+    around = text[max(0, found.start() - 40) : found.end() + 40]
+    sentence = (
+        f"It holds a control character or half a character, here: {_quoted(around)}. Write plain text, and every "
+        "backslash of LaTeX as a backslash."
+    )
+    return Validation(None, (ReplyFault("control_character", sentence),))
+
+
 def _begins(text: str) -> str:
-    return f"It begins: {json.dumps(_short(text.strip()), ensure_ascii=False)}"
+    return f"It begins: {_quoted(_short(text.strip()))}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(shown(text), ensure_ascii=False)
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from threadweaver.trajectory import markup
-from threadweaver.trajectory.edits.parse import CONTROL, Replacement
+from threadweaver.trajectory.edits.parse import Replacement
+from threadweaver.trajectory.loose_json import CONTROL
 
 
 class ConservationError(ValueError):

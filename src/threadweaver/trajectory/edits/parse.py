@@ -1,11 +1,16 @@
-"""Parse replacements from a model's reply, with its backslashes single or doubled."""
+"""Parse replacements from a model's reply, in whatever way it writes JSON."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from threadweaver.trajectory.loose_json import Found, damage, find_values, readings
+from threadweaver.trajectory.reply_text import without_entities
+
+_MARGIN = 40
+"""Characters beside a value that are looked at: a line is searched no further, or many values on it would cost its
+length each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,112 +25,115 @@ class UnreadableReply(ValueError):
     """A reply without a JSON array of {"src", "dest"}; the text says what is missing."""
 
 
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
-_COMMAND = re.compile(r"[A-Za-z]+")
-# LaTeX commands that begin like a JSON escape. The control characters of \b, \f, \r and \t are never meant in
-# mathematics, so every run of two or more letters after those is a command; a newline is common in prose ("\nThe"), so
-# the commands in n are listed.
-_N_COMMANDS = frozenset(
-    "nabla natural ncong ne nearrow neg negthinspace neq newline nexists ngeq ngtr ni nleftarrow nleq nless nmid "
-    "nobreak nolimits nonumber normalsize not notag notin nparallel nprec nrightarrow nsim nsubseteq nsucc "
-    "nsupseteq nu nwarrow".split()
-)
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]|\r(?!\n)|\t(?=[a-z])")  # UTF-8 holds no surrogate
-# What is left of such a command when its backslash and n were read as a line break. Where the rest is also a word of
-# prose ("less", "u"), only white space or an opening bracket before it shows that it was a command.
-_PROSE_RESTS = frozenset({"e", "i", "u", "less", "mid", "parallel", "exists"})
-_LOST_N = re.compile(
-    rf"(?:\n(?:{'|'.join(sorted({name[1:] for name in _N_COMMANDS} - _PROSE_RESTS))})"
-    rf"|(?<=[ $({{\[|])\n(?:{'|'.join(sorted(_PROSE_RESTS))}))(?![A-Za-z])"
-)
-_ARRAY = re.compile(r"\[\s*+[{\]]")
-_STRING_OR_BRACKET = re.compile(rf"{_STRING.pattern}|[\[\]]", re.S)
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """The replacements of one JSON value; `alone`: nothing else is on its lines."""
+
+    start: int
+    replacements: list[Replacement]
+    alone: bool
+    found: bool
+    """Every `src` occurs in the passage."""
 
 
 def parse_reply(text: str, passage: str = "") -> list[Replacement]:
-    """Return the replacements of a reply: a JSON array, perhaps in a code fence or with prose around it.
+    """Return the replacements of a reply: a JSON array, or objects one after the other, perhaps in a code fence or with
+    prose around it.
 
-    Backslashes of mathematics may be single (`\\frac`, `\\times`, `\\neq`) or doubled. Where both readings are valid
-    JSON, the one with more `src` found in `passage` is taken. Raises UnreadableReply.
+    Of several, the last one counts whose `src` all occur in `passage`: what precedes it is a draft. Backslashes of
+    mathematics may be single (`\\frac`, `\\times`, `\\neq`) or doubled, and the whole reply may be escaped for HTML:
+    the reading with more `src` found in `passage` is taken. Raises UnreadableReply.
     """
-    arrays = _candidate_arrays(text)
-    if not arrays:
-        raise UnreadableReply("the reply holds no JSON array")
-    fault = "the reply's JSON array cannot be read"
-    for raw in arrays:
+    found, fault = [], None
+    for variant in dict.fromkeys((text, without_entities(text))):
         try:
-            readings = [_replacements(reading) for reading in _readings(raw)]
+            found.append(_parse(variant, passage))
+        except UnreadableReply as error:
+            fault = fault or error
+    if not found:
+        raise fault
+    return max(found, key=lambda replacements: _fit(replacements, passage))
+
+
+def _parse(text: str, passage: str) -> list[Replacement]:
+    values = list(find_values(text))
+    broken = [value.start for value in values if value.value is None]
+    proposals, fault = [], "the reply holds no JSON array" if not broken else "the reply's JSON cannot be read"
+    for start, end, value in _joined(text, values):
+        raw = _as_list(value)
+        if raw is None or (broken and not isinstance(value, list)):  # an object of an array that is broken
+            continue
+        try:
+            proposals.append(_proposal(text, start, end, raw, passage))
         except UnreadableReply as error:
             fault = str(error)
-            continue
-        if readings:
-            return max(readings, key=lambda reading: _fit(reading, passage))
-    raise UnreadableReply(fault)
+    chosen = _choose(proposals)
+    if chosen is None or any(start > chosen.start for start in broken):
+        raise UnreadableReply(fault if chosen is None else "the reply's last JSON cannot be read")
+    if broken and not chosen.replacements:
+        raise UnreadableReply(fault)
+    return chosen.replacements
 
 
-def _candidate_arrays(text: str) -> list[str]:
-    """Return the balanced […] that contain an object, the longest first, or else the first other one."""
-    found, at = [], 0
-    while opening := _ARRAY.search(text, at):
-        end = _array_end(text, opening.start())
-        if end:
-            found.append(text[opening.start() : end])
-        at = end or opening.end()
-    return sorted((raw for raw in found if "{" in raw), key=len, reverse=True) or found[:1]
+def _joined(text: str, values: Sequence[Found]) -> Iterator[tuple[int, int, list | dict]]:
+    """Yield the values that are not broken, replacements one after the other (JSON lines) as one array."""
+    lines: list[Found] = []
+    for value in values:
+        follows = bool(lines) and not text[lines[-1].end : value.start].strip(" \t\r\n,")
+        if lines and not (follows and _is_replacement(value.value)):
+            yield from _lines(lines)
+            lines = []
+        if _is_replacement(value.value):
+            lines.append(value)
+        elif value.value is not None:
+            yield value.start, value.end, value.value
+    if lines:
+        yield from _lines(lines)
 
 
-def _array_end(text: str, start: int) -> int | None:
-    """Return where the array that opens at `start` ends; brackets inside its strings do not count."""
-    depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text, start):
-        depth += {"[": 1, "]": -1}.get(match.group(), 0)
-        if depth == 0:
-            return match.end()
-    return None
+def _lines(lines: Sequence[Found]) -> Iterator[tuple[int, int, dict]]:
+    yield lines[0].start, lines[-1].end, {"lines": [line.value for line in lines]}
 
 
-def _readings(raw: str) -> list[object]:
-    """Return the array read as JSON and as JSON with raw LaTeX, in this order."""
-    readings = []
-    for candidate in dict.fromkeys((raw, _STRING.sub(_double_raw_backslashes, raw))):
-        try:
-            readings.append(json.loads(candidate, strict=False))
-        except json.JSONDecodeError:
-            continue
-    return readings
+def _is_replacement(value: object) -> bool:
+    return isinstance(value, dict) and {"src", "dest"} <= value.keys()
 
 
-def _double_raw_backslashes(match: re.Match[str]) -> str:
-    body, out, at = match.group(1), [], 0
-    while at < len(body):
-        if body[at] != "\\":
-            out.append(body[at])
-            at += 1
-            continue
-        follows = body[at + 1 : at + 2]
-        if follows in ("\\", '"', "/"):
-            out.append(body[at : at + 2])
-            at += 2
-        else:
-            out.append("\\" if _is_json_escape(body, at + 1) else "\\\\")
-            at += 1
-    return '"' + "".join(out) + '"'
+def _as_list(value: list | dict) -> list | None:
+    """Return the array of a value: itself, or the one that an object wraps; None where it has nothing to do with
+    replacements."""
+    if isinstance(value, list):
+        return value
+    lists = [item for item in value.values() if isinstance(item, list)]
+    if len(lists) == 1 and not any(isinstance(item, dict) for item in value.values()):
+        return lists[0]
+    numbered = bool(value) and all(map(_is_replacement, value.values()))
+    return list(value.values()) if numbered else None
 
 
-def _is_json_escape(body: str, at: int) -> bool:
-    """Return whether a JSON escape follows the backslash, not a LaTeX command."""
-    letter = body[at : at + 1]
-    if letter == "u":
-        return re.fullmatch(r"[0-9a-fA-F]{4}", body[at + 1 : at + 5]) is not None
-    if letter not in "bfnrt" or not letter:
-        return False
-    run = _COMMAND.match(body, at).group()
-    return run not in _N_COMMANDS if letter == "n" else len(run) == 1
+def _proposal(text: str, start: int, end: int, raw: list, passage: str) -> _Proposal:
+    """Return what an array proposes, in its best reading. Raises UnreadableReply."""
+    read = [_replacements(reading) for reading in readings(raw)]
+    if not read:
+        raise UnreadableReply("the reply's JSON array cannot be read")
+    best = max(read, key=lambda reading: _fit(reading, passage))
+    return _Proposal(start, best, _is_alone(text, start, end), all(item.src in passage for item in best))
 
 
-def _replacements(value: object) -> list[Replacement]:
-    if not isinstance(value, list):
-        raise UnreadableReply("the reply is not a JSON array")
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Return whether nothing but a code fence is on the lines of this part of the text."""
+    before, after = text[max(0, start - _MARGIN) : start], text[end : end + _MARGIN]
+    return not (before.rpartition("\n")[2] + after.partition("\n")[0]).strip(" \t\r`")
+
+
+def _choose(proposals: Sequence[_Proposal]) -> _Proposal | None:
+    """Return the last proposal, if possible one whose `src` are all found; `[]` inside a sentence is only a word."""
+    serious = [item for item in proposals if item.replacements or item.alone] or proposals
+    fitting = [item for item in serious if item.found] or serious
+    return fitting[-1] if fitting else None
+
+
+def _replacements(value: list) -> list[Replacement]:
     result = []
     for number, item in enumerate(value, 1):
         if not isinstance(item, dict) or not all(isinstance(item.get(key), str) for key in ("src", "dest")):
@@ -136,6 +144,4 @@ def _replacements(value: object) -> list[Replacement]:
 
 def _fit(reading: Sequence[Replacement], passage: str) -> tuple[int, int]:
     found = sum(bool(item.src) and item.src in passage for item in reading)
-    texts = [text for item in reading for text in (item.src, item.dest)]
-    damage = sum(len(CONTROL.findall(text)) + len(_LOST_N.findall(text)) for text in texts)
-    return found, -damage
+    return found, -sum(damage(item.src) + damage(item.dest) for item in reading)
