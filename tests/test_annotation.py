@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import pairwise
 
@@ -34,6 +35,10 @@ S7: Conclude (L35-L40)
 
 def codes(text: str, chain=CHAIN) -> list[str]:
     return [str(defect.code) for defect in parse(text, chain).defects]
+
+
+def escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def spans(text: str, chain=CHAIN) -> list[list[str]]:
@@ -274,3 +279,39 @@ def test_no_line_takes_long_to_read(line):
     begun = time.perf_counter()
     parse(line, CHAIN)
     assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        escaped,
+        lambda text: re.sub(r"^(</?\w+>)", r"`\1`", text, flags=re.M),
+        lambda text: re.sub(r"^(</?\w+>)", r"**\1**", text, flags=re.M),
+        lambda text: re.sub(r"^(</?\w+>)", r"- `\1`", text, flags=re.M),
+        lambda text: text.replace("<", "\\<"),
+        lambda text: text.replace("<", "＜").replace(">", "＞"),
+        lambda text: text.replace("<thread>", "<thread id=1>").replace("</parallel>", "</ parallel >"),
+        lambda text: text.translate(str.maketrans(":()-", "：（）－")),
+        lambda text: text.replace("-L", "‑L"),
+        lambda text: re.sub(r"^(\s*)(S\d+(?:\.\d+)?)", r"\1`\2`", text, flags=re.M),
+        lambda text: re.sub(r"^(\s*S)", r"## \1", text, flags=re.M),
+        lambda text: f"\ufeff{text}".replace("\n", "\r\n"),
+    ],
+)
+def test_the_ways_in_which_gateways_and_models_write_tags_and_marks(change):
+    text = change(DOCUMENTED)
+    assert text != DOCUMENTED
+    found, meant = parse(text, CHAIN), parse(DOCUMENTED, CHAIN)
+    assert found.defects == ()
+    assert [[thread.lines for thread in block.threads] for block in found.blocks] == [[Range(16, 22), Range(23, 34)]]
+    assert [[thread.passed for thread in block.threads] for block in found.blocks] == [[True, True]]
+    assert [(step.number, step.lines) for step in found.steps] == [(step.number, step.lines) for step in meant.steps]
+
+
+@pytest.mark.parametrize(
+    "mark", ["<parallel>", "<thread>", "</thread> (x)", "`<parallel>`", "<", "(", "*", " ", "&lt;", "L1-"]
+)
+def test_a_line_of_many_tags_ends_and_takes_linear_time(mark):
+    begun = time.process_time()
+    parse("S1: a (L1-L2)\n" + mark * (40_000 // len(mark)), CHAIN)
+    assert time.process_time() - begun < 3

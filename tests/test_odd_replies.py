@@ -245,3 +245,10 @@ def test_a_reply_with_a_control_character_is_asked_for_again_and_quoted_readably
     for fault in (fault for item in found for fault in item.faults):
         fault.sentence.encode()
         assert fault.sentence.isprintable()
+
+
+@pytest.mark.parametrize("form", ["[parallel]", "{{parallel}}", "(parallel)"])
+def test_tags_in_a_form_that_is_not_read_are_asked_for_again(form):
+    closing = form.replace("parallel", "/parallel")
+    found = validation.validate_annotation(["a"] * 4, f"S1: x (L1-L2)\n{form}\nS2: y (L3-L4)\n{closing}", "")
+    assert [fault.code for fault in found.faults] == ["unread_tags"] and found.value

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
+from threadweaver.trajectory.reply_text import with_ascii_marks, without_entities
+
 
 class Code(StrEnum):
     """What can be wrong with an annotation."""
@@ -110,10 +112,13 @@ _DASH = r"\s*(?:-|–|—|\.\.+|…|to|through)\s*"
 _RANGE = re.compile(rf"\bL(?:ines?)?\.?\s*(\d{{1,9}})(?:{_DASH}(?:L(?:ines?)?\.?\s*)?(\d{{1,9}}))?", re.I)
 _BRACKETED = re.compile(r"[(\[]\s*+(?:range\s*+:\s*+)?(?=L)([^()\[\]]*)[)\]]", re.I)
 _BARE = re.compile(rf"\brange\s*+:\s*+(\d{{1,9}})(?:{_DASH}(\d{{1,9}}))?", re.I)
-_STEP = re.compile(r"^[\s>*\-•]*+S(\d{1,6}(?:\.\d{1,6})*)\**\s*[:.)\-–]\**\s*(.*)$", re.I)
-_TAG_LINE = re.compile(r"^[\s>*\-•]*(</?(?:parallel|thread)>)(.*)$", re.I)
+_STEP = re.compile(r"^[\s>*\-•#|`]*+S(\d{1,6}(?:\.\d{1,6})*)[*`]*\s*[:.)\-–][*`]*\s*(.*)$", re.I)
+_TAG = r"`*\\?<\s*+(/?)\s*+(parallel|thread)\b[^<>\n]{0,40}>[`*]*"
+_TAG_LINE = re.compile(rf"[\s>*\-•#|]*{_TAG}", re.I)
 # another tag on the same line counts directly after the first one or after its note; inside a note it is prose
-_NEXT_TAG = re.compile(r"(?:(?<=[)\]])|^)\s*(?=</?(?:parallel|thread)>)", re.I)
+_TAG_NEXT = re.compile(rf"[\s*]*{_TAG}", re.I)
+_AFTER_NOTE = re.compile(rf"[)\]](?=[\s*]*{_TAG})", re.I)
+_CLOSING = re.compile(r"[/\\]\s{0,9}parallel\b", re.I)
 _CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
 _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 
@@ -121,13 +126,19 @@ _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 def parse(text: str, chain_lines: Sequence[str]) -> Annotation:
     """Parse an annotation of the chain with these lines. Never raises: what is wrong is listed in `defects`."""
     reader = _Reader()
-    for line in text.replace("\r\n", "\n").split("\n"):
+    # HTML entities, full-width marks and other dashes mean here what they mean in ASCII
+    for line in with_ascii_marks(without_entities(text.lstrip("\ufeff"))).replace("\r\n", "\n").split("\n"):
         reader.feed(line)
     reader.finish()
     blocks = [_resolve(block, chain_lines) for block in reader.blocks]
     blocks = _mark_shared_lines(blocks)
     defects = [*reader.defects, *(defect for block in blocks for defect in block.defects)]
     return Annotation(tuple(reader.steps), tuple(blocks), tuple(defects))
+
+
+def names_blocks(text: str) -> bool:
+    """Return whether something like `[/parallel]` closes a block, in a form that `parse` reads or not."""
+    return _CLOSING.search(text) is not None
 
 
 def read_range(text: str) -> Range | None:
@@ -158,21 +169,31 @@ class _Reader:
 
     def feed(self, line: str) -> None:
         if match := _TAG_LINE.match(line):
-            tag, rest = match.group(1).lower(), match.group(2)
-            further = _NEXT_TAG.search(rest)
-            {
-                "<parallel>": self._open_block,
-                "<thread>": self._open_thread,
-                "</thread>": self._close_thread,
-                "</parallel>": self._close_block,
-            }[tag](rest[: further.start()] if further else rest)
-            if further:
-                self.feed(rest[further.end() :])
+            while match:
+                match = self._take_tag(line, match)
         elif match := _STEP.match(line):
             step = Step(match.group(1), _description(match.group(2)), read_range(match.group(2)))
             self.steps.append(step)
             if self._thread_steps is not None:
                 self._thread_steps.append(step)
+
+    def _take_tag(self, line: str, tag: re.Match[str]) -> re.Match[str] | None:
+        """Take a tag with its note, and return the next tag on the line."""
+        following = _TAG_NEXT.match(line, tag.end())
+        note_end = tag.end()
+        if not following:
+            note = _AFTER_NOTE.search(line, tag.end())
+            note_end = note.end() if note else len(line)
+            following = _TAG_NEXT.match(line, note_end) if note else None
+        closes, name = tag.group(1), tag.group(2).lower()
+        take = {
+            "parallel": self._open_block,
+            "thread": self._open_thread,
+            "/thread": self._close_thread,
+            "/parallel": self._close_block,
+        }[closes + name]
+        take(line[tag.end() : note_end])
+        return following
 
     def finish(self) -> None:
         if self._threads is not None:

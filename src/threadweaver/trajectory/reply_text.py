@@ -25,7 +25,7 @@ _ENTITIES = {
     "#x3c": "<",
     "#x3e": ">",
 }
-_ASCII = str.maketrans("：（）［］【】，．；－—–−‐‑～", ":()[][],.;-------")
+_ASCII = str.maketrans("：（）［］【】，．；＜＞／－—–−‐‑～", ":()[][],.;<>/-------")
 
 
 def without_entities(text: str) -> str:

@@ -92,6 +92,8 @@ def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> V
         return Validation(None, (fault,))
     faults = [_defect_fault(defect, found) for defect in found.defects if defect.code != Code.CHECK_FAILED]
     faults += _missing_checks(found)
+    if not found.blocks and annotation.names_blocks(text):
+        faults.append(ReplyFault("unread_tags", f"Its <parallel> tags cannot be read. {_ADVICE[Code.UNBALANCED_TAG]}"))
     checked = annotation.parse(before, chain_lines).blocks if before else ()
     if checked and not found.blocks:
         faults.append(
