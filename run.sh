@@ -12,10 +12,13 @@ for word in "$@"; do
 done
 source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
 
-if [ $# -gt 0 ]; then # a flag that no stage knows ends the run here
-  relayed="$(PYTHONPATH=src "$PYTHON" -m threadweaver.runs.relay ${PLAN:+--plan} "$@")" # flags_collect=…, flags_step1=…
-  eval "$relayed"
-fi
+settings=() # checked, with the flags, before anything is written or spent
+for name in PLAN RECORDED NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_KEY_PATH LEDGER MAX_COST OFFLINE BATCH \
+  MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT; do
+  settings+=(--setting "$name=${!name}")
+done
+given="$("$PYTHON" src/check.py "${settings[@]}" -- "$@")" # flags_collect=…, flags_step1=…
+eval "$given"
 stage() { # $1: its name; then its command, which gets the flags of ./run.sh that it knows
   local flags="flags_$1"
   shift
@@ -28,9 +31,6 @@ if [ -n "$PLAN" ]; then # what it would call and cost; nothing is called or writ
     --step1-prompt "$STEP1_PROMPT" --step3-prompt "$STEP3_PROMPT" --step4-prompt "$STEP4_PROMPT" \
     ${EFFORT:+--step3-effort "$EFFORT" --step4-effort "$EFFORT"}
   exit
-fi
-if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
-  stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
 fi
 if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
   for outputs in data/*/*.json; do
@@ -47,6 +47,9 @@ if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
 fi
 stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
   --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${KEEP_WRONG:+--keep-wrong}
+if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
+  stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
+fi
 stage step1 ./step1.sh # steps with line ranges, and which of them are independent
 stage step2 ./step2.sh # the independent ones become threads of parallel blocks
 stage step3 ./step3.sh # no thread depends on a sibling

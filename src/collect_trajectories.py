@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from threadweaver.corpus.readers import dataset_name
-from threadweaver.errors import UserError
+from threadweaver.errors import UserError, setting
 from threadweaver.files import read_text, to_json, write_atomic
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, allowed_failures
@@ -70,7 +70,7 @@ def main(argv: list[str] | None) -> int:
 def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: str) -> None:
     """Raise UserError for the first malformed row, before anything is written, if there are more than allowed."""
     if not candidates:
-        raise UserError(f"{source} holds no rows: name another with DATASET_PATH (--dataset_path)")
+        raise UserError(f"{source} holds no rows: name another with {setting('--dataset_path', 'DATASET_PATH')}")
     faults = [candidate.fault for candidate in candidates if candidate.sample is None and not candidate.ambiguous]
     if len(faults) > allowed_failures(max_failed, len(candidates)):
         raise UserError(

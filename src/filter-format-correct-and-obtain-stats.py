@@ -19,8 +19,8 @@ from threadweaver.errors import UserError
 from threadweaver.independence import CONFIDENT
 from threadweaver.runs import statistics
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags
-from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.flags import Flags, count
+from threadweaver.runs.folder import StageFolder, is_complete
 from threadweaver.runs.runner import run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
@@ -55,9 +55,11 @@ def flags() -> Flags:
         "--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines"
     )
     parser.add_argument(
-        "--keep_first", type=int, default=20, help="lines that --strip_reasoning keeps at the beginning (20)"
+        "--keep_first", type=count, default=20, help="lines that --strip_reasoning keeps at the beginning (20)"
     )
-    parser.add_argument("--keep_last", type=int, default=20, help="lines that --strip_reasoning keeps at the end (20)")
+    parser.add_argument(
+        "--keep_last", type=count, default=20, help="lines that --strip_reasoning keeps at the end (20)"
+    )
     parser.add_obsolete("--workers", "--chunk-size", "--executor-type")
     parser.add_stage_flags()
     return parser
@@ -86,6 +88,8 @@ def main(argv: list[str] | None) -> int:
     paths = list_samples(args.input, args.glob) if args.input else []
     tasks = traced_tasks(paths) if args.input else filtering.column_tasks(args.dataset, args.text_column, args.split)
     judge = filtering.Filter(rules, args.tokenizer, shortened)
+    if args.overwrite or not is_complete(args.output, settings):
+        judge.load()
     with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
         report = run_stage(tasks, judge, folder, total=len(paths), title=STAGE.title, partial=args.glob != "*.txt")
         summary = statistics.summarize(report.entries)

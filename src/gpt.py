@@ -14,7 +14,7 @@ from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags
+from threadweaver.runs.flags import Flags, count
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
@@ -28,8 +28,8 @@ def flags() -> Flags:
     parser.add_shared("--input", help="collected.jsonl, its folder, or one chain as .txt")
     parser.add_shared("--output", help="folder of the annotations")
     parser.add_argument("--chat", type=Path, help="folder of the conversations (<output>/chat)")
-    parser.add_argument("--start_idx", type=int, default=0, help="position of the first sample to do (0)")
-    parser.add_argument("--end_idx", type=int, help="position after the last sample to do (all)")
+    parser.add_argument("--start_idx", type=count, default=0, help="position of the first sample to do (0)")
+    parser.add_argument("--end_idx", type=count, help="position after the last sample to do (all)")
     parser.add_obsolete("--skip_existing", nargs=0)
     annotators.add_flags(parser, "steps")
     parser.add_stage_flags()

@@ -11,7 +11,7 @@ sed -nE 's/^ *: "\$\{([A-Z0-9_]+):=(.*)\}" +# (.*)$/\1\t\3\t\2/p' src/env.sh | w
 done
 echo
 for python in "${PYTHON:-}" .venv/bin/python python3 python3.11 python3.12 python3.13 python3.14 python; do
-  if [ -n "$python" ] && flags="$(PYTHONPATH=src "$python" -m threadweaver.runs.relay --help 2>/dev/null)"; then
+  if [ -n "$python" ] && flags="$(PYTHONPATH=src "$python" -m threadweaver.runs.relay 2>/dev/null)"; then
     printf 'Flags, below the stages that know them (./step1.sh --help explains those of step 1):\n%s\n' "$flags"
     exit
   fi

@@ -27,8 +27,8 @@ from threadweaver.runs import account, statistics
 from threadweaver.runs import report as report_page
 from threadweaver.runs.account import Account
 from threadweaver.runs.command import run_command, shown_command, shown_path
-from threadweaver.runs.flags import Flags
-from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.flags import Flags, count, line, positive_int
+from threadweaver.runs.folder import StageFolder, is_complete
 from threadweaver.runs.runner import StageReport, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
@@ -56,9 +56,11 @@ def flags() -> Flags:
     parser.add_shared("--max-tokens", default=MAX_TOKENS)
     parser.add_shared("--sample-size", help="number of rows to save, drawn at random (all)")
     parser.add_argument(
-        "--val-size", type=int, default=0, help="number of rows held out; no problem is on both sides (0)"
+        "--val-size", type=count, default=0, help="number of rows held out; no problem is on both sides (0)"
     )
-    parser.add_argument("--repeat", type=int, default=8, help="also save the rows repeated this many times (8)")
+    parser.add_argument(
+        "--repeat", type=positive_int, default=8, help="also save the rows repeated this many times (8)"
+    )
     parser.add_shared("--seed", help="seed of --sample-size and --val-size (%(default)s)")
     parser.add_argument(
         "--units",
@@ -70,7 +72,7 @@ def flags() -> Flags:
         "--no-sanitize", action="store_true", help="keep rows whose text contains a special token of the tokenizer"
     )
     parser.add_shared("--review", help="the viewer's review.jsonl: rows rejected there are left out")
-    parser.add_argument("--license", help="licence of the data, for the card (e.g. apache-2.0)")
+    parser.add_argument("--license", type=line, help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
     parser.add_stage_flags()
     return parser
@@ -100,6 +102,8 @@ def main(argv: list[str] | None) -> int:
         "review": digest(to_json(review)) if review else None,
         **options.settings(),
     }
+    if args.overwrite or not is_complete(args.output, settings):
+        saver.load()
     with StageFolder(args.output, settings, overwrite=args.overwrite, refusing=FROM_OTHERS) as output:
         report = run_stage(saver.tasks(), saver, output, total=len(saver.ids), title=STAGE.title)
         run = account.read(args.output)

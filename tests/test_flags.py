@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.damage import load
 from project import ROOT
+from threadweaver.errors import UserError
 from threadweaver.runs import parsers, relay
 from threadweaver.runs.flags import Flags, positive_int
 from threadweaver.runs.stages import STAGES
@@ -169,6 +172,19 @@ def test_a_plan_gets_the_flags_it_knows_and_ignores_those_that_change_no_call():
     assert given == {"plan": ["--effort", "low", "--step1-effort", "high"]}
 
 
+def refusal(capsys, *argv: str) -> str:
+    """Return the one line in which the check that run.sh makes first refuses settings or flags."""
+    try:
+        load("check").main([*argv])
+    except UserError as error:
+        print(error, file=sys.stderr)
+    except SystemExit as end:
+        assert end.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1, printed.err
+    return printed.err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -180,20 +196,69 @@ def test_a_plan_gets_the_flags_it_knows_and_ignores_those_that_change_no_call():
         (["-o", "x"], "-o is set by run.sh itself"),
         (["--dry-run"], "give it to ./step2.sh"),
         (["stray"], "unexpected argument 'stray': settings are variables"),
-        (["--val-size", "many"], "invalid int value: 'many'"),
+        (["--val-size", "many"], "--val-size: 'many' is not a whole number of at least 0"),
+        (["--val-size=-1"], "'-1' is not a whole number of at least 0"),
+        (["--repeat", "0"], "--repeat: '0' is not a whole number of at least 1"),
+        (["--max-leak", "nan"], "'nan' is not a number of at least 0"),
+        (["--license", "a\nb"], "is not a text of one line"),
         (["--seed"], "expected one argument"),
         (["--template", "gpt"], "invalid choice: 'gpt'"),
         (["--overwrite", "stray"], "unexpected argument 'stray'"),
     ],
 )
 def test_run_refuses_in_one_line_what_no_stage_accepts(words, says, capsys):
-    try:
-        code = relay.main(words)
-    except SystemExit as end:
-        code = end.code
-    printed = capsys.readouterr()
-    assert (code, printed.out) == (2, "")
-    assert printed.err.startswith("./run.sh: ") and says in printed.err and printed.err.count("\n") == 1
+    refused = refusal(capsys, "--", *words)
+    assert refused.startswith("./run.sh: ") and says in refused
+
+
+SAMPLE = {"ANNOTATOR": "rules", "TOKENIZER": str(ROOT / "data/sample/tokenizer")}
+MODEL_OF = {**SAMPLE, "ANNOTATOR": "llm", "LEDGER": "none.sqlite"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"REPEAT": "x"}, "./run.sh: REPEAT=x: 'x' is not a whole number of at least 1"),
+        ({"REPEAT": "0"}, "REPEAT=0"),
+        ({"LICENSE": " "}, "is not a text of one line"),
+        ({"NUM_SAMPLES": "-3"}, "NUM_SAMPLES=-3"),
+        ({"NUM_SAMPLES": "1e3"}, "NUM_SAMPLES=1e3"),
+        ({"FILTER_DIFF_THRESHOLD": "-1"}, "FILTER_DIFF_THRESHOLD=-1: '-1' is not a whole number of at least 0"),
+        ({"MAX_FAILED": "2.5"}, "MAX_FAILED=2.5"),
+        ({"EFFORT": "huge"}, "EFFORT=huge: invalid choice: 'huge'"),
+        ({"ANNOTATOR": "rule"}, "ANNOTATOR=rule"),
+        ({"TOKENIZER": "/nope"}, "the tokenizer '/nope' cannot be loaded"),
+        ({"ANNOTATOR": "llm", "WORKERS": "0"}, "WORKERS (--workers) must be above 0"),
+        ({**MODEL_OF, "MAX_COST": "nan"}, "MAX_COST (--max-cost) must be a number"),
+        (MODEL_OF, "no API key and no endpoint"),
+        ({**MODEL_OF, "OPENAI_KEY_PATH": "/nope"}, "the key file /nope was not found"),
+        ({**MODEL_OF, "STEP1_PROMPT": "/nope"}, "the prompt /nope cannot be read"),
+        ({**MODEL_OF, "OFFLINE": "1"}, "OFFLINE (--offline) needs the ledger none.sqlite"),
+        ({**MODEL_OF, "OFFLINE": "1", "RECORDED": "/nope"}, "the recorded answers /nope were not found"),
+    ],
+)
+def test_a_setting_that_no_stage_accepts_is_refused_by_its_name(values, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert says in refusal(capsys, *(f"--setting={name}={value}" for name, value in {**SAMPLE, **values}.items()))
+
+
+def test_good_settings_pass_and_a_named_key_or_a_server_without_one_too(capsys, monkeypatch, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("sk-" + "a" * 20)
+    key.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for more in ({"ANNOTATOR": "rules"}, {"OPENAI_KEY_PATH": str(key)}, {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}):
+        if url := more.get("OPENAI_BASE_URL"):
+            monkeypatch.setenv("OPENAI_BASE_URL", url)
+        settings = [f"--setting={name}={value}" for name, value in {**MODEL_OF, "REPEAT": "2", **more}.items()]
+        assert load("check").main([*settings, "--", "--units"]) == 0
+        assert "flags_save=--units\n" in capsys.readouterr().out
+
+
+def test_run_has_every_variable_checked():
+    listed = re.search(r"for name in (.*?); do", (ROOT / "run.sh").read_text(), re.S)[1].replace("\\\n", " ").split()
+    known = {*relay.BY_VARIABLE.values(), *(name for own in relay.BY_VARIABLE_OF.values() for name in own.values())}
+    assert {*listed} - {"PLAN", "RECORDED"} == known
 
 
 def test_flags_without_effect_are_named_once_and_not_passed_on(capsys):
@@ -208,7 +273,8 @@ def test_values_reach_a_stage_as_they_are(tmp_path):
     """Through the shell, as run.sh does it."""
     (tmp_path / "a file").touch()
     words = [word for value in STRANGE for word in ("--source", value)]
-    shell = 'eval "$(python3 -m threadweaver.runs.relay "$@")"; eval "set -- ${flags_save}"; printf "%s\\0" "$@"'
+    check = f"python3 {ROOT}/src/check.py --setting ANNOTATOR=rules --setting TOKENIZER={ROOT}/data/sample/tokenizer"
+    shell = f'eval "$({check} -- "$@")"; eval "set -- ${{flags_save}}"; printf "%s\\0" "$@"'
     done = subprocess.run(
         ["bash", "-euc", shell, "bash", *words],
         cwd=tmp_path,
@@ -224,9 +290,8 @@ def python_path() -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
 
 
-def test_the_overview_names_every_flag_once(capsys):
-    assert relay.main(["--help"]) == 0
-    page = capsys.readouterr().out
+def test_the_overview_names_every_flag_once():
+    page = relay.overview() + "\n"
     for flag in ("--val-size N", "--keep-sequential", "--template qwen|deepseek", "--max-leak SCORE", "--max-failed N"):
         assert page.count(f"{flag}\n") + page.count(f"{flag} ") == 1, flag
     assert "--input" not in page and "--trace" not in page and "--max-samples" not in page

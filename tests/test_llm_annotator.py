@@ -152,7 +152,9 @@ def parsed(question: str, *argv: str) -> argparse.Namespace:
 
 @pytest.mark.parametrize(("question", "effort"), [("steps", "medium"), ("edits", "low"), ("outlines", "low")])
 def test_the_settings_hold_all_that_determines_the_answers(question, effort, tmp_path):
-    settings = llm.build(parsed(question, "--ledger", str(tmp_path / "l")), question).settings()
+    settings = llm.build(
+        parsed(question, "--ledger", str(tmp_path / "l"), "--base-url", "http://127.0.0.1:1/v1"), question
+    ).settings()
     assert settings["effort"] == effort and settings["model"] == "gpt-5" and settings["annotator"] == "llm"
     assert settings["output_limit"] == llm.OUTPUT_LIMIT[question]
     path = prompts.FOLDER / llm.PROMPTS[question]

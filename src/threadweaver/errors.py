@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 
 class UserError(Exception):
     """An error that the user can fix. Its text is one line: what is wrong and what to do.
 
     Commands print it on stderr and exit with status 2; nothing written before it is lost.
     """
+
+
+def setting(flag: str, variable: str) -> str:
+    """Return what a message names: the flag of a command or, where run.sh or a step script started it, their
+    variable."""
+    return variable if os.environ.get("THREADWEAVER_STARTED_IN") else flag

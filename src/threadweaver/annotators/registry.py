@@ -38,8 +38,15 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
 
 
 def build(args: argparse.Namespace, question: str) -> Annotator:
-    """Build the annotator that the flags name; raises UserError for flags that cannot be used."""
+    """Build the annotator that the flags name; raises UserError for flags that cannot be used, before a stage writes
+    anything."""
     return package(args.annotator).build(args, question)
+
+
+def check(args: argparse.Namespace, question: str, *, recorded: bool = False) -> None:
+    """Raise UserError for what would keep the annotator of these flags from answering; nothing is called or written.
+    `recorded`: replies will be imported first."""
+    build(argparse.Namespace(**{**vars(args), "plan": recorded and args.offline}), question)
 
 
 def build_for_plan(args: argparse.Namespace) -> dict[str, Annotator]:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from threadweaver.client import errors
@@ -50,6 +51,23 @@ class Client:
     def ledger(self) -> Ledger:
         return self.session.ledger
 
+    def check(self, label: str) -> None:
+        """Raise UserError if nothing can be answered: no key (unless the ledger holds replies of this label), or,
+        offline, no ledger. Nothing is called or written."""
+        path = self.settings.ledger
+        if self.settings.offline:
+            self._refuse_missing(path)
+            return
+        try:
+            self.session.key()
+        except UserError:
+            if path is None or not path.exists() or not Ledger.has_replies(path, label, self.settings.model):
+                raise
+
+    def _refuse_missing(self, path: Path | None) -> None:
+        if path is not None and not path.exists():
+            raise UserError(f"--offline needs the ledger {path}, which was not found: give --ledger PATH or import one")
+
     async def __aenter__(self) -> Client:
         self.session.ledger = await asyncio.to_thread(self._open_ledger)
         return self
@@ -58,8 +76,7 @@ class Client:
         path = self.settings.ledger
         if not self.settings.offline or path is None:
             return Ledger(path)
-        if not path.exists():
-            raise UserError(f"--offline needs the ledger {path}, which was not found: give --ledger PATH or import one")
+        self._refuse_missing(path)
         return Ledger.open_for_reading(path)
 
     async def __aexit__(self, *exc: object) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from threadweaver.client import errors, prices
 from threadweaver.client.apis import RawReply
-from threadweaver.client.credentials import find_base_url, key_for, scrub
+from threadweaver.client.credentials import Key, find_base_url, key_for, scrub
 from threadweaver.client.requests import Request
 from threadweaver.client.settings import ClientSettings
 from threadweaver.client.transport import Transport
@@ -34,6 +34,7 @@ class Session:
             raise UserError(f"--max-cost needs a price, and {prices.unknown(settings.model)}")
         self.cap = None if settings.max_cost is None else int(settings.max_cost * NANO)
         self.ended: errors.RunError | None = None
+        self._key: Key | None = None
         self._transport: Transport | None = None
         self._making = asyncio.Lock()
 
@@ -55,10 +56,16 @@ class Session:
                     self._transport = await asyncio.to_thread(self._make_transport)
         return self._transport
 
+    def key(self) -> Key:
+        """Return the key, read once: it may come through a pipe. Raises UserError."""
+        if self._key is None:
+            base_url = find_base_url(self.settings.base_url, self.environment)
+            self._key = key_for(base_url, self.settings.key_path, self.environment)
+        return self._key
+
     def _make_transport(self) -> Transport:
         base_url = find_base_url(self.settings.base_url, self.environment)
-        key = key_for(base_url, self.settings.key_path, self.environment)
-        return Transport(base_url, key, timeout=self.settings.timeout, connections=self.settings.workers)
+        return Transport(base_url, self.key(), timeout=self.settings.timeout, connections=self.settings.workers)
 
     def scrub(self, text: str) -> str:
         return scrub(text, self._transport.key if self._transport else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from threadweaver.errors import UserError
+from threadweaver.errors import UserError, setting
 
 DEFAULT_TOKENIZER = "Qwen/Qwen3-8B"
 """That of the published run's model."""
@@ -50,7 +51,9 @@ class Tokenizer:
     def chat(self, messages: Sequence[dict], **options) -> str:
         """Return the chat template's rendering of the messages; raises UserError without a template."""
         if not self.hf.chat_template:
-            raise UserError(f"the tokenizer {self.name} has no chat template; name another with --tokenizer")
+            raise UserError(
+                f"the tokenizer {self.name} has no chat template; name another with {setting('--tokenizer', 'TOKENIZER')}"
+            )
         return self.hf.apply_chat_template(list(messages), tokenize=False, **options)
 
     def with_tags(self, tags: Sequence[str]) -> Tokenizer:
@@ -75,11 +78,24 @@ def load_tokenizer(name_or_path: str) -> Tokenizer:
         reason = str(error).strip().split("\n")[0][:160].rstrip(".")
         raise UserError(
             f"the tokenizer {name_or_path!r} cannot be loaded ({reason}): give a local folder, or a name on the hub "
-            "while it can be reached, with --tokenizer or TOKENIZER"
+            f"while it can be reached, with {setting('--tokenizer', 'TOKENIZER')}"
         ) from None
     if not getattr(hf, "is_fast", False):
         raise UserError(f"the tokenizer {name_or_path!r} gives no character offsets: use one with a fast version")
     return Tokenizer(name_or_path, hf)
+
+
+def check_tokenizer(name_or_path: str) -> None:
+    """Raise UserError if a tokenizer cannot be loaded. Of a local folder only its file is read, which takes a twentieth
+    of the time."""
+    file = Path(name_or_path).expanduser() / "tokenizer.json"
+    if file.is_file():
+        import tokenizers
+
+        with contextlib.suppress(Exception):  # of any kind; loading it in full says what is wrong
+            tokenizers.Tokenizer.from_file(str(file))
+            return
+    load_tokenizer(name_or_path)
 
 
 def _from_cache_or_hub(from_pretrained, source: str):

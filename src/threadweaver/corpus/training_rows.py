@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from threadweaver.corpus import chat, training_units
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.errors import UserError
+from threadweaver.errors import UserError, setting
 from threadweaver.files import to_json, write_atomic, write_parquet
 from threadweaver.samples import Sample
 from threadweaver.trajectory import markup
@@ -97,7 +97,7 @@ def turn_span(text: str, turns: Sequence[dict], tokenizer: Tokenizer) -> tuple[s
     if not text.startswith(prompt):
         raise UserError(
             f"the chat template of {tokenizer.name} renders a question differently for training and for generation: "
-            "units cannot be made with it; name another --tokenizer, or leave --units out"
+            f"units cannot be made with it; name another {setting('--tokenizer', 'TOKENIZER')}, or leave --units out"
         )
     whole = text.rstrip()
     return (whole if whole.endswith(tuple(tokenizer.hf.all_special_tokens)) else text), len(prompt)

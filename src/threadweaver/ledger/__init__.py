@@ -82,6 +82,16 @@ class Ledger:
         except LedgerFull:
             return cls(path, read_only=True)
 
+    @classmethod
+    def has_replies(cls, path: str | Path, stage: str, model: str) -> bool:
+        """Whether a ledger holds a reply of this model in this stage, to whatever request."""
+        ledger = cls(path, read_only=True)
+        try:
+            query = "SELECT 1 FROM replies WHERE stage = ? AND model = ? LIMIT 1"
+            return bool(ledger.thread.call(lambda db: db.execute(query, (stage, model)).fetchall(), write=False))
+        finally:
+            ledger.close()
+
     def close(self) -> None:
         """Wait until all is written. Raises LedgerFull if the disk stays full."""
         owner, self.owner = self.owner, ""

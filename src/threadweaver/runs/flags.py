@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,9 +37,36 @@ def allowed_failures(max_failed: str, total: int) -> int:
 
 def positive_int(text: str) -> int:
     """Read a whole number of at least 1, for argparse."""
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return _whole(text, 1)
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 0, for argparse."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return int(text)
+
+
+def score(text: str) -> float:
+    """Read a number of at least 0, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def line(text: str) -> str:
+    """Read a text of one line that is not blank, for argparse."""
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a text of one line")
+    return text.strip()
 
 
 def _failures(text: str) -> str:
@@ -57,7 +86,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "--max_samples": {"type": positive_int, "help": "rows to read, from the first on (%(default)s)"},
     "--keep-wrong": {"action": "store_true", "help": "also collect chains marked wrong"},
     "--filter-diff-threshold": {
-        "type": int,
+        "type": count,
         "help": "characters that the threads of a block must have besides the longest one (%(default)s)",
     },
     "--no-merge-dependent": {
@@ -70,12 +99,12 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "rewrite every thread except the first of each block, or only those that seem to depend on a sibling (%(default)s)",
     },
     "--max-leak": {
-        "type": float,
+        "type": score,
         "metavar": "SCORE",
         "help": "if a thread uses a sibling's mathematics with this score or more, step 3 makes its block "
         "sequential again and step 5 rejects the trajectory (%(default)s; 1.1 keeps all)",
     },
-    "--ctx_lines": {"type": int, "help": "lines of context shown before a block (all)"},
+    "--ctx_lines": {"type": count, "help": "lines of context shown before a block (all)"},
     "--tokenizer": {"help": "tokenizer, a name on the hub or a local folder (%(default)s)"},
     "--template": {"default": "qwen"},
     "--instruction": {"help": "text added after the question, once"},
@@ -134,6 +163,13 @@ class Flags(argparse.ArgumentParser):
         """Return the declaration of a flag in any spelling, or None."""
         return self._option_string_actions.get(flag)
 
+    def value_of(self, flag: str, text: str) -> object:
+        """Return the value of a flag; raises argparse.ArgumentError, whose `message` says why there is none."""
+        action = self._option_string_actions[flag]
+        value = self._get_value(action, text)
+        self._check_value(action, value)
+        return value
+
     def actions(self) -> list[argparse.Action]:
         """Return the declarations in their order."""
         return list(self._actions)
@@ -145,7 +181,8 @@ class Flags(argparse.ArgumentParser):
         return parsed
 
     def error(self, message: str):
-        print(f"{self.prog}: {' '.join(message.split())}; --help lists the flags", file=sys.stderr)
+        short = re.sub(r"^argument ([^/:\s]+)[^:]*:", r"\1:", " ".join(message.split()))  # in one spelling
+        print(f"{self.prog}: {short}; --help lists the flags", file=sys.stderr)
         raise SystemExit(2)
 
 

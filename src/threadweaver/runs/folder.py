@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -20,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 
-from threadweaver.errors import UserError
+from threadweaver.errors import UserError, setting
 from threadweaver.files import FileLock, digest, read_json, read_jsonl, to_json, write_atomic
 from threadweaver.runs.parsers import parser_of
 from threadweaver.runs.stages import STAGES
@@ -37,8 +36,7 @@ _SHOWN = 40
 
 def _ways_out() -> str:
     """Return what whoever started the program can do: run.sh and the step scripts name the folders themselves."""
-    other = "INPUT_SUFFIX=_2" if os.environ.get("THREADWEAVER_STARTED_IN") else "another --output"
-    return f"--overwrite makes it again; {other} keeps both"
+    return f"--overwrite makes it again; {setting('another --output', 'INPUT_SUFFIX=_2')} keeps both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +235,13 @@ def read_account(folder: Path) -> list[AccountEntry]:
     """Return the account of a folder; empty if it has none."""
     path = folder / ACCOUNT_FILE
     return [AccountEntry(**row) for _, row, _ in read_jsonl(path) if row] if path.is_file() else []
+
+
+def is_complete(path: Path, settings: Mapping[str, object]) -> bool:
+    """Whether a stage with these settings has ended in this folder."""
+    manifest = path / MANIFEST_FILE
+    found = read_json(manifest) if manifest.is_file() else None
+    return isinstance(found, dict) and found.get("settings") == json.loads(json.dumps(settings))
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -1,21 +1,18 @@
-"""Decide which flags of `./run.sh` go to which stage, by the commands' own parsers, before anything is done.
+"""Decide which settings and flags of `./run.sh` go to which stage, by the commands' own parsers.
 
-python -m threadweaver.runs.relay FLAG…     prints shell assignments: flags_collect='--keep-wrong', …
-python -m threadweaver.runs.relay --help    prints the flags by stage, for `./run.sh --help`
+python -m threadweaver.runs.relay    prints the flags by stage, for `./run.sh --help`
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import shlex
-import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.runs.flags import Flags, Obsolete, listed, positive_int, report_obsolete
+from threadweaver.runs.flags import Flags, Obsolete, count, listed, positive_int, report_obsolete
 from threadweaver.runs.parsers import commands_with, parser_of
 from threadweaver.runs.stages import STAGES
 
@@ -23,6 +20,30 @@ COMMANDS = {"ledger": "ledger.py"} | {stage.step: stage.command for stage in STA
 """The commands of run.sh in their order, by the names that it gives them."""
 PLAN = {"plan": "plan.py"}
 
+BY_VARIABLE = {
+    "--max-samples": "NUM_SAMPLES",
+    "--keep-wrong": "KEEP_WRONG",
+    "--annotator": "ANNOTATOR",
+    "--openai-model": "MODEL",
+    "--workers": "WORKERS",
+    "--key-path": "OPENAI_KEY_PATH",
+    "--ledger": "LEDGER",
+    "--max-cost": "MAX_COST",
+    "--offline": "OFFLINE",
+    "--batch": "BATCH",
+    "--max-failed": "MAX_FAILED",
+    "--filter-diff-threshold": "FILTER_DIFF_THRESHOLD",
+    "--tokenizer": "TOKENIZER",
+    "--repeat": "REPEAT",
+    "--license": "LICENSE",
+}
+"""The variables of run.sh whose values are those of flags; of a switch, any value but none means yes."""
+BY_VARIABLE_OF = {
+    "step1": {"--prompt": "STEP1_PROMPT"},
+    "step3": {"--prompt": "STEP3_PROMPT", "--effort": "EFFORT"},
+    "step4": {"--prompt": "STEP4_PROMPT", "--effort": "EFFORT"},
+}
+"""Further ones, of single stages."""
 FOLDERS = "SRC_NAME, DIR_NAME, BASE_NAME, STEP4_NAME or STEP5_NAME"
 SET_BY_RUN = {
     "--dataset-path": "DATASET_PATH",
@@ -59,6 +80,27 @@ class Chunk:
 
     flag: str
     words: tuple[str, ...]
+
+
+def settings_of(name: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return, by variable, the word that run.sh gives to a stage for these values of its variables.
+
+    Raises Refused for a value that the stage's command does not accept.
+    """
+    parser, given = _optional(parser_of(COMMANDS[name])), {}
+    for flag, variable in (BY_VARIABLE | BY_VARIABLE_OF.get(name, {})).items():
+        action, value = parser.action_of(flag), values.get(variable, "")
+        if not value or not action or isinstance(action, Obsolete):
+            continue
+        if action.nargs == 0:
+            given[variable] = flag
+            continue
+        try:
+            parser.value_of(flag, value)
+        except argparse.ArgumentError as error:
+            raise Refused(f"{variable}={value}: {' '.join(error.message.split())}") from None
+        given[variable] = f"{flag}={value}"
+    return given
 
 
 def relayed(words: Sequence[str]) -> dict[str, list[str]]:
@@ -154,7 +196,7 @@ def _shown(action: argparse.Action) -> str:
     spelling = action.option_strings[0].replace("_", "-")
     if action.nargs == 0:
         return spelling
-    kind = {int: "N", positive_int: "N", Path: "FILE"}.get(action.type, "TEXT")
+    kind = {int: "N", positive_int: "N", count: "N", Path: "FILE"}.get(action.type, "TEXT")
     return f"{spelling} {'|'.join(action.choices) if action.choices else action.metavar or kind}"
 
 
@@ -164,22 +206,5 @@ def _wrapped(flags: Sequence[str]) -> str:
     return "\n".join(lines).replace("\0", " ")
 
 
-def main(words: Sequence[str]) -> int:
-    sys.stdout.reconfigure(errors="surrogateescape")  # a file name need not be text
-    if words == ["--help"]:
-        print(overview())
-        return 0
-    try:
-        given = relayed(words)
-    except Refused as refused:
-        print(f"./run.sh: {refused}; ./run.sh --help lists the flags", file=sys.stderr)
-        return 2
-    if "plan" in given:
-        print("PLAN=1")
-    for name, own in given.items():
-        print(f"flags_{name}={shlex.quote(shlex.join(own))}")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    print(overview())

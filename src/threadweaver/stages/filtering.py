@@ -36,6 +36,10 @@ class Filter:
     def tokenizer(self) -> Tokenizer:
         return load_tokenizer(self.tokenizer_name)
 
+    def load(self) -> None:
+        """Load the tokenizer now; raises UserError, before anything is written, if it cannot be loaded."""
+        _ = self.tokenizer
+
     def __call__(self, task: Task) -> Result:
         traced: Traced = task.payload
         found = inspect(traced.text, traced.lineage, self.rules)

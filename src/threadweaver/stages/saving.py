@@ -139,6 +139,10 @@ class Saver:
         """The tokenizer as trainers set it up, with the tags as single tokens."""
         return self.tokenizer.with_tags(markup.TAGS)
 
+    def load(self) -> None:
+        """Load the tokenizer now; raises UserError, before anything is written, if it cannot be loaded."""
+        _ = self.tokenizer
+
     def tasks(self) -> Iterator[Task]:
         for id in self.ids:
             sample, traced = self.samples[id], self.trajectories.get(id)

@@ -70,7 +70,7 @@ def _add_common(parser: argparse.ArgumentParser, group, effort: str | None) -> N
 
 
 def build(args: argparse.Namespace, question: str) -> Annotator:
-    """Build the annotator from these flags; raises UserError for an unusable prompt or setting. With `--plan` the
+    """Build the annotator from these flags; raises UserError for an unusable prompt, setting or key. With `--plan` the
     annotator only counts the calls it would make."""
     from threadweaver.annotators.llm.annotator import LlmAnnotator
     from threadweaver.client import Client, PlanningClient, settings_from
@@ -78,7 +78,10 @@ def build(args: argparse.Namespace, question: str) -> Annotator:
     prompt = prompts.load(prompts.resolve(args.prompt), PLACEHOLDERS[question])
     repair = prompts.load(args.repair_prompt, REPAIR_PLACEHOLDERS)
     client = (PlanningClient if args.plan else Client)(settings_from(args))
-    return LlmAnnotator(client, prompt, repair, question, args.effort, args.verbosity)
+    annotator = LlmAnnotator(client, prompt, repair, question, args.effort, args.verbosity)
+    if not args.plan:
+        client.check(annotator.label)
+    return annotator
 
 
 def build_for_plan(args: argparse.Namespace, question: str) -> Annotator:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.errors import UserError
+from threadweaver.errors import UserError, setting
 
 FOLDER = Path(__file__).parents[4] / "prompt"
 
@@ -58,7 +58,9 @@ def load(path: Path, placeholders: Collection[str]) -> Prompt:
         raw = Path(path).read_bytes()
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        raise UserError(f"the prompt {path} cannot be read ({error.strerror}): name another with --prompt") from None
+        raise UserError(
+            f"the prompt {path} cannot be read ({error.strerror}): name another with {setting('--prompt', 'VERSION')}"
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"the prompt {path} is not UTF-8 (byte {error.start}): convert it") from None
     turns = tuple(turn.strip() for turn in _SEPARATOR.split(text))

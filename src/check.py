@@ -1,0 +1,97 @@
+"""Check the settings of a run before anything is written or spent, and give each stage its flags. Called by run.sh.
+
+Reads   the variables of run.sh (--setting), its flags (after --); the prompts, the key, the tokenizer that they name
+Writes  nothing; prints shell assignments for run.sh: flags_collect=--keep-wrong, …
+Calls   nothing
+Exits   0; 2 something to fix, reported in one line
+Example python src/check.py --setting NUM_SAMPLES=10 --setting TOKENIZER=data/sample/tokenizer
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from threadweaver.annotators import registry as annotators
+from threadweaver.annotators.protocol import LABELS
+from threadweaver.corpus.tokenizer import check_tokenizer
+from threadweaver.errors import UserError
+from threadweaver.runs import relay
+from threadweaver.runs.command import run_command
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.parsers import parser_of
+
+
+def flags() -> Flags:
+    parser = Flags(__doc__)
+    parser.add_argument(
+        "--setting", action="append", default=[], metavar="NAME=VALUE", help="a variable of run.sh; repeatable"
+    )
+    return parser
+
+
+def main(argv: list[str] | None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    end = argv.index("--") if "--" in argv else len(argv)
+    args, words = flags().parse_args(argv[:end]), argv[end + 1 :]
+    values = dict(setting.split("=", 1) for setting in args.setting)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file name need not be text
+    try:
+        given = relay.relayed([*(["--plan"] if values.get("PLAN") else []), *words])
+        settings = {name: relay.settings_of(name, values) for name in relay.COMMANDS}
+    except relay.Refused as refused:
+        raise UserError(f"./run.sh: {refused}; ./run.sh --help lists the settings and flags") from None
+    if "plan" in given:
+        print("PLAN=1")
+    else:
+        check_recorded(values)
+        check_stages(settings, given, recorded=bool(values.get("RECORDED")))
+    for name, own in given.items():
+        print(f"flags_{name}={shlex.quote(shlex.join(own))}")
+    return 0
+
+
+def check_recorded(values: Mapping[str, str]) -> None:
+    """Raise UserError if the recorded answers that would be imported are not there."""
+    if values.get("OFFLINE") and values.get("RECORDED") and not Path(values["RECORDED"]).exists():
+        raise UserError(f"the recorded answers {values['RECORDED']} were not found: correct RECORDED, or leave it out")
+
+
+def check_stages(
+    settings: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]], *, recorded: bool
+) -> None:
+    """Raise UserError for what would end a later stage: an endpoint, a key, a prompt or a tokenizer."""
+    for step in ("step1", "step3", "step4", "save"):
+        args = parsed(step, [*settings[step].values(), *given[step]])
+        try:
+            if step == "save":
+                check_tokenizer(args.tokenizer)
+            else:
+                annotators.check(args, next(name for name, label in LABELS.items() if label == step), recorded=recorded)
+        except UserError as error:
+            raise UserError(named_by_variables(str(error), settings[step], given[step])) from None
+
+
+def parsed(step: str, words: Sequence[str]) -> argparse.Namespace:
+    parser = parser_of(relay.COMMANDS[step])
+    for action in parser.actions():
+        action.required = False
+    return parser.parse_args(words)
+
+
+def named_by_variables(text: str, settings: Mapping[str, str], words: Sequence[str]) -> str:
+    """Return a message about flags as one about the variables that set them, for those that were not given as flags."""
+    for variable, word in settings.items():
+        flag = word.partition("=")[0]
+        if variable not in text and not any(given.replace("_", "-").partition("=")[0] == flag for given in words):
+            text = text.replace(f"{flag} ", f"{variable} ({flag}) ")
+    return text
+
+
+if __name__ == "__main__":
+    run_command(main)
