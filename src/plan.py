@@ -47,7 +47,7 @@ def main(argv: list[str] | None) -> int:
     )
     candidates = collecting.read_candidates(args.dataset_path, args.max_samples)
     samples = collecting.collected(candidates, keep_wrong=args.keep_wrong)
-    return planning.print_run_plan(samples, planning.RunPlan(asked, options))
+    return planning.print_run_plan(samples, planning.RunPlan(asked, options), len(candidates))
 
 
 if __name__ == "__main__":

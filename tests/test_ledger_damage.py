@@ -9,7 +9,7 @@ import shlex
 
 import pytest
 
-from ledgers import filled, key, overwrite, pay, pay_random
+from ledgers import filled, key, overwrite, pay, pay_random, record
 from threadweaver.errors import UserError
 from threadweaver.ledger import Ledger, LedgerDamaged, schema, transfer
 
@@ -71,3 +71,35 @@ async def test_a_reply_that_is_not_what_was_written_can_be_given_up(ledger, tmp_
     await ledger.thread.run(lambda db: db.execute(statement))
     assert await asyncio.to_thread(transfer.export, ledger, tmp_path / "out.jsonl") == 1
     assert (await ledger.claim(key("x"), 1, None)).state == "mine"
+
+
+@pytest.mark.parametrize("where", [0, 5, -1])
+async def test_a_letter_of_a_short_reply_that_flips_on_the_disk_is_seen(tmp_path, where):
+    path = tmp_path / "l.sqlite"
+    ledger = Ledger(path)
+    entry = record("x", reply="a reply that stands out")
+    await ledger.record(entry, 0)
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    at = content.index(b"a reply that stands out") + (where if where >= 0 else 22)
+    content[at] ^= 2
+    path.write_bytes(content)
+    ledger = Ledger(path, read_only=True)
+    with pytest.raises(LedgerDamaged, match="cannot be read"):
+        await ledger.find(entry.base)
+    ledger.close()
+
+
+async def test_a_short_reply_of_an_earlier_version_is_read(ledger):
+    entry = await pay(ledger, "x")
+    ledger.thread.call(lambda db: db.execute("UPDATE replies SET reply = ?", (b"-" + entry.reply.encode(),)))
+    assert [found.reply for found in await ledger.find(entry.base)] == [entry.reply]
+
+
+async def test_what_json_cannot_hold_in_the_extras_of_a_reply_loses_no_reply(ledger):
+    nan = float("nan")
+    entry = record("x", extra={"stop_reason": nan, "probabilities": [0.5, nan, float("-inf")], "ids": [1]})
+    await ledger.record(entry, 0)
+    [found] = await ledger.find(entry.base)
+    assert found.reply == entry.reply
+    assert found.extra == {"stop_reason": None, "probabilities": [0.5, None, None], "ids": [1]}

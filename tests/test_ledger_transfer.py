@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 from dataclasses import replace
@@ -156,3 +157,26 @@ def test_the_recorded_answers_come_out_as_they_went_in(ledger, tmp_path):
     assert transfer.load(ledger, recorded) == (144, 0)
     assert transfer.export(ledger, tmp_path / "out.jsonl") == 144
     assert (tmp_path / "out.jsonl").read_bytes() == recorded.read_bytes()
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next_and_what_a_running_one_writes_is_not(ledger, tmp_path):
+    path = tmp_path / "out.jsonl"
+    for name in (".out.jsonl.0123.part", ".out.jsonl.4567.part", ".another.jsonl.0123.part"):
+        (tmp_path / name).write_text("half a line")
+    with open(tmp_path / ".out.jsonl.4567.part") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        transfer.export(ledger, path)
+    left = {item.name for item in tmp_path.glob("*.part")} | {item.name for item in tmp_path.glob(".*.part")}
+    assert left == {".out.jsonl.4567.part", ".another.jsonl.0123.part"}
+
+
+async def test_imported_replies_are_no_measurement_for_a_plan(ledger, tmp_path):
+    paid = await pay(ledger, "x")
+    await asyncio.to_thread(transfer.export, ledger, tmp_path / "one.jsonl")
+    other = Ledger(tmp_path / "other.sqlite")
+    await asyncio.to_thread(transfer.load, other, tmp_path / "one.jsonl")
+    assert [ratio.calls for ratio in await ledger.statistics()] == [1]
+    assert await other.statistics() == [] and len(await other.find(paid.base)) == 1
+    await pay(other, "y")
+    assert [ratio.calls for ratio in await other.statistics()] == [1]
+    other.close()

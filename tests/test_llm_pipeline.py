@@ -128,7 +128,12 @@ def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
     project = InProcess(tmp_path)
     result = project.sample_run(count=12, ANNOTATOR="llm", OFFLINE="1")
     assert result.returncode == 0, result.stderr
-    assert "144 replies imported" in result.stdout and "0 calls" in result.stdout
+    assert "144 replies imported" in result.stdout
+    assert "step1: 0 calls, 72 from the ledger (all recorded, $0 paid now)" in result.stdout
+    assert "144 model calls, 407,939 tokens: recorded, $0 paid now ($0.7038 when they were recorded)" in result.stdout
+    planned = project.sample_run(count=24, ANNOTATOR="llm", PLAN="1", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
+    assert "plan: 24 rows read, 12 to annotate, step 1 of 12 others is in the ledger" in planned.stdout
+    assert "assumed: " in planned.stdout and "measured" not in planned.stdout and "extrapol" not in planned.stdout
     folder = project.root / "data/sample_12samples_step5_v1_v1_v1"
     texts = [path.read_text() for path in folder.glob("*.txt")]
     assert len(texts) == 12 and all(text.count("<Parallel>") >= 1 for text in texts)
@@ -140,11 +145,9 @@ def test_reaching_the_cap_names_what_is_left_and_a_higher_cap_continues(tmp_path
         # a call of step 1 may cost 0.67 dollars at worst, at twice the price: it fits, and no more once a few are paid
         capped = run(project, server, MAX_COST="0.7")
         assert capped.returncode == 1
-        assert (
-            capped.stderr.count("\n") == 1
-            and "--max-cost is reached" in capped.stderr
-            and "left undone" in capped.stderr
-        )
+        slow, reached, end = capped.stderr.split("\n")
+        assert "--max-cost 0.7 slows this run down" in slow and end == ""
+        assert "--max-cost is reached" in reached and "left undone" in reached
         paid = server.stats()["answered"]
         assert 0 < paid < 6 * COUNT and not (project.root / STAGES[2]).exists()
         done = project.annotate(count=COUNT, last=1, OPENAI_BASE_URL=server.url, MAX_COST="5")

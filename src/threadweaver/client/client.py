@@ -114,7 +114,7 @@ class Client:
             if not flight.askers and not flight.call.on_wire:
                 flight.task.cancel()
         reply = replace(reply, from_ledger=True) if joined else reply
-        tally.add(reply.usage, reply.cost, from_ledger=reply.from_ledger)
+        tally.add(reply.usage, reply.cost, from_ledger=reply.from_ledger, recorded=reply.recorded)
         return reply
 
     def judge(self, key: str, verdict: str, why: str = "", *, label: str = "") -> None:

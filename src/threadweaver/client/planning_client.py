@@ -19,13 +19,15 @@ from threadweaver.ledger import Ledger, LedgerEntry
 @dataclass
 class Drawn:
     """What was asked of a planning client: `to_pay`, the calls that a client would make; `whole`, these and the paid
-    ones as if all were to be paid; `unpaid`, requests by turn; `first_bytes`, the size of the first turns, paid or not.
+    ones as if all were to be paid; `unpaid`, requests by turn; `first_bytes`, the size of the first turns, paid or not;
+    `recorded`, imported replies, which are no measurement.
     """
 
     to_pay: Estimate = field(default_factory=Estimate)
     whole: Estimate = field(default_factory=Estimate)
     unpaid: Counter[int] = field(default_factory=Counter)
     first_bytes: int = 0
+    recorded: int = 0
 
     def __add__(self, other: Drawn) -> Drawn:
         return Drawn(
@@ -33,6 +35,7 @@ class Drawn:
             self.whole + other.whole,
             self.unpaid + other.unpaid,
             self.first_bytes + other.first_bytes,
+            self.recorded + other.recorded,
         )
 
 
@@ -73,6 +76,7 @@ class PlanningClient(Client):
         if planned.reply is not None:
             cost = (await self.planner()).at_this_tier(planned.reply.usage)
             drawn.whole += Estimate(1, 0, planned.reply.usage, cost)
+            drawn.recorded += planned.reply.recorded
             return planned.reply
         drawn.whole += estimate
         drawn.unpaid[request.turn] += 1

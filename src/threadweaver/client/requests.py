@@ -112,6 +112,8 @@ class Reply:
     verdict: str | None = None
     why: str | None = None
     extra: Mapping[str, Any] | None = None
+    recorded: bool = False
+    """It was imported: somebody else's run paid for it, or nobody did."""
 
     @property
     def rejected(self) -> bool:
@@ -133,4 +135,5 @@ def reply_of(entry: LedgerEntry, *, from_ledger: bool) -> Reply:
         entry.verdict,
         entry.why,
         entry.extra,
+        entry.imported,
     )

@@ -89,6 +89,8 @@ class Sender:
                     return reply_of(claim.entry, from_ledger=True)
                 if claim.state == "cap":
                     raise session.cap_error(request)
+                if claim.state == "wait":
+                    session.report_slow(request)
                 if claim.state == "batch" and (reply := await self._attach(request, call.label, claim.batch)):
                     return reply
                 await asyncio.sleep(pause)

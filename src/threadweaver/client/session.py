@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Mapping
 
@@ -35,6 +36,7 @@ class Session:
         self.cap = None if settings.max_cost is None else int(settings.max_cost * NANO)
         self.ended: errors.RunError | None = None
         self._key: Key | None = None
+        self._slow_reported = False
         self._transport: Transport | None = None
         self._making = asyncio.Lock()
 
@@ -101,6 +103,19 @@ class Session:
             f"this call may cost ${self.worst_case(request) / NANO:.4f}, more than is left of "
             f"--max-cost {self.settings.max_cost:g}: raise it to continue"
         )
+
+    def report_slow(self, request: Request) -> None:
+        """Say, once, that calls wait because the others have reserved what is left under the cap."""
+        if not self._slow_reported:
+            self._slow_reported = True
+            print(
+                f"--max-cost {self.settings.max_cost:g} slows this run down: what is left of it does not cover "
+                f"{self.settings.workers} calls at once, each of which may cost up to "
+                f"${self.worst_case(request) / NANO:.4f}, so some wait for others; a higher limit costs no more for the "
+                "same calls",
+                file=sys.stderr,
+                flush=True,
+            )
 
     # what is kept
 

@@ -28,13 +28,14 @@ class Usage:
 
 @dataclass
 class Tally:
-    """What was asked under one label. `paid` (tokens) and `cost` (USD) are of this run; `cost` is None once a reply
+    """What was asked under one label. `recorded` counts the imported ones among `from_ledger`; `paid` (tokens) and `cost` (USD) are of this run; `cost` is None once a reply
     without a known price is among it.
     """
 
     asked: int = 0
     sent: int = 0
     from_ledger: int = 0
+    recorded: int = 0
     retried: int = 0
     refused: int = 0
     failed: Counter[str] = field(default_factory=Counter)
@@ -42,11 +43,12 @@ class Tally:
     paid: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
 
-    def add(self, usage: Usage, cost: float | None, *, from_ledger: bool) -> None:
+    def add(self, usage: Usage, cost: float | None, *, from_ledger: bool, recorded: bool = False) -> None:
         """Count a reply."""
         self.asked += 1
         if from_ledger:
             self.from_ledger += 1
+            self.recorded += recorded
         else:
             self.paid += usage
             self.cost = _plus(self.cost, cost)
@@ -60,6 +62,7 @@ class Tally:
             self.asked + other.asked,
             self.sent + other.sent,
             self.from_ledger + other.from_ledger,
+            self.recorded + other.recorded,
             self.retried + other.retried,
             self.refused + other.refused,
             self.failed + other.failed,
@@ -71,6 +74,9 @@ class Tally:
     def line(self) -> str:
         """One line for people: calls, tokens, dollars."""
         parts = [f"{self.sent} calls", f"{self.from_ledger} from the ledger"]
+        if self.recorded:
+            which = "all" if self.recorded == self.from_ledger else self.recorded
+            parts[-1] += f" ({which} recorded, $0 paid now)"
         parts += [f"{count} {name}" for name, count in (("retried", self.retried), ("refused", self.refused)) if count]
         parts += [f"{count} {code}" for code, count in sorted(self.failed.items())]
         used = self.paid

@@ -23,9 +23,10 @@ class Ratio:
 
 
 def ratios(db: sqlite3.Connection, model: str | None) -> list[Ratio]:
+    """Return the sums by stage, turn and model. Imported replies are no measurement: who knows what made them."""
     rows = db.execute(
         "SELECT stage, turn, model, count(*), sum(request_bytes), sum(reply_bytes), sum(input), sum(cached), "
-        "sum(output), sum(reasoning) FROM replies WHERE ?1 IS NULL OR model = ?1 "
+        "sum(output), sum(reasoning) FROM replies WHERE NOT imported AND (?1 IS NULL OR model = ?1) "
         "GROUP BY stage, turn, model ORDER BY stage, turn, model",
         (model,),
     ).fetchall()

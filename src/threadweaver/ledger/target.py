@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import os
 import stat
 import sys
@@ -27,7 +29,14 @@ def writing(path: Path, ledger: str) -> Iterator[IO[bytes]]:
     """
     try:
         check(path, ledger)
-        with open(path, "wb") if is_stream(path) else atomic_file(_real(path), durable=True) as file:
+        if is_stream(path):
+            with open(path, "wb") as file:
+                yield file
+            return
+        _remove_leftovers(_real(path))
+        with atomic_file(_real(path), durable=True) as file:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield file
     except BrokenPipeError:
         raise
@@ -35,6 +44,14 @@ def writing(path: Path, ledger: str) -> Iterator[IO[bytes]]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) and not is_stream(path)
         way = f"make room in {_real(path).parent}" if full else "fix that"
         raise UserError(f"{path} cannot be written ({error.strerror}): {way}, or give another FILE") from error
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of exports to this path that were killed: nobody holds their locks any more."""
+    for part in path.parent.glob(f".{glob.escape(path.name[:40])}.*.part"):
+        with contextlib.suppress(OSError), open(part, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def check(path: Path, ledger: str) -> None:

@@ -153,14 +153,18 @@ def totals(account: Account) -> dict[str, object]:
 
 
 def spending(account: Account) -> list[dict[str, object]]:
-    """Return calls, tokens and dollars of each stage that called a model; `cost_usd` is None where a price is unknown."""
+    """Return calls, tokens and dollars of each stage that called a model; `cost_usd` is None where a price is unknown.
+
+    `recorded` of the calls were not made: their replies were imported, and cost `recorded_usd` wherever they were made.
+    """
     rows = []
     for stage in account.stages:
         asked = [entry.facts for entry in stage.entries if entry.facts.get("calls")]
         if asked:
             row: dict[str, object] = {"stage": stage.stage}
-            for key in ("calls", "repairs", "tokens_in", "tokens_cached", "tokens_out"):
+            for key in ("calls", "repairs", "tokens_in", "tokens_cached", "tokens_out", "recorded"):
                 row[key] = sum(int(facts.get(key) or 0) for facts in asked)
+            row["recorded_usd"] = sum(float(facts.get("recorded_usd") or 0) for facts in asked)
             known = all("cost_usd" in facts for facts in asked)
             row["cost_usd"] = sum(float(facts["cost_usd"]) for facts in asked) if known else None
             rows.append(row)
@@ -169,15 +173,20 @@ def spending(account: Account) -> list[dict[str, object]]:
 
 def _spending_line(account: Account) -> str:
     rows, last = spending(account), account.stages[-1]
-    accepted = len(last.passed)
-    calls, tokens = sum(row["calls"] for row in rows), sum(row["tokens_in"] + row["tokens_out"] for row in rows)
-    if any(row["cost_usd"] is None for row in rows):
+    calls, recorded = (sum(row[key] for row in rows) for key in ("calls", "recorded"))
+    tokens = sum(row["tokens_in"] + row["tokens_out"] for row in rows)
+    line = f"  {calls} model calls, {tokens:,} tokens"
+    if recorded == calls:
         return (
-            f"  {calls} model calls, {tokens:,} tokens (no price known: --in-cost-per-million, --out-cost-per-million)"
+            f"{line}: recorded, $0 paid now (${sum(row['recorded_usd'] for row in rows):.4f} when they were recorded)"
         )
-    cost = sum(row["cost_usd"] for row in rows)
-    each = f", ${cost / accepted:.4f} per accepted sample" if accepted else ""
-    return f"  {calls} model calls, {tokens:,} tokens, ${cost:.4f} whenever they were paid{each}"
+    if any(row["cost_usd"] is None for row in rows):
+        return f"{line} (no price known: --in-cost-per-million, --out-cost-per-million)"
+    cost, accepted = sum(row["cost_usd"] for row in rows), len(last.passed)
+    line += f", ${cost:.4f} whenever they were paid"
+    if recorded:
+        return f"{line} ({recorded} of the calls are recorded ones, which cost nothing here)"
+    return line + (f", ${cost / accepted:.4f} per accepted sample" if accepted else "")
 
 
 def _sum(entries: Sequence[AccountEntry], fact: str) -> int:

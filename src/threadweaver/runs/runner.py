@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import inspect
-import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.runs.progress import progress_bar
 from threadweaver.samples import sample_key
 
 NOT_IN_LEDGER = "not_in_ledger"
@@ -143,7 +143,7 @@ async def _run_async(
             await asyncio.sleep(STATUS_SECONDS)
 
     try:
-        shown = hasattr(around, "status") and not bar.disable
+        shown = hasattr(around, "status")
         async with around or nullcontext(), _in_background(show_status(), shown), asyncio.TaskGroup() as group:
             for _ in range(max(1, workers)):
                 group.create_task(worker())
@@ -187,10 +187,3 @@ def _crash(error: Exception) -> Result:
 def _first(group: BaseExceptionGroup) -> BaseException:
     error = group.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
-
-
-def progress_bar(total: int, title: str):
-    """Return a progress bar on stderr, shown after two seconds; nothing is shown when stderr is not a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=title, unit=" samples", delay=2, disable=None, leave=False, file=sys.stderr)

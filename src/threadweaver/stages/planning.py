@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from threadweaver.annotators.protocol import LABELS, PLANNED, Annotator
 from threadweaver.client import Drawn, Estimate
-from threadweaver.runs.runner import progress_bar
+from threadweaver.runs.progress import progress_bar
 from threadweaver.runs.stages import STAGES
 from threadweaver.samples import Sample
 from threadweaver.stages.outlining import OutlineOptions, outline
@@ -46,9 +46,14 @@ class RunPlan:
     annotators: Mapping[str, Annotator]
     options: PlanOptions
     drawn: dict[str, Drawn] = field(default_factory=lambda: {name: Drawn() for name in LABELS})
+    whole: dict[str, Estimate] = field(default_factory=lambda: {name: Estimate() for name in LABELS})
+    """What the stages of the measured samples cost or will cost."""
     known: int = 0
-    known_bytes: int = 0
-    """Size of the first requests for the samples whose steps are known."""
+    """Samples whose steps are in the ledger."""
+    measured: int = 0
+    """Those of them whose steps were paid for, not imported: recorded replies are no measurement."""
+    measured_bytes: int = 0
+    """Size of their first requests."""
     open: list[Sample] = field(default_factory=list)
     """Samples whose steps have not been paid for yet."""
     open_bytes: int = 0
@@ -56,27 +61,30 @@ class RunPlan:
     async def add(self, sample: Sample) -> None:
         """Take one sample through the stages, as far as the ledger has the replies."""
         annotated = await annotate(sample, self.annotators["steps"])
-        first = await self._take("steps")
+        first = await self._take("steps", measured=False)
         if annotated.reason == PLANNED:
             self.open.append(sample)
             self.open_bytes += first.first_bytes
             return
         self.known += 1
-        self.known_bytes += first.first_bytes
+        measured = not first.recorded
+        self.measured += measured
+        self.measured_bytes += first.first_bytes if measured else 0
         if annotated.outcome == "failed":
             return
         marked = mark(Pair(str(sample.index), sample, annotated.value), self.options.parallel)
         rewritten = await rewrite(marked.value, self.annotators["edits"], self.options.rewrite)
-        await self._take("edits")
+        await self._take("edits", measured=measured)
         if rewritten.reason == PLANNED:  # count the outlines on the text before the edits
             rewritten = marked
         if rewritten.outcome != "failed":
             await outline(rewritten.value, self.annotators["outlines"], self.options.outline)
-            await self._take("outlines")
+            await self._take("outlines", measured=measured)
 
-    async def _take(self, name: str) -> Drawn:
+    async def _take(self, name: str, *, measured: bool) -> Drawn:
         drawn = await self.annotators[name].drain()
         self.drawn[name] += drawn
+        self.whole[name] += drawn.whole if measured else Estimate()
         return drawn
 
     async def following(self, name: str) -> Estimate:
@@ -84,9 +92,9 @@ class RunPlan:
         from the ledger's statistics, else from the published figures."""
         if not self.open:
             return Estimate()
-        if self.known:
-            basis = f"extrapolated from {self.known} samples by the size of the chains"
-            return replace(self.drawn[name].whole.times(self.open_bytes / self.known_bytes), basis=frozenset((basis,)))
+        if self.measured:
+            basis = f"extrapolated from {self.measured} samples by the size of the chains"
+            return replace(self.whole[name].times(self.open_bytes / self.measured_bytes), basis=frozenset((basis,)))
         annotator = self.annotators[name]
         planner = await annotator.client.planner()
         if found := planner.following(annotator.label, self.annotators["steps"].label, self.open_bytes):
@@ -120,12 +128,12 @@ def assumed_questions(sample: Sample) -> tuple[list[EditQuestion], list[OutlineQ
 # what a command prints
 
 
-def print_run_plan(samples: Sequence[Sample], plan: RunPlan) -> int:
-    """Print the plan of all stages as a table; return the exit code."""
-    return asyncio.run(_print_run_plan(samples, plan))
+def print_run_plan(samples: Sequence[Sample], plan: RunPlan, read: int) -> int:
+    """Print the plan of all stages for these samples, of so many rows read, as a table; return the exit code."""
+    return asyncio.run(_print_run_plan(samples, plan, read))
 
 
-async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan) -> int:
+async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan, read: int) -> int:
     async with AsyncExitStack() as stack:
         for annotator in plan.annotators.values():
             await stack.enter_async_context(annotator)
@@ -140,7 +148,9 @@ async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan) -> int:
         }
         total = sum(estimates.values(), Estimate())
         money = await money_line(plan.annotators["steps"], total)
-    print(f"plan for {len(samples)} samples ({plan.known} with step 1 already paid for); nothing is called")
+    left_out = f" ({read - len(samples)} are left out)" if read > len(samples) else ""
+    known = f", step 1 of {plan.known} others is in the ledger" if plan.known else ""
+    print(f"plan: {read} rows read{left_out}, {len(plan.open)} to annotate{known}; nothing is called")
     print(table({**estimates, "total": replace(total, basis=frozenset())}))
     print(money)
     return 0

@@ -46,13 +46,14 @@ async def money_line(annotator: Annotator, planned: Estimate) -> str:
 
 
 def table(rows: Mapping[str, Estimate]) -> str:
-    """Return one line per stage, with the basis of its figures below it."""
-    lines = [f"  {'':<26}{'calls':>9}{'paid':>9}{'tokens in':>14}{'cached':>14}{'out':>13}{'USD':>10}"]
+    """Return one line per stage, with the basis of its figures below it: calls still to be made, with their tokens and
+    dollars, and beside them those that the ledger answers for nothing."""
+    lines = [f"  {'':<26}{'to call':>9}{'in ledger':>11}{'tokens in':>14}{'cached':>14}{'out':>13}{'USD':>10}"]
     for title, estimate in rows.items():
         usage = estimate.usage
         cost = "no price" if estimate.cost is None else f"{estimate.cost:,.3f}"
         lines.append(
-            f"  {title:<26}{estimate.calls:>9,}{estimate.paid:>9,}{usage.input:>14,}{usage.cached:>14,}"
+            f"  {title:<26}{estimate.calls:>9,}{estimate.paid:>11,}{usage.input:>14,}{usage.cached:>14,}"
             f"{usage.output:>13,}{cost:>10}"
         )
         lines += [f"    {basis}" for basis in sorted(estimate.basis)] if estimate.calls else []

@@ -48,6 +48,7 @@ class Conversation(Generic[T]):
         self.calls = self.repairs = self.accepted_first = 0
         self.usage = Usage()
         self.cost: float | None = 0.0
+        self.recorded, self.recorded_cost = 0, 0.0
 
     async def run(self, turns: Sequence[str], validate: Validator[T]) -> Answer[T]:
         """Run all turns; the last reply is validated, the earlier ones only must not be empty."""
@@ -128,8 +129,16 @@ class Conversation(Generic[T]):
         self.transcript.append(f"=== {title}: answer{ended} ===\n{shown(reply.text)}\n")
         self.calls += 1
         self.usage += reply.usage
-        self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
+        self._count_cost(reply)
         return reply
+
+    def _count_cost(self, reply: Reply) -> None:
+        """Add what a reply cost; what a recorded one cost when it was recorded is counted apart."""
+        if reply.recorded:
+            self.recorded += 1
+            self.recorded_cost += reply.cost or 0
+        else:
+            self.cost = None if self.cost is None or reply.cost is None else self.cost + reply.cost
 
     def _validate(self, reply: Reply, validate: Validator, before: str) -> Validation:
         if reply.status == PLANNED:  # only counted: neither a value nor a fault
@@ -163,6 +172,8 @@ class Conversation(Generic[T]):
         }
         if self.cost is not None:
             facts["cost_usd"] = round(self.cost, 9)
+        if self.recorded:
+            facts |= {"recorded": self.recorded, "recorded_usd": round(self.recorded_cost, 9)}
         if problems:
             facts["problems"] = list(problems)
         if error:

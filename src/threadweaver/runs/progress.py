@@ -1,0 +1,51 @@
+"""Progress on stderr: a bar on a terminal, elsewhere (a file, a pipe) a line a minute."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+LINE_SECONDS = 60.0
+
+
+def progress_bar(total: int, title: str):
+    """Return the progress of `total` samples: a bar, shown after two seconds, where stderr is a terminal, else lines."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return ProgressLines(total, title)
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=title, unit=" samples", delay=2, leave=False, file=sys.stderr)
+
+
+class ProgressLines:
+    """Prints a line every LINE_SECONDS while it is open, whether or not a sample was finished in the meantime."""
+
+    def __init__(self, total: int, title: str):
+        self.total, self.title, self.done, self.status = total, title, 0, ""
+        self._begun = time.monotonic()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> ProgressLines:
+        if sys.stderr is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._closed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def update(self) -> None:
+        self.done += 1
+
+    def set_postfix_str(self, text: str) -> None:
+        self.status = text
+
+    def _run(self) -> None:
+        while not self._closed.wait(LINE_SECONDS):
+            minutes = (time.monotonic() - self._begun) / 60
+            after = f", {self.status}" if self.status else ""
+            line = f"{self.title}: {self.done} of {self.total} samples, {minutes:.0f} min{after}"
+            print(line, file=sys.stderr, flush=True)
