@@ -8,9 +8,9 @@
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine MAX_COST=20 ./run.sh --val-size 50
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh run.sh
 for word in "$@"; do
-  case "$word" in -h | --help) exec bash "$(dirname "${BASH_SOURCE[0]}")/src/help.sh" ;; esac
+  case "$word" in -h | --help) exec bash "$(dirname "$(readlink -f "$0" 2>/dev/null || echo "$0")")/src/help.sh" ;; esac
 done
-source "$(dirname "${BASH_SOURCE[0]}")/src/env.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}" 2>/dev/null || echo "${BASH_SOURCE[0]}")")/src/env.sh"
 
 settings=() # checked, with the flags, before anything is written or spent
 for name in PLAN RECORDED NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_KEY_PATH LEDGER MAX_COST OFFLINE BATCH \

@@ -8,10 +8,10 @@ stop() { echo "$1" >&2; exit 2; }
 fault_of() { # prints what keeps the Python $1 from running the project; nothing if nothing does
   local said code=0
   said="$(PYTHONPATH="$ROOT/src" "$1" -m threadweaver.runs.environment "$REQUIREMENTS" 2>/dev/null)" || code=$?
-  case $code in
-    0) ;;
-    2) echo "is older than Python 3.11" ;;
-    3) echo "lacks $said ($REQUIREMENTS)" ;;
+  case $code$said in
+    0complete) ;;
+    2*) echo "is older than Python 3.11" ;;
+    3*) echo "lacks $said ($REQUIREMENTS)" ;;
     *) echo "is not a Python that runs" ;;
   esac
 }
@@ -63,7 +63,13 @@ own_venv() {
 
 find_python() {
   local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" fault
+  [ -f "$REQUIREMENTS" ] || stop "REQUIREMENTS=$REQUIREMENTS was not found: name a file of this folder, or leave it out"
   if [ -n "${PYTHON:-}" ]; then
+    case "$PYTHON" in # relative to where it was typed, else to the project
+      /* | ~*) ;;
+      */*) [ ! -e "$THREADWEAVER_STARTED_IN/$PYTHON" ] || PYTHON="$THREADWEAVER_STARTED_IN/$PYTHON"
+        [ "${PYTHON#/}" != "$PYTHON" ] || PYTHON="$ROOT/$PYTHON" ;;
+    esac
     fault="$(fault_of "$PYTHON")"
     [ -z "$fault" ] || stop "PYTHON=$PYTHON $fault: name another, or leave PYTHON out"
   elif [ -z "$active" ] || [ "$active" -ef .venv ]; then

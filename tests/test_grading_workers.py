@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -146,3 +147,12 @@ def test_the_import_is_light():
     code = f"import sys, threadweaver.grading; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src", check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_there_are_never_more_processes_than_cores_or_answers():
+    """One that still starts when all is graded would end with a traceback."""
+    cores = len(os.sched_getaffinity(0))
+    assert Grader(workers=32).workers <= cores and Grader(workers=1).workers == 1
+    with Grader(workers=32) as grader:
+        grader.grade(r"\frac{x^2-1}{x-1}", "x+1")  # by algebra and by a typical reward
+        assert grader._pool._pool_manager.worker_manager.workers_number <= 2

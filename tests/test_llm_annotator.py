@@ -152,15 +152,14 @@ def parsed(question: str, *argv: str) -> argparse.Namespace:
 
 @pytest.mark.parametrize(("question", "effort"), [("steps", "medium"), ("edits", "low"), ("outlines", "low")])
 def test_the_settings_hold_all_that_determines_the_answers(question, effort, tmp_path):
-    settings = llm.build(
-        parsed(question, "--ledger", str(tmp_path / "l"), "--base-url", "http://127.0.0.1:1/v1"), question
-    ).settings()
+    server = ("--base-url", "http://127.0.0.1:1/v1")  # needs no key
+    settings = llm.build(parsed(question, "--ledger", str(tmp_path / "l"), *server), question).settings()
     assert settings["effort"] == effort and settings["model"] == "gpt-5" and settings["annotator"] == "llm"
     assert settings["output_limit"] == llm.OUTPUT_LIMIT[question]
     path = prompts.FOLDER / llm.PROMPTS[question]
     assert settings["prompt_sha256"] == prompts.load(path, llm.PLACEHOLDERS[question]).sha256
     json.dumps(settings)
-    changed = llm.build(parsed(question, "--effort", "high", "--output-limit", "99"), question).settings()
+    changed = llm.build(parsed(question, "--effort", "high", "--output-limit", "99", *server), question).settings()
     assert changed["effort"] == "high" and changed["output_limit"] == 99
 
 

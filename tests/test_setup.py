@@ -109,6 +109,33 @@ def test_a_python_that_does_not_exist_is_refused(project):
     assert "is not a Python that runs" in refusal(chosen(project, PYTHON="/no/such/python"))
 
 
+def test_a_program_that_is_no_python_is_refused_though_it_exits_0(project):
+    assert "PYTHON=/bin/true is not a Python that runs" in refusal(chosen(project, PYTHON="/bin/true"))
+
+
+def test_a_relative_python_is_that_of_the_folder_where_it_was_typed_or_of_the_project(project):
+    good_python(project.root / "here/bin/python")
+    good_python(project.root / "theirs/bin/python")
+    for started_in, name in (("here", "bin/python"), ("here", "../here/bin/python"), (".", "here/bin/python")):
+        done = chosen(project, PYTHON=name, THREADWEAVER_STARTED_IN=str(project.root / started_in))
+        assert Path(done.stdout.strip()).resolve() == (project.root / "here/bin/python").resolve(), done.stderr
+    done = chosen(project, PYTHON="theirs/bin/python", THREADWEAVER_STARTED_IN=str(project.root / "here"))
+    assert done.stdout.strip() == f"{project.root}/theirs/bin/python"
+
+
+def test_requirements_that_are_missing_are_named(project):
+    line = refusal(chosen(project, REQUIREMENTS="nope.txt", PYTHON=sys.executable))
+    assert line.startswith("REQUIREMENTS=nope.txt was not found")
+
+
+def test_a_link_to_a_script_runs_it(project, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/go").symlink_to(project.root / "run.sh")
+    environment = project.environment(SRC_NAME="sample", NUM_SAMPLES="x")
+    done = subprocess.run(["elsewhere/go"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "NUM_SAMPLES=x: 'x' is not a whole number" in refusal(done)
+
+
 @pytest.mark.parametrize("variable", ["VIRTUAL_ENV", "CONDA_PREFIX"])
 def test_the_active_environment_is_used_if_the_requirements_are_in_it(project, variable):
     good_python(project.root / "their env/bin/python")
@@ -218,7 +245,7 @@ def test_help_of_run_needs_no_environment_and_makes_none(project, tmp_path):
 
 
 def test_a_missing_package_is_one_line_that_says_what_to_do(tmp_path):
-    source = str(ROOT / "data/sample/chains.jsonl")
+    source = str(ROOT / "data/sample/problems.parquet")
     done = subprocess.run(
         [
             sys.executable,
@@ -235,7 +262,7 @@ def test_a_missing_package_is_one_line_that_says_what_to_do(tmp_path):
     )
     line = refusal(done)
     assert (
-        "lacks the package tqdm" in line
+        "lacks the package pyarrow" in line
         and ".venv/bin/python, which ./run.sh makes" in line
         and "requirements.txt" in line
     )

@@ -33,16 +33,19 @@ Pair = tuple[str, str]
 
 
 class Grader:
-    """Grades many answers on `workers` processes, which are started by the first pair that needs algebra.
+    """Grades many answers on at most `workers` processes, which are started by the first pairs that need algebra: never
+    more than there are cores or pairs, since one that is still starting when all is graded ends with a traceback.
 
     `cpu_s` is the processor time of one pair (wall time: WALL_S_PER_CPU_S times that), `memory_mb` the address space of
     one process. Use it as a context manager, or call `close`. Safe to use from several threads.
     """
 
     def __init__(self, workers: int | None = None, cpu_s: float = CPU_S, memory_mb: int = MEMORY_MB) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.workers = min(workers or cores, cores)
         self.cpu_s = cpu_s
         self.memory_mb = memory_mb
+        self._expected = 1
         self._pool: Any = None
         self._lock = threading.Lock()
 
@@ -71,6 +74,7 @@ class Grader:
 
     def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
         findings = {pair: in_parent(*pair) for pair in pairs}
+        self._expected = sum(found.asks_algebra + found.asks_rewards for found in findings.values())
         algebra = {pair: self._schedule(by_algebra, pair) for pair, found in findings.items() if found.asks_algebra}
         rewards = {pair: self._schedule(by_rewards, pair) for pair, found in findings.items() if found.asks_rewards}
         for pair, future in algebra.items():
@@ -94,7 +98,7 @@ class Grader:
                 context = multiprocessing.get_context("forkserver")
                 context.set_forkserver_preload(_PRELOADED)
                 self._pool = ProcessPool(
-                    max_workers=self.workers,
+                    max_workers=max(1, min(self.workers, self._expected)),
                     max_tasks=TASKS_PER_WORKER,
                     initializer=_limit_memory,
                     initargs=(self.memory_mb,),

@@ -1,6 +1,6 @@
 """Check that the running Python has the packages of a requirements file. Run by src/python.sh:
 
-python -m threadweaver.runs.environment requirements.txt    prints what is missing and exits 3, else exits 0
+python -m threadweaver.runs.environment requirements.txt    prints what is missing and exits 3, else "complete"
 """
 
 from __future__ import annotations
@@ -59,3 +59,4 @@ if __name__ == "__main__":
     if lacking:
         print(", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""))
         raise SystemExit(3)
+    print("complete")  # what is no Python may also exit 0
