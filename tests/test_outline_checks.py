@@ -7,6 +7,9 @@ import time
 import pytest
 
 from project import ROOT
+from threadweaver.annotators.llm import validation
+from threadweaver.annotators.protocol import Answer
+from threadweaver.outlines import checks
 from threadweaver.outlines.checks import OutlineFault, check_outlines, describe_unfit, is_placeholder
 from threadweaver.outlines.giveaways import find_giveaways
 from threadweaver.stages import outlining
@@ -182,3 +185,13 @@ def test_what_is_not_shown_is_still_known():
     [asked] = outlining.outline_questions(markup.parse(text), "", 1)
     assert asked.context == "So much for that.\n"
     assert check_outlines(["Hold it against 4913", "Go on"], asked) == []
+
+
+def test_what_the_annotator_has_checked_is_not_read_again_by_the_stage(monkeypatch):
+    """The stage checks every answer, also of an annotator that checks nothing."""
+    asked = question("Count the 17 first ones: 4913.", "Count the second ones: none.", context="Two counts, once.")
+    read = []
+    monkeypatch.setattr(checks, "_results", lambda *given: read.append(given) or iter(()))
+    outlines = validation.validate_outlines(asked, "1: Count the first\n2: Count the second", "").value
+    assert outlining.find_faults([asked], [Answer(outlines)]) == {} and len(read) == 1
+    assert outlining.find_faults([asked], [Answer(["Count the third", "Count the fourth"])]) == {} and len(read) == 2

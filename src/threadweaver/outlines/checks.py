@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from threadweaver import independence
 from threadweaver.outlines.giveaways import MathText, find_giveaways
@@ -53,12 +54,16 @@ class OutlineFault:
 def check_outlines(outlines: Sequence[str], question: OutlineQuestion) -> list[OutlineFault]:
     """Return all `UNFIT` faults of this block's outlines, or, where there are none, all `GIVES_AWAY` faults.
 
-    Mathematics is compared in one notation, numbers by their value. Linear in the length of the text.
+    Mathematics is compared in one notation, numbers by their value. Linear in the length of the text. An annotator may
+    check what it is about to answer: stage 4, which checks every answer, then does not do the work a second time.
     """
-    return list(_unfit(outlines, len(question.threads))) or [
-        *_results(outlines, question),
-        *_sibling_uses(outlines, question),
-    ]
+    return list(_checked(tuple(outlines), question))
+
+
+@lru_cache(maxsize=128)  # blocks between an annotator's check and that of the stage; their texts stay in memory
+def _checked(outlines: tuple[str, ...], question: OutlineQuestion) -> tuple[OutlineFault, ...]:
+    unfit = tuple(_unfit(outlines, len(question.threads)))
+    return unfit or (*_results(outlines, question), *_sibling_uses(outlines, question))
 
 
 def describe_unfit(outlines: Sequence[str], threads: int) -> str | None:
