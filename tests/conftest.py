@@ -21,18 +21,22 @@ settings.load_profile("default")
 
 
 LONGEST = (
-    "llm_pipeline",
+    "readme",
     "chaos",
-    "planning",
-    "pipeline",
     "round_trip",
-    "client_asking",
-    "client_money",
+    "pipeline",
+    "llm_pipeline",
+    "convert",
+    "damage",
     "generate_resume",
+    "client_asking",
+    "batch",
     "generate_command",
     "ledger_cli",
+    "planning",
+    "setup",
+    "viewer",
     "grading_workers",
-    "grading",
 )
 """The slowest files, started first: otherwise one worker still runs them when the others are done."""
 
