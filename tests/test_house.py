@@ -31,7 +31,7 @@ WINGS = {
     "ledger": "errors files",
     "client": "corpus errors ledger",
     "annotators": "client corpus errors independence outlines samples text trajectory",
-    "runs": "errors files samples trajectory",
+    "runs": "errors files samples text trajectory",
     "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",
     "viewer": "corpus errors files grading runs samples stages trajectory",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from threadweaver.annotators.protocol import Answer
 from threadweaver.stages import outlining, rewriting
 from threadweaver.stages.block_leaks import BlockLeaks
 from threadweaver.stages.rewriting import edit_questions
+from threadweaver.stages.traced import Traced
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import (
     BlockLineage,
@@ -99,3 +105,40 @@ def test_neither_stage_loses_existing_outlines_or_conclusions():
     assert text == TEXT
     outlined = outlining.insert_outlines(trajectory, [["a plan", "b plan", "c plan"], ["to the left", "to the right"]])
     assert "<Conclusion>\nso both\n</Conclusion>" in outlined and outlined.endswith("\nAfter")
+
+
+class Answering:
+    """An annotator that gives each question the next of these answers."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    async def edits(self, question):
+        return self.answers.pop(0)
+
+
+CALLS = {"calls": 2, "repairs": 1}
+UNREAD = Answer(None, "unreadable_edits", facts=CALLS, refused=True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason", "unread"),
+    [
+        ([UNREAD] * 3, "not_rewritten", {"unreadable_edits": 3}),
+        (
+            [Answer([], facts=CALLS), UNREAD, Answer(None, "empty", facts=CALLS, refused=True)],
+            "not_rewritten",
+            {"unreadable_edits": 1, "empty": 1},
+        ),
+        ([Answer([], facts=CALLS)] * 3, "nothing_to_change", None),
+        (
+            [UNREAD, Answer([], facts=CALLS), Answer([Replacement("right", "aright")], facts=CALLS)],
+            None,
+            {"unreadable_edits": 1},
+        ),
+    ],
+)
+def test_replies_that_cannot_be_read_are_not_called_nothing_to_change(answers, reason, unread):
+    traced = Traced("0", TEXT, RECORD)
+    result = asyncio.run(rewriting.rewrite(traced, Answering(*answers), rewriting.RewriteOptions()))
+    assert (result.reason, result.facts["asked"], result.facts.get("unread")) == (reason, 3, unread)

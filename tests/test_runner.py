@@ -261,3 +261,20 @@ def test_what_failed_says_how_to_continue(capsys, reason, says):
     assert exit_code(report, "0" if reason != "cap_reached" else "0.1") == 1
     err = capsys.readouterr().err
     assert says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([{"asked": 9, "unread": {"empty": 2}}, {"asked": 1}], "2 of 10 questions have no reply"),
+        ([{"asked": 9, "unread": {"empty": 1}}, {"asked": 1}], None),
+        ([{"asked": 3}, {}], None),
+        ([{"asked": 2, "unread": {"truncated": 2}, "error": "cut\x1b off"}], "--output-limit"),
+        ([{"asked": 2, "unread": {"unreadable_edits": 1}}], "choose another model or --prompt"),
+    ],
+)
+def test_a_fifth_without_a_usable_reply_is_reported_in_one_line(capsys, facts, expected):
+    entries = tuple(AccountEntry(str(at), "ok", facts=fact) for at, fact in enumerate(facts))
+    print_summary("step 9", StageReport(entries, len(entries), 0.0), Path("out"))
+    said = capsys.readouterr().err
+    assert said.count("\n") == (expected is not None) and (expected or "") in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -71,9 +72,14 @@ class Annotator(AbstractAsyncContextManager, Protocol):
 
 
 def add_up(answers: Sequence[Answer]) -> dict:
-    """Return the facts of several answers as one: numbers are added, lists joined."""
+    """Return the facts of several answers as one: numbers are added, lists joined. Of a model's answers, `asked` counts
+    the questions and `unread` those without a usable reply, by code."""
     total: dict = {}
     for answer in answers:
         for key, value in answer.facts.items():
             total[key] = total[key] + value if key in total else value
+    if "calls" in total:
+        total["asked"] = len(answers)
+    if unread := Counter(str(answer.reason) for answer in answers if answer.refused):
+        total["unread"] = dict(unread)
     return total

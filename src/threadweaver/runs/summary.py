@@ -10,10 +10,12 @@ from pathlib import Path
 from threadweaver.runs.flags import allowed_failures
 from threadweaver.runs.folder import LOSSES, OUTCOMES, AccountEntry
 from threadweaver.runs.runner import CAP_REACHED, NOT_IN_LEDGER, StageReport
+from threadweaver.text import shown
 
 
 def print_summary(title: str, report: StageReport, folder: Path) -> None:
     """Print what became of the samples and where they are, and one line per reason for a loss."""
+    _print_unread(title, report)
     total = len(report.entries)
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     if not report.fresh and total:
@@ -26,6 +28,40 @@ def print_summary(title: str, report: StageReport, folder: Path) -> None:
         ids = [entry.id for entry in report.entries if (entry.outcome, entry.reason) == (outcome, reason)]
         shown = ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
         print(f"  {count} {outcome}: {reason} ({shown})")
+
+
+UNREAD_SHARE = 0.2
+"""From this share of questions without a usable reply on, the stage reports them: the model, the prompt or the server
+does not do."""
+_REMEDIES = {
+    "truncated": "raise --output-limit",
+    "incomplete": "look why the server breaks replies off",
+    "empty": "look whether the server takes whole replies for thinking (its reasoning parser)",
+}
+
+
+def _print_unread(title: str, report: StageReport) -> None:
+    """Print on stderr that many questions have no usable reply, why, and what to do."""
+    asked = sum(entry.facts.get("asked", 0) for entry in report.entries)
+    unread: Counter[str] = Counter()
+    for entry in report.entries:
+        unread.update(entry.facts.get("unread", {}))
+    if not unread or unread.total() < UNREAD_SHARE * asked:
+        return
+    first = next(entry for entry in report.entries if entry.facts.get("unread"))
+    codes = ", ".join(f"{code} {count}" for code, count in unread.most_common())
+    remedy = _REMEDIES.get(unread.most_common(1)[0][0], "choose another model or --prompt")
+    print(
+        f"{title}: {unread.total()} of {asked} questions have no reply that could be read, not even when asked again "
+        f"({codes}; {first.id}: {_in_short(first.facts.get('error'))}): {remedy} and run the stage again with "
+        "--overwrite, or with --overwrite --retry-failed to ask the same model once more",
+        file=sys.stderr,
+    )
+
+
+def _in_short(error: object) -> str:
+    text = shown(" ".join(str(error or "no reply was accepted").split()))
+    return text if len(text) <= 160 else f"{text[:160]}…"
 
 
 def print_no_calls(title: str) -> int:

@@ -59,7 +59,7 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
         "mathematical_leaks_before": before.count_mathematical(options.max_leak),
         "mathematical_leaks_after": after.count_mathematical(options.max_leak),
     }
-    reason = None if facts["edits"] else "nothing_to_change" if trajectory.blocks else "no_block"
+    reason = None if facts["edits"] else _why_unchanged(trajectory, refused)
     return Result(
         "unchanged" if reason else "ok",
         reason,
@@ -67,6 +67,13 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
         facts,
         value=Traced(traced.id, text, lineage),
     )
+
+
+def _why_unchanged(trajectory: markup.Trajectory, refused: Mapping) -> str:
+    """Return why a sample has no edits: a reply that cannot be read is no opinion."""
+    if not trajectory.blocks:
+        return "no_block"
+    return "not_rewritten" if refused else "nothing_to_change"
 
 
 def edit_questions(leaks: BlockLeaks, *, only_suspected: bool = False) -> list[EditQuestion]:

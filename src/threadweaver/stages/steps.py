@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from threadweaver.annotators.protocol import Annotator
+from threadweaver.annotators.protocol import Annotator, add_up
 from threadweaver.files import digest
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, read_collected, read_sample
@@ -16,11 +16,12 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
     """Annotate one chain; `chat` is the folder of the conversations, relative to the output."""
     answer = await annotator.steps(sample)
     files = {f"{chat}/{sample.uuid}_chat.txt": answer.chat} if answer.chat else {}
+    facts = add_up([answer])
     if answer.value is None:
         refused = {"refused": True} if answer.refused else {}
-        return Result("failed", answer.reason, files, {**answer.facts, **refused})
+        return Result("failed", answer.reason, files, facts | refused)
     files = {file_name(sample.uuid): answer.value, **files}
-    return Result("ok", None, files, answer.facts, value=answer.value)
+    return Result("ok", None, files, facts, value=answer.value)
 
 
 def read_chains(path: Path) -> Sequence[Sample]:
