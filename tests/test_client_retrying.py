@@ -43,12 +43,12 @@ async def test_retry_after_is_honoured_to_the_millisecond_and_by_everybody_when_
     with FakeOpenAI(scripts=["429"], retry_after=2.2) as server:
         settings = replace(settings, base_url=server.url)
         async with Client(settings) as client:
+            began = time.monotonic()
             first = asyncio.create_task(client.ask(ask(settings, "a")))
             await until(lambda: server.stats()["refused"])
             await asyncio.sleep(0.1)
-            began = time.monotonic()
             await client.ask(ask(settings, "b"))
-            assert time.monotonic() - began > 1.5
+            assert time.monotonic() - began > 2.2
             await first
 
 

@@ -89,17 +89,17 @@ BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + C
 )
 def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, command, sign):
     process = started(sys.executable, "-c", command, str(tmp_path / "out"), "0.1")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while not list((tmp_path / "out").glob("*.txt")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(sign)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert out == "" and err.count("\n") == 1 and "what is done is kept" in err
     done = len(read_account(tmp_path / "out"))
     assert 1 <= done < 20 and not (tmp_path / "out" / MANIFEST_FILE).exists()
     again = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0")
-    out, err = again.communicate(timeout=20)
+    out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert f"20 samples ({done} done before): 20 ok" in out
 
@@ -107,7 +107,7 @@ def test_an_interrupt_is_exit_130_and_the_next_run_continues(tmp_path, command, 
 def test_an_encoding_without_our_characters_ends_no_run(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = started(sys.executable, "-c", COMMAND, str(tmp_path / "out"), "0")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "") and "20 samples: 20 ok" in out
 
 
@@ -132,7 +132,7 @@ def test_a_full_disk_in_the_middle_is_one_line_and_nothing_is_lost(tmp_path):
         mount -o remount,size=4m {tmp_path}/disk
         {sys.executable} {script} {tmp_path}/disk/out 0; echo "exit $?"
     """
-    out, err = started("unshare", "--mount", "sh", "-c", shell).communicate(timeout=40)
+    out, err = started("unshare", "--mount", "sh", "-c", shell).communicate(timeout=300)
     first, second = out.split("exit 2\n")
     assert first == "" and err.count("\n") == 1 and err.startswith("no space left to write"), err
     assert second.endswith("exit 0\n") and " done before): 20 ok" in second

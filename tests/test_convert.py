@@ -93,7 +93,7 @@ def test_a_user_error_is_one_line_and_exit_2(tmp_path):
     script = ROOT / "src" / "generated_data_to_training_data_polaris.py"
     flags = ["--dataset-json", str(SAMPLE / "chains.jsonl"), "--polaris-parquet", str(SAMPLE / "problems.parquet")]
     flags += ["--output-dir", str(tmp_path)]
-    done = subprocess.run([sys.executable, str(script), *flags], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(script), *flags], capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -178,9 +178,9 @@ def test_an_array_of_which_a_part_cannot_be_read_is_not_read_in_parts(text):
 
 def test_a_long_reply_is_read_quickly():
     text = json.dumps([{"src": f"piece {n} \\frac", "dest": "x" * 200} for n in range(500)]) + "[" * 5000 + '"' * 5001
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(parse_reply(text, "passage")) == 500
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @given(st.text(), st.text(max_size=20))

@@ -216,17 +216,17 @@ def test_what_the_problem_says_is_known_to_every_thread():
 
 def test_too_many_threads_are_refused_without_comparing_all_pairs():
     chain = "\n".join(f"Let x_{n} = {n}, so that x_{n - 1} is as above." for n in range(400))
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert unused(marked(chain, block(*(f"L{n}-L{n + 1}" for n in range(1, 400, 2))))) == ["too_many_threads"]
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_many_blocks_of_a_long_chain_are_extracted_quickly():
     chain = "\n".join(f"Step {n}: {WORDS}, and $x_{n} = {n * 7}$ follows." for n in range(2000))
     notes = "".join(block(f"L{n}-L{n + 3}", f"L{n + 4}-L{n + 7}") for n in range(1, 1990, 8))
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = marked(chain, notes)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
     assert given_back(found, chain)
 
 

@@ -144,7 +144,7 @@ def test_killed_at_random_and_restarted_gives_what_an_uninterrupted_run_gives():
                 f"--model_name {MODEL} --data-type few -n 6 --branching --n-workers 3 --base-url {slow.url}\n"
             )
             pid = int(nursery.stdout.readline())
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 300
             while slow.completed < done + some and alive(pid) and time.monotonic() < deadline:
                 time.sleep(0.005)
             in_the_middle += alive(pid)

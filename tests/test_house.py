@@ -126,7 +126,7 @@ def helped() -> dict[str, str]:
         )
         for path in COMMANDS
     }
-    return {name: "".join(process.communicate(timeout=60)) for name, process in running.items()}
+    return {name: "".join(process.communicate(timeout=300)) for name, process in running.items()}
 
 
 @pytest.mark.parametrize("command", [path.name for path in COMMANDS])

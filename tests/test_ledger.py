@@ -39,7 +39,7 @@ async def test_a_reply_is_found_again_by_another_process(tmp_path):
     stored = await pay(ledger, "x")
     # Not closed: the reply must be on the disk as soon as `record` has returned.
     child = run_child(tmp_path / "l.sqlite", "print((await ledger.find(key('x')))[0])")
-    assert child.communicate(timeout=20)[0].strip() == str(stored)
+    assert child.communicate(timeout=300)[0].strip() == str(stored)
     ledger.close()
 
 

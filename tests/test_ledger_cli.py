@@ -214,7 +214,7 @@ def test_a_log_that_cannot_be_read_is_not_passed_over(locked):
     program = f"import asyncio, os, ledgers as t\nl = t.Ledger({str(folder / 'l.sqlite')!r})\n"
     program += "asyncio.run(l.record(t.record('late'), 0))\nos._exit(0)"
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}"}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=300)
     (folder / "l.sqlite-shm").unlink()
     for name in ("l.sqlite", "l.sqlite-wal"):
         (folder / name).chmod(0o444)

@@ -173,7 +173,7 @@ async def test_opening_a_ledger_on_a_full_disk(tmp_path, killed):
         pytest.skip("needs the right to mount a file system")
     try:
         code = "await pay(ledger, 'x')\n" + "import os; os._exit(0)" * killed
-        run_child(folder / "l.sqlite", code).communicate(timeout=30)
+        run_child(folder / "l.sqlite", code).communicate(timeout=300)
         assert (folder / "l.sqlite-wal").exists() == killed
         fill(folder / "filler", leave=0)
         with pytest.raises(LedgerFull, match="make space"):

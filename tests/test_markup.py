@@ -217,6 +217,6 @@ def test_a_long_trajectory_is_read_quickly():
     lines = "\n".join(f"line {n} with some mathematics $a < b$ and <n>" for n in range(60))
     text = "\n".join([lines, write_block([f"thread {k} " + "word " * 400 + "\nline" * 30 for k in range(3)])] * 130)
     assert text.count("\n") > 20_000
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert len(parse(text).blocks) == 130
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

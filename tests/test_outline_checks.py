@@ -86,9 +86,9 @@ def test_plans_are_not_placeholders(text):
     ["-" * 5000 + " a plan of it", " " * 5000 + "a plan of it", "<" * 3000 + "a", "(" * 5000 + "outline 1 of it"],
 )
 def test_no_outline_takes_long_to_check(text):
-    begun = time.perf_counter()
+    begun = time.process_time()
     is_placeholder(text)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_no_outline_takes_long_to_check(text):
 )
 def test_no_thread_takes_long_to_compare_with_its_outline(piece):
     hostile = piece * (20_000 // len(piece))
-    begun = time.perf_counter()
+    begun = time.process_time()
     check_outlines([hostile[:500] + " a", "Count"], OutlineQuestion(0, hostile, hostile, (hostile, hostile)))
-    assert time.perf_counter() - begun < 30  # quadratic time would be minutes
+    assert time.process_time() - begun < 30  # quadratic time would be minutes
 
 
 OPENED = "Case k = 4. " + "We go through the factors one after the other and look at each. " * 4

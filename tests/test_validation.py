@@ -170,10 +170,10 @@ def test_outlines_are_read_from_numbered_lines_whatever_surrounds_them(reply):
 
 
 def test_a_line_of_blanks_is_read_quickly():
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(UnreadableOutlines):
         parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @given(

@@ -39,10 +39,10 @@ def test_stopping_it_is_one_word(root):
     command = [sys.executable, COMMAND, "--root", root, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as viewer:
         address = re.search(r"http://\S+", viewer.stdout.readline())[0]
-        with urlopen(address, timeout=20) as page:
+        with urlopen(address, timeout=300) as page:
             assert page.status == 200
         viewer.send_signal(signal.SIGINT)
-        assert viewer.communicate(timeout=20)[1] == "stopped\n" and viewer.returncode == 130
+        assert viewer.communicate(timeout=300)[1] == "stopped\n" and viewer.returncode == 130
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ def test_a_review_file_that_cannot_be_read_is_not_overwritten(tmp_path):
 def test_an_export_is_one_page_that_asks_for_nothing(root, tmp_path):
     out = tmp_path / "out.html"
     command = [sys.executable, str(COMMAND), "--root", str(root), "--export", str(out), "--ids", "0-2,4"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "4 samples" in done.stdout, done.stderr
     html = out.read_text()
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S).group(1))
@@ -361,7 +361,7 @@ def test_what_a_user_can_fix_is_one_line(arguments, said):
         [sys.executable, str(COMMAND), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=COMMAND.parent.parent,
     )
     assert done.returncode == 2 and done.stdout == ""

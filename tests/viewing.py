@@ -40,7 +40,7 @@ class Server:
         self.socket.close()
 
     def wait(self) -> None:
-        for _ in range(400):
+        for _ in range(15_000):
             if self.indexer.status.complete:
                 return
             time.sleep(0.02)
@@ -48,7 +48,7 @@ class Server:
 
     def ask(self, path: str, method: str = "GET", body=None, headers=()) -> tuple[int, dict, bytes]:
         """Return status, headers and body; the path is sent exactly as given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         sent = dict(headers)
         if body is not None and "content-type" not in sent:
             sent["content-type"] = "application/json"
