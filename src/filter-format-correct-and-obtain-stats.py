@@ -47,6 +47,9 @@ def flags() -> Flags:
     parser.add_argument(
         "--skip_conclusion_check", action="store_true", help="do not require a conclusion in each block"
     )
+    parser.add_argument(
+        "--skip_outlines_check", action="store_true", help="do not require outlines: other dialects have none"
+    )
     parser.add_argument("--keep-sequential", action="store_true", help="also accept trajectories without a block")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_argument("--summary_name", default="summary.json", help="file name of the summary (summary.json)")
@@ -74,7 +77,13 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(STAGE.title)
     if (args.input is None) == (args.dataset is None):
         raise UserError("give either --input (a folder of trajectories) or --dataset")
-    rules = Rules(not args.skip_conclusion_check, args.keep_sequential, not args.no_require_think_end, args.max_leak)
+    rules = Rules(
+        conclusion_required=not args.skip_conclusion_check,
+        keep_sequential=args.keep_sequential,
+        think_end_required=not args.no_require_think_end,
+        outlines_required=not args.skip_outlines_check,
+        max_leak=args.max_leak,
+    )
     shortened = (args.keep_first, args.keep_last) if args.strip_reasoning else None
     settings = {
         "stage": STAGE.name,
@@ -85,6 +94,8 @@ def main(argv: list[str] | None) -> int:
         "stripped": shortened,
         **asdict(rules),
     }
+    if rules.outlines_required:  # as it is for every run of ours: their settings do not name it
+        del settings["outlines_required"]
     paths = list_samples(args.input, args.glob) if args.input else []
     tasks = traced_tasks(paths) if args.input else filtering.column_tasks(args.dataset, args.text_column, args.split)
     judge = filtering.Filter(rules, args.tokenizer, shortened)

@@ -27,6 +27,7 @@ def flags() -> Flags:
     parser.add_argument(
         "--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset"
     )
+    parser.add_argument("--text_column", help="column of a dataset with the trajectories (as in our own datasets)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8899, help="port to listen on (8899); 0 takes a free one")
     parser.add_argument(
@@ -57,7 +58,7 @@ def main(argv: list[str] | None) -> int:
     from threadweaver.viewer import runs
     from threadweaver.viewer.gauge import Gauge
 
-    run = runs.find(args.root)
+    run = runs.find(args.root, args.text_column)
     gauge = Gauge(_tokenizer(args.tokenizer))
     if args.export:
         return export(run, gauge, args)

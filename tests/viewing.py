@@ -21,8 +21,8 @@ COMMAND = Path(__file__).parent.parent / "src" / "visualize_trajectories.py"
 class Server:
     """The viewer on a free port, in a thread."""
 
-    def __init__(self, root: Path, **options):
-        self.app, self.indexer = app.build(runs.find(root), Gauge(), **options)
+    def __init__(self, root: Path, text_column: str | None = None, **options):
+        self.app, self.indexer = app.build(runs.find(root, text_column), Gauge(), **options)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         config = uvicorn.Config(self.app, log_level="critical", access_log=False, ws="none")

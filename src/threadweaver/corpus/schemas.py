@@ -70,6 +70,33 @@ def to_sample(row: SourceRow, dataset: str) -> Sample:
     )
 
 
+def problem_of(fields: Mapping) -> str:
+    """Return the problem in a row of any set; empty if it has none."""
+    return next((fields[name] for name in _PROBLEM if isinstance(fields.get(name), str)), "")
+
+
+def from_column(row: SourceRow, dataset: str, column: str) -> Sample:
+    """Return the sample of a row whose chain or trajectory is the text of one column, alone or in think tags.
+
+    Of its other columns only a problem is read. Raises ValueError when there is no such text.
+    """
+    fields = row.fields or {}
+    text = fields.get(column)
+    if not isinstance(text, str):
+        raise ValueError(row.fault or f"no text in the column {column!r}")
+    found = cut(text)
+    thinking, output = (text, "") if isinstance(found, FailedCut) else found
+    return Sample(
+        index=row.index,
+        uuid=f"{dataset}-{row.index}",
+        problem=problem_of(fields),
+        thinking=thinking.strip("\n"),
+        solution="",
+        output=output,
+        correctness=None,
+    )
+
+
 def _without_wrapper(thinking: str) -> str:
     """Return a chain without the think tags around the whole of it, if they are that."""
     found = cut(thinking)

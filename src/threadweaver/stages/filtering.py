@@ -88,12 +88,21 @@ def _box_edited(lineage: Lineage) -> bool:
 
 
 def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
-    """Return one task per row of a dataset whose text column holds trajectories."""
+    """Return one task per row of a dataset whose text column holds trajectories; a null is an empty text.
+
+    Raises UserError for a row that cannot be read, has no such column, or no text in it.
+    """
     for row in read_rows(dataset, split=split):
-        text = (row.fields or {}).get(column)
-        if not isinstance(text, str):
+        if row.fields is None:
+            raise UserError(f"{row.place}: {row.fault}: fix or remove it")
+        if column not in row.fields:
+            raise UserError(
+                f"{row.place} has no column {column!r}: name another with --text_column ({', '.join(row.fields)})"
+            )
+        text = row.fields[column]
+        if not isinstance(text, str | None):
             raise UserError(f"{row.place} has no text in the column {column!r}: name another with --text_column")
-        yield Task(str(row.index), digest(text), Traced(str(row.index), text, None))
+        yield Task(str(row.index), digest(text or ""), Traced(str(row.index), text or "", None))
 
 
 def shorten(text: str, first: int, last: int) -> str:

@@ -19,6 +19,7 @@ class Rules:
     conclusion_required: bool = False
     keep_sequential: bool = False
     think_end_required: bool = True
+    outlines_required: bool = True
     max_leak: float = CONFIDENT
     """Reject a trajectory if a thread uses a sibling's mathematics with this score or more; above 1, reject none."""
 
@@ -93,9 +94,9 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
     for number, block in enumerate(trajectory.blocks, 1):
         if trajectory.text[block.end : block.end + 1] not in ("", "\n"):
             return "no_newline", f"text follows block {number} on its last line"
-        if not block.outlines:
+        if not block.outlines and rules.outlines_required:
             return "missing_outlines", f"block {number} has no outlines"
-        if fault := describe_unfit([item.body for item in block.outlines], len(block.threads)):
+        if block.outlines and (fault := describe_unfit([item.body for item in block.outlines], len(block.threads))):
             return "poor_outlines", f"block {number}: {fault}"
         if rules.conclusion_required and block.conclusion is None:
             return "missing_conclusion", f"block {number} has no conclusion"

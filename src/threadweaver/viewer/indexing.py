@@ -169,9 +169,10 @@ class Indexer:
 
     def _refresh_dataset(self) -> None:
         from threadweaver.corpus.readers import dataset_name, read_rows
-        from threadweaver.corpus.schemas import to_sample
+        from threadweaver.corpus.schemas import from_column, to_sample
 
-        mark = scan.state(self.run) + self.gauge.name
+        column = self.run.text_column
+        mark = scan.state(self.run) + self.gauge.name + (column or "")
         files = [self.run.root] if self.run.root.is_file() else sorted(self.run.root.rglob("*.*"))
         mark += "".join(f"{file.name}:{file.stat().st_mtime_ns}:{file.stat().st_size}" for file in files[:1000])
         if mark == self.db.meta("dataset"):
@@ -182,7 +183,11 @@ class Indexer:
             name = dataset_name(self.run.root)
             for row in read_rows(self.run.root):
                 try:
-                    yield str(row.index), "dataset", describe.from_dataset(to_sample(row, name))
+                    yield (
+                        str(row.index),
+                        "dataset",
+                        describe.from_dataset(from_column(row, name, column) if column else to_sample(row, name)),
+                    )
                 except ValueError:
                     fate = Fate("", "failed", "malformed")
                     yield str(row.index), "dataset", describe.describe(str(row.index), None, fate, Known())

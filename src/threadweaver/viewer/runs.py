@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadweaver.errors import UserError
@@ -33,6 +33,8 @@ class Run:
     root: Path
     kind: str
     places: tuple[Place, ...]
+    text_column: str | None = None
+    """Of a dataset: the column with the trajectories, or None for the columns of our own."""
 
     def place(self, stage: str) -> Place | None:
         return next((place for place in self.places if place.stage == stage), None)
@@ -57,8 +59,16 @@ class Run:
         return self.root / "review.jsonl"
 
 
-def find(root: Path) -> Run:
-    """Return the run that `root` belongs to; raises UserError when there is nothing to show."""
+def find(root: Path, text_column: str | None = None) -> Run:
+    """Return the run that `root` belongs to; raises UserError when there is nothing to show, or no dataset with a text
+    column is."""
+    run = _find(root)
+    if text_column and run.kind != DATASET:
+        raise UserError(f"{root} is not a dataset (parquet or .jsonl): leave --text_column out, or name another --root")
+    return replace(run, text_column=text_column)
+
+
+def _find(root: Path) -> Run:
     if not root.exists():
         raise UserError(f"{root} not found: name a folder of trajectories with --root")
     root = root.resolve()
