@@ -20,7 +20,13 @@ SRC = ROOT / "src"
 README = SRC / "README.md"
 WIDTH = 118
 COMMENT = re.compile(r"\A(?:#!.*\n)?\s*(?:#|//|/\*)\s*(.+?)\s*(?:\*/)?$", re.M)
-WITHOUT_COMMENT = {".css": "styles of this view", ".html": "its page", ".svg": "an icon", ".json": "data"}
+WITHOUT_COMMENT = {
+    ".css": "styles of this view",
+    ".html": "its page",
+    ".md": "part of RECIPE.md",
+    ".svg": "an icon",
+    ".json": "data",
+}
 
 
 # ---- the map
