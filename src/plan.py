@@ -46,8 +46,8 @@ def main(argv: list[str] | None) -> int:
         OutlineOptions(args.ctx_lines),
     )
     candidates = collecting.read_candidates(args.dataset_path, args.max_samples)
-    samples = collecting.collected(candidates, keep_wrong=args.keep_wrong)
-    return planning.print_run_plan(samples, planning.RunPlan(asked, options), len(candidates))
+    samples, left_out = collecting.collected(candidates, keep_wrong=args.keep_wrong)
+    return planning.print_run_plan(samples, left_out, planning.RunPlan(asked, options))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from threadweaver.corpus import chat
+from threadweaver.corpus.tokenizer import TEMPLATE_DATE
 from training_samples import REASONING
 
 
@@ -16,6 +17,16 @@ def test_the_instruction_appears_exactly_once(question):
     assert turn.count(chat.INSTRUCTION) == 1 and turn.startswith("What is 5?")
     assert chat.user_turn(turn) == turn
     assert chat.user_turn(question, "") == question
+
+
+@pytest.mark.parametrize("form", ["%d %b %Y", "%Y-%m-%d"])
+def test_a_template_that_asks_for_the_date_always_gets_the_same(tokenizer, form):
+    assert not tokenizer.has_date
+    dated = tokenizer.with_tags([])  # a copy
+    dated.hf.chat_template = f"Today: {{{{ strftime_now('{form}') }}}}. {tokenizer.hf.chat_template}"
+    assert dated.has_date
+    turns = chat.messages("What is 5?", REASONING, "5")
+    assert dated.chat(turns) == f"Today: {TEMPLATE_DATE.strftime(form)}. {tokenizer.chat(turns)}"
 
 
 def test_a_template_that_drops_the_think_block_is_corrected(tokenizer):

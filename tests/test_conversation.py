@@ -121,7 +121,7 @@ def test_a_repair_that_is_worse_leaves_the_first_reply_in_place():
     client, answer = converse(["ask"], one_wrong, ("", "empty"))
     assert [item.src for item in answer.value] == ["Similarly, for", "absent"]
     assert answer.facts["problems"] == ["not_found", "repair_empty"]
-    assert client.verdicts == [("1", "accepted", "not_found"), ("2", "rejected", "empty")]
+    assert client.verdicts == [("1", "accepted", "not_found"), ("2", "unused", "empty")]
 
 
 def test_a_cut_reply_is_shown_in_part_and_an_empty_one_by_a_word():

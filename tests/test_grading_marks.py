@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from threadweaver.runs import statistics
+from threadweaver.runs import account, statistics
+from threadweaver.runs.account import Account, StageAccount
 from threadweaver.runs.folder import AccountEntry
 from threadweaver.runs.runner import Task
 from threadweaver.stages.filtering import Filter
@@ -77,3 +80,16 @@ def test_the_summary_counts_disagreements(judge):
     summary = statistics.summarize(entries)
     assert (summary["accepted"], summary["disagreements"]) == (3, 2)
     assert summary["answers"] == {"wrong": 2, "correct": 1}
+
+
+def test_rows_that_are_kept_though_wrong_are_counted_in_summary_and_account(judge):
+    found = [result(judge, mark, answer) for mark, answer in [(True, "57"), (False, "57"), (False, "56"), (True, "56")]]
+    entries = tuple(AccountEntry(str(n), f.outcome, f.reason, facts=f.facts) for n, f in enumerate(found))
+    summary = statistics.summarize(entries)
+    assert (summary["accepted"], summary["disagreements"], summary["kept_wrong"]) == (4, 1, 2)
+    saved = tuple(AccountEntry(entry.id, "ok" if entry.id != "2" else "rejected") for entry in entries)
+    run = Account((StageAccount("filter", Path("5"), {}, entries), StageAccount("save", Path("dataset"), {}, saved)))
+    assert account.kept_wrong(run) == {"kept_wrong": ["1"], "disagreement": ["0"]}
+    text = account.describe(run)
+    assert "1 kept though their source marks them wrong: 1\n" in text
+    assert "1 marked right by their source, though graded wrong: 0" in text

@@ -13,7 +13,7 @@ import pytest
 
 from ledgers import key, pay, record, run_child, tiny_disk
 from threadweaver.errors import UserError
-from threadweaver.ledger import Ledger, LedgerFull, writer
+from threadweaver.ledger import BatchEntry, Ledger, LedgerFull, writer
 
 # a full disk
 
@@ -75,6 +75,9 @@ async def test_no_call_is_sent_when_the_disk_has_no_space_for_its_reply(ledger, 
     monkeypatch.setattr(writer, "ROOM", 2**62)
     with pytest.raises(LedgerFull, match="make space"):
         await ledger.claim(key("y"), 0, None)
+    batch = BatchEntry("b", None, "http://h", "/v1/responses", "submitting", 0, 1, 0.0, True)
+    with pytest.raises(LedgerFull, match="make space"):  # nor is a batch
+        await asyncio.wait_for(ledger.open_batch(batch, [], None), 20)
     await ledger.record(record("x"), claim.reservation)
     monkeypatch.undo()
     await pay(ledger, "y")

@@ -118,7 +118,8 @@ class Client:
         return reply
 
     def judge(self, key: str, verdict: str, why: str = "", *, label: str = "") -> None:
-        """Record what became of a reply: "accepted", "repaired" (a repair turn fixed it) or "rejected", with a code.
+        """Record what became of a reply: "accepted", "repaired" (a repair turn fixed it), "unused" (it should
+        have repaired one that was better) or "rejected", with a code.
 
         A rejected reply comes back as rejected in later runs, without a call, unless `retry_failed`.
         """

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,9 @@ from threadweaver.errors import UserError, setting
 
 DEFAULT_TOKENIZER = "Qwen/Qwen3-8B"
 """That of the published run's model."""
+TEMPLATE_DATE = datetime(2024, 7, 26)
+"""Today, for chat templates that ask for it: rows must not differ from day to day, nor from generation. It is the date
+that the templates of Llama 3 take where they know none."""
 
 
 def short_name(name_or_path: str) -> str:
@@ -56,6 +60,11 @@ class Tokenizer:
             )
         return self.hf.apply_chat_template(list(messages), tokenize=False, **options)
 
+    @property
+    def has_date(self) -> bool:
+        """Whether the chat template asks for today's date, which is always `TEMPLATE_DATE`."""
+        return "strftime_now" in str(self.hf.chat_template)
+
     def with_tags(self, tags: Sequence[str]) -> Tokenizer:
         """Return a copy with each tag as one added token, as trainers set it up."""
         from copy import deepcopy
@@ -65,11 +74,21 @@ class Tokenizer:
         return Tokenizer(self.name, hf)
 
 
+class _Standing(datetime):
+    """A clock that stands at TEMPLATE_DATE."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return TEMPLATE_DATE
+
+
 def load_tokenizer(name_or_path: str) -> Tokenizer:
     """Load a tokenizer; raises UserError when it is not available, and never falls back to another one."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read at import: it would warn that torch is missing
     from transformers import AutoTokenizer
+    from transformers.utils import chat_template_utils
 
+    chat_template_utils.datetime = _Standing  # templates get it as strftime_now
     local = Path(name_or_path).expanduser()
     source = str(local) if local.is_dir() else name_or_path
     try:

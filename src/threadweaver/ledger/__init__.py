@@ -19,7 +19,7 @@ from threadweaver.ledger.claims import Claim, Ended, Judged, Wish
 from threadweaver.ledger.entries import VERDICTS, LedgerEntry, canonical, key_of, request_key
 from threadweaver.ledger.rows import Texts
 from threadweaver.ledger.schema import LedgerDamaged, LedgerFull
-from threadweaver.ledger.writer import BOOKKEEPING, Kind, LedgerWriter
+from threadweaver.ledger.writer import BOOKKEEPING, OPENING, Kind, LedgerWriter
 
 __all__ = [
     "NANO",
@@ -137,7 +137,7 @@ class Ledger:
         await self.thread.do(self._release, ended)
 
     def judge(self, key: str, verdict: str, why: str = "") -> None:
-        """Note what became of a reply: accepted, repaired or rejected, `why` a code. It is written some time soon."""
+        """Note what became of a reply, one of VERDICTS, `why` a code. It is written some time soon."""
         if verdict not in VERDICTS:
             raise ValueError(f"verdict {verdict!r} is none of {', '.join(VERDICTS)}")
         if not self.read_only:
@@ -147,7 +147,7 @@ class Ledger:
 
     async def open_batch(self, entry: BatchEntry, rows: Sequence[BatchRow], cap: int | None) -> list[Claim]:
         """Put rows into a new batch, each as `claim` would; those that are `mine` are in it."""
-        return await self.thread.run(lambda db: batches.open_batch(db, self.owner, entry, rows, cap))
+        return await self.thread.do(OPENING, lambda db: batches.open_batch(db, self.owner, entry, rows, cap))
 
     async def batches(self) -> list[BatchEntry]:
         return await self.thread.run(lambda db: batches.batches(db, self.owner), write=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 STATUSES = ("ok", "truncated", "incomplete", "empty", "refused")
-VERDICTS = ("accepted", "repaired", "rejected")
+VERDICTS = ("accepted", "repaired", "unused", "rejected")
 MOST_TOKENS = 10**9  # of one reply; SQLite's sums over all replies stay within 64 bits
 MOST_COST = 10**15  # nano-dollars: a million dollars for one reply
 MOST_COUNT = 10**6  # turns and attempts
@@ -135,7 +135,7 @@ class LedgerEntry:
     """A reply with its request and what it cost. `cost` is in nano-dollars (None: no price known), times are unix.
 
     `base` is the key of the same request at attempt 0. `status` is ok, truncated, incomplete, empty or refused;
-    `verdict` (accepted, repaired, rejected) is what became of it, `why` a code. `tier` is default, flex, batch or the like.
+    `verdict` (one of VERDICTS) is what became of it, `why` a code. `tier` is default, flex, batch or the like.
     """
 
     key: str = _stored("BLOB NOT NULL UNIQUE", "key")

@@ -51,6 +51,9 @@ LOOK = Kind(11, _run_operations, write=False)
 BOOKKEEPING = Kind(12, _run_operations, waits=False)
 """Changes that can be done without: who is at work, and who has left."""
 
+OPENING = Kind(13, _run_operations, waits=False, before_a_call=True)
+"""Changes after which calls are sent."""
+
 GROUP = 512  # operations in one transaction at most: a commit stays well under 100 ms
 ROOM = 8 * 2**20  # bytes that are free before a call: the replies to a thousand calls in flight fit in
 STUCK_SECONDS = 0.2  # between attempts to write to a full disk

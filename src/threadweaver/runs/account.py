@@ -117,13 +117,16 @@ def funnel(account: Account, *, colour: bool = False) -> str:
         bar = "█" * round(30 * count / total) if total else ""
         lines.append(f"  {label:<24}{count:>7}  {paint(bar, 'cyan')}")
         for reason, ids in lost:
-            named = ", ".join(ids[:6]) + (", …" if len(ids) > 6 else "")
-            lines.append(paint(f"{'':26}{-len(ids):>5}  {reason} ({named})", "yellow"))
+            lines.append(paint(f"{'':26}{-len(ids):>5}  {reason} ({_few(ids)})", "yellow"))
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:6]) + (", …" if len(ids) > 6 else "")
+
+
 def totals(account: Account) -> dict[str, object]:
-    """Return blocks, edits and outline faults over the whole run."""
+    """Return blocks, edits, outline faults and rows kept though wrong over the whole run."""
     parallel, rewriting, outlines = (account.stage(name) for name in ("parallel", "rewrite", "outlines"))
     result: dict[str, object] = {}
     if parallel:
@@ -149,7 +152,27 @@ def totals(account: Account) -> dict[str, object]:
         result["outline_faults"] = dict(found.most_common())
         back = Counter(code for entry in outlines.entries for code in entry.facts.get("unused", ()))
         result["blocks_sequentialized"] = dict(back.most_common())
+    result |= {fact: len(ids) for fact, ids in kept_wrong(account).items()}
     return result
+
+
+WRONG = {
+    "kept_wrong": "kept though their source marks them wrong",
+    "disagreement": "marked right by their source, though graded wrong",
+}
+"""Facts of stage 5 about rows that are kept, and what they mean."""
+
+
+def kept_wrong(account: Account) -> dict[str, list[str]]:
+    """Return, by the facts of `WRONG`, the samples that reach the end of the run though something calls them wrong."""
+    judged = account.stage("filter")
+    if not judged:
+        return {}
+    ends = {entry.id for entry in account.stages[-1].passed}
+    found = {
+        fact: [entry.id for entry in judged.passed if entry.id in ends and entry.facts.get(fact)] for fact in WRONG
+    }
+    return {fact: ids for fact, ids in found.items() if ids}
 
 
 def spending(account: Account) -> list[dict[str, object]]:
@@ -225,6 +248,7 @@ def describe(account: Account, *, colour: bool = False) -> str:
     ):
         if total.get(name):
             lines.append(f"  {label}: " + ", ".join(f"{code} {count}" for code, count in total[name].items()))
+    lines += [f"  {len(ids)} {WRONG[fact]}: {_few(ids)}" for fact, ids in kept_wrong(account).items()]
     if spending(account):
         lines.append(_spending_line(account))
     return "\n".join(lines)

@@ -59,6 +59,7 @@ def summarize(entries: Sequence[AccountEntry]) -> dict:
         "over_15_blocks": sum(row.parallel_count > MAX_BLOCKS for row in rows),
         "answers": dict(Counter(str(entry.facts["answer"]) for entry in entries if "answer" in entry.facts)),
         "disagreements": sum(entry.facts.get("disagreement", False) for entry in entries),
+        "kept_wrong": sum(entry.facts.get("kept_wrong", False) for entry in entries),
         "edited_answers": [entry.id for entry in entries if entry.facts.get("answer_edits")],
         "conservation": {"held": conserved["True"], "broken": conserved["False"], "unchecked": conserved["None"]},
         "measures": summarize_measures(rows),

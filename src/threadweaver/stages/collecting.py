@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,12 @@ def collect(candidate: Candidate, repeats: Collection[int], *, keep_wrong: bool 
     return Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
 
 
-def collected(candidates: Sequence[Candidate], *, keep_wrong: bool = False) -> list[Sample]:
-    """Return the samples that would be collected."""
+def collected(candidates: Sequence[Candidate], *, keep_wrong: bool = False) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples that would be collected, and how many rows would not, by reason."""
     repeats = repeated(candidates)
-    results = (collect(candidate, repeats, keep_wrong=keep_wrong) for candidate in candidates)
-    return [result.value for result in results if result.outcome == "ok"]
+    results = [collect(candidate, repeats, keep_wrong=keep_wrong) for candidate in candidates]
+    lost = Counter(str(result.reason) for result in results if result.outcome != "ok")
+    return [result.value for result in results if result.outcome == "ok"], lost
 
 
 def to_task(candidate: Candidate) -> Task:

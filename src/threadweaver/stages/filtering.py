@@ -53,6 +53,8 @@ class Filter:
         elif answer.get("answer") == "wrong" and marked is not False:  # False: kept on purpose
             detail = f"{answer['answer_given']} where {traced.lineage.solution} is right"
             return self._rejected(traced, Inspection("answer_wrong", detail, trajectory, found.conserved))
+        if marked is False:
+            answer["kept_wrong"] = True  # collected with --keep-wrong
         measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
         facts = {"measures": asdict(measures), "conserved": found.conserved, **answer}
         return Result("ok", None, traced_files(traced.id, trajectory.text, traced.lineage), facts)

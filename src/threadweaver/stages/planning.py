@@ -128,12 +128,13 @@ def assumed_questions(sample: Sample) -> tuple[list[EditQuestion], list[OutlineQ
 # what a command prints
 
 
-def print_run_plan(samples: Sequence[Sample], plan: RunPlan, read: int) -> int:
-    """Print the plan of all stages for these samples, of so many rows read, as a table; return the exit code."""
-    return asyncio.run(_print_run_plan(samples, plan, read))
+def print_run_plan(samples: Sequence[Sample], left_out: Mapping[str, int], plan: RunPlan) -> int:
+    """Print the plan of all stages for these samples as a table, with the number of rows left out by reason; return
+    the exit code."""
+    return asyncio.run(_print_run_plan(samples, left_out, plan))
 
 
-async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan, read: int) -> int:
+async def _print_run_plan(samples: Sequence[Sample], left_out: Mapping[str, int], plan: RunPlan) -> int:
     async with AsyncExitStack() as stack:
         for annotator in plan.annotators.values():
             await stack.enter_async_context(annotator)
@@ -148,9 +149,11 @@ async def _print_run_plan(samples: Sequence[Sample], plan: RunPlan, read: int) -
         }
         total = sum(estimates.values(), Estimate())
         money = await money_line(plan.annotators["steps"], total)
-    left_out = f" ({read - len(samples)} are left out)" if read > len(samples) else ""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in left_out.items())
+    lost = f" ({sum(left_out.values())} left out: {reasons})" if left_out else ""
     known = f", step 1 of {plan.known} others is in the ledger" if plan.known else ""
-    print(f"plan: {read} rows read{left_out}, {len(plan.open)} to annotate{known}; nothing is called")
+    read = len(samples) + sum(left_out.values())
+    print(f"plan: {read} rows read{lost}, {len(plan.open)} to annotate{known}; nothing is called")
     print(table({**estimates, "total": replace(total, basis=frozenset())}))
     print(money)
     return 0

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from threadweaver.corpus import training_rows
 from threadweaver.corpus.chat import INSTRUCTION
-from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, Tokenizer, load_tokenizer, short_name
+from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, TEMPLATE_DATE, Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
 from threadweaver.files import digest, read_jsonl, to_json, write_atomic
-from threadweaver.runs.account import Account
+from threadweaver.runs.account import WRONG, Account, kept_wrong
 from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, AccountEntry
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample, sample_key
@@ -220,6 +220,7 @@ class Saver:
         facts = {"rows": len(rows) * repeat, "repeated": repeat}
         facts |= {"read": len(run.stages[0].entries)} if run.stages else {}
         facts |= {stage.label: len(stage.passed) for stage in run.stages}
+        facts |= self._notes(rows, run)
         card = training_rows.card(
             f"{folder.parent.name}, {split}",
             facts,
@@ -236,9 +237,18 @@ class Saver:
         if not rows:
             return None
         pairs = (pair for row in rows for pair in training_rows.unit_rows(row, self.tagged))
-        name, facts = f"{output.name}, {split}, units", {"rows": len(rows)}
+        name, facts = f"{output.name}, {split}, units", {"rows": len(rows)} | self._notes(rows, run)
         licence, source = self.options.license, self._origin(run)
         return training_rows.write_units(output, prefix, pairs, name, facts, licence, source, split=split)
+
+    def _notes(self, rows: Sequence[training_rows.Row], run: Account) -> dict[str, object]:
+        """Return what a reader of the card has to know: rows that something calls wrong, a date that is made up."""
+        uuids = {row.columns["uuid"] for row in rows}
+        wrong = {fact: {self.samples[id].uuid for id in ids} for fact, ids in kept_wrong(run).items()}
+        notes: dict[str, object] = {f"rows {WRONG[fact]}": len(uuids & found) for fact, found in wrong.items()}
+        if self.tokenizer and self.tokenizer.has_date:
+            notes["date in the chat template, always"] = f"{TEMPLATE_DATE:%Y-%m-%d}"
+        return notes
 
     def _origin(self, run: Account) -> str:
         """Return what the chains come from: what the user names, else the name of their dataset."""

@@ -114,7 +114,7 @@ class Conversation(Generic[T]):
             raise NotAccepted(left, f"turn {number}, after the repair: {sentences}")
         if repaired.value is None or (found.value is not None and len(repaired.faults) > len(found.faults)):
             self._settle(first, "accepted", code)
-            self._settle(second, "rejected", left)
+            self._settle(second, "unused", left)  # not rejected: there is nothing to ask again
             worse = ReplyFault(f"repair_{left}", "The repair was worse.")
             return None, Validation(found.value, (*found.faults, worse))
         self._settle(first, "repaired", code)
