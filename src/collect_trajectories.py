@@ -15,14 +15,16 @@ from pathlib import Path
 
 from threadweaver.corpus.readers import dataset_name
 from threadweaver.errors import UserError, setting
-from threadweaver.files import read_text, to_json, write_atomic
+from threadweaver.files import read_text, to_json
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, allowed_failures
-from threadweaver.runs.folder import StageFolder
-from threadweaver.runs.runner import Result, StageReport, Task, run_stage
+from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
+from threadweaver.samples import read_collected
 from threadweaver.stages import collecting
+from threadweaver.stages.collected import COLLECTED
 from threadweaver.stages.collecting import Candidate
 
 
@@ -58,11 +60,18 @@ def main(argv: list[str] | None) -> int:
     def collect(task: Task) -> Result:
         return collecting.collect(task.payload, repeats, keep_wrong=args.keep_wrong)
 
-    with StageFolder(output, settings, overwrite=args.overwrite) as folder:
+    def collected(entries: Sequence[AccountEntry]) -> dict[str, str]:
+        return {COLLECTED: collected_text(candidates, entries, output if args.accept_edits else None)}
+
+    with StageFolder(output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
         report = run_stage(
-            map(collecting.to_task, candidates), collect, folder, total=len(candidates), title=STAGE.title
+            map(collecting.to_task, candidates),
+            collect,
+            folder,
+            total=len(candidates),
+            title=STAGE.title,
+            extra=collected,
         )
-        write_collected(candidates, report, output)
     print_summary(STAGE.title, report, output)
     return exit_code(report, args.max_failed)
 
@@ -79,14 +88,16 @@ def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: 
         )
 
 
-def write_collected(candidates: Sequence[Candidate], report: StageReport, output: Path) -> None:
-    """Write `collected.jsonl`: the collected samples, in the order of the source."""
-    kept = {entry.id for entry in report.entries if entry.outcome == "ok"}
-    samples = (candidate.sample for candidate in candidates if str(candidate.row.index) in kept)
-    text = "".join(to_json(sample.to_row()) + "\n" for sample in samples)
-    path = output / "collected.jsonl"
-    if not path.is_file() or read_text(path) != text:
-        write_atomic(path, text)
+def collected_text(candidates: Sequence[Candidate], entries: Sequence[AccountEntry], edited: Path | None) -> str:
+    """Return `collected.jsonl`: the collected samples, in the order of the source. `edited` is the folder of one that
+    stays as it is, where it holds the same samples."""
+    kept = {entry.id for entry in entries if entry.outcome == "ok"}
+    samples = [candidate.sample for candidate in candidates if str(candidate.row.index) in kept]
+    if edited and (edited / COLLECTED).is_file():
+        there = [sample.uuid for sample in read_collected(edited)]
+        if there == [sample.uuid for sample in samples]:
+            return read_text(edited / COLLECTED)
+    return "".join(to_json(sample.to_row()) + "\n" for sample in samples)
 
 
 if __name__ == "__main__":

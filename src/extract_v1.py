@@ -43,10 +43,10 @@ def main(argv: list[str] | None) -> int:
     if args.plan:
         return print_no_calls(STAGE.title)
     options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent)
-    pairs = list(parallel.read_pairs(args.trajectory, args.annotations))
+    tasks = parallel.read_tasks(args.trajectory, args.annotations, accept_edits=args.accept_edits)
     if args.dry_run:
-        for pair in pairs:
-            print(parallel.describe(pair, options))
+        for task in tasks:
+            print(f"{task.id}: {task.fault}" if task.fault else parallel.describe(task.payload, options))
         return 0
     settings = {
         "stage": STAGE.name,
@@ -59,8 +59,8 @@ def main(argv: list[str] | None) -> int:
     def mark(task: Task) -> Result:
         return parallel.mark(task.payload, options)
 
-    with StageFolder(args.output_dir, settings, overwrite=args.overwrite) as folder:
-        report = run_stage(map(parallel.to_task, pairs), mark, folder, total=len(pairs), title=STAGE.title)
+    with StageFolder(args.output_dir, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
+        report = run_stage(tasks, mark, folder, total=len(tasks), title=STAGE.title)
     print_summary(STAGE.title, report, args.output_dir)
     return exit_code(report, args.max_failed)
 

@@ -21,13 +21,13 @@ from threadweaver.runs import statistics
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, count
 from threadweaver.runs.folder import StageFolder, is_complete
+from threadweaver.runs.given import Given
 from threadweaver.runs.runner import run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
-from threadweaver.samples import list_samples
 from threadweaver.stages import filtering
 from threadweaver.stages.inspection import Rules
-from threadweaver.stages.traced import traced_tasks
+from threadweaver.stages.traced import traced_names, traced_tasks
 
 
 def flags() -> Flags:
@@ -96,13 +96,21 @@ def main(argv: list[str] | None) -> int:
     }
     if rules.outlines_required:  # as it is for every run of ours: their settings do not name it
         del settings["outlines_required"]
-    paths = list_samples(args.input, args.glob) if args.input else []
-    tasks = traced_tasks(paths) if args.input else filtering.column_tasks(args.dataset, args.text_column, args.split)
+    given = Given.open(args.input, accept_edits=args.accept_edits) if args.input else None
+    names = traced_names(given, args.glob) if given else []
+    if given:
+        given.report()
+        tasks = traced_tasks(given, names)
+    else:
+        tasks = filtering.column_tasks(args.dataset, args.text_column, args.split)
     judge = filtering.Filter(rules, args.tokenizer, shortened)
     if args.overwrite or not is_complete(args.output, settings):
         judge.load()
-    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
-        report = run_stage(tasks, judge, folder, total=len(paths), title=STAGE.title, partial=args.glob != "*.txt")
+    foreign = given is None or given.foreign
+    with StageFolder(
+        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=foreign
+    ) as folder:
+        report = run_stage(tasks, judge, folder, total=len(names), title=STAGE.title, partial=args.glob != "*.txt")
         summary = statistics.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
         statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)

@@ -15,13 +15,13 @@ from threadweaver.annotators import registry as annotators
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.given import Given
 from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
-from threadweaver.samples import list_samples
 from threadweaver.stages import outlining
 from threadweaver.stages.stage_plan import print_stage_plan
-from threadweaver.stages.traced import read_traced, traced_tasks
+from threadweaver.stages.traced import traced_names, traced_tasks
 
 
 def flags() -> Flags:
@@ -49,11 +49,14 @@ STAGE = STAGES["outlines"]
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    paths = list_samples(args.input, args.glob)[: args.max_samples]
+    given = Given.open(args.input, accept_edits=args.accept_edits)
+    names = traced_names(given, args.glob)[: args.max_samples]
     annotator = annotators.build(args, "outlines")
     options = outlining.OutlineOptions(args.ctx_lines, args.keep_telling)
     if args.plan:
-        work = (outlining.outline(read_traced(path), annotator, options) for path in paths)
+        work = (
+            outlining.outline(task.payload, annotator, options) for task in traced_tasks(given, names) if not task.fault
+        )
         return print_stage_plan(STAGE.title, annotator, work)
     settings = {
         "stage": STAGE.name,
@@ -66,15 +69,18 @@ def main(argv: list[str] | None) -> int:
     async def outline(task: Task) -> Result:
         return await outlining.outline(task.payload, annotator, options)
 
-    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+    given.report()
+    with StageFolder(
+        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=given.foreign
+    ) as folder:
         report = run_stage(
-            traced_tasks(paths),
+            traced_tasks(given, names),
             outline,
             folder,
-            total=len(paths),
+            total=len(names),
             title=STAGE.title,
             around=annotator,
-            workers=annotators.samples_at_once(annotator, args, len(paths)),
+            workers=annotators.samples_at_once(annotator, args, len(names)),
             partial=args.max_samples is not None or args.glob != "*.txt",
         )
     print_summary(STAGE.title, report, args.output)

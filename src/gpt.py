@@ -41,10 +41,10 @@ STAGE = STAGES["steps"]
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    samples = steps.read_chains(args.input)[args.start_idx : args.end_idx]
+    tasks = steps.read_tasks(args.input, accept_edits=args.accept_edits)[args.start_idx : args.end_idx]
     annotator = annotators.build(args, "steps")
     if args.plan:
-        work = (steps.annotate(sample, annotator) for sample in samples)
+        work = (steps.annotate(task.payload, annotator) for task in tasks if not task.fault)
         return print_stage_plan(STAGE.title, annotator, work)
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
     settings = {"stage": STAGE.name, "input": os.path.relpath(args.input, args.output), **annotator.settings()}
@@ -52,15 +52,15 @@ def main(argv: list[str] | None) -> int:
     async def annotate(task: Task) -> Result:
         return await steps.annotate(task.payload, annotator, chat)
 
-    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+    with StageFolder(args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
         report = run_stage(
-            map(steps.to_task, samples),
+            tasks,
             annotate,
             folder,
-            total=len(samples),
+            total=len(tasks),
             title=STAGE.title,
             around=annotator,
-            workers=annotators.samples_at_once(annotator, args, len(samples)),
+            workers=annotators.samples_at_once(annotator, args, len(tasks)),
             partial=bool(args.start_idx) or args.end_idx is not None,
         )
     print_summary(STAGE.title, report, args.output)

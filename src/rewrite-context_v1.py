@@ -16,13 +16,13 @@ from threadweaver.independence import CONFIDENT
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.given import Given
 from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
-from threadweaver.samples import list_samples
 from threadweaver.stages import rewriting
 from threadweaver.stages.stage_plan import print_stage_plan
-from threadweaver.stages.traced import read_traced, traced_tasks
+from threadweaver.stages.traced import traced_names, traced_tasks
 
 
 def flags() -> Flags:
@@ -43,11 +43,14 @@ STAGE = STAGES["rewrite"]
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    paths = list_samples(args.input, args.glob)
+    given = Given.open(args.input, accept_edits=args.accept_edits)
+    names = traced_names(given, args.glob)
     annotator = annotators.build(args, "edits")
     options = rewriting.RewriteOptions(args.rewrite == "suspected", args.max_leak)
     if args.plan:
-        work = (rewriting.rewrite(read_traced(path), annotator, options) for path in paths)
+        work = (
+            rewriting.rewrite(task.payload, annotator, options) for task in traced_tasks(given, names) if not task.fault
+        )
         return print_stage_plan(STAGE.title, annotator, work)
     settings = {
         "stage": STAGE.name,
@@ -60,15 +63,18 @@ def main(argv: list[str] | None) -> int:
     async def rewrite(task: Task) -> Result:
         return await rewriting.rewrite(task.payload, annotator, options)
 
-    with StageFolder(args.output, settings, overwrite=args.overwrite) as folder:
+    given.report()
+    with StageFolder(
+        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=given.foreign
+    ) as folder:
         report = run_stage(
-            traced_tasks(paths),
+            traced_tasks(given, names),
             rewrite,
             folder,
-            total=len(paths),
+            total=len(names),
             title=STAGE.title,
             around=annotator,
-            workers=annotators.samples_at_once(annotator, args, len(paths)),
+            workers=annotators.samples_at_once(annotator, args, len(names)),
             partial=args.glob != "*.txt",
         )
     print_summary(STAGE.title, report, args.output)

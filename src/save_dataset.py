@@ -13,10 +13,10 @@ Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input dat
 from __future__ import annotations
 
 import argparse
+import contextlib
 import glob
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from threadweaver.corpus import chat
@@ -29,11 +29,14 @@ from threadweaver.runs.account import Account
 from threadweaver.runs.command import run_command, shown_command, shown_path
 from threadweaver.runs.flags import Flags, count, line, positive_int
 from threadweaver.runs.folder import StageFolder, is_complete
-from threadweaver.runs.runner import StageReport, run_stage
+from threadweaver.runs.given import Given
+from threadweaver.runs.runner import StageReport, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
-from threadweaver.samples import read_collected
+from threadweaver.samples import NoSamples
+from threadweaver.stages.collected import read_rows
 from threadweaver.stages.saving import FROM_OTHERS, MAX_TOKENS, SaveOptions, Saver, read_review, read_trajectories
+from threadweaver.stages.traced import traced_names, traced_tasks
 from threadweaver.trajectory.measures import MAX_BLOCKS
 
 
@@ -86,16 +89,18 @@ def main(argv: list[str] | None) -> int:
     if args.plan:
         return print_no_calls(STAGE.title)
     options = options_of(args)
-    samples = {str(sample.index): sample for sample in read_collected(args.input)}
-    trajectories = read_trajectories(accepted(args.trajectory_glob), samples, args.input)
-    if args.trajectory_strict and (missing := [id for id in samples if id not in trajectories]):
+    given = Given.open(args.input, accept_edits=args.accept_edits)
+    rows = read_rows(given, args.input)
+    tasks = accepted(args.trajectory_glob, accept_edits=args.accept_edits)
+    found = read_trajectories(tasks, rows, args.input)
+    if args.trajectory_strict and (missing := [id for id in rows if id not in found.sound]):
         raise UserError(
             f"{len(missing)} collected samples have no trajectory (first: {missing[0]}); --trajectory-strict"
         )
     review = read_review(args.review) if args.review else {}
     folder = Path(args.trajectory_glob).parent
     collected = args.input.parent if args.input.is_file() else args.input
-    saver = Saver(options, samples, trajectories, folder, collected, review)
+    saver = Saver(options, rows, found, folder, collected, review)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(folder, args.output),
@@ -104,7 +109,10 @@ def main(argv: list[str] | None) -> int:
     }
     if args.overwrite or not is_complete(args.output, settings):
         saver.load()
-    with StageFolder(args.output, settings, overwrite=args.overwrite, refusing=FROM_OTHERS) as output:
+    given.report()
+    with StageFolder(
+        args.output, settings, overwrite=args.overwrite, refusing=FROM_OTHERS, accept_edits=args.accept_edits
+    ) as output:
         report = run_stage(saver.tasks(), saver, output, total=len(saver.ids), title=STAGE.title)
         run = account.read(args.output)
         account.check(run)
@@ -123,12 +131,18 @@ def options_of(args: argparse.Namespace) -> SaveOptions:
     return SaveOptions(**{name: given[name] for name in SaveOptions.__dataclass_fields__})
 
 
-def accepted(pattern: str) -> Sequence[Path]:
+def accepted(pattern: str, *, accept_edits: bool) -> list[Task]:
+    """Return one task per accepted trajectory, of all folders that the pattern matches."""
     literal = Path(pattern)  # brackets in a folder's name are its own, if it exists
-    paths = list(literal.parent.glob(literal.name)) if literal.parent.is_dir() else list(map(Path, glob.glob(pattern)))
-    if not paths:
+    named = [literal.parent] if literal.parent.is_dir() else sorted({Path(path).parent for path in glob.glob(pattern)})
+    tasks: list[Task] = []
+    for folder in named:
+        given = Given.open(folder, accept_edits=accept_edits)
+        with contextlib.suppress(NoSamples):
+            tasks += traced_tasks(given, traced_names(given, literal.name))
+    if not tasks:
         raise UserError(f"no trajectory matches {pattern}: nothing was accepted, or name another --trajectory-glob")
-    return paths
+    return tasks
 
 
 def print_account(run: Account, report: StageReport) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from threadweaver.errors import UserError
 from threadweaver.runs import account
-from threadweaver.runs.folder import MANIFEST_FILE, AccountEntry, StageFolder
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.records import ACCOUNT_FILE, MANIFEST_FILE, AccountEntry
 
 STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter", "save")
 
@@ -89,10 +91,28 @@ def test_a_sample_that_failed_before_may_not_come_back(tmp_path):
         account.check(account.read(a_run(tmp_path, steps=everyone)))
 
 
-def test_a_stage_that_is_not_done_ends_the_account(tmp_path):
+@pytest.mark.parametrize("manifest", [None, "{}", "[]", "5", "[" * 10_000, "{"])
+def test_a_stage_that_is_not_done_is_refused_by_name(tmp_path, manifest):
     last = a_run(tmp_path)
     (tmp_path / "outlines" / MANIFEST_FILE).unlink()
+    if manifest is not None:
+        (tmp_path / "outlines" / MANIFEST_FILE).write_text(manifest)
+    with pytest.raises(UserError, match=r"outlines is not finished .*run step 4 \(outlines\) again"):
+        account.read(last)
+
+
+def test_a_missing_stage_ends_the_account(tmp_path):
+    last = a_run(tmp_path)
+    shutil.rmtree(tmp_path / "outlines")
     assert [stage.stage for stage in account.read(last).stages] == ["filter", "save"]
+
+
+def test_an_account_that_was_changed_is_refused(tmp_path):
+    last = a_run(tmp_path)
+    path = tmp_path / "rewrite" / ACCOUNT_FILE
+    path.write_text(path.read_text().replace('"ok"', '"unchanged"', 1))
+    with pytest.raises(UserError, match=r"rewrite/account\.jsonl was changed after the stage had ended"):
+        account.read(last)
 
 
 def test_a_folder_of_another_program_is_not_a_stage(tmp_path):

@@ -139,3 +139,28 @@ def test_a_full_disk_in_the_middle_is_one_line_and_nothing_is_lost(tmp_path):
     accounted = {json.loads(line)["id"] for line in second.splitlines() if line.startswith("{") and line.endswith("}")}
     kept = {line.removesuffix(".txt") for line in second.splitlines() if line.endswith(".txt")}
     assert 0 < len(accounted) < 20 and accounted <= kept and ".part" not in second
+
+
+FAILING = COMMAND.replace('return Result("ok",', 'return Result("failed", "hard",')
+READERS = {
+    "gone": "| true",
+    "closed": ">&-",
+    "both closed": ">&- 2>&-",
+    "full": "> /dev/full",
+    "closed input": "<&- > /dev/null",
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_odd_standard_output_neither_hides_a_failure_nor_becomes_one(tmp_path, reader):
+    for name, command, code in (("good", COMMAND, 0), ("bad", FAILING, 1)):
+        script = tmp_path / f"{name}.py"
+        script.write_text(command)
+        shell = f'set -o pipefail; "{sys.executable}" {script} {tmp_path}/{name} 0 {READERS[reader]}'
+        process = started("bash", "-c", shell)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, "Traceback" in err) == (code, False), (name, out, err)
+        assert read_account(tmp_path / name)
+        if reader != "both closed":
+            assert ("failed" in err) == bool(code)
+        assert ("standard output could not be written" in err) == (reader == "full")

@@ -201,11 +201,20 @@ def test_overwrite_follows_no_link_out_of_the_folder(tmp_path):
     (tmp_path / "elsewhere/kept.txt").write_text("kept")
     (tmp_path / "out/link").symlink_to(tmp_path / "elsewhere")
     make(tmp_path / "out", overwrite=True)
-    assert (tmp_path / "elsewhere/kept.txt").exists() and not (tmp_path / "out/link").exists()
+    assert (tmp_path / "elsewhere/kept.txt").exists() and (tmp_path / "out/link").is_symlink()
 
 
-def test_damaged_settings_are_one_line(tmp_path):
+@pytest.mark.parametrize("settings", ["{", "[" * 10_000, "", "\udcff", "[]", "{}", None])
+def test_damaged_settings_are_taken_from_the_manifest_or_are_one_line(tmp_path, settings):
     make(tmp_path / "out")
+    whole = (tmp_path / "out" / SETTINGS_FILE).read_bytes()
+    (tmp_path / "out" / SETTINGS_FILE).unlink()
+    if settings is not None:
+        (tmp_path / "out" / SETTINGS_FILE).write_bytes(settings.encode("utf-8", "surrogateescape"))
+    with StageFolder(tmp_path / "out", SETTINGS) as folder:
+        assert len(folder.done) == 3
+    assert (tmp_path / "out" / SETTINGS_FILE).read_bytes() == whole
+    (tmp_path / "out" / MANIFEST_FILE).unlink()
     (tmp_path / "out" / SETTINGS_FILE).write_text("{")
     with pytest.raises(UserError, match=r"settings\.json is damaged"), StageFolder(tmp_path / "out", SETTINGS):
         pass

@@ -22,7 +22,7 @@ WINGS = {
     "errors": "",
     "text": "",
     "files": "errors text",
-    "samples": "errors files",
+    "samples": "errors files text",
     "trajectory": "text",
     "independence": "",
     "grading": "",

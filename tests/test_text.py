@@ -15,7 +15,7 @@ from threadweaver.files import read_json, read_jsonl, read_text, to_json, write_
 from threadweaver.text import (
     MAX_DEPTH,
     decode,
-    fault,
+    fault_in,
     has_control,
     has_half,
     parse_json,
@@ -46,7 +46,7 @@ def test_a_text_is_sound_or_named_with_its_place(text):
     half = any(category == "Cs" for category, _ in categories)
     control = any(category == "Cc" and char not in KEPT for category, char in categories)
     assert (has_half(text), has_control(text)) == (half, control)
-    assert bool(fault(text)) == (half or control)
+    assert bool(fault_in(text)) == (half or control)
     assert unstorable([{"a": text}]) == ("broken_unicode" if half else "control_character" if control else None)
     assert unstorable({text: 1}) == unstorable(text)
 

@@ -1,8 +1,16 @@
-"""The one kind of error that a user can cause and fix."""
+"""The errors of the pipeline: one that a user can cause and fix, and one that is a single sample's."""
 
 from __future__ import annotations
 
 import os
+
+
+class SampleFault(Exception):
+    """What is wrong with one sample: its failure, with a reason code and a detail. The others continue."""
+
+    def __init__(self, reason: str, detail: str):
+        super().__init__(detail)
+        self.reason = reason
 
 
 class UserError(Exception):

@@ -10,6 +10,11 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.files import read_jsonl, read_text
+from threadweaver.text import fault_in
+
+
+class NoSamples(UserError):
+    """A folder without the samples that were looked for."""
 
 
 def read_sample(path: Path) -> str:
@@ -36,8 +41,12 @@ def list_samples(path: Path, pattern: str = "*.txt") -> list[Path]:
     except (ValueError, NotImplementedError):
         raise UserError(f"{pattern!r} is not a pattern for files inside {path}: use one such as '*.txt'") from None
     if not found:
-        raise UserError(f"{path} holds no samples ({pattern}): run the stage before it, or name another folder")
+        raise NoSamples(f"{path} holds no samples ({pattern}): run the stage before it, or name another folder")
     return sorted(found, key=lambda file: sample_key(file.name))
+
+
+MAX_NAME = 200
+"""Bytes of a uuid: a file name may have 255, of which `_reasoning.txt` and the temporary name need some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,10 @@ class Sample:
         """
         known = {"uuid", "problem", "thinking", "solution", "correctness", "output"}
         match = re.search(r"-(\d+)$", row["uuid"])
-        if "/" in row["uuid"] or "\0" in row["uuid"]:
+        if "/" in row["uuid"] or fault_in(row["uuid"]) or len(row["uuid"].encode()) > MAX_NAME:
             raise ValueError(f"the uuid {row['uuid']!r:.60} cannot name a file")
+        if not isinstance(row.get("output", ""), str | None) or not isinstance(row.get("correctness"), bool | None):
+            raise TypeError("output or correctness of another form")
         return cls(
             index=int(match.group(1)) if match else position,
             uuid=row["uuid"],

@@ -26,7 +26,7 @@ _UNSHOWN = re.compile(
 )
 
 
-def fault(text: str) -> str:
+def fault_in(text: str) -> str:
     """Return what no stored text may hold, with its place; empty for a sound text."""
     if has_half(text):
         return _named("half a character", _HALF.search(text))

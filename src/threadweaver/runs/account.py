@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import UserError
-from threadweaver.files import read_json
-from threadweaver.runs.folder import LOSSES, MANIFEST_FILE, AccountEntry, read_account
+from threadweaver.runs.given import ALTERED
+from threadweaver.runs.records import LOSSES, AccountEntry, read_finished
 from threadweaver.runs.stages import STAGES
 
 
@@ -54,31 +54,26 @@ class Account:
 
 
 def read(last: Path) -> Account:
-    """Read the account of the run that ends in the folder `last`, back to its first stage or to a missing folder."""
+    """Read the account of the run that ends in the folder `last`, back to its first stage or to a folder that is missing
+    or somebody else's. Raises UserError when a stage in between did not end, or its account was changed."""
     found: list[StageAccount] = []
     folder: Path | None = last
-    while folder and (settings := _settings(folder)) and settings["stage"] not in {item.stage for item in found}:
-        found.append(StageAccount(settings["stage"], folder, settings, tuple(read_account(folder))))
-        if settings["stage"] == "collect":
+    while folder and (done := read_finished(folder)) and done.stage not in {item.stage for item in found}:
+        found.append(StageAccount(done.stage, folder, done.settings, done.entries))
+        if done.stage == "collect":
             break
-        previous = (folder / str(settings.get("input"))).resolve()
+        previous = (folder / str(done.settings.get("input"))).resolve()
         previous = previous.parent if previous.is_file() else previous
         folder = previous if previous != folder.resolve() else None
     return Account(tuple(reversed(found)))
-
-
-def _settings(folder: Path) -> Mapping[str, object] | None:
-    """Return the settings of a finished stage; None if the folder is not a stage or not finished."""
-    manifest = read_json(folder / MANIFEST_FILE) if (folder / MANIFEST_FILE).is_file() else None
-    settings = manifest.get("settings") if isinstance(manifest, dict) else None
-    return settings if isinstance(settings, dict) and "stage" in settings else None
 
 
 def check(account: Account) -> None:
     """Raise UserError if the samples of a stage are not those that the stage before it passed on."""
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
         given = {entry.id for entry in before.passed}
-        held = {entry.id for entry in stage.entries}
+        # a file that no stage passed on failed where it was found
+        held = {entry.id for entry in stage.entries if entry.id in given or entry.reason != ALTERED}
         if stage.settings.get("matched_only") is False:  # saved together with sequential chains
             held &= given
         if given != held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -9,10 +10,12 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from threadweaver.errors import UserError
+from threadweaver.text import shown
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,24 +30,88 @@ def run_command(main: Callable[[Sequence[str] | None], int]) -> None:
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # of a job that a script started with `&`: SIGTERM would be lost
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None if whoever started us closed it
-            stream.reconfigure(errors="replace")  # an encoding without our characters must not end a run
+    _open_closed()
+    with _any_streams() as stdout:
+        code = _code_of(main)
+        stdout.flush()
+        if stdout.lost:
+            print(f"standard output could not be written ({stdout.lost}); what was done is kept", file=sys.stderr)
+        sys.stderr.flush()
+    raise SystemExit(code)
+
+
+def _code_of(main: Callable[[Sequence[str] | None], int]) -> int:
+    """Return how a command ends, with a line on stderr for an error that is the user's."""
     try:
-        code = main(None)
+        return main(None)
     except UserError as error:
         print(_one_line(str(error)), file=sys.stderr)
-        code = 2
     except KeyboardInterrupt:
         print("stopped: what is done is kept, and the same command continues from there", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+        return 130
     except OSError as error:
         print(_one_line(describe_os_error(error)), file=sys.stderr)
-        code = 2
-    raise SystemExit(code)
+    except MemoryError:
+        print("there is not enough memory for this: give fewer samples, or a smaller number in a flag", file=sys.stderr)
+    return 2
+
+
+@contextlib.contextmanager
+def _any_streams() -> Iterator[_Stream]:
+    """Let standard output and error be of any kind while a command runs."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_Stream, before)
+    try:
+        yield sys.stdout
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _open_closed() -> None:
+    """Open the standard streams that whoever started us has closed: the next file would get their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+
+
+class _Stream:
+    """Standard output or error of any kind: what cannot be written there neither ends the run nor hides its end.
+
+    An encoding without our characters gets escapes. `lost` says why nothing more is written, unless the reader has
+    gone, as that of `| head` does.
+    """
+
+    def __init__(self, stream: IO[str] | None):
+        self.lost = ""
+        self._stream = stream if stream is not None else open(os.devnull, "w")  # noqa: SIM115  as long as the process
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        with self._tolerating():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._tolerating():
+            self._stream.flush()
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                self.lost = self.lost or error.strerror or str(error)
+            # what is still buffered would fail again when the interpreter ends
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, self._stream.fileno())
+            os.close(devnull)
 
 
 def describe_os_error(error: OSError) -> str:
@@ -96,4 +163,4 @@ def _shown_python() -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split("\n"))
+    return " ".join(shown(text).split("\n"))

@@ -155,6 +155,11 @@ class Flags(argparse.ArgumentParser):
     def add_stage_flags(self, *, max_failed: str = DEFAULT_MAX_FAILED) -> None:
         """Add the flags of every stage of a run."""
         self.add_shared("--overwrite")
+        self.add_argument(
+            "--accept-edits",
+            action="store_true",
+            help="take files that were changed by hand, in the input and in the output; the account names them",
+        )
         self.add_shared("--max-failed", default=max_failed)
         self.add_shared("--plan")
         self.add_obsolete("--verbose", nargs="?")

@@ -1,33 +1,46 @@
 """The folder of a stage: settings, resume, and the account of what became of every sample.
 
-Besides the samples' files it contains:
-    settings.json   what the folder was made with; written first
-    account.jsonl   one line per sample: outcome, reason, hashes of inputs and outputs; appended as samples
-                    are finished, sorted when the stage ends
-    manifest.json   settings, counts and the account's hash; written last, so it means "done"
-None of them contains a time or an absolute path: the same run gives the same bytes.
+Besides the samples' files it contains what `records` describes. The account grows as samples are finished, and is
+sorted when the stage ends. None of these files contains a time or an absolute path: the same run gives the same bytes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from itertools import takewhile
+from dataclasses import asdict, replace
+from itertools import count, takewhile
 from pathlib import Path
 
 from threadweaver.errors import UserError, setting
-from threadweaver.files import FileLock, digest, read_json, read_jsonl, to_json, write_atomic
+from threadweaver.files import FileLock, digest, to_json, to_pretty_json, write_atomic
 from threadweaver.runs.parsers import parser_of
+from threadweaver.runs.records import (
+    ACCOUNT_FILE,
+    LOCK_FILE,
+    MANIFEST_FILE,
+    OUTCOMES,
+    SETTINGS_FILE,
+    AccountEntry,
+    account_lines,
+    read_settings,
+    read_value,
+)
+from threadweaver.runs.records import LOSSES as LOSSES
+from threadweaver.runs.records import read_account as read_account
 from threadweaver.runs.stages import STAGES
 from threadweaver.samples import sample_key
+from threadweaver.text import shown
 
-SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
-OUTCOMES = ("ok", "unchanged", "rejected", "failed")
-LOSSES = ("rejected", "failed")
+_FILES = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, "files.json", "collected.jsonl", "README.md")
+"""Files of a stage besides its samples': those of a saved dataset and of the collected samples among them."""
+_FOLDERS = re.compile(r"trace|chat|rejected|stats|(sample|val|units|val_units)_\d+(_\d+x)?")
+CHANGED = ".changed"
+"""Added to the name of a file that was changed by hand, when the stage writes it again."""
 _NAMED, _NAMED_FIRST = 3, ("annotator", "model")
 """How many settings that differ are named, and which of them first."""
 _SHOWN = 40
@@ -37,23 +50,6 @@ _SHOWN = 40
 def _ways_out() -> str:
     """Return what whoever started the program can do: run.sh and the step scripts name the folders themselves."""
     return f"--overwrite makes it again; {setting('another --output', 'INPUT_SUFFIX=_2')} keeps both"
-
-
-@dataclass(frozen=True, slots=True)
-class AccountEntry:
-    """One line of the account."""
-
-    id: str
-    outcome: str
-    reason: str | None = None
-    """A code for every loss, and for `unchanged`."""
-    uuid: str = ""
-    source: str = ""
-    """Hash of the input."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Path inside the folder → hash of the file."""
-    facts: Mapping[str, object] = field(default_factory=dict)
-    """What the stage measured: counts, tokens, usage."""
 
 
 class StageFolder:
@@ -70,13 +66,22 @@ class StageFolder:
         *,
         overwrite: bool = False,
         refusing: Collection[str] | None = None,
+        accept_edits: bool = False,
+        foreign: bool = False,
     ):
         """`refusing`: only these settings, if they differ, are refused; with other ones all samples are done again
-        (None: all are refused)."""
+        (None: all are refused). `accept_edits`: files that were changed by hand stay, and the account names them;
+        otherwise they are moved aside and made again. `foreign`: the input is somebody else's, which the manifest notes.
+        """
         self.path, self.overwrite, self.refusing = path, overwrite, refusing
+        self.accept_edits, self.foreign = accept_edits, foreign
         self.settings = json.loads(json.dumps(settings, sort_keys=True))
         self.done: dict[str, AccountEntry] = {}
         self.was_complete = False
+        self.notices: list[str] = []
+        """What the user should know: files that were moved aside or kept, an account that was changed."""
+        self._trusted = True
+        self._extra: Mapping[str, str] = {}
         self._account = None
         self._lock = FileLock(self.path / LOCK_FILE)
 
@@ -100,30 +105,45 @@ class StageFolder:
         if self._account:
             self._account.close()
         self._lock.release()
+        for notice in self.notices:
+            print(shown(notice))
 
     def finished(self, id: str, source: str) -> AccountEntry | None:
         """Return the entry of a finished sample, or None if it has to be done; failed samples are done again."""
         entry = self.done.get(id)
-        if entry is None or entry.outcome == "failed":
+        if entry is None or entry.outcome == "failed" or not self._trusted:
             return None
         if entry.source != source:
+            if self.accept_edits:
+                return None
             raise UserError(f"{self.path} was made from other inputs ({id} differs); {_ways_out()}")
-        return entry if self._intact(entry) else None
+        found = {name: self._digest_of(name) for name in entry.files}
+        if found == entry.files:
+            return entry
+        if self.accept_edits and None not in found.values():
+            return self._accept(entry, found)
+        return None
 
     def put(self, entry: AccountEntry, files: Mapping[str, str | bytes]) -> AccountEntry:
-        """Write a sample's files, each renamed into place, then its line in the account."""
+        """Write a sample's files, each renamed into place, then its line in the account.
+
+        A file outside the folder is written and not named. Raises UnicodeEncodeError when a text is not storable.
+        """
+        before = self.done.get(entry.id)
+        files = {name: content if isinstance(content, bytes) else content.encode() for name, content in files.items()}
         for name, content in files.items():
-            write_atomic(self.path / name, content)
-        entry = replace(entry, files={name: digest(content) for name, content in files.items()})
-        self._remove_stale(self.done.get(entry.id), entry)
-        self._account.write((to_json(asdict(entry)) + "\n").encode())
-        self._account.flush()
-        self.done[entry.id] = entry
+            self._write(name, content, before.files.get(name) if before else None)
+        named = {name: digest(content) for name, content in files.items() if self._inside(name)}
+        entry = replace(entry, files=named)
+        self._remove_stale(before, entry)
+        self._note(entry)
         return entry
 
-    def close_account(self, entries: Iterable[AccountEntry], *, partial: bool = False) -> None:
-        """Sort the account, remove files that it no longer names (unless `partial`), and write the manifest, which
-        marks the stage as done."""
+    def close_account(
+        self, entries: Iterable[AccountEntry], *, partial: bool = False, extra: Mapping[str, str] | None = None
+    ) -> None:
+        """Sort the account, remove files that it no longer names (unless `partial`), write the files in `extra`, which
+        belong to no one sample, and then the manifest, which marks the stage as done."""
         named = {entry.id: entry for entry in entries}
         entries = sorted(
             ({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id)
@@ -131,52 +151,98 @@ class StageFolder:
         current = {entry.id for entry in entries}
         for id in self.done.keys() - current:
             self._remove_stale(self.done.pop(id), None)
+        for name, content in (extra or {}).items():
+            self._write(name, content.encode(), self._extra.get(name))
         text = "".join(to_json(asdict(entry)) + "\n" for entry in entries)
         if (self.path / ACCOUNT_FILE).read_bytes() != text.encode():
             write_atomic(self.path / ACCOUNT_FILE, text)
         counts = Counter(entry.outcome for entry in entries)
         manifest = {"settings": self.settings, "samples": len(entries), "account": digest(text)}
         manifest["outcomes"] = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
-        write_atomic(self.path / MANIFEST_FILE, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        manifest |= {"files": {name: digest(content) for name, content in extra.items()}} if extra else {}
+        manifest |= {"input": "foreign"} if self.foreign else {}
+        write_atomic(self.path / MANIFEST_FILE, to_pretty_json(manifest))
+
+    def _note(self, entry: AccountEntry) -> None:
+        """Append a line to the account; until the stage ends again, it is not done."""
+        (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+        self._account.write((to_json(asdict(entry)) + "\n").encode())
+        self._account.flush()
+        self.done[entry.id] = entry
+
+    def _accept(self, entry: AccountEntry, found: Mapping[str, str]) -> AccountEntry:
+        """Take what was changed by hand, and name it in the account."""
+        edited = {name for name, value in found.items() if value != entry.files[name]}
+        before = entry.facts.get("edited")
+        names = sorted(edited | {*(before if isinstance(before, list) else ())})
+        entry = replace(entry, files=dict(found), facts={**entry.facts, "edited": names})
+        self._note(entry)
+        return entry
+
+    def _write(self, name: str, content: bytes, known: str | None) -> None:
+        """Write a file. If it is there already and was changed since (`known`: its hash), it is moved aside before."""
+        path = self.path / name
+        if known is not None:
+            there = path.read_bytes() if path.is_file() else b""
+            if there == content:
+                return
+            if there and digest(there) != known:
+                aside = _free(path.with_name(path.name + CHANGED))
+                os.replace(path, aside)
+                self.notices.append(
+                    f"{path} was changed since this stage wrote it: the changed one is now {aside.name} "
+                    "(--accept-edits takes such changes)"
+                )
+        write_atomic(path, content)
+
+    def _inside(self, name: str) -> bool:
+        """Whether a name leads to a place inside the folder, links followed."""
+        return (self.path / name).resolve().is_relative_to(self.path.resolve())
 
     def _clear(self) -> None:
-        """Empty the folder, but only if a stage wrote it."""
+        """Remove what a stage wrote, if one wrote this folder at all; what people put there stays."""
         others = [item for item in self.path.iterdir() if not item.name.startswith(LOCK_FILE)]
         if others and not self._is_ours():
             raise UserError(
                 f"{self.path} holds files that this command did not write: move them, or name another --output"
             )
+        named = {name for _, entry, _ in account_lines(self.path) if entry for name in entry.files}
+        complete = (self.path / MANIFEST_FILE).is_file()
+        kept = []
         for item in others:
-            shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
+            if not _is_made(item, named, complete):
+                kept.append(item.name)
+            else:
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+        if kept:
+            self.notices.append(f"{self.path}: kept what no stage wrote: {', '.join(sorted(kept)[:5])}")
 
     def _is_ours(self) -> bool:
-        """Whether a stage created this folder: other programs also write a settings.json, but without a stage in
-        it."""
-        path = self.path / SETTINGS_FILE
-        return path.is_file() and isinstance(found := read_json(path), dict) and "stage" in found
+        """Whether a stage created this folder."""
+        return read_settings(self.path) is not None
 
     def _check_settings(self) -> None:
         path = self.path / SETTINGS_FILE
-        if not self._is_ours():
+        before = read_settings(self.path)
+        if before is None:
             strangers = [
                 item.name
                 for item in self.path.iterdir()
                 if not item.name.startswith(LOCK_FILE) and item.suffix != ".part"
             ]
-            if strangers:
+            if strangers and not self.overwrite:  # after --overwrite: what people had put there
                 raise UserError(
                     f"{self.path} holds files that this command did not write ({strangers[0]}): move them, or name another --output"
                 )
-            write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+            write_atomic(path, to_pretty_json(self.settings))
             return
-        before = read_json(path)
         differing = _differing(before, self.settings)
         if differing and "stage" not in differing and self._gives_way_to(differing):
             self._forget()
         elif differing:
             raise UserError(f"{self.path} was made with other settings: {_named(differing)}; {_ways_out()}")
-        if before != self.settings:
-            write_atomic(path, json.dumps(self.settings, indent=1, ensure_ascii=False) + "\n")
+        if before != self.settings or not path.is_file() or path.read_bytes() != to_pretty_json(self.settings).encode():
+            write_atomic(path, to_pretty_json(self.settings))
 
     def _gives_way_to(self, differing: Collection[str]) -> bool:
         """Whether other settings may replace those of the folder: a first try that failed does not block the second."""
@@ -187,60 +253,72 @@ class StageFolder:
         if not self._has_finished():
             self._clear()
             return
-        files = [name for entry in read_account(self.path) for name in entry.files]
-        for name in (*files, ACCOUNT_FILE, MANIFEST_FILE):
-            (self.path / name).unlink(missing_ok=True)
+        named = [name for _, entry, _ in account_lines(self.path) if entry for name in entry.files]
+        for name in (*named, ACCOUNT_FILE, MANIFEST_FILE):
+            if self._inside(name):
+                (self.path / name).unlink(missing_ok=True)
 
     def _has_finished(self) -> bool:
         """Whether the account has a sample that did not fail."""
-        path = self.path / ACCOUNT_FILE
-        rows = [row for _, row, _ in read_jsonl(path)] if path.is_file() else []
-        return any(isinstance(row, dict) and row.get("outcome") != "failed" for row in rows)
+        return any(entry and entry.outcome != "failed" for _, entry, _ in account_lines(self.path))
 
     def _load(self) -> None:
-        path = self.path / ACCOUNT_FILE
+        path, manifest = self.path / ACCOUNT_FILE, self._manifest()
         for leftover in self.path.rglob(".*.part"):
             leftover.unlink(missing_ok=True)
-        kept = []
-        if path.is_file():
-            # a killed run may leave half a line at the end: its sample is done again
-            for _, row, _ in read_jsonl(path):
-                with contextlib.suppress(TypeError):
-                    entry = AccountEntry(**row)
-                    self.done[entry.id] = entry
-            kept = list(self.done.values())
-        text = "".join(to_json(asdict(entry)) + "\n" for entry in kept)
-        if not path.is_file() or path.read_bytes() != text.encode():
+        # a killed run may leave half a line at the end: its sample is done again
+        self.done = {entry.id: entry for _, entry, _ in account_lines(self.path) if entry}
+        data = path.read_bytes() if path.is_file() else b""
+        if manifest and manifest.get("account") != digest(data):
+            self._trusted = False
+            self.notices.append(
+                f"{path} was changed after the stage had ended: every sample is done again (replies in the ledger cost nothing)"
+            )
+        text = "".join(to_json(asdict(entry)) + "\n" for entry in self.done.values()).encode()
+        if not path.is_file() or data != text:
             write_atomic(path, text)
-        self.was_complete = (self.path / MANIFEST_FILE).is_file()
+        self.was_complete = bool(manifest)
+        self._extra = manifest.get("files", {}) if manifest else {}
         self._account = open(path, "ab")  # noqa: SIM115  held until __exit__
+
+    def _manifest(self) -> Mapping | None:
+        """Return the manifest of this stage's earlier end, or None."""
+        found = read_value(self.path / MANIFEST_FILE)
+        known = isinstance(found, dict) and isinstance(found.get("files", {}), dict)
+        return found if known and isinstance(found.get("account"), str) else None
 
     def _remove_stale(self, before: AccountEntry | None, now: AccountEntry | None) -> None:
         """Remove files of the earlier result that the new one does not have: the next stage must not find them."""
         for name in set(before.files if before else ()) - set(now.files if now else ()):
-            (self.path / name).unlink(missing_ok=True)
+            if self._inside(name):
+                (self.path / name).unlink(missing_ok=True)
 
-    def _intact(self, entry: AccountEntry) -> bool:
-        for name, expected in entry.files.items():
-            try:
-                content = (self.path / name).read_bytes()
-            except FileNotFoundError:
-                return False
-            if digest(content) != expected:
-                return False
-        return True
+    def _digest_of(self, name: str) -> str | None:
+        try:
+            return digest((self.path / name).read_bytes())
+        except OSError:
+            return None
 
 
-def read_account(folder: Path) -> list[AccountEntry]:
-    """Return the account of a folder; empty if it has none."""
-    path = folder / ACCOUNT_FILE
-    return [AccountEntry(**row) for _, row, _ in read_jsonl(path) if row] if path.is_file() else []
+def _free(path: Path) -> Path:
+    """Return a name that is not taken."""
+    names = (path.with_name(path.name + (f"_{number}" if number > 1 else "")) for number in count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _is_made(item: Path, named: Collection[str], complete: bool) -> bool:
+    """Whether a stage made this item of its folder; `named` are the files in its account, all of them if `complete`."""
+    if item.is_symlink():
+        return item.name in named
+    if item.is_dir():
+        return bool(_FOLDERS.fullmatch(item.name)) or (item / "trajectories.jsonl").is_file()
+    texts = item.suffix == ".txt" and not complete
+    return item.name in named or item.name in _FILES or item.suffix == ".part" or texts
 
 
 def is_complete(path: Path, settings: Mapping[str, object]) -> bool:
     """Whether a stage with these settings has ended in this folder."""
-    manifest = path / MANIFEST_FILE
-    found = read_json(manifest) if manifest.is_file() else None
+    found = read_value(path / MANIFEST_FILE)
     return isinstance(found, dict) and found.get("settings") == json.loads(json.dumps(settings))
 
 

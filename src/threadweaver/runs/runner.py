@@ -7,12 +7,12 @@ import errno
 import inspect
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from threadweaver.errors import UserError
+from threadweaver.errors import SampleFault, UserError
 from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.runs.progress import progress_bar
 from threadweaver.samples import sample_key
@@ -35,6 +35,18 @@ class Task:
     source: str
     payload: object
     uuid: str = ""
+    fault: SampleFault | None = None
+    """Why it cannot be worked on: it fails with that reason."""
+    edited: tuple[str, ...] = ()
+    """Files of its input that were changed by hand, and taken."""
+
+
+def task_of(id: str, make: Callable[[], Task], uuid: str = "") -> Task:
+    """Return the task that `make` reads or, if that finds a fault of the sample, one that fails with it."""
+    try:
+        return make()
+    except SampleFault as fault:
+        return Task(id, "", None, uuid, fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +93,14 @@ def run_stage(
     workers: int = 1,
     around: AbstractAsyncContextManager | None = None,
     partial: bool = False,
+    extra: Callable[[Sequence[AccountEntry]], Mapping[str, str]] | None = None,
 ) -> StageReport:
     """Run `work` on every task that is not done yet, and close the folder's account.
 
     An async `work` has up to `workers` samples under way at once, inside `around` (whose `status()`, if it has one,
     is shown after the progress bar); a plain function takes one sample after the other. UserError and a full disk
     end the run; any other exception is that sample's failure. `partial` means that `tasks` are only some of the
-    samples: the others in the folder are kept.
+    samples: the others in the folder are kept. `extra` returns files that belong to no one sample, by name.
     """
     begun = time.monotonic()
     entries: list[AccountEntry] = []
@@ -96,7 +109,9 @@ def run_stage(
 
         def pending() -> Iterator[Task]:
             for task in tasks:
-                if entry := folder.finished(task.id, task.source):
+                if task.fault:
+                    done(task, failure(task.fault))
+                elif entry := folder.finished(task.id, task.source):
                     entries.append(entry)
                     bar.update()
                 else:
@@ -105,18 +120,38 @@ def run_stage(
         def done(task: Task, result: Result) -> None:
             nonlocal fresh
             fresh += 1
-            entry = AccountEntry(task.id, result.outcome, result.reason, task.uuid, task.source, facts=result.facts)
-            entries.append(folder.put(entry, result.files))
+            entries.append(_put(folder, task, result))
             bar.update()
 
         if inspect.iscoroutinefunction(work):
-            asyncio.run(_run_async(pending(), work, done, workers, around, bar))
+            asyncio.run(_run_async(pending(), work, done, min(workers, total), around, bar))
         else:
             for task in pending():
                 done(task, _guarded(work, task))
-    folder.close_account(entries, partial=partial)
-    ordered = sorted(entries, key=lambda entry: sample_key(entry.id))
-    return StageReport(tuple(ordered), fresh, time.monotonic() - begun)
+    ordered = tuple(sorted(entries, key=lambda entry: sample_key(entry.id)))
+    folder.close_account(entries, partial=partial, extra=extra(ordered) if extra else None)
+    return StageReport(ordered, fresh, time.monotonic() - begun)
+
+
+def _put(folder: StageFolder, task: Task, result: Result) -> AccountEntry:
+    """Write what became of a sample; what no file can hold is its failure."""
+    facts = {**result.facts, "edited_input": list(task.edited)} if task.edited else result.facts
+    entry = AccountEntry(task.id, result.outcome, result.reason, task.uuid, task.source, facts=facts)
+    try:
+        return folder.put(entry, result.files)
+    except UnicodeEncodeError:
+        why = SampleFault("broken_unicode", "a text holds half a character")
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        why = SampleFault("name_too_long", f"{task.id or task.uuid:.40}… is too long for a file name")
+    failed = failure(why)
+    return folder.put(replace(entry, outcome=failed.outcome, reason=failed.reason, facts=failed.facts), {})
+
+
+def failure(fault: SampleFault) -> Result:
+    """Return what becomes of a sample with this fault."""
+    return Result("failed", fault.reason, facts={"error": str(fault)[:300]})
 
 
 async def _run_async(
@@ -179,6 +214,8 @@ def _crash(error: Exception) -> Result:
     """
     if isinstance(error, ModuleNotFoundError) or (isinstance(error, OSError) and error.errno in _HOPELESS):
         raise error
+    if isinstance(error, SampleFault):
+        return failure(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     return Result("failed", "crash", facts={"error": f"{type(error).__name__}: {error} ({where})"[:300]})

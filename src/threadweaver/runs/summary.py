@@ -26,8 +26,8 @@ def print_summary(title: str, report: StageReport, folder: Path) -> None:
     reasons = Counter((entry.outcome, entry.reason) for entry in report.entries if entry.outcome in LOSSES)
     for (outcome, reason), count in reasons.most_common():
         ids = [entry.id for entry in report.entries if (entry.outcome, entry.reason) == (outcome, reason)]
-        shown = ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
-        print(f"  {count} {outcome}: {reason} ({shown})")
+        named = ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
+        print(shown(f"  {count} {outcome}: {reason} ({named})"))
 
 
 UNREAD_SHARE = 0.2
@@ -96,7 +96,10 @@ def exit_code(report: StageReport, max_failed: str) -> int:
         hint = "leave out --offline (OFFLINE) to call the model, import a ledger that contains them, or allow more"
     examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
     limit = "and no sample is left" if nothing_left else f"more than --max-failed {max_failed} allows"
-    print(f"{len(failed)} of {len(report.entries)} samples failed, {limit} ({examples}): {hint}", file=sys.stderr)
+    told = " ".join(
+        shown(f"{len(failed)} of {len(report.entries)} samples failed, {limit} ({examples}): {hint}").split("\n")
+    )
+    print(told, file=sys.stderr)
     return 1
 
 

@@ -14,6 +14,7 @@ from threadweaver.corpus.schemas import AmbiguousThinking, to_sample
 from threadweaver.files import digest
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
+from threadweaver.stages.collected import ROW, row_hash
 from threadweaver.text import unstorable
 from threadweaver.trajectory.markup import reserved_tag
 
@@ -70,7 +71,7 @@ def collect(candidate: Candidate, repeats: Collection[int], *, keep_wrong: bool 
         return Result("rejected", reason)
     if sample.index in repeats:
         return Result("rejected", "repeated_uuid")
-    facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1}
+    facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1, ROW: row_hash(sample)}
     return Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
 
 

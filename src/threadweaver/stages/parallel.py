@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from threadweaver.errors import UserError
-from threadweaver.files import digest, read_text
-from threadweaver.runs.folder import LOSSES, read_account
-from threadweaver.runs.runner import Result, Task
-from threadweaver.samples import Sample, list_samples, read_collected, read_sample
+from threadweaver.errors import SampleFault, UserError
+from threadweaver.files import digest
+from threadweaver.runs.given import ALTERED, Given
+from threadweaver.runs.records import LOSSES
+from threadweaver.runs.runner import Result, Task, task_of
+from threadweaver.samples import Sample, sample_key
+from threadweaver.stages.collected import COLLECTED, Row, read_rows
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD, Extraction, extract
 from threadweaver.stages.traced import Traced, new_lineage, traced_files
 from threadweaver.trajectory import annotation
@@ -71,45 +74,94 @@ def _extract(pair: Pair, options: ParallelOptions) -> Extraction:
     )
 
 
-def read_pairs(trajectory: Path, annotations: Path) -> Iterator[Pair]:
-    """Read every chain with its annotation, joined by the uuid that collected.jsonl gives it.
+def read_tasks(trajectory: Path, annotations: Path, *, accept_edits: bool = False) -> list[Task]:
+    """Return one task per chain with its annotation, joined by the uuid that collected.jsonl gives it.
 
     A chain that step 1 lost, as its account says, is not passed on.
     """
-    lost = {entry.id for entry in read_account(annotations) if entry.outcome in LOSSES}
-    chains = [path for path in list_samples(trajectory) if path.stem not in lost]
-    if not chains:
+    chains = Given.open(trajectory, accept_edits=accept_edits)
+    notes = Given.open(annotations, accept_edits=accept_edits)
+    collected = chains.folder / COLLECTED
+    rows = read_rows(chains, collected) if collected.is_file() or not chains.foreign else {}
+    for given in (chains, notes):
+        given.report()
+    names = chains.names() if chains.only else sorted({*chains.names(), *(f"{id}.txt" for id in rows)}, key=sample_key)
+    lost = {entry.id for entry in notes.before.entries if entry.outcome in LOSSES} if notes.before else set()
+    pairing = _Pairing(chains, notes, rows, lost)
+    ids = [Path(name).stem for name in names if not pairing.is_lost(Path(name).stem)]
+    if not ids:
         raise UserError(f"{annotations} has no annotation, all {len(lost)} chains failed there: run step 1 again")
-    if annotations.is_file() and len(chains) > 1:
-        raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(chains)} chains: name one <i>.txt")
-    collected = (trajectory.parent if trajectory.is_file() else trajectory) / "collected.jsonl"
-    samples = {str(item.index): item for item in read_collected(collected)} if collected.is_file() else {}
-    for path in chains:
-        chain = read_sample(path)
-        sample = samples.get(path.stem)
+    if annotations.is_file() and len(ids) > 1:
+        raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(ids)} chains: name one <i>.txt")
+    uuids = {id: row.uuid for id, row in rows.items()}
+    tasks = [task_of(id, partial(pairing.task, id), uuids.get(id, "")) for id in ids]
+    return tasks + [task_of(uuid, partial(pairing.stranger, uuid)) for uuid in pairing.strangers(set(names))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairing:
+    """The two folders that are read, and the rows of the first."""
+
+    chains: Given
+    notes: Given
+    rows: Mapping[str, Row]
+    lost: Collection[str]
+
+    def is_lost(self, id: str) -> bool:
+        """Whether step 1 lost a chain, and nobody has given it an annotation since."""
+        row = self.rows.get(id)
+        return id in self.lost and not (row and (self.notes.folder / annotation.file_name(row.uuid)).is_file())
+
+    def task(self, id: str) -> Task:
+        edited: list[str] = []
+        chain, row = self.chains.text(f"{id}.txt", edited).removesuffix("\n"), self.rows.get(id)
+        if row and row.fault:
+            raise row.fault
+        sample = row.sample if row else None
         if sample and sample.thinking != chain:
-            raise UserError(f"{path} is not the chain that {collected} holds: collect again with --overwrite")
-        file = annotations if annotations.is_file() else _annotation_of(path.stem, sample, annotations)
-        sample = sample or Sample(int(path.stem) if path.stem.isdecimal() else 0, path.stem, "", chain)
-        yield Pair(path.stem, sample, read_text(file) if file else None)
+            raise SampleFault(
+                ALTERED, f"{id}.txt is not the chain that {COLLECTED} holds: change both, or collect again"
+            )
+        name = self.notes.only or self._name_of(id, sample)
+        text = self.notes.text(name, edited) if name else None
+        sample = sample or Sample(int(id) if id.isdecimal() else 0, id, "", chain)
+        return to_task(Pair(id, sample, text), (*edited, *(row.edited if row else ())))
+
+    def _name_of(self, id: str, sample: Sample | None) -> str | None:
+        """Return the annotation of a chain: the one in the account, that of its uuid or, if neither is known, the only
+        file whose name ends in its number."""
+        entry = self.notes.passed.get(id)
+        for name in entry.files if entry else ():
+            if name.endswith(annotation.file_name("")):
+                return name
+        folder = self.notes.folder
+        if sample:
+            exact = annotation.file_name(sample.uuid)
+            return exact if (folder / exact).is_file() else None
+        candidates = (folder / annotation.file_name(id), *folder.glob(f"*-{annotation.file_name(id)}"))
+        found = [path.name for path in candidates if path.is_file()]
+        if len(found) > 1:
+            raise UserError(
+                f"{folder} holds several annotations for {id} ({found[0]}, {found[1]}): remove the wrong one"
+            )
+        return found[0] if found else None
+
+    def strangers(self, names: Collection[str]) -> list[str]:
+        """Return the uuids of annotations that step 1 did not write and no chain has."""
+        if self.notes.foreign or self.notes.only or self.chains.only:
+            return []
+        ends = annotation.file_name("")
+        used = {annotation.file_name(row.uuid) for row in self.rows.values()} | {
+            annotation.file_name(Path(name).stem) for name in names
+        }
+        found = sorted(path.name for path in self.notes.folder.glob(f"*{ends}"))
+        return [name.removesuffix(ends) for name in found if name not in self.notes.known and name not in used]
+
+    def stranger(self, uuid: str) -> Task:
+        raise SampleFault(ALTERED, f"{annotation.file_name(uuid)} belongs to no chain, and step 1 did not write it")
 
 
-def _annotation_of(id: str, sample: Sample | None, folder: Path) -> Path | None:
-    """Find the annotation of a chain: by its uuid or, if that is unknown, the only file whose name ends in its
-    number."""
-    if sample:
-        exact = folder / annotation.file_name(sample.uuid)
-        return exact if exact.is_file() else None
-    candidates = (folder / annotation.file_name(id), *folder.glob(f"*-{annotation.file_name(id)}"))
-    found = [path for path in candidates if path.is_file()]
-    if len(found) > 1:
-        raise UserError(
-            f"{folder} holds several annotations for {id} ({found[0].name}, {found[1].name}): remove the wrong one"
-        )
-    return found[0] if found else None
-
-
-def to_task(pair: Pair) -> Task:
+def to_task(pair: Pair, edited: Sequence[str] = ()) -> Task:
     sample = pair.sample
     source = digest(f"{sample.thinking}\n{pair.annotation}\n{sample.problem}\n{sample.output}")
-    return Task(pair.id, source, pair, sample.uuid)
+    return Task(pair.id, source, pair, sample.uuid, edited=tuple(edited))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +13,15 @@ from pathlib import Path
 from threadweaver.corpus import training_rows
 from threadweaver.corpus.chat import INSTRUCTION
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, TEMPLATE_DATE, Tokenizer, load_tokenizer, short_name
-from threadweaver.errors import UserError
-from threadweaver.files import digest, read_jsonl, to_json, write_atomic
+from threadweaver.errors import SampleFault, UserError
+from threadweaver.files import digest, read_jsonl, to_json, to_pretty_json, write_atomic
 from threadweaver.runs.account import WRONG, Account, kept_wrong
 from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, AccountEntry
 from threadweaver.runs.runner import Result, Task
-from threadweaver.samples import Sample, sample_key
-from threadweaver.stages.traced import Traced, is_lineage_of, read_traced
+from threadweaver.samples import sample_key
+from threadweaver.stages.collected import Row, samples_of
+from threadweaver.stages.traced import Traced, is_lineage_of
+from threadweaver.text import parse_json, unstorable
 from threadweaver.trajectory import markup
 
 MAX_TOKENS = 40960
@@ -77,22 +78,40 @@ class SaveOptions:
         }
 
 
-def read_trajectories(paths: Sequence[Path], samples: Mapping[str, Sample], collected: Path) -> dict[str, Traced]:
-    """Read the accepted trajectories by sample number, and check each against the chain that it was made from."""
-    found = {path.stem: read_traced(path) for path in sorted(paths, key=lambda path: sample_key(path.name))}
-    for id, traced in found.items():
-        sample = samples.get(id)
-        if sample is None:
+@dataclass(frozen=True, slots=True)
+class Trajectories:
+    """The accepted trajectories by sample number, and the faults of those that are not what was accepted."""
+
+    sound: Mapping[str, Traced]
+    faults: Mapping[str, SampleFault]
+    edited: Mapping[str, tuple[str, ...]]
+    """Files that were changed by hand, and taken, by sample number."""
+
+
+def read_trajectories(tasks: Iterable[Task], rows: Mapping[str, Row], collected: Path) -> Trajectories:
+    """Take the trajectories that `traced_tasks` read, and check each against the chain that it was made from."""
+    sound, edited = {}, {id: row.edited for id, row in rows.items() if row.edited}
+    faults = {id: row.fault for id, row in rows.items() if row.fault}
+    for task in tasks:
+        id, traced = task.id, task.payload
+        if id in faults or task.fault:
+            faults[id] = task.fault or faults[id]
+            continue
+        if id not in rows:
             raise UserError(
                 f"the trajectory {id}.txt has no collected sample in {collected}: they belong to different runs"
             )
+        sample = rows[id].sample
         if traced.lineage and traced.lineage.uuid != sample.uuid:
             raise UserError(
                 f"the trajectory {id}.txt belongs to {traced.lineage.uuid}, the collected sample is {sample.uuid}"
             )
         if traced.lineage and not is_lineage_of(traced.lineage, sample.thinking):
             raise UserError(f"the trajectory {id}.txt was made from another chain than {collected} holds")
-    return found
+        sound[id] = traced
+        if names := (*edited.get(id, ()), *task.edited):
+            edited[id] = names
+    return Trajectories(sound, faults, edited)
 
 
 def read_review(path: Path) -> dict[str, str]:
@@ -117,15 +136,17 @@ class Saver:
     def __init__(
         self,
         options: SaveOptions,
-        samples: Mapping[str, Sample],
-        trajectories: Mapping[str, Traced],
+        rows: Mapping[str, Row],
+        found: Trajectories,
         folder: Path,
         collected: Path,
         review: Mapping[str, str],
     ):
-        self.options, self.samples, self.trajectories = options, samples, trajectories
+        self.options, self.samples, self.trajectories, self.found = options, samples_of(rows), found.sound, found
         self.folder, self.collected, self.review = folder, collected, review
-        self.ids = [id for id in samples if id in trajectories or not options.matched_only]
+        wanted = {*found.sound, *(id for id in found.faults if id not in rows or rows[id].fault is None)}
+        every = {**rows, **found.faults}
+        self.ids = sorted((id for id in every if id in wanted or not options.matched_only), key=sample_key)
         self.drawn = set(self.ids)
         if options.sample_size is not None and options.sample_size < len(self.ids):
             self.drawn = set(random.Random(options.seed).sample(self.ids, options.sample_size))
@@ -145,15 +166,21 @@ class Saver:
 
     def tasks(self) -> Iterator[Task]:
         for id in self.ids:
+            if fault := self.found.faults.get(id):
+                sample = self.samples.get(id)
+                yield Task(id, "", None, sample.uuid if sample else "", fault)
+                continue
             sample, traced = self.samples[id], self.trajectories.get(id)
             source = digest(to_json(sample.to_row()) + (traced.text if traced else ""))
-            yield Task(id, source, sample, sample.uuid)
+            yield Task(id, source, sample, sample.uuid, edited=self.found.edited.get(id, ()))
 
     def __call__(self, task: Task) -> Result:
         if self.review.get(task.uuid) == "reject":
             return Result("rejected", "review")
         if task.id not in self.drawn:
             return Result("rejected", "not_drawn")
+        if reason := self._unfit(task):
+            return Result("rejected", reason)
         if token := self._special_token(task):
             return Result("rejected", "special_token", facts={"detail": token})
         row = self._row(task.id)
@@ -161,6 +188,13 @@ class Saver:
         if row.training_length > self.options.max_tokens:
             return Result("rejected", "over_max_tokens", facts=facts)
         return Result("ok", facts=facts)
+
+    def _unfit(self, task: Task) -> str | None:
+        """Return why a sample cannot be a row whatever the options; stage 5 lets no such text pass."""
+        reasoning, sample = self._reasoning(task.id)[0], task.payload
+        return unstorable([sample.problem, reasoning, sample.output, sample.solution]) or (
+            None if reasoning.strip() else "empty"
+        )
 
     def _special_token(self, task: Task) -> str | None:
         if not self.tokenizer or not self.options.sanitize:
@@ -209,7 +243,7 @@ class Saver:
             **_made_from(output),
             "files": {str(path.relative_to(output)): digest(path.read_bytes()) for path in files},
         }
-        write_atomic(output / FILES, json.dumps(made, indent=1) + "\n")
+        write_atomic(output / FILES, to_pretty_json(made))
 
     def _write_rows(
         self, folder: Path, rows: list[training_rows.Row], split: str, repeat: int, run: Account
@@ -259,8 +293,8 @@ class Saver:
 def _is_whole(output: Path) -> bool:
     """Whether the files of this account are there as they were written."""
     try:
-        made = json.loads((output / FILES).read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):  # it can be made again
+        made = parse_json((output / FILES).read_bytes())
+    except (FileNotFoundError, ValueError):  # it can be made again
         return False
     if not isinstance(made, dict) or not isinstance(made.get("files"), dict):
         return False

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from threadweaver.annotators.protocol import Annotator, add_up
 from threadweaver.files import digest
-from threadweaver.runs.runner import Result, Task
-from threadweaver.samples import Sample, read_collected, read_sample
+from threadweaver.runs.given import Given
+from threadweaver.runs.runner import Result, Task, task_of
+from threadweaver.samples import Sample
+from threadweaver.stages.collected import COLLECTED, Row, read_rows
+from threadweaver.text import whole
 from threadweaver.trajectory.annotation import file_name
 
 
 async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> Result:
     """Annotate one chain; `chat` is the folder of the conversations, relative to the output."""
     answer = await annotator.steps(sample)
-    files = {f"{chat}/{sample.uuid}_chat.txt": answer.chat} if answer.chat else {}
+    files = {f"{chat}/{sample.uuid}_chat.txt": whole(answer.chat)} if answer.chat else {}
     facts = add_up([answer])
     if answer.value is None:
         refused = {"refused": True} if answer.refused else {}
@@ -24,15 +26,26 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
     return Result("ok", None, files, facts, value=answer.value)
 
 
-def read_chains(path: Path) -> Sequence[Sample]:
-    """Return the collected samples; a single `<i>.txt` gets its problem from the collected.jsonl next to it, if any."""
+def read_tasks(path: Path, *, accept_edits: bool = False) -> list[Task]:
+    """Return one task per collected sample; a single `<i>.txt` gets its problem from the collected.jsonl next to it,
+    if there is one."""
+    given = Given.open(path, accept_edits=accept_edits)
+    given.report()
     if path.suffix != ".txt":
-        return read_collected(path)
-    collected = path.parent / "collected.jsonl"
-    samples = read_collected(collected) if collected.is_file() else []
-    known = [sample for sample in samples if str(sample.index) == path.stem]
-    return known or [Sample(0, path.stem, "", read_sample(path))]
+        return [to_task(row) for row in read_rows(given, path).values()]
+    collected = path.parent / COLLECTED
+    known = read_rows(given, collected).get(path.stem) if collected.is_file() else None
+    return [task_of(path.stem, lambda: to_task(_single(given, path, known)))]
 
 
-def to_task(sample: Sample) -> Task:
-    return Task(str(sample.index), digest(sample.problem + "\n" + sample.thinking), sample, sample.uuid)
+def _single(given: Given, path: Path, known: Row | None) -> Row:
+    edited: list[str] = []
+    text = given.text(path.name, edited).removesuffix("\n")
+    return known or Row("0", path.stem, Sample(0, path.stem, "", text), edited=tuple(edited))
+
+
+def to_task(row: Row) -> Task:
+    if row.sample is None:
+        return Task(row.id, "", None, row.uuid, row.fault)
+    source = digest(row.sample.problem + "\n" + row.sample.thinking)
+    return Task(row.id, source, row.sample, row.uuid, edited=row.edited)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from threadweaver.errors import UserError
+from threadweaver.errors import SampleFault, UserError
 from threadweaver.files import digest, read_text
-from threadweaver.runs.runner import Task
-from threadweaver.samples import Sample, read_sample
+from threadweaver.runs.given import Given, listed
+from threadweaver.runs.runner import Task, task_of
+from threadweaver.samples import Sample, read_sample, sample_key
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import Lineage
 
@@ -44,12 +45,35 @@ def _read_lineage(path: Path) -> Lineage | None:
         raise UserError(f"{trace} is damaged ({error}): run the stage that wrote it again with --overwrite") from None
 
 
-def traced_tasks(paths: Sequence[Path]) -> Iterator[Task]:
-    """Return one task per file; its payload is Traced."""
-    for path in paths:
-        sample = read_traced(path)
-        source = digest(sample.text + (sample.lineage.to_json() if sample.lineage else ""))
-        yield Task(path.stem, source, sample, sample.lineage.uuid if sample.lineage else "")
+def traced_names(given: Given, pattern: str = "*.txt") -> list[str]:
+    """Return the samples' files in order, also where only a trace that the stage before did not write names one."""
+    names = given.names(pattern)
+    if given.foreign or given.only:
+        return names
+    traces = [f"{path.stem}.txt" for path in (given.folder / TRACE).glob("*.json")]
+    lone = {name for name in listed(pattern, traces) if f"{TRACE}/{Path(name).stem}.json" not in given.known}
+    return sorted({*names, *lone}, key=sample_key)
+
+
+def traced_tasks(given: Given, names: Sequence[str]) -> Iterator[Task]:
+    """Yield one task per file; its payload is Traced. A sample whose files are not those of the stage before fails."""
+    for name in names:
+        id = Path(name).stem
+        entry = given.passed.get(id)
+        yield task_of(id, lambda name=name: _task(given, name), entry.uuid if entry else "")
+
+
+def _task(given: Given, name: str) -> Task:
+    edited: list[str] = []
+    id, lineage = Path(name).stem, None
+    text, trace = given.text(name, edited).removesuffix("\n"), f"{TRACE}/{id}.json"
+    if trace in given.known or (given.folder / trace).is_file():
+        try:
+            lineage = Lineage.from_json(given.text(trace, edited))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SampleFault("damaged_trace", f"{trace} is damaged ({error})") from None
+    source = digest(text + (lineage.to_json() if lineage else ""))
+    return Task(id, source, Traced(id, text, lineage), lineage.uuid if lineage else "", edited=tuple(edited))
 
 
 def traced_files(id: str, text: str, lineage: Lineage | None) -> dict[str, str]:

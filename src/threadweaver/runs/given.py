@@ -1,0 +1,111 @@
+"""What a stage is given: the samples of the folder before it, each file held against the account there.
+
+A folder without settings, account and manifest is somebody else's, and is taken as it is. In one of ours, a file that
+is not what its account says, is missing or is not in it, is that sample's fault `altered`; `--accept-edits` takes it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadweaver.errors import SampleFault, UserError
+from threadweaver.files import digest
+from threadweaver.runs.records import AccountEntry, Finished, read_finished
+from threadweaver.samples import NoSamples, list_samples, sample_key
+from threadweaver.text import decode, shown
+
+ALTERED = "altered"
+"""Reason of a sample whose input is not what the stage before left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A folder of samples that a stage reads; `before` is None if it is somebody else's."""
+
+    folder: Path
+    before: Finished | None
+    accept_edits: bool = False
+    only: str | None = None
+    """The one file that was named, if it was not the folder."""
+    known: Mapping[str, str] = field(default_factory=dict)
+    """The hash of every file that the stage before passed on, by name."""
+
+    @classmethod
+    def open(cls, path: Path, *, accept_edits: bool = False) -> Given:
+        """Take a folder or one file of it; raises UserError if it is missing or of a stage that did not end."""
+        if not path.exists():
+            raise UserError(f"{shown(str(path))} not found: run the stage before it, or name another --input")
+        folder, only = (path, None) if path.is_dir() else (path.parent, path.name)
+        before = read_finished(folder)
+        entries = before.entries if before else ()
+        known = {name: value for entry in entries for name, value in entry.files.items()}
+        return cls(folder, before, accept_edits, only, known)
+
+    @property
+    def foreign(self) -> bool:
+        return self.before is None
+
+    @property
+    def passed(self) -> Mapping[str, AccountEntry]:
+        """The samples that the stage before passed on; empty for a foreign folder."""
+        return self.before.passed if self.before else {}
+
+    def report(self) -> None:
+        """Report that a folder is somebody else's."""
+        if self.foreign:
+            print(shown(f"{self.folder} is not a stage's folder: it is taken as it is, unchecked"))
+
+    def names(self, pattern: str = "*.txt") -> list[str]:
+        """Return the samples' files in the order of their numbers: those that are there and those that should be.
+
+        Raises UserError when there are none.
+        """
+        if self.only:
+            return [self.only]
+        expected = {f"{id}.txt" for id in self.passed if fnmatch.fnmatch(f"{id}.txt", pattern)}
+        try:
+            found = {path.name for path in list_samples(self.folder, pattern)}
+        except NoSamples:
+            if not expected:
+                raise
+            found = set()
+        return sorted(found | expected, key=sample_key)
+
+    def text(self, name: str, edited: list[str] | None = None) -> str:
+        """Return the text of a file. One that was changed by hand, if such are taken, is added to `edited`.
+
+        Raises SampleFault when it is missing, not what the account says, or not text.
+        """
+        try:
+            data = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            raise SampleFault(
+                ALTERED, f"{self.folder.name}/{name} is missing: run the stage that wrote it again"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise SampleFault("unreadable", f"{self.folder.name}/{name} cannot be read ({error})") from None
+        self.check(name, digest(data), self.known.get(name), edited)
+        try:
+            return decode(data)
+        except ValueError as error:
+            raise SampleFault("not_text", f"{name} is {error}") from None
+
+    def check(self, name: str, found: str, known: str | None, edited: list[str] | None = None) -> None:
+        """Raise SampleFault if a hash is not the one that the account has, unless changes are taken."""
+        if self.foreign or found == known:
+            return
+        if not self.accept_edits:
+            what = "was changed after that stage had ended" if known else "was not written by that stage"
+            raise SampleFault(
+                ALTERED, f"{self.folder.name}/{name} {what}: run that stage again, or take it with --accept-edits"
+            )
+        if edited is not None:
+            edited.append(name)
+
+
+def listed(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that match a pattern."""
+    return [name for name in names if fnmatch.fnmatch(name, pattern)]
