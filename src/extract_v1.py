@@ -15,6 +15,7 @@ from pathlib import Path
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.given import Given
 from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
@@ -43,7 +44,8 @@ def main(argv: list[str] | None) -> int:
     if args.plan:
         return print_no_calls(STAGE.title)
     options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent)
-    tasks = parallel.read_tasks(args.trajectory, args.annotations, accept_edits=args.accept_edits)
+    chains, notes = (Given.open(path, accept_edits=args.accept_edits) for path in (args.trajectory, args.annotations))
+    tasks = parallel.read_tasks(chains, notes)
     if args.dry_run:
         for task in tasks:
             print(f"{task.id}: {task.fault}" if task.fault else parallel.describe(task.payload, options))
@@ -59,7 +61,12 @@ def main(argv: list[str] | None) -> int:
     def mark(task: Task) -> Result:
         return parallel.mark(task.payload, options)
 
-    with StageFolder(args.output_dir, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
+    for given in (chains, notes):
+        given.report()
+    foreign = chains.foreign or notes.foreign
+    with StageFolder(
+        args.output_dir, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=foreign
+    ) as folder:
         report = run_stage(tasks, mark, folder, total=len(tasks), title=STAGE.title)
     print_summary(STAGE.title, report, args.output_dir)
     return exit_code(report, args.max_failed)

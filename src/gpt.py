@@ -16,6 +16,7 @@ from threadweaver.annotators import registry as annotators
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, count
 from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.given import Given
 from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
@@ -41,7 +42,8 @@ STAGE = STAGES["steps"]
 
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
-    tasks = steps.read_tasks(args.input, accept_edits=args.accept_edits)[args.start_idx : args.end_idx]
+    given = Given.open(args.input, accept_edits=args.accept_edits)
+    tasks = steps.read_tasks(given)[args.start_idx : args.end_idx]
     annotator = annotators.build(args, "steps")
     if args.plan:
         work = (steps.annotate(task.payload, annotator) for task in tasks if not task.fault)
@@ -52,7 +54,10 @@ def main(argv: list[str] | None) -> int:
     async def annotate(task: Task) -> Result:
         return await steps.annotate(task.payload, annotator, chat)
 
-    with StageFolder(args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
+    given.report()
+    with StageFolder(
+        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=given.foreign
+    ) as folder:
         report = run_stage(
             tasks,
             annotate,

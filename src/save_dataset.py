@@ -90,7 +90,7 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(STAGE.title)
     options = options_of(args)
     given = Given.open(args.input, accept_edits=args.accept_edits)
-    rows = read_rows(given, args.input)
+    rows = read_rows(given)
     tasks = accepted(args.trajectory_glob, accept_edits=args.accept_edits)
     found = read_trajectories(tasks, rows, args.input)
     if args.trajectory_strict and (missing := [id for id in rows if id not in found.sound]):

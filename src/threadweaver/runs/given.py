@@ -45,6 +45,11 @@ class Given:
         return cls(folder, before, accept_edits, only, known)
 
     @property
+    def path(self) -> Path:
+        """What was named."""
+        return self.folder / self.only if self.only else self.folder
+
+    @property
     def foreign(self) -> bool:
         return self.before is None
 

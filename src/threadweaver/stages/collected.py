@@ -31,12 +31,12 @@ def row_hash(sample: Sample) -> str:
     return digest(to_json(sample.to_row()))
 
 
-def read_rows(given: Given, path: Path) -> dict[str, Row]:
+def read_rows(given: Given, path: Path | None = None) -> dict[str, Row]:
     """Return the rows of a `collected.jsonl`, or of the one in a folder, by number.
 
     Raises UserError when it is missing, at a line that is not a sample, and for one that appears twice.
     """
-    rows = {str(sample.index): _row(given, sample) for sample in read_collected(path)}
+    rows = {str(sample.index): _row(given, sample) for sample in read_collected(path or given.path)}
     for id, entry in given.passed.items():
         if id not in rows:
             rows[id] = Row(id, entry.uuid, None, SampleFault(ALTERED, f"{COLLECTED} has lost the row of {entry.uuid}"))

@@ -74,25 +74,21 @@ def _extract(pair: Pair, options: ParallelOptions) -> Extraction:
     )
 
 
-def read_tasks(trajectory: Path, annotations: Path, *, accept_edits: bool = False) -> list[Task]:
+def read_tasks(chains: Given, notes: Given) -> list[Task]:
     """Return one task per chain with its annotation, joined by the uuid that collected.jsonl gives it.
 
     A chain that step 1 lost, as its account says, is not passed on.
     """
-    chains = Given.open(trajectory, accept_edits=accept_edits)
-    notes = Given.open(annotations, accept_edits=accept_edits)
     collected = chains.folder / COLLECTED
     rows = read_rows(chains, collected) if collected.is_file() or not chains.foreign else {}
-    for given in (chains, notes):
-        given.report()
     names = chains.names() if chains.only else sorted({*chains.names(), *(f"{id}.txt" for id in rows)}, key=sample_key)
     lost = {entry.id for entry in notes.before.entries if entry.outcome in LOSSES} if notes.before else set()
     pairing = _Pairing(chains, notes, rows, lost)
     ids = [Path(name).stem for name in names if not pairing.is_lost(Path(name).stem)]
     if not ids:
-        raise UserError(f"{annotations} has no annotation, all {len(lost)} chains failed there: run step 1 again")
-    if annotations.is_file() and len(ids) > 1:
-        raise UserError(f"{annotations} is one annotation, {trajectory} holds {len(ids)} chains: name one <i>.txt")
+        raise UserError(f"{notes.folder} has no annotation, all {len(lost)} chains failed there: run step 1 again")
+    if notes.only and len(ids) > 1:
+        raise UserError(f"{notes.path} is one annotation, {chains.path} holds {len(ids)} chains: name one <i>.txt")
     uuids = {id: row.uuid for id, row in rows.items()}
     tasks = [task_of(id, partial(pairing.task, id), uuids.get(id, "")) for id in ids]
     return tasks + [task_of(uuid, partial(pairing.stranger, uuid)) for uuid in pairing.strangers(set(names))]

@@ -26,13 +26,12 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
     return Result("ok", None, files, facts, value=answer.value)
 
 
-def read_tasks(path: Path, *, accept_edits: bool = False) -> list[Task]:
+def read_tasks(given: Given) -> list[Task]:
     """Return one task per collected sample; a single `<i>.txt` gets its problem from the collected.jsonl next to it,
     if there is one."""
-    given = Given.open(path, accept_edits=accept_edits)
-    given.report()
+    path = given.path
     if path.suffix != ".txt":
-        return [to_task(row) for row in read_rows(given, path).values()]
+        return [to_task(row) for row in read_rows(given).values()]
     collected = path.parent / COLLECTED
     known = read_rows(given, collected).get(path.stem) if collected.is_file() else None
     return [task_of(path.stem, lambda: to_task(_single(given, path, known)))]
