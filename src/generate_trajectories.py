@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from threadweaver.client.credentials import find_base_url
-from threadweaver.corpus import chat
+from threadweaver.corpus import chat, thinking
 from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer, short_name
 from threadweaver.errors import UserError
 from threadweaver.generation import forkjoin, server
@@ -243,7 +243,7 @@ def answer_of(args: argparse.Namespace):
     def cut(result: str) -> str | None:
         from threadweaver.grading import final_answer
 
-        answer = final_answer(result)
+        answer = final_answer(thinking.answer_part(result))
         if answer and args.strip_comma_from_answer:
             answer = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", answer)
         return answer

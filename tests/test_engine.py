@@ -51,11 +51,23 @@ def test_reading_a_choice(choice, finish, text):
         {"finish_reason": None, "token_ids": [1]},
         {"finish_reason": "stop", "token_ids": [1], "matched_stop": "NaN happened"},
         {"finish_reason": "stop", "text": "a", "matched_stop": "other"},
+        {"finish_reason": "stop", "text": "a", "matched_stop": ["</Thread>"]},
+        {"finish_reason": ["stop"], "text": "a"},
+        {"finish_reason": "stop", "text": 5},
+        {"finish_reason": "stop", "text": "a\ud800"},
+        *(
+            {"finish_reason": "stop", "token_ids": ids}
+            for ids in ([-1], [10**9], [1.0], [True], [None], [[1]], "1", {"1": 1}, 7)
+        ),
+        {"finish_reason": "stop", "token_ids": [1] * 100},
+        None,
+        "a",
+        [],
     ],
 )
 def test_a_broken_choice_is_not_a_sample(choice):
     with pytest.raises(SampleFailed):
-        read_choice(choice, TOKENIZER, "</Thread>")
+        read_choice(choice, TOKENIZER, "</Thread>", limit=99)
 
 
 def test_passing_faults_are_retried(monkeypatch):

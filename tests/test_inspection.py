@@ -69,7 +69,10 @@ REJECTED = {
     "numbering": [GOOD.replace("2: second", "3: second")],
     "empty_thread": [GOOD.replace("first way", "")],
     "nested": [GOOD.replace("first way", "<Parallel>")],
-    "unclosed_think": [f"<think>\n{GOOD}"],
+    "unclosed_think": [f"<think>\n{GOOD}", f"[THINK]\n{GOOD}"],
+    "control_character": [f"{GOOD}\0"],
+    "broken_unicode": [f"{GOOD}\ud83d"],
+    "ambiguous_cut": [f"<think>\n{GOOD}\n</think>\nand\n</think>\nend"],
 }
 
 
@@ -111,13 +114,6 @@ def test_of_a_text_with_think_tags_the_part_between_them_is_inspected():
     found = inspect(f"<think>\n{GOOD}\n</think>\nThe answer is 5.", None, Rules())
     assert found.trajectory.text == GOOD and found.reason is None
     assert reason(f"<think>\n{GOOD}", think_end_required=False) is None
-
-
-def test_a_second_closing_think_tag_hides_nothing():
-    assert (
-        inspect(f"<think>\n{GOOD}\n</think>\nand\n</think>\nend", None, Rules()).trajectory.text
-        == f"{GOOD}\n</think>\nand"
-    )
 
 
 def test_a_thread_that_certainly_depends_on_its_sibling_is_rejected_unless_allowed():

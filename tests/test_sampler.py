@@ -103,11 +103,3 @@ def test_pass_at_one_and_pass_at_n():
     verdicts = {(0, 0): "correct", (0, 1): "wrong", (1, 0): "wrong", (1, 1): "undecided"}
     line = sampler.accuracy({key: {"verdict": verdict} for key, verdict in verdicts.items()}, 2)
     assert line == "pass@1 0.2500, pass@2 0.5000 (1 of 4 samples correct, 1 undecided)"
-
-
-@pytest.mark.parametrize(
-    ("prompt", "opened"),
-    [("x<｜Assistant｜><think>\n", "<think>\n"), ("<think></think>\n", ""), ("a <think> b", ""), ("plain", "")],
-)
-def test_a_think_tag_of_the_template_belongs_to_the_result(prompt, opened):
-    assert sampler.opened_thinking(prompt) == opened

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from threadweaver.corpus.thinking import TAGS, FailedCut, after_thinking, cut, cut_turn, read_turn, trim, unwrap
+from threadweaver.corpus.thinking import (
+    TAGS,
+    FailedCut,
+    after_thinking,
+    answer_part,
+    cut,
+    cut_turn,
+    opened_by,
+    read_turn,
+    trim,
+    unwrap,
+)
 
 HARMONY = "<|channel|>analysis<|message|>A\n\nB<|end|><|start|>assistant<|channel|>final<|message|>C<|return|>"
 
@@ -80,6 +91,36 @@ def test_pairs_of_ones_own_are_read_like_the_usual_ones_and_do_not_mix():
 )
 def test_a_reply_is_what_is_not_thinking(text, reply):
     assert after_thinking(text) == reply
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opened"),
+    [
+        ("x<｜Assistant｜><think>\n", "<think>\n"),
+        ("[/INST][THINK]", "[THINK]"),
+        ("<think></think>\n", ""),
+        ("a <think> b", ""),
+        ("plain\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_think_tag_of_the_template_belongs_to_the_turn(prompt, opened):
+    assert opened_by(prompt) == opened
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>1</think>2", "2"),
+        ("[THINK]1[/THINK]2", "2"),
+        (HARMONY, "C"),
+        ("<think>1", "<think>1"),
+        ("<think>1</think>", ""),
+        ("1", "1"),
+    ],
+)
+def test_the_part_in_which_an_answer_is_looked_for(text, answer):
+    assert answer_part(text) == answer
 
 
 PARTS = [{"type": "thinking", "thinking": [{"type": "text", "text": "A"}]}, {"type": "text", "text": "C"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threadweaver.corpus.thinking import opened_by
 from threadweaver.corpus.tokenizer import Tokenizer
 
 INSTRUCTION = r"Let's think step by step and output the final answer within \boxed{}."
@@ -42,8 +43,7 @@ def render(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
 def render_generated(tokenizer: Tokenizer, turns: list[dict[str, str]]) -> str:
     """Return the template's prompt for the question, the assistant's turn as generation leaves it, and the end token."""
     prompt = tokenizer.chat(turns[:-1], add_generation_prompt=True)
-    if prompt.rstrip().endswith("<think>"):  # newer templates open the block, and so does the turn
-        prompt = prompt.rstrip().removesuffix("<think>")
+    prompt = prompt.removesuffix(opened_by(prompt))  # newer templates open the block, and so does the turn
     return f"{prompt}{turns[-1]['content']}{tokenizer.hf.eos_token or ''}"
 
 

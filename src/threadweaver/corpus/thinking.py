@@ -109,6 +109,27 @@ def after_thinking(text: str, tags: Sequence[Tags] = TAGS) -> str | None:
     return text
 
 
+def answer_part(text: str) -> str:
+    """Return what follows the thinking of an output, or all of it where the thinking has no end."""
+    reply = after_thinking(text)
+    return text if reply is None else reply
+
+
+def opened_by(prompt: str) -> str:
+    """Return the opening tag, with white space after it, that a chat template has written at the end of a prompt: it
+    belongs to the turn that follows. Empty if there is none."""
+    bare = prompt.rstrip()
+    opening = next((opening for opening, _ in TAGS if bare.endswith(opening)), "")
+    return prompt[len(bare) - len(opening) :] if opening else ""
+
+
+def after_opening(text: str) -> str:
+    """Return a text whose thinking is not closed without the opening tag at its beginning."""
+    bare = text.lstrip()
+    opening = next((opening for opening, _ in TAGS if bare.startswith(opening)), "")
+    return bare.removeprefix(opening) if opening else text
+
+
 def _channels(text: str) -> list[tuple[str, str]]:
     """Return name and content of the channels of a text in the harmony format; empty for any other text."""
     if "<|channel|>" not in text or "<|message|>" not in text:

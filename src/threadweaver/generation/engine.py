@@ -20,6 +20,7 @@ from threadweaver.client.credentials import NO_KEY
 from threadweaver.client.transport import Transport, raise_file_limit
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError
+from threadweaver.text import has_half
 
 TRIES = 6
 """For one request, when the server is overloaded or faulty; waits double from 0.5 s."""
@@ -64,29 +65,45 @@ def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     return tokenizer.hf.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
-def read_choice(choice: Mapping, tokenizer: Tokenizer, stop: str | None) -> Completion:
-    """Return the completion in one choice of a server's reply. Raises SampleFailed when there is none in it."""
+def read_choice(choice: object, tokenizer: Tokenizer, stop: str | None, limit: int | None = None) -> Completion:
+    """Return the completion in one choice of a server's reply. Raises SampleFailed when there is none in it, or more
+    than the `limit` of tokens that was asked for."""
+    if not isinstance(choice, Mapping):
+        raise SampleFailed("the server's reply is not a completion")
     reason = choice.get("finish_reason")
     if reason not in ("stop", "length"):
-        raise SampleFailed(f"the server broke off (finish_reason {reason!r})")
+        raise SampleFailed(f"the server broke off (finish_reason {reason!r:.80})")
     reported = "matched_stop" in choice or "stop_reason" in choice
     met = choice.get("matched_stop", choice.get("stop_reason"))
-    if isinstance(met, str) and met != stop:
-        raise SampleFailed(f"the server broke off ({met})")
-    given = choice.get("token_ids")
-    text = choice.get("text") or ""
-    ids = list(given) if given is not None else tokenizer.ids(text)
-    if given is None and decode(tokenizer, ids) != text:
-        raise SampleFailed("the server gives no token ids, and its text cannot be encoded again to the same text")
+    if met != stop and met is not None and type(met) is not int:
+        raise SampleFailed(f"the server broke off ({met!s:.80})")
+    ids, exact = _ids(choice, tokenizer, limit)
     if reason == "length":
-        return Completion(tuple(ids), "length", given is not None)
-    if stop is not None and (met == stop or (not reported and stop in text)):
+        return Completion(tuple(ids), "length", exact)
+    if stop is not None and (met == stop or (not reported and stop in (choice.get("text") or ""))):
         if stop not in decode(tokenizer, ids):
             ids += tokenizer.ids(stop)  # a server that cuts the stop string off
-        return Completion(tuple(ids), "stop", given is not None)
+        return Completion(tuple(ids), "stop", exact)
     if ids and ids[-1] in tokenizer.hf.all_special_ids:
         ids.pop()
-    return Completion(tuple(ids), "end", given is not None)
+    return Completion(tuple(ids), "end", exact)
+
+
+def _ids(choice: Mapping, tokenizer: Tokenizer, limit: int | None) -> tuple[list[int], bool]:
+    """Return the token ids of a choice, and whether they are the server's own."""
+    given, text = choice.get("token_ids"), choice.get("text")
+    if not isinstance(text, str | None) or has_half(text or ""):
+        raise SampleFailed("the server's reply holds no readable text")
+    if given is None:
+        ids = tokenizer.ids(text or "")
+        if decode(tokenizer, ids) != (text or ""):
+            raise SampleFailed("the server gives no token ids, and its text cannot be encoded again to the same text")
+        return ids, False
+    if not isinstance(given, list) or not all(type(id) is int and 0 <= id < len(tokenizer.hf) for id in given):
+        raise SampleFailed("the server's reply holds token ids that the tokenizer does not have")
+    if limit is not None and len(given) > limit:
+        raise SampleFailed(f"the server gave {len(given)} tokens where {limit} were asked for")
+    return list(given), True
 
 
 class Endpoint:
@@ -107,7 +124,7 @@ class Endpoint:
         """Return the models that the server names; None when it does not answer."""
         try:
             data, _ = await self.transport.call("GET", "/models", timeout=LOOK_SECONDS)
-            return [card for card in data["data"] if card["id"]]
+            return [card for card in data["data"] if isinstance(card["id"], str) and card["id"]]
         except errors.BadReply:
             said = "something that is not JSON"
         except errors.ClientError as error:
@@ -173,7 +190,7 @@ class Pool:
             card = card or cards[0]
             endpoint.model = card["id"]
             longest = card.get("max_model_len")
-            if longest and longest < context:
+            if isinstance(longest, int) and 0 < longest < context:
                 raise UserError(
                     f"{endpoint.url} has a context of {longest} tokens, less than --max-context-length {context}: "
                     "lower it"
@@ -295,7 +312,7 @@ class Seat:
                 f"{error.answered} from {endpoint.url}: name the model it serves with --model_name, or its address "
                 "with --base-url"
             ) from None
-        return read_choice(choice, self.pool.tokenizer, stop)
+        return read_choice(choice, self.pool.tokenizer, stop, max_tokens)
 
 
 def _same_model(served: str, asked: str) -> bool:

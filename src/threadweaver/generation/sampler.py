@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from threadweaver.corpus import chat
+from threadweaver.corpus import chat, thinking
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError
 from threadweaver.generation import forkjoin
@@ -127,7 +127,7 @@ class Sampler:
         return await forkjoin.sequential(ids, complete, job.tokenizer, job.limits, seed=seed)
 
     async def _keep(self, task: Task, prompt: str, rollout: forkjoin.Rollout) -> None:
-        result = opened_thinking(prompt) + rollout.text
+        result = thinking.opened_by(prompt) + rollout.text
         facts = {
             "reason": rollout.reason,
             "prompt_tokens": len(self.job.tokenizer.ids(prompt)),
@@ -230,14 +230,6 @@ def prompt_of(problem: Problem, tokenizer: Tokenizer) -> str:
     """Return the chat template's prompt of a problem, with the instruction in it exactly once."""
     turn = {"role": "user", "content": chat.user_turn(problem.text)}
     return tokenizer.chat([turn], add_generation_prompt=True)
-
-
-def opened_thinking(prompt: str) -> str:
-    """Return the think tag that a template has written at the beginning of the assistant's turn: it belongs to the
-    result.
-    """
-    start = prompt.rfind("<think>")
-    return prompt[start:] if start >= 0 and not prompt[start + len("<think>") :].strip() else ""
 
 
 def accuracy(facts: dict[tuple[int, int], dict], samples: int) -> str:

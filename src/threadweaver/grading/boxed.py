@@ -1,22 +1,20 @@
-"""Find a model's answer in its output: the last box after the thinking."""
+"""Find a model's answer in its output: the last box."""
 
 from __future__ import annotations
 
 import re
 
-_THINK_END = "</think>"
 # An escaped character (`\{`, `\\`) is skipped; a box begins with its brace.
 _TOKENS = re.compile(r"(\\boxed\s*\{)|(\\fbox\s*\{)|\\.|[{}]", re.DOTALL)
 
 
 def final_answer(text: str) -> str | None:
-    r"""Return the content of the last balanced, non-empty `\boxed{}` after the last `</think>`, or None.
+    r"""Return the content of the last balanced, non-empty `\boxed{}` of a text without thinking, or None.
 
-    Without a think tag the whole text is searched. The last box is the one that opens last, so of two nested boxes the
+    The last box is the one that opens last, so of two nested boxes the
     inner one, as in the rewards of this field. An empty box is skipped: it quotes the instruction. `\fbox{}` counts where
     there is no `\boxed{}`. A box without braces (`\boxed 5`) is not read. Takes one pass over the text.
     """
-    text = text[text.rfind(_THINK_END) + len(_THINK_END) :] if _THINK_END in text else text
     opened: list[tuple[str, int]] = []
     last = {"boxed": (-1, -1), "fbox": (-1, -1)}
     for token in _TOKENS.finditer(text):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from threadweaver import grading
+from threadweaver.corpus import thinking
 from threadweaver.independence import CONFIDENT
 from threadweaver.outlines.checks import describe_unfit
 from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.text import fault as fault_of_text
+from threadweaver.text import unstorable
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import Lineage
 
@@ -39,9 +42,11 @@ def inspect(text: str, lineage: Lineage | None, rules: Rules) -> Inspection:
     """Check one trajectory against the grammar, its own lineage and the rules; the first fault is the reason."""
     if not text.strip():
         return Inspection("empty", "no text")
+    if code := unstorable(text):
+        return Inspection(code, fault_of_text(text))
     body, fault = _reasoning(text, rules)
     if fault:
-        return Inspection(fault, "<think> is never closed")
+        return Inspection(*fault)
     try:
         trajectory = markup.parse(body)
         canonical = trajectory.replace_blocks([markup.canonical(block) for block in trajectory.blocks])
@@ -78,14 +83,17 @@ def edits_of_answer(lineage: Lineage, answer: str | None) -> list[str]:
     return found
 
 
-def _reasoning(text: str, rules: Rules) -> tuple[str, str | None]:
-    """Return the part between the think tags, if there are any (our own trajectories have none), and a fault code."""
-    opening, closing = text.find("<think>"), text.rfind("</think>")
-    if closing >= 0:
-        return text[opening + len("<think>") if 0 <= opening < closing else 0 : closing].strip("\n"), None
-    if opening >= 0:
-        return text[opening + len("<think>") :], "unclosed_think" if rules.think_end_required else None
-    return text, None
+def _reasoning(text: str, rules: Rules) -> tuple[str, tuple[str, str] | None]:
+    """Return the thinking of a text that has think tags (our own trajectories have none), and what is wrong."""
+    found = thinking.cut(text)
+    if isinstance(found, tuple):
+        return found[0].strip("\n"), None
+    if found.reason == "no_think_tags":
+        return text, None
+    if found.reason == "not_closed":
+        fault = ("unclosed_think", "the thinking is never closed") if rules.think_end_required else None
+        return thinking.after_opening(text), fault
+    return "", (found.reason, found.detail)
 
 
 def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | None, str]:
