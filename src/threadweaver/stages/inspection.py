@@ -9,8 +9,7 @@ from threadweaver.corpus import thinking
 from threadweaver.independence import CONFIDENT
 from threadweaver.outlines.checks import describe_unfit
 from threadweaver.stages.block_leaks import BlockLeaks
-from threadweaver.text import fault as fault_of_text
-from threadweaver.text import unstorable
+from threadweaver.text import fault_in, unstorable
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import Lineage
 
@@ -43,7 +42,7 @@ def inspect(text: str, lineage: Lineage | None, rules: Rules) -> Inspection:
     if not text.strip():
         return Inspection("empty", "no text")
     if code := unstorable(text):
-        return Inspection(code, fault_of_text(text))
+        return Inspection(code, fault_in(text))
     body, fault = _reasoning(text, rules)
     if fault:
         return Inspection(*fault)
