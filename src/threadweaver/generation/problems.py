@@ -40,9 +40,10 @@ def read_problems(path: Path, *, references: bool = True) -> list[Problem]:
     try:
         with parquet.ParquetFile(path) as file:
             columns = _needed(path, file.schema_arrow, references)
-            rows = file.read(columns=columns).to_pylist()
+            table = file.read(columns=columns)
     except pyarrow.ArrowException as error:
         raise UserError(f"{path} cannot be read as parquet ({str(error)[:120]})") from None
+    rows = [_values(path, table, row) for row in range(table.num_rows)]
     problems = [Problem(_user_turn(row["prompt"]), _reference(row) if references else None) for row in rows]
     if not problems:
         raise UserError(f"{path} holds no rows: name another parquet")
@@ -51,6 +52,13 @@ def read_problems(path: Path, *, references: bool = True) -> list[Problem]:
         count = f"column prompt; {len(empty)} such rows"
         raise UserError(f"{path}: row {empty[0]} has an empty prompt ({count}): remove them")
     return problems
+
+
+def _values(path: Path, table, row: int) -> dict:
+    try:
+        return table.slice(row, 1).to_pylist()[0]
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: row {row} holds text that is not UTF-8: remove it, or convert the file") from None
 
 
 def _needed(path: Path, schema, references: bool) -> list[str]:

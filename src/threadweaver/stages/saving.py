@@ -120,7 +120,7 @@ def read_review(path: Path) -> dict[str, str]:
         raise UserError(f"the review {path} was not found: name the review.jsonl that the viewer wrote")
     verdicts = {}
     for number, row, fault in read_jsonl(path):
-        if not isinstance(row, dict) or "uuid" not in row or "verdict" not in row:
+        if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("uuid", "verdict")):
             raise UserError(f"{path}, line {number}: {fault or 'not a review (uuid and verdict are needed)'}")
         verdicts[row["uuid"]] = row["verdict"]
     return verdicts

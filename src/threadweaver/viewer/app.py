@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from threadweaver.errors import UserError
+from threadweaver.text import parse_json
 from threadweaver.viewer import about, documents, export, mathml, queries, reviews, stages
 from threadweaver.viewer.database import Database, location
 from threadweaver.viewer.gauge import Gauge
@@ -137,12 +139,14 @@ class Viewer:
             except OSError as error:
                 detail = f"{self.reviews.path} cannot be written ({error.strerror}): start with --review FILE"
                 raise HTTPException(409, detail) from None
+            except UserError as error:
+                raise HTTPException(409, str(error)) from None
 
     async def math(self, request: Request) -> Response:
         from starlette.concurrency import run_in_threadpool
 
         with _bad_requests():
-            asked = json.loads(await _body(request))
+            asked = parse_json(await _body(request))
             if not isinstance(asked, list) or len(asked) > MAX_FORMULAS:
                 raise ValueError(f"send a list of at most {MAX_FORMULAS} formulas")
             formulas = [(str(tex), bool(display)) for tex, display in asked]

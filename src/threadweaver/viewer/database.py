@@ -178,7 +178,7 @@ def add(connection: sqlite3.Connection, items: Sequence[Item]) -> None:
     words = [value for item in items for value in (item.doc, clean(item.problem), clean(item.text))]
     places = ", ".join(["(?, ?, ?)"] * len(items))
     connection.execute(f"INSERT INTO words(rowid, problem, text) VALUES {places}", words)
-    rows = [(item.id, item.signature, item.doc, item.row) for item in items]
+    rows = [(clean(item.id), item.signature, item.doc, clean(item.row)) for item in items]
     connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", rows)
     for item in items:
         if item.extra is not None:

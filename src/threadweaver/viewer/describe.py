@@ -8,9 +8,11 @@ from pathlib import Path
 
 from threadweaver.files import to_json
 from threadweaver.samples import Sample
+from threadweaver.text import parse_json
 from threadweaver.trajectory import markup
 from threadweaver.viewer import table
 from threadweaver.viewer.gauge import Gauge, shape
+from threadweaver.viewer.runs import inside
 from threadweaver.viewer.scan import Fate, Found
 from threadweaver.viewer.table import Row
 
@@ -121,7 +123,8 @@ def from_dataset(sample: Sample) -> Described:
 def from_trace(path: Path) -> Known:
     """Return what the trace next to a text says about its sample; empty without a readable trace."""
     try:
-        data = json.loads((path.parent / "trace" / f"{path.stem}.json").read_bytes())
+        trace = inside(path.parent, path.parent / "trace" / f"{path.stem}.json")
+        data = parse_json(trace.read_bytes()) if trace else {}
         return Known(str(data["uuid"]), str(data["problem"]), data["correctness"], data["solution"])
     except (OSError, ValueError, KeyError, TypeError):
         return Known()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 from threadweaver.errors import UserError
 from threadweaver.samples import Sample
 from threadweaver.stages.traced import read_traced
+from threadweaver.text import parse_json
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage
 from threadweaver.viewer import describe, pieces, scan, table
 from threadweaver.viewer.gauge import Gauge
-from threadweaver.viewer.runs import DATASET, Run
+from threadweaver.viewer.runs import DATASET, Run, inside
 from threadweaver.viewer.table import Row
 
 MAX_SOURCE = 128 << 20
@@ -67,18 +67,23 @@ def _origin(run: Run, id: str) -> Sample | None:
     """Return a sample that was not collected from the source dataset, if that exists and is not too large to read."""
     from threadweaver.corpus.readers import read_rows
     from threadweaver.corpus.schemas import to_sample
+    from threadweaver.stages.collecting import Candidate, to_task
 
     place = run.place("collect")
     named = place.settings.get("input") if place else None
     if not isinstance(named, str) or not id.isdigit():
         return None
     path = place.path / named
+    dataset = str(place.settings.get("dataset", ""))
     try:
         if not path.is_file() or path.stat().st_size > MAX_SOURCE:
             return None
+        # the account knows the row's hash: settings from elsewhere may name any file of this machine
+        known = {entry.source for entry in scan.read_entries(place.path) if entry.id == id}
         for row in read_rows(path, int(id) + 1):
             if row.index == int(id):
-                return to_sample(row, str(place.settings.get("dataset", "")))
+                sample = to_sample(row, dataset)
+                return sample if to_task(Candidate(row, sample)).source in known else None
     except (UserError, OSError, ValueError):
         return None
     return None
@@ -88,7 +93,8 @@ def find_lineage(run: Run, id: str) -> Lineage | None:
     """Return the lineage from the latest stage that has one; a damaged trace counts as none."""
     for place in reversed(run.shown):
         try:
-            sample = read_traced(place.path / f"{id}.txt") if (place.path / "trace" / f"{id}.json").is_file() else None
+            text = place.file(f"{id}.txt")
+            sample = read_traced(text) if text and place.file("trace", f"{id}.json") else None
         except (UserError, OSError, AttributeError):
             continue
         if sample and sample.lineage:
@@ -99,8 +105,9 @@ def find_lineage(run: Run, id: str) -> Lineage | None:
 def _detail(path: Path | None) -> str:
     if path is None or path.parent.name != scan.REJECTED:
         return ""
+    why = inside(path.parent, path.with_suffix(".json"))
     try:
-        return str(json.loads(path.with_suffix(".json").read_bytes()).get("detail", ""))
+        return str(parse_json(why.read_bytes()).get("detail", "")) if why else ""
     except (OSError, ValueError, AttributeError):
         return ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import threading
 import time
@@ -12,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from threadweaver.errors import UserError
 from threadweaver.files import digest
 from threadweaver.samples import sample_key
+from threadweaver.text import shown
 from threadweaver.viewer import database, describe, scan
 from threadweaver.viewer.database import Database, Item
 from threadweaver.viewer.describe import Described, Known
@@ -89,7 +88,7 @@ class Indexer:
         try:
             step()
             self.status.fault = ""
-        except (OSError, sqlite3.Error, UserError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:
             self.status.fault = f"{type(error).__name__}: {error}"[:300]
             print(f"the index could not be brought up to date: {self.status.fault}", file=sys.stderr)
 
@@ -132,7 +131,7 @@ class Indexer:
 
         def described() -> Iterator[tuple[str, str, Described]]:
             for id in pending:
-                yield id, wanted[id], self._describe(id, found.get(id), fates.get(id), known)
+                yield id, wanted[id], self._described(id, found.get(id), fates.get(id), known)
 
         self._write(described(), len(pending))
         if not self._stop.is_set():
@@ -141,6 +140,14 @@ class Indexer:
     def _same_files(self, found: dict[str, Found]) -> bool:
         kept = {id: file for id, signature in self._signatures.items() if (file := signature.split("|")[0])}
         return kept == {id: item.signature for id, item in found.items()}
+
+    def _described(self, id: str, found: Found | None, fate: Fate | None, known: dict[str, tuple]) -> Described:
+        """Return the row of a sample; one that cannot be described costs no other its place."""
+        try:
+            return self._describe(id, found, fate, known)
+        except Exception as error:
+            print(f"{shown(id)} cannot be shown ({type(error).__name__}: {shown(str(error))[:100]})", file=sys.stderr)
+            return describe.describe(id, None, Fate("", "failed", "unreadable"), Known())
 
     def _describe(self, id: str, found: Found | None, fate: Fate | None, known: dict[str, tuple]) -> Described:
         if id in known:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.runs import stages
-from threadweaver.runs.folder import SETTINGS_FILE
+from threadweaver.runs.records import MANIFEST_FILE, SETTINGS_FILE, read_settings
 
 STAGES = tuple(name for name in stages.STAGES if name != "save")
 """The stages that keep a folder of samples, in order."""
@@ -24,6 +23,18 @@ class Place:
     stage: str
     path: Path
     settings: dict = field(default_factory=dict)
+
+    def file(self, *parts: str) -> Path | None:
+        """Return a file of this folder; None if it is missing, or a link leads out of the folder."""
+        return inside(self.path, self.path.joinpath(*parts))
+
+
+def inside(folder: Path, path: Path) -> Path | None:
+    """Return a path if it is a file in this folder, links followed: what comes from others may link to anything."""
+    try:
+        return path if path.is_file() and path.resolve().is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):  # a name too long, NUL, links in a circle
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +58,8 @@ class Run:
 
     @property
     def collected(self) -> Path | None:
-        place = self.place("collect")
-        path = (place.path if place else self.root) / "collected.jsonl"
-        return path if path.is_file() else None
+        place = self.place("collect") or Place(PLAIN, self.root)
+        return place.file("collected.jsonl")
 
     @property
     def review_file(self) -> Path:
@@ -97,16 +107,13 @@ def _has(root: Path, pattern: str) -> bool:
 
 
 def _place(folder: Path) -> Place | None:
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
+    if not any(inside(folder, folder / name) for name in (SETTINGS_FILE, MANIFEST_FILE)):
         return None
     try:
-        settings = json.loads(path.read_bytes())
-    except ValueError:
+        settings = read_settings(folder)
+    except UserError:
         return None
-    if not isinstance(settings, dict) or settings.get("stage") not in STAGES:
-        return None
-    return Place(settings["stage"], folder, settings)
+    return Place(settings["stage"], folder, settings) if settings and settings["stage"] in STAGES else None
 
 
 def _chain(place: Place) -> Iterator[Place]:
@@ -143,4 +150,10 @@ def _after(place: Place, siblings: list[Place]) -> Place | None:
     later = [other for other in made if STAGES.index(other.stage) == STAGES.index(place.stage) + 1] or [
         other for other in made if STAGES.index(other.stage) > STAGES.index(place.stage)
     ]
-    return max(later, key=lambda other: (other.path / SETTINGS_FILE).stat().st_mtime_ns, default=None)
+    return max(later, key=_written, default=None)
+
+
+def _written(place: Place) -> int:
+    """Return when a stage began to write its folder."""
+    paths = (place.path / name for name in (SETTINGS_FILE, MANIFEST_FILE))
+    return max((path.stat().st_mtime_ns for path in paths if path.is_file()), default=0)

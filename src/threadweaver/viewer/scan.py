@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from threadweaver.files import read_jsonl, to_json
-from threadweaver.runs.folder import ACCOUNT_FILE, LOSSES, AccountEntry
+from threadweaver.files import to_json
+from threadweaver.runs.records import ACCOUNT_FILE, LOSSES, AccountEntry, account_lines
 from threadweaver.samples import Sample
-from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run
+from threadweaver.text import parse_json, whole
+from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run, inside
 
 REJECTED = "rejected"
 PENDING = "pending"
 """The outcome of a sample that the root's stage has not reached yet."""
 _MONEY = ("cost_usd", "cost")
+MOST = 1e15
+"""A number beyond it is none that a stage measured."""
 
 
 @dataclass(slots=True)
@@ -50,13 +52,18 @@ def files(run: Run) -> dict[str, Found]:
         if place.stage == "steps":
             continue
         for folder in (place.path, place.path / REJECTED):
+            if not folder.resolve().is_relative_to(place.path.resolve()):  # a link to elsewhere
+                continue
             for id, path, signature in _texts(folder):
                 found[id] = Found(place.stage, path, f"{place.stage}:{signature}")
     return found
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, Path, str]]:
-    """Yield the samples of one folder. A link is followed only if it leads to a file in the same folder."""
+    """Yield the samples of one folder. A link is followed only if it leads to a file in the same folder.
+
+    A name that is not UTF-8 has its odd bytes escaped in the id.
+    """
     try:
         entries = os.scandir(folder)
     except OSError:
@@ -74,7 +81,7 @@ def _texts(folder: Path) -> Iterator[tuple[str, Path, str]]:
                 stat = entry.stat()
             except OSError:
                 continue
-            yield name[:-4], folder / name, f"{stat.st_mtime_ns}.{stat.st_size}"
+            yield whole(name[:-4]), folder / name, f"{stat.st_mtime_ns}.{stat.st_size}"
 
 
 def state(run: Run) -> str:
@@ -115,15 +122,11 @@ def fates(run: Run) -> dict[str, Fate]:
 
 
 def read_entries(folder: Path) -> Iterator[AccountEntry]:
-    """Yield the account entries of a folder, also while it is being written: an incomplete line is skipped."""
-    path = folder / ACCOUNT_FILE
-    if not path.is_file():
-        return
-    for _, row, _ in read_jsonl(path):
-        try:
-            yield AccountEntry(**row)
-        except TypeError:
-            continue
+    """Yield the account entries of a folder, also while it is being written: a line that is not one is skipped."""
+    if inside(folder, folder / ACCOUNT_FILE):
+        for _, entry, _ in account_lines(folder):
+            if entry:
+                yield replace(entry, id=whole(entry.id), uuid=whole(entry.uuid))
 
 
 def _take(known: dict[str, Fate], place: Place, entry: AccountEntry) -> None:
@@ -134,14 +137,19 @@ def _take(known: dict[str, Fate], place: Place, entry: AccountEntry) -> None:
     fate.cost += cost_of(facts)
     fate.edits = number(facts.get("edits")) or fate.edits
     if isinstance(facts.get("measures"), dict):
-        fate.measures = facts["measures"]
+        fate.measures = {name: value for name, value in facts["measures"].items() if is_number(value)}
     if not fate.lost:
         fate.stage, fate.outcome, fate.reason = place.stage, entry.outcome, entry.reason or ""
         fate.lost = entry.outcome in LOSSES
 
 
 def number(value: object) -> float:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    return value if is_number(value) else 0
+
+
+def is_number(value: object) -> bool:
+    """Whether a value can be summed and drawn."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
 
 
 def cost_of(facts: dict) -> float:
@@ -155,7 +163,7 @@ def collected_rows(path: Path) -> Iterator[tuple[str, str, str, str, int, int]]:
     with open(path, "rb") as file:
         for position, raw in enumerate(file):
             try:
-                sample = Sample.from_row(json.loads(raw), position)
+                sample = Sample.from_row(parse_json(raw), position)
             except (ValueError, KeyError, TypeError, AttributeError):
                 at += len(raw)
                 continue
@@ -169,7 +177,7 @@ def read_line(path: Path, at: int, size: int) -> dict:
     try:
         with open(path, "rb") as file:
             file.seek(at)
-            row = json.loads(file.read(size))
+            row = parse_json(file.read(size))
     except (OSError, ValueError):
         return {}
     return row if isinstance(row, dict) else {}

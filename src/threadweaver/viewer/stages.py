@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
-from threadweaver.runs.folder import ACCOUNT_FILE, MANIFEST_FILE, OUTCOMES, AccountEntry
+from threadweaver.runs.records import ACCOUNT_FILE, MANIFEST_FILE, OUTCOMES, AccountEntry
 from threadweaver.runs.stages import STAGES
+from threadweaver.text import parse_json
 from threadweaver.trajectory import markup
 from threadweaver.viewer import describe, documents, pieces
 from threadweaver.viewer.documents import Lengths, Source
@@ -54,10 +57,9 @@ def _chain(run: Run, source: Source) -> str | None:
     """Return the chain as collected, from its file or from `collected.jsonl`."""
     place = run.place("collect")
     if place:
-        try:
-            return describe.read(place.path / f"{source.row.id}.txt")
-        except OSError:
-            pass
+        path = place.file(f"{source.row.id}.txt")
+        with contextlib.suppress(OSError):
+            return describe.read(path) if path else source.thinking
     return source.thinking
 
 
@@ -68,17 +70,16 @@ def _annotation(run: Run, source: Source, chain: str | None):
     place = run.place("steps")
     if place is None or chain is None:
         return None
-    path = _of_uuid(place.path, source, "_reasoning.txt")
+    path = _of_uuid(place, source, "_reasoning.txt")
     return annotation.parse(describe.read(path), annotation.lines(chain)) if path else None
 
 
-def _of_uuid(folder: Path, source: Source, suffix: str) -> Path | None:
-    """Return a folder's file named by this sample's uuid. The name comes from the data and must not leave the folder."""
+def _of_uuid(place: Place, source: Source, suffix: str, *folders: str) -> Path | None:
+    """Return a stage's file named by this sample's uuid. The name comes from the data and must not leave the folder."""
     uuid = (source.lineage.uuid if source.lineage else "") or source.row.uuid or source.row.id
     if not uuid or "/" in uuid or "\0" in uuid or len(uuid) > 200:
         return None
-    path = folder / f"{uuid}{suffix}"
-    return path if path.is_file() else None
+    return place.file(*folders, f"{uuid}{suffix}")
 
 
 def _step(step) -> dict:
@@ -112,14 +113,13 @@ def _entries_of(place: Place, id: str) -> list[AccountEntry]:
     """Return the sample's last account entry, found by its text so that a long account is not parsed whole."""
     needle = b'"id":' + json.dumps(id, ensure_ascii=False).encode() + b","
     found = []
+    path = place.file(ACCOUNT_FILE)
     try:
-        with open(place.path / ACCOUNT_FILE, "rb") as file:
+        with open(path or os.devnull, "rb") as file:
             for line in file:
                 if needle in line[:400]:
-                    try:
-                        found.append(AccountEntry(**json.loads(line)))
-                    except (ValueError, TypeError):
-                        continue
+                    with contextlib.suppress(ValueError):
+                        found.append(AccountEntry.from_row(parse_json(line)))
     except OSError:
         return []
     return [entry for entry in found if entry.id == id][-1:]
@@ -127,12 +127,12 @@ def _entries_of(place: Place, id: str) -> list[AccountEntry]:
 
 def _chats(run: Run, source: Source) -> list[str]:
     """Return the stages that keep a conversation about this sample."""
-    return [place.stage for place in run.places if _of_uuid(place.path / "chat", source, "_chat.txt")]
+    return [place.stage for place in run.places if _of_uuid(place, source, "_chat.txt", "chat")]
 
 
 def chat(run: Run, source: Source, stage: str) -> str | None:
     place = run.place(stage)
-    path = _of_uuid(place.path / "chat", source, "_chat.txt") if place else None
+    path = _of_uuid(place, source, "_chat.txt", "chat") if place else None
     return describe.read(path)[:CHAT_LIMIT] if path else None
 
 
@@ -143,14 +143,14 @@ def funnel(run: Run) -> list[dict]:
 
 def _counts(place: Place) -> dict[str, int]:
     try:
-        manifest = json.loads((place.path / MANIFEST_FILE).read_bytes())
+        manifest = parse_json(place.file(MANIFEST_FILE).read_bytes())
         return {str(key): int(value) for key, value in manifest["outcomes"].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
         pass
-    try:
-        stat = (place.path / ACCOUNT_FILE).stat()
-    except OSError:
+    path = place.file(ACCOUNT_FILE)
+    if path is None:
         return {}
+    stat = path.stat()
     return _count_account(place.path, stat.st_mtime_ns, stat.st_size)
 
 
