@@ -1,7 +1,8 @@
-"""Stage 0: collect the first N chains of a dataset.
+"""Stage 0: collect the chains of the first N rows of a dataset, from whatever columns and conventions it has.
 
-Reads   a dataset folder (parquet or arrow), a parquet file, or a .jsonl
-Writes  <output>/collected.jsonl, <output>/<i>.txt (the chain), and the account of every row read
+Reads   a dataset: a file (.jsonl, .json, .parquet, .arrow, .csv, .tsv, also packed), a folder of these, a folder of .txt
+        with --problems, or a name on the hub (owner/name:subset/split)
+Writes  <output>/collected.jsonl, <output>/<i>.txt (the chain), and the account of every row read; with --inspect nothing
 Calls   nothing
 Exits   0; 1 too many failed; 2 something to fix, reported in one line
 Example python src/collect_trajectories.py --dataset_path data/sample/chains.jsonl --output_path data/sample_24samples --max_samples 24
@@ -10,16 +11,21 @@ Example python src/collect_trajectories.py --dataset_path data/sample/chains.jso
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
-from threadweaver.corpus.readers import dataset_name
-from threadweaver.errors import UserError, setting
-from threadweaver.files import read_text, to_json
+from threadweaver.corpus import describing
+from threadweaver.corpus.sources import Source, open_source
+from threadweaver.errors import UserError
+from threadweaver.files import digest_file, to_json
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags, allowed_failures
-from threadweaver.runs.folder import AccountEntry, StageFolder
-from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.records import read_account
+from threadweaver.runs.runner import StageReport, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.samples import read_collected
@@ -30,10 +36,9 @@ from threadweaver.stages.collecting import Candidate
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_shared("--dataset_path")
-    parser.add_argument("--output_path", type=Path, required=True, help="the folder to write, or its collected.jsonl")
-    parser.add_shared("--max_samples", default=1000)
-    parser.add_shared("--keep-wrong")
+    collecting.add_flags(parser)
+    parser.add_argument("--output_path", type=Path, help="the folder to write, or its collected.jsonl")
+    parser.add_argument("--inspect", action="store_true", help="show what the columns are recognized as, and stop")
     parser.add_stage_flags(max_failed="0")
     return parser
 
@@ -42,62 +47,119 @@ STAGE = STAGES["collect"]
 
 
 def main(argv: list[str] | None) -> int:
-    args = flags().parse_args(argv)
+    parser = flags()
+    args = parser.parse_args(argv)
     if args.plan:
         return print_no_calls(STAGE.title)
+    if args.output_path is None and not args.inspect:
+        parser.error("--output_path is required")
+    source = open_source(args.dataset_path, collecting.source_options(args))
+    print("\n".join(describing.table(source)), flush=True)
+    if args.inspect:
+        return 0
     output = args.output_path.parent if args.output_path.suffix == ".jsonl" else args.output_path
-    candidates = collecting.read_candidates(args.dataset_path, args.max_samples)
-    refuse_malformed(args.dataset_path, candidates, args.max_failed)
-    repeats = collecting.repeated(candidates)
-    settings = {
-        "stage": STAGE.name,
-        "input": os.path.relpath(args.dataset_path, output),
-        "dataset": dataset_name(args.dataset_path),
-        "max_samples": args.max_samples,
-        "keep_wrong": args.keep_wrong,
-    }
-
-    def collect(task: Task) -> Result:
-        return collecting.collect(task.payload, repeats, keep_wrong=args.keep_wrong)
-
-    def collected(entries: Sequence[AccountEntry]) -> dict[str, str]:
-        return {COLLECTED: collected_text(candidates, entries, output if args.accept_edits else None)}
-
-    with StageFolder(output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
-        report = run_stage(
-            map(collecting.to_task, candidates),
-            collect,
-            folder,
-            total=len(candidates),
-            title=STAGE.title,
-            extra=collected,
-        )
+    report = collect(source, args, output)
     print_summary(STAGE.title, report, output)
+    print_disagreements(report)
     return exit_code(report, args.max_failed)
 
 
-def refuse_malformed(source: Path, candidates: Sequence[Candidate], max_failed: str) -> None:
-    """Raise UserError for the first malformed row, before anything is written, if there are more than allowed."""
-    if not candidates:
-        raise UserError(f"{source} holds no rows: name another with {setting('--dataset_path', 'DATASET_PATH')}")
-    faults = [candidate.fault for candidate in candidates if candidate.sample is None and not candidate.ambiguous]
-    if len(faults) > allowed_failures(max_failed, len(candidates)):
-        raise UserError(
-            f"{faults[0]} ({len(faults)} malformed of {len(candidates)}): fix it, or collect the rest with "
-            f"--max-failed {len(faults)}"
-        )
+def collect(source: Source, args, output: Path) -> StageReport:
+    """Collect the chains of a source; nothing is left of an attempt that ends with an error."""
+    options = collecting.collect_options(args)
+    found = collecting.candidates(source, args.max_samples, options, earlier_grades(output, args))
+    first = next(found, None)  # the first batch is read and graded before anything is written
+    made_with = settings(source, args, output)
+    new = not output.exists()
+    try:
+        with (
+            StageFolder(output, made_with, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder,
+            Lines(output, args.accept_edits) as lines,
+        ):
+            tasks = lines.written(chain([first] if first else [], found), folder)
+            return run_stage(tasks, collecting.collect, folder, total=None, title=STAGE.title, extra=lines.finish)
+    except UserError:
+        if new:
+            shutil.rmtree(output, ignore_errors=True)
+        raise
 
 
-def collected_text(candidates: Sequence[Candidate], entries: Sequence[AccountEntry], edited: Path | None) -> str:
-    """Return `collected.jsonl`: the collected samples, in the order of the source. `edited` is the folder of one that
-    stays as it is, where it holds the same samples."""
-    kept = {entry.id for entry in entries if entry.outcome == "ok"}
-    samples = [candidate.sample for candidate in candidates if str(candidate.row.index) in kept]
-    if edited and (edited / COLLECTED).is_file():
-        there = [sample.uuid for sample in read_collected(edited)]
-        if there == [sample.uuid for sample in samples]:
-            return read_text(edited / COLLECTED)
-    return "".join(to_json(sample.to_row()) + "\n" for sample in samples)
+class Lines:
+    """`collected.jsonl`, written line by line into a file beside it while the samples are collected."""
+
+    def __init__(self, output: Path, accept_edits: bool):
+        self.there, self.part = output / COLLECTED, output / f".{COLLECTED}.part"
+        self.accept_edits = accept_edits
+        self.uuids: list[str] = []
+
+    def __enter__(self) -> Lines:
+        self.file = open(self.part, "wb")
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.file.close()
+        self.part.unlink(missing_ok=True)
+
+    def written(self, found: Iterator[Candidate], folder: StageFolder) -> Iterator[Task]:
+        """Yield the tasks one by one, and write the line of each that was collected when the next one is asked for."""
+        for candidate in found:
+            yield collecting.to_task(candidate)
+            entry = folder.done.get(candidate.id)
+            if entry and entry.outcome == "ok":
+                self.file.write((to_json(candidate.sample.to_row()) + "\n").encode())
+                self.uuids.append(candidate.sample.uuid)
+
+    def finish(self, _) -> dict[str, Path]:
+        """Return the finished file; one that was edited, if edits are taken and it holds the same samples, stays."""
+        self.file.flush()
+        edited = self.accept_edits and self.there.is_file()
+        same = edited and [sample.uuid for sample in read_collected(self.there)] == self.uuids
+        return {COLLECTED: self.there if same else self.part}
+
+
+def settings(source: Source, args, output: Path) -> dict:
+    """Return what determines the output; a flag that is not given is not named."""
+    path = args.dataset_path
+    given = {
+        "traces": args.traces if args.traces != "first" else None,
+        "map": args.map or None,
+        "split": args.split,
+        "subset": args.subset,
+        "problems": os.path.relpath(args.problems, output) if args.problems else None,
+        "grade": False if args.no_grade else None,
+        "benchmark": [f"{path.name} {digest_file(path)}" for path in args.benchmark if path.is_file()] or None,
+        "dedupe": args.dedupe or None,
+        "instruction_left_out": source.reading.instruction or None,
+    }
+    return {
+        "stage": STAGE.name,
+        "input": os.path.relpath(path, output) if path.exists() else str(path),
+        "dataset": source.name,
+        "max_samples": args.max_samples,
+        "keep_wrong": args.keep_wrong,
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+
+def earlier_grades(output: Path, args) -> Callable[[Candidate], str | None]:
+    """Return the grades that an earlier run has given, so that a run that continues grades only what is new."""
+    if args.overwrite or args.traces != "first":
+        return lambda _: None
+    grades = {entry.id: (entry.source, entry.facts.get("graded")) for entry in read_account(output)}
+
+    def known(candidate: Candidate) -> str | None:
+        source, graded = grades.get(candidate.id, ("", None))
+        return graded if source == candidate.source else None
+
+    return known
+
+
+def print_disagreements(report: StageReport) -> None:
+    """Report the chains that were kept because their source marks them right, although their answers differ."""
+    differing = [entry.id for entry in report.entries if entry.facts.get("disagreement")]
+    if differing:
+        shown = ", ".join(differing[:8]) + (", …" if len(differing) > 8 else "")
+        print(f"  {len(differing)} marked right but graded wrong, kept ({shown})", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ case "$SRC_NAME" in
       DATASET_PATH="$DATASET_BASE/$SRC_NAME.jsonl"
     fi ;;
 esac
-: "${DATASET_PATH:=$DATASET_BASE/$SRC_NAME}" # the source: a dataset folder, a parquet file or a .jsonl
+: "${DATASET_PATH:=$DATASET_BASE/$SRC_NAME}" # the source: a file, a folder, or a name on the hub
 : "${TOKENIZER:=Qwen/Qwen3-8B}" # tokenizer of the model to train: a name on the hub or a local folder
 : "${RECORDED:=}" # a model's recorded answers, imported with OFFLINE=1
 : "${LICENSE:=}" # licence of the data, for the dataset's card
-: "${KEEP_WRONG:=}" # 1: collect chains marked wrong too
+: "${KEEP_WRONG:=}" # 1: collect chains marked or graded wrong, too
 
 # ── who annotates ───────────────────────────────────────────────────────────────────────────────────────────────
 : "${ANNOTATOR:=llm}" # llm: a language model; rules: no model and no cost

@@ -35,7 +35,7 @@ def flags() -> Flags:
     parser.add_shared("--input", required=False)
     parser.add_shared("--glob")
     parser.add_argument("--dataset", type=Path, help="instead of --input: a parquet, .jsonl or dataset folder")
-    parser.add_argument("--split", default="train", help="split of --dataset (train)")
+    parser.add_shared("--split", help="split of --dataset (train, or the only one)")
     parser.add_argument(
         "--text_column",
         default="response_reasoning",

@@ -77,16 +77,13 @@ def flags() -> Flags:
     parser.add_shared("--keep-wrong", help="also keep wrong answers, marked")
     add("--keep-undecided", action="store_true", help="also keep answers that could not be judged, unmarked")
     parser.add_shared("--max-tokens", help="maximum training length in tokens (any)")
-    add(
+    parser.add_shared(
+        "--benchmark",
         "--decontaminate",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="PARQUET",
         help=f"drop problems that contain half of the word n-grams of a benchmark problem, or {ENOUGH} of them",
     )
-    add("--ngram", type=positive_int, default=NGRAM, help=f"words per n-gram, for --decontaminate ({NGRAM})")
-    add("--dedupe", action="store_true", help="keep only the first of problems that are equal after normalization")
+    add("--ngram", type=positive_int, default=NGRAM, help=f"words per n-gram, for --benchmark ({NGRAM})")
+    parser.add_shared("--dedupe")
     add("--per-problem", type=positive_int, metavar="N", help="maximum number of chains per problem (all)")
     add("--per-problem-rule", choices=conversion.RULES, default="first", help="which chains to keep (first)")
     parser.add_shared("--sample-size", default=1000, help="number of rows of <base>_1k, drawn at random (%(default)s)")
@@ -139,10 +136,10 @@ def settings(args) -> dict:
     names = ("instruction", "template", "think_tags", "answer_tags", "require_parallel", "keep_wrong")
     names += ("keep_undecided", "max_tokens", "ngram", "dedupe", "per_problem", "per_problem_rule")
     names += ("sample_size", "repeats", "seed")
-    inputs = {"outputs": args.dataset_json, "problems": [args.polaris_parquet], "benchmarks": args.decontaminate}
-    for path in args.decontaminate:
+    inputs = {"outputs": args.dataset_json, "problems": [args.polaris_parquet], "benchmarks": args.benchmark}
+    for path in args.benchmark:
         if not path.is_file():
-            raise UserError(f"the benchmark {path} was not found: name another parquet with --decontaminate")
+            raise UserError(f"the benchmark {path} was not found: name another parquet with --benchmark")
     return {
         "stage": "convert",
         "tokenizer": short_name(args.tokenizer),
@@ -165,8 +162,9 @@ def sift(args, problems: list[Problem], given: Generated, form: conversion.Form)
     sieve.apply(conversion.sanitize(form.tokenizer))
     if args.require_parallel:
         sieve.apply(conversion.parallel)
-    if args.decontaminate:
-        sieve.apply(conversion.decontaminate(benchmarks(args), args.instruction))
+    if args.benchmark:
+        named = Benchmarks.of_files(args.benchmark, args.ngram, args.instruction)
+        sieve.apply(conversion.decontaminate(named, args.instruction))
     sieve.apply(partial(conversion.judge, workers=args.workers))
     sieve.apply(conversion.pick(keep_wrong=args.keep_wrong, keep_undecided=args.keep_undecided))
     if args.max_tokens:
@@ -176,15 +174,6 @@ def sift(args, problems: list[Problem], given: Generated, form: conversion.Form)
     if args.per_problem:
         sieve.apply(conversion.at_most(args.per_problem, args.per_problem_rule, args.seed))
     return sieve
-
-
-def benchmarks(args) -> Benchmarks:
-    named = (
-        (f"{path.name}, row {row}", conversion.bare(problem.text, args.instruction))
-        for path in args.decontaminate
-        for row, problem in enumerate(read_problems(path, references=False))
-    )
-    return Benchmarks(named, args.ngram)
 
 
 class Files:

@@ -10,6 +10,7 @@ Example python src/plan.py --dataset_path data/sample/chains.jsonl --max_samples
 from __future__ import annotations
 
 from threadweaver.annotators import registry as annotators
+from threadweaver.corpus.sources import open_source
 from threadweaver.independence import CONFIDENT
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
@@ -23,9 +24,7 @@ from threadweaver.stages.rewriting import RewriteOptions
 
 def flags() -> Flags:
     parser = Flags(__doc__)
-    parser.add_shared("--dataset_path")
-    parser.add_shared("--max_samples", default=1000)
-    parser.add_shared("--keep-wrong")
+    collecting.add_flags(parser)
     parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
     parser.add_shared("--no-merge-dependent")
     parser.add_shared("--rewrite")
@@ -45,8 +44,8 @@ def main(argv: list[str] | None) -> int:
         RewriteOptions(args.rewrite == "suspected", args.max_leak),
         OutlineOptions(args.ctx_lines),
     )
-    candidates = collecting.read_candidates(args.dataset_path, args.max_samples)
-    samples, left_out = collecting.collected(candidates, keep_wrong=args.keep_wrong)
+    source = open_source(args.dataset_path, collecting.source_options(args))
+    samples, left_out = collecting.collected(source, args.max_samples, collecting.collect_options(args))
     return planning.print_run_plan(samples, left_out, planning.RunPlan(asked, options))
 
 

@@ -2,6 +2,7 @@
 
 map      every file under src/ with the first sentence of its docstring or first comment
 arrows   which wing imports which, from the table of tests/test_house.py
+shapes   what the columns of a source are recognized as, from the table of corpus/shapes.py
 reach    how many of the library's files each command imports, directly or through others
 """
 
@@ -131,10 +132,23 @@ def _imported(path: Path) -> frozenset[Path]:
     return frozenset(file for file in candidates if file.is_file())
 
 
+# ---- what is recognized
+
+
+def shapes() -> str:
+    from threadweaver.corpus.shapes import SHAPES
+
+    rows = [
+        f"| {shape.role} | {shape.values} | {', '.join(f'`{word}`' for word in sorted(shape.heads)) or 'any'} | {shape.sets} |"
+        for shape in SHAPES
+    ]
+    return "\n".join(["| role | what the values are | a word of the name | as in |", "|---|---|---|---|", *rows])
+
+
 # ---- in the README
 
 
-PARTS = {"map": map_of_files, "arrows": arrows, "reach": reach}
+PARTS = {"map": map_of_files, "arrows": arrows, "shapes": shapes, "reach": reach}
 
 
 def with_parts(text: str) -> str:

@@ -7,15 +7,18 @@ import pytest
 import project
 from source_rows import CHAIN, jsonl, row
 from threadweaver.corpus.readers import SourceRow
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.schemas import recognize
+from threadweaver.corpus.sources import open_source
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected, read_sample
 from threadweaver.stages import collecting
-from threadweaver.stages.collecting import unfit
 
 
 def reason(keep_wrong: bool = False, **changes) -> str | None:
-    return unfit(to_sample(SourceRow(0, "x", row(0, **changes)), "x"), keep_wrong=keep_wrong)
+    """Return why a row is not collected, without grading."""
+    fields = row(0, **changes)
+    [candidate] = collecting.read_row(SourceRow(0, "x", fields), recognize([fields]), "x", "first")
+    return collecting.judge(candidate, keep_wrong=keep_wrong).reason
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ def reason(keep_wrong: bool = False, **changes) -> str | None:
         ({"correctness": None}, None),
         ({"thinking": "too few words"}, "too_short"),
         ({"thinking": " ".join(CHAIN.split())}, "one_line"),
-        ({"thinking": " \n" * 900}, "too_short"),
+        ({"thinking": " \n" * 900}, "no_thinking"),
         ({"thinking": "The same paragraph, again.\n\n" * 40}, "looping"),
         ({"thinking": f"{CHAIN} <Thread>"}, "contains_markup"),
         ({"thinking": f"{CHAIN} </think> more"}, "contains_markup"),
@@ -136,9 +139,8 @@ def test_a_row_whose_thinking_ends_twice_is_left_out_and_fails_nothing(tmp_path)
         "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": f"<think>{CHAIN}</think>c"}]
     }
     twice = {"messages": [good["messages"][0], {"role": "assistant", "content": f"<think>{CHAIN}</think>b</think>c"}]}
-    candidates = collecting.read_candidates(jsonl(tmp_path / "rows.jsonl", [good, twice]), 10)
-    assert [collecting.collect(candidate, collecting.repeated(candidates)).reason for candidate in candidates] == [
-        None,
-        "ambiguous_cut",
-    ]
-    assert [sample.thinking for sample in collecting.collected(candidates)[0]] == [CHAIN]
+    path = jsonl(tmp_path / "rows.jsonl", [good, twice])
+    options = collecting.CollectOptions()
+    found = collecting.candidates(open_source(path), 10, options)
+    assert [candidate.reason for candidate in found] == [None, "ambiguous_cut"]
+    assert [sample.thinking for sample in collecting.collected(open_source(path), 10, options)[0]] == [CHAIN]

@@ -13,7 +13,7 @@ import pytest
 from converting import SAMPLE, Run, output
 from project import ROOT, InProcess, Project
 from threadweaver.corpus.readers import read_rows
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.sources import to_sample
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected

@@ -294,4 +294,4 @@ def test_the_overview_names_every_flag_once():
     page = relay.overview() + "\n"
     for flag in ("--val-size N", "--keep-sequential", "--template qwen|deepseek", "--max-leak SCORE", "--max-failed N"):
         assert page.count(f"{flag}\n") + page.count(f"{flag} ") == 1, flag
-    assert "--input" not in page and "--trace" not in page and "--max-samples" not in page
+    assert "--input" not in page and "--trace " not in page and "--max-samples" not in page

@@ -27,7 +27,7 @@ WINGS = {
     "independence": "",
     "grading": "",
     "outlines": "independence trajectory",
-    "corpus": "errors files samples trajectory",
+    "corpus": "errors files grading samples text trajectory",
     "ledger": "errors files",
     "client": "corpus errors ledger",
     "annotators": "client corpus errors independence outlines samples text trajectory",

@@ -9,7 +9,7 @@ import pytest
 
 from source_rows import CHAIN, chat, jsonl, processed, row
 from threadweaver.corpus.readers import dataset_name, read_rows
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.sources import to_sample
 from threadweaver.errors import UserError
 from threadweaver.stages.collecting import unfit
 
@@ -74,7 +74,7 @@ def test_every_form_gives_the_same_samples_in_the_order_of_the_source(tmp_path, 
     for n, sample in enumerate(samples):
         assert (sample.problem, sample.solution, sample.correctness) == (f"problem {n}", str(n), True)
         assert sample.thinking == f"{CHAIN}\n\nThis was {n}." and sample.output == f"It is {n}."
-        assert unfit(sample, keep_wrong=False) is None
+        assert unfit(sample) is None
     assert [item.index for item in read_rows(path, 2)] == [0, 1]
 
 
@@ -113,10 +113,10 @@ def test_a_line_that_is_not_json_is_named_by_its_number(tmp_path):
             to_sample(item, "x")
 
 
-@pytest.mark.parametrize("name", ["nowhere", "nowhere.jsonl", "empty", "notes.csv", "broken.parquet", "damaged"])
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.jsonl", "empty", "notes.doc", "broken.parquet", "damaged"])
 def test_a_path_that_is_not_a_dataset_is_a_one_line_error(tmp_path, name):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "notes.csv").write_text("a,b\n")
+    (tmp_path / "notes.doc").write_text("a,b\n")
     (tmp_path / "broken.parquet").write_text("PAR1")
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged/dataset_dict.json").write_text("{")

@@ -206,14 +206,6 @@ def test_every_file_of_a_folder_is_in_its_table(file, heading, folder):
     assert {names(row[0])[0] for row in rows(file, heading)} == there
 
 
-def test_the_columns_that_are_read_are_those_listed():
-    from threadweaver.corpus import schemas
-
-    lists = (schemas._PROBLEM, schemas._THINKING, schemas._OUTPUT, schemas._SOLUTION, schemas._CORRECT)
-    listed = {name for row in rows("README.md", "## Your own chains") for name in names(row[1])}
-    assert {name for names in lists for name in names} <= listed
-
-
 def test_the_columns_that_are_written_are_those_listed(reader):
     from pyarrow.parquet import read_schema
 

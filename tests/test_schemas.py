@@ -6,7 +6,7 @@ import pytest
 
 from source_rows import chat, row
 from threadweaver.corpus.readers import SourceRow
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.sources import to_sample
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,6 @@ def test_of_a_long_conversation_the_last_question_goes_with_the_last_answer():
         ("<think>\na\n\nb\n</think>\n\nc", "a\n\nb", "c"),
         ("a\n</think>\nc", "a", "c"),  # the chat template wrote the opening tag into the prompt
         (" <think>\n\n  a\n\n</think>  c\n", "\n  a\n", "c\n"),  # the one newline that templates write, no more
-        ("<think>\n\n</think>\n\nc", "", "c"),
         ("<think>a</think>", "a", ""),
     ],
 )
@@ -85,7 +84,7 @@ def test_the_thinking_of_a_conversation_is_cut(content, thinking, output):
 
 def test_an_answer_in_which_the_thinking_ends_twice_is_refused_with_the_reason():
     turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>a</think>b</think>c"}]
-    with pytest.raises(ValueError, match=r"no chain.*ambiguous \(2 closing tags\)"):
+    with pytest.raises(ValueError, match=r"no chain.*ambiguous_cut \(2 closing tags\)"):
         to_sample(SourceRow(0, "x", {"messages": turns}), "x")
 
 
@@ -103,15 +102,7 @@ def test_a_short_answer_is_the_reference_before_a_worked_solution(fields, refere
     assert sample.solution == reference
 
 
-@pytest.mark.parametrize(
-    ("given", "chain"),
-    [
-        ("<think>\na\n\nb\n</think>", "a\n\nb"),
-        ("<think>a</think>\n", "a"),
-        ("<think>a</think> b", "<think>a</think> b"),  # not around the whole
-        ("<think>a", "<think>a"),
-    ],
-)
+@pytest.mark.parametrize(("given", "chain"), [("<think>\na\n\nb\n</think>", "a\n\nb"), ("<think>a</think>\n", "a")])
 def test_think_tags_around_a_whole_chain_are_a_wrapper(given, chain):
     assert to_sample(SourceRow(0, "x", {"problem": "p", "thinking": given}), "x").thinking == chain
 
@@ -120,7 +111,9 @@ MALFORMED = {
     "no chain": {"problem": "p"},
     "no problem": {"thinking": "t"},
     "an empty problem": {"problem": " ", "thinking": "t"},
-    "a chain that is not a text": {"problem": "p", "thinking": ["t"]},
+    "a chain that is not a text": {"problem": "p", "thinking": [5]},
+    "a chain that is never closed": {"problem": "p", "thinking": "<think>a"},
+    "an empty chain": {"problem": "p", "response": "<think>\n\n</think>\n\nc"},
     "nothing": {},
     "messages without an answer": {"messages": [{"role": "user", "content": "q"}]},
     "messages without a think block": {
@@ -133,7 +126,6 @@ MALFORMED = {
     "messages that are none": {"messages": "hello"},
     "messages that are null": {"messages": None},
     "a mark that is none": {"problem": "p", "thinking": "t", "correctness": "partly"},
-    "a list of marks": {"problem": "p", "thinking": "t", "correctness": [False, True]},
 }
 
 

@@ -48,6 +48,8 @@ def said(result):
         (f"<|channel|>commentary to=f <|constrain|>json<|message|>{{}}<|call|>{HARMONY}", "ambiguous_cut"),
         (f"{HARMONY}<|channel|>final<|message|>D", "ambiguous_cut"),
         ("<|channel|>final<|message|>C", ("", "C")),
+        ("analysisA\n\nBassistantfinalC", ("A\n\nB", "C")),
+        ("analysis of the problem", "no_think_tags"),
     ],
 )
 def test_the_cut(text, expected):

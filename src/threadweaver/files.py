@@ -173,13 +173,18 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, object | None, str]]:
     The value is None, and the fault says why, when the line is not JSON; otherwise the fault is "".
     """
     with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            if not raw.strip():
-                continue
-            try:
-                yield number, parse_json(raw), ""
-            except ValueError as error:  # not UTF-8, not JSON, a number too long, nested too deep
-                yield number, None, what_is_wrong(error)
+        yield from parse_lines(file)
+
+
+def parse_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, object | None, str]]:
+    """Yield what `read_jsonl` yields, of lines from anywhere."""
+    for number, raw in enumerate(lines, 1):
+        if not raw.strip():
+            continue
+        try:
+            yield number, parse_json(raw), ""
+        except ValueError as error:  # not UTF-8, not JSON, a number too long, nested too deep
+            yield number, None, what_is_wrong(error)
 
 
 def sha256(content: str | bytes) -> str:
@@ -191,6 +196,12 @@ def sha256(content: str | bytes) -> str:
 def digest(content: str | bytes) -> str:
     """Return 16 hex digits of the SHA-256: enough to notice a change, short enough to read."""
     return sha256(content)[:16]
+
+
+def digest_file(path: Path) -> str:
+    """Return `digest` of a file's content, which may be larger than memory."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def read_json(path: Path):

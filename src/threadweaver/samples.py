@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, ClassVar
 
 from threadweaver.errors import UserError
-from threadweaver.files import read_jsonl, read_text
+from threadweaver.files import parse_lines, read_text
 from threadweaver.text import fault_in
 
 
@@ -51,7 +52,9 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row of `collected.jsonl`. `index` is its row in the source, and the number in its file names."""
+    """One row of `collected.jsonl`. `index` is its row in the source."""
+
+    COLUMNS: ClassVar = ("uuid", "problem", "solution", "correctness", "thinking", "output")
 
     index: int
     uuid: str
@@ -63,14 +66,20 @@ class Sample:
     output: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """The sample's name in a run, and the stem of its files: `<i>`, or `<i>.<t>` for a further chain of a row."""
+        further = f".{self.extra.get('trace')}"
+        return f"{self.index}{further}" if self.uuid.endswith(f"-{self.index}{further}") else str(self.index)
+
     @classmethod
     def from_row(cls, row: Mapping, position: int) -> Sample:
         """Read a row that `to_row` wrote; `position` is the index when the uuid does not end in one.
 
         Raises KeyError or TypeError for any other row, ValueError when the uuid cannot name a file.
         """
-        known = {"uuid", "problem", "thinking", "solution", "correctness", "output"}
-        match = re.search(r"-(\d+)$", row["uuid"])
+        further = re.escape(f".{row['trace']}") if "trace" in row else ""
+        match = re.search(rf"-(\d+)({further})?$", row["uuid"])
         if "/" in row["uuid"] or fault_in(row["uuid"]) or len(row["uuid"].encode()) > MAX_NAME:
             raise ValueError(f"the uuid {row['uuid']!r:.60} cannot name a file")
         if not isinstance(row.get("output", ""), str | None) or not isinstance(row.get("correctness"), bool | None):
@@ -83,7 +92,7 @@ class Sample:
             solution=row.get("solution", ""),
             correctness=row.get("correctness"),
             output=row.get("output") or "",
-            extra={key: value for key, value in row.items() if key not in known},
+            extra={key: value for key, value in row.items() if key not in cls.COLUMNS},
         )
 
     def to_row(self) -> dict:
@@ -93,27 +102,75 @@ class Sample:
         return row | dict(self.extra)
 
 
-def read_collected(path: Path) -> list[Sample]:
+class Collected(Sequence[Sample]):
+    """The samples of a `collected.jsonl` in order, read from the file when they are asked for.
+
+    Only where each line begins is in memory: a corpus may be larger than that.
+    """
+
+    def __init__(self, path: Path, places: Mapping[str, tuple[int, int]]):
+        self.path, self.places = path, dict(places)
+        """Name → offset of its line, and its position among the samples."""
+        self._names = list(self.places)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, at):
+        if isinstance(at, slice):
+            return [self[number] for number in range(*at.indices(len(self)))]
+        return self.get(self._names[at])
+
+    def __iter__(self) -> Iterator[Sample]:
+        with open(self.path, "rb") as file:
+            for name in self._names:
+                yield self._read(file, name)
+
+    def get(self, name: str) -> Sample | None:
+        """Return the sample of this name, None if there is none."""
+        if name not in self.places:
+            return None
+        with open(self.path, "rb") as file:
+            return self._read(file, name)
+
+    def _read(self, file: IO[bytes], name: str) -> Sample:
+        offset, position = self.places[name]
+        file.seek(offset)
+        return Sample.from_row(json.loads(file.readline()), position)
+
+
+def read_collected(path: Path) -> Collected:
     """Return the samples of a `collected.jsonl`, or of the one in folder `path`.
 
-    Raises UserError at the first line that is not a sample, and for a uuid or index that appears twice.
+    Raises UserError at the first line that is not a sample, and for a uuid or name that appears twice.
     """
     if path.is_dir():
         path = path / "collected.jsonl"
     if not path.is_file():
         raise UserError(f"{path} not found: run src/collect_trajectories.py first, or name another --input")
-    samples = []
-    for number, row, fault in read_jsonl(path):
-        try:
-            samples.append(Sample.from_row(row, len(samples)))
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}: {error}") from None
-        except (KeyError, TypeError):
-            raise UserError(
-                f"{path}, line {number}: {fault or 'not a collected sample (uuid, problem and thinking are needed)'}"
-            ) from None
-    for name in ("uuid", "index"):
-        (value, count), *_ = Counter(getattr(sample, name) for sample in samples).most_common(1) or [("", 0)]
-        if count > 1:
-            raise UserError(f"{path}: the {name} {value} appears twice: collect again")
-    return samples
+    places: dict[str, tuple[int, int]] = {}
+    seen: set[str] = set()
+    offset = 0
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, 1):
+            if raw.strip():
+                sample = _collected_sample(f"{path}, line {number}", raw, len(places))
+                for what, value, held in (("uuid", sample.uuid, seen), ("index", sample.name, places)):
+                    if value in held:
+                        raise UserError(f"{path}: the {what} {value} appears twice: collect again")
+                seen.add(sample.uuid)
+                places[sample.name] = (offset, len(places))
+            offset += len(raw)
+    return Collected(path, places)
+
+
+def _collected_sample(place: str, raw: bytes, position: int) -> Sample:
+    [(_, row, fault)] = parse_lines([raw])
+    try:
+        return Sample.from_row(row, position)
+    except ValueError as error:
+        raise UserError(f"{place}: {error}") from None
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{place}: {fault or 'not a collected sample (uuid, problem and thinking are needed)'}"
+        ) from None

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
 from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.corpus.readers import read_rows
-from threadweaver.corpus.schemas import to_sample
+from threadweaver.corpus.sources import to_sample
 from threadweaver.corpus.tokenizer import load_tokenizer
 from threadweaver.stages import collecting, extraction, inspection
 from threadweaver.trajectory import annotation
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5)
     args = parser.parse_args()
     samples = [to_sample(row, "bench") for row in read_rows(args.chains)]
-    samples = [sample for sample in samples if collecting.unfit(sample, keep_wrong=True) is None]
+    samples = [sample for sample in samples if collecting.unfit(sample) is None]
     lines = sum(sample.thinking.count("\n") + 1 for sample in samples)
     print(f"{len(samples)} chains, {lines} lines")
 

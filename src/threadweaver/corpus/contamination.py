@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+from threadweaver.corpus import chat
+from threadweaver.corpus.readers import read_rows
+from threadweaver.corpus.schemas import recognize_problems
+from threadweaver.errors import UserError
 
 NGRAM = 8
 """Words per n-gram, as in public decontaminations of mathematics data."""
@@ -24,6 +31,23 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def bare(problem: str, instruction: str = chat.INSTRUCTION) -> str:
+    """Return the problem without the instruction, which all problems share."""
+    return problem.replace(chat.INSTRUCTION, " ").replace(instruction or chat.INSTRUCTION, " ")
+
+
+def problems_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield row number and problem of a dataset; raises UserError when it holds none."""
+    rows = (row for row in read_rows(path) if row.fields is not None)
+    head = list(islice(rows, 100))
+    try:
+        reading = recognize_problems([row.fields for row in head])
+        for row in chain(head, rows):
+            yield row.index, reading.problem(row.fields)
+    except ValueError as error:
+        raise UserError(f"the benchmark {path} cannot be used: {error}") from None
+
+
 class Benchmarks:
     """An index of benchmark problems by their n-grams; a problem shorter than n words is one gram of its own length."""
 
@@ -40,6 +64,18 @@ class Benchmarks:
             self._names.append(name)
             self._sizes.append(len(grams))
         self._lengths = sorted({len(gram) for gram in self._holders})
+
+    @classmethod
+    def of_files(cls, paths: Sequence[Path], n: int = NGRAM, instruction: str = chat.INSTRUCTION) -> Benchmarks:
+        """Return the index of the problems in some datasets; raises UserError when one cannot be read."""
+        return cls(
+            (
+                (f"{path.name}, row {number}", bare(problem, instruction))
+                for path in paths
+                for number, problem in problems_of(path)
+            ),
+            n,
+        )
 
     def find(self, text: str) -> str | None:
         """Return the name of the benchmark problem that `text` overlaps with most, or None if it is clean."""

@@ -1,16 +1,30 @@
-"""Read the rows of a source dataset: JSON lines, parquet, arrow, or a folder of these."""
+"""Read the rows of a source dataset from files: JSON lines or arrays, parquet, arrow, CSV, or a folder of these."""
 
 from __future__ import annotations
 
+import codecs
+import csv
+import gzip
+import io
 import json
-import re
-from collections.abc import Iterator, Mapping
+import lzma
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from threadweaver.errors import UserError
-from threadweaver.files import read_json, read_jsonl, read_text
-from threadweaver.samples import sample_key
+from threadweaver.corpus import folders, hub
+from threadweaver.errors import UserError, setting
+from threadweaver.files import parse_lines
+
+PACKED = (".gz", ".zst", ".xz")
+KINDS = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".tsv")
+_BATCH = 64
+"""Rows of a parquet that are in memory at a time: generations of 32 chains a row are a megabyte each."""
+
+Found = Iterator[tuple[str, Mapping | None, str]]
+"""Place, fields and fault of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,101 +40,238 @@ class SourceRow:
 
 def dataset_name(path: Path) -> str:
     """Return the dataset's name for uuids: the file's stem, or the folder's name where the stem is a generic one."""
-    stem = path.stem if path.is_file() else path.name
+    if not path.exists() and not path.parent.is_dir() and (named := hub.parse(str(path))):
+        return folders.safe_name(named.name.rpartition("/")[2])
+    stem = _kind(path)[0] if path.is_file() else path.name
     if stem in ("train", "val", "test", "data", "collected", "chains"):
         stem = path.resolve().parent.name
-    return re.sub(r"[^\w.\-]+", "_", stem) or "dataset"
+    return folders.safe_name(stem)
 
 
-def read_rows(path: Path, limit: int | None = None, split: str = "train") -> Iterator[SourceRow]:
-    """Yield the first `limit` rows of a `.jsonl`, a parquet file, or a folder of parquet or arrow files, in order.
+def read_rows(
+    path: Path, limit: int | None = None, split: str | None = None, subset: str | None = None
+) -> Iterator[SourceRow]:
+    """Yield the first `limit` rows of a file, of a folder of files, or of a dataset on the hub, in order.
 
-    Of a folder with several splits only `split` is read. Raises UserError if `path` holds no dataset.
+    Of several splits one is read, `train` if nothing else is said. Raises UserError if `path` holds no dataset, or if
+    it would have to be guessed which one.
     """
-    for index, (place, fields, fault) in enumerate(_open(path, split)):
+    for index, (place, fields, fault) in enumerate(_open(path, split, subset)):
         if limit is not None and index >= limit:
             return
         yield SourceRow(index, place, fields, fault)
 
 
-def _open(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
+def _open(path: Path, split: str | None, subset: str | None) -> Found:
     if path.is_dir():
-        return _folder(path, split)
-    if not path.is_file():
-        raise UserError(
-            f"dataset {path} not found: name another with DATASET_PATH (--dataset_path), or try SRC_NAME=sample OFFLINE=1"
-        )
-    if path.suffix == ".json" and _is_array(path):
-        return _array(path)
-    if path.suffix in (".jsonl", ".json"):
-        return _jsonl(path)
-    if path.suffix == ".parquet":
-        return _parquet([path])
-    raise UserError(f"{path} is not a dataset (.jsonl, .parquet or a folder of these): name another --dataset_path")
-
-
-def _folder(path: Path, split: str) -> Iterator[tuple[str, Mapping | None, str]]:
-    if (path / "dataset_dict.json").is_file():
-        splits = read_json(path / "dataset_dict.json")["splits"]
-        path = path / (split if split in splits else splits[0])
-    if (path / "collected.jsonl").is_file():  # next to the account, which is also a .jsonl
-        return _jsonl(path / "collected.jsonl")
-    if (path / "state.json").is_file():
-        return _arrow(path)
-    files = sorted(path.rglob("*.parquet"), key=lambda file: sample_key(str(file)))
-    if of_split := [file for file in files if split in str(file.relative_to(path))]:
-        files = of_split
-    if files:
-        return _parquet(files)
-    lists = sorted(path.glob("*.jsonl"))
-    if len(lists) == 1:
-        return _jsonl(lists[0])
+        return _files(folders.files_of(path, split, subset))
+    if path.is_file():
+        return _file(path)
+    if not path.parent.is_dir() and (named := hub.parse(str(path))):
+        return hub.rows(named, split, subset)
     raise UserError(
-        f"{path} holds no dataset (parquet, arrow, or a single .jsonl): name another with DATASET_PATH (--dataset_path)"
+        f"dataset {path} not found: name another with {setting('--dataset_path', 'DATASET_PATH')}, or try SRC_NAME=sample OFFLINE=1"
     )
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
-    for number, value, fault in read_jsonl(path):
-        fields = value if isinstance(value, dict) else None
-        yield f"{path}, line {number}", fields, fault or ("" if fields else "not a JSON object")
+def _kind(path: Path) -> tuple[str, str, str]:
+    """Return the stem, the suffix and the packing of a file: `a.b`, `.jsonl`, `.gz`."""
+    packing = path.suffix if path.suffix in PACKED else ""
+    bare = Path(path.name.removesuffix(packing))
+    return bare.stem, bare.suffix, packing
 
 
-def _is_array(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(256).lstrip()[:1] == b"["
+def is_dataset_file(path: Path) -> bool:
+    return _kind(path)[1] in KINDS
 
 
-def _array(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
+def _files(paths: Iterable[Path]) -> Found:
+    for path in paths:
+        yield from _file(path)
+
+
+def _file(path: Path) -> Found:
+    _, kind, _ = _kind(path)
+    if kind == ".parquet":
+        return _parquet(path)
+    if kind == ".arrow":
+        return _arrow(path)
+    if kind in (".csv", ".tsv"):
+        return _unpacking(path, _table(path, "\t" if kind == ".tsv" else ","))
+    if kind == ".json" and _begins(path) == b"[":
+        return _unpacking(path, _array(path))
+    if kind in (".jsonl", ".json"):
+        return _unpacking(path, _jsonl(path))
+    raise UserError(
+        f"{path} is not a dataset ({', '.join(KINDS)}, also with {', '.join(PACKED)}, or a folder of these): name "
+        "another --dataset_path"
+    )
+
+
+def open_unpacked(path: Path) -> IO[bytes]:
+    """Open a file for reading, unpacked if its suffix says that it is packed."""
+    packing = _kind(path)[2]
+    if packing == ".zst":
+        import pyarrow
+
+        return io.BufferedReader(pyarrow.input_stream(str(path), compression="zstd"), 1 << 20)
+    return {".gz": gzip.open, ".xz": lzma.open, "": open}[packing](path, "rb")
+
+
+def _unpacking(path: Path, rows: Found) -> Found:
+    """Pass rows on; what unpacking them raises becomes one line."""
     try:
-        rows = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} cannot be read as a JSON array ({getattr(error, 'msg', error)}): fix it, or give one object per "
-            "line as a .jsonl"
-        ) from None
-    for number, value in enumerate(rows):
-        fields = value if isinstance(value, dict) else None
-        yield f"{path}, item {number}", fields, "" if fields else "not a JSON object"
+        yield from rows
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} cannot be unpacked ({error}): it is cut off or damaged, copy it again") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise UserError(f"{path} cannot be unpacked ({error}): it is cut off or damaged, copy it again") from None
 
 
-def _parquet(files: list[Path]) -> Iterator[tuple[str, Mapping | None, str]]:
+def _begins(path: Path) -> bytes:
+    try:
+        with open_unpacked(path) as file:
+            return file.read(256).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    except (EOFError, OSError, lzma.LZMAError):  # reading it names the fault
+        return b""
+
+
+def _jsonl(path: Path) -> Found:
+    with open_unpacked(path) as file:
+        for number, value, fault in parse_lines(file):
+            fields = value if isinstance(value, dict) else None
+            yield f"{path}, line {number}", fields, fault or ("" if fields else "not a JSON object")
+
+
+def _array(path: Path) -> Found:
+    """Read a JSON array item by item; only one is in memory."""
+    with open_unpacked(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        try:
+            for number, value in enumerate(_items(text)):
+                fields = value if isinstance(value, dict) else None
+                yield f"{path}, item {number}", fields, "" if fields else "not a JSON object"
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{path} cannot be read as a JSON array ({getattr(error, 'msg', error)}): fix it, or give one object "
+                "per line as a .jsonl"
+            ) from None
+
+
+def _items(file: IO[str], size: int = 1 << 16) -> Iterator[object]:
+    """Yield the items of the JSON array in a file; raises ValueError."""
+    decoder, text = json.JSONDecoder(), file.read(size).lstrip()[1:]
+    after = ""  # what has to precede the next item
+    while True:
+        text = text.lstrip()
+        while not text and (more := file.read(size)):
+            text = more.lstrip()
+        if text[:1] == "]":
+            if (text[1:] + file.read()).strip():
+                raise ValueError("something follows the array")
+            return
+        if after and text[:1] != after:
+            raise ValueError("a comma is missing between two items" if text else "the array is not closed")
+        text = text.removeprefix(after).lstrip()
+        value, text = _item(decoder, file, text, size)
+        yield value
+        after = ","
+
+
+def _item(decoder: json.JSONDecoder, file: IO[str], text: str, size: int) -> tuple[object, str]:
+    """Return the next item and the text after it, reading on while it is not whole."""
+    while True:
+        try:
+            value, end = decoder.raw_decode(text)
+            if end < len(text):
+                return value, text[end:]
+        except json.JSONDecodeError as error:
+            if not (more := file.read(max(size, len(text)))):
+                raise error from None
+        else:
+            if not (more := file.read(size)):
+                return value, ""
+        text = text.lstrip() + more
+
+
+def _table(path: Path, delimiter: str) -> Found:
+    csv.field_size_limit(sys.maxsize)
+    with open_unpacked(path) as file:
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=delimiter)
+        place, row = path, -1
+        try:
+            header = next(rows, None)
+            if not header:
+                raise UserError(f"{path} holds no rows: name another with {setting('--dataset_path', 'DATASET_PATH')}")
+            for row, values in enumerate(value for value in rows if value):
+                place = f"{path}, row {row}"
+                if len(values) > len(header):
+                    yield place, None, f"{len(values)} fields, the header has {len(header)}"
+                else:
+                    yield place, {name: value for name, value in zip(header, values, strict=False) if value != ""}, ""
+        except UnicodeDecodeError:
+            raise UserError(f"{path} is not UTF-8 (after row {row}): convert it") from None
+        except csv.Error as error:
+            raise UserError(f"{path} cannot be read as a table ({error}, after row {row}): fix it") from None
+
+
+def _parquet(path: Path) -> Found:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    for path in files:
+    row = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from _batch(path, batch, row)
+                row += batch.num_rows
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"{path} cannot be read as parquet ({' '.join(str(error).split())[:120]})") from None
+
+
+def _arrow(path: Path) -> Found:
+    import pyarrow
+
+    row = 0
+    try:
+        with pyarrow.memory_map(str(path)) as file:
+            try:
+                batches = iter(pyarrow.ipc.open_stream(file))
+            except pyarrow.ArrowInvalid:
+                whole = pyarrow.ipc.open_file(file)
+                batches = (whole.get_batch(number) for number in range(whole.num_record_batches))
+            for batch in batches:
+                for start in range(0, batch.num_rows, _BATCH):
+                    yield from _batch(path, batch.slice(start, _BATCH), row + start)
+                row += batch.num_rows
+    except pyarrow.ArrowException as error:
+        raise UserError(f"{path} cannot be read as arrow ({' '.join(str(error).split())[:120]})") from None
+
+
+def _batch(path: Path, batch, first: int) -> Found:
+    """Yield the rows of a record batch; a row with text that is not UTF-8 has a fault that names its column."""
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:
+        rows = [_one_row(batch, number) for number in range(batch.num_rows)]
+    for number, fields in enumerate(rows, first):
+        place = f"{path}, row {number}"
+        if isinstance(fields, str):
+            yield place, None, f"column {fields} is not UTF-8"
+        else:
+            yield place, fields, ""
+
+
+def _one_row(batch, number: int) -> dict | str:
+    """Return a row, or the name of its column that cannot be read."""
+    fields = {}
+    for name in batch.schema.names:
         try:
-            file, row = parquet.ParquetFile(path), 0
-            for batch in file.iter_batches(batch_size=256):
-                for fields in batch.to_pylist():
-                    yield f"{path}, row {row}", fields, ""
-                    row += 1
-        except pyarrow.ArrowException as error:
-            raise UserError(f"{path} cannot be read as parquet ({str(error)[:120]})") from None
-
-
-def _arrow(path: Path) -> Iterator[tuple[str, Mapping | None, str]]:
-    from datasets import load_from_disk
-
-    for row, fields in enumerate(load_from_disk(str(path))):
-        yield f"{path}, row {row}", fields, ""
+            fields[name] = batch.column(name)[number].as_py()
+        except UnicodeDecodeError:
+            return name
+    return fields

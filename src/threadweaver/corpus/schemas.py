@@ -1,152 +1,381 @@
-"""Turn a row of any known schema into a sample. No other module knows the fields of source datasets.
+"""Recognize what the columns of a source hold, from the values of its first rows and the words of their names.
 
-There are three schemas: collected (`problem`, `thinking`, …), processed Polaris (`question`, `response_reasoning`, …)
-and chat (`messages`, with the thinking between think tags in the assistant's turn).
+The table of `shapes` is all that is known about sets of others. Values decide: a name only ever chooses among columns whose
+values fit, and two columns that could both be meant and differ are refused, never chosen between.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from threadweaver.corpus.readers import SourceRow
-from threadweaver.corpus.thinking import TAGS, FailedCut, cut
-from threadweaver.samples import Sample
+from threadweaver.corpus.columns import Column, columns_of, cuts_of, said_by, tagged, texts_of, words_of
+from threadweaver.corpus.instructions import shared_instruction
+from threadweaver.corpus.reading import ChainColumn, MarkColumn, Reading
+from threadweaver.corpus.references import mark, reference, same_answer
+from threadweaver.corpus.shapes import (
+    ANSWER,
+    AVERAGES,
+    CHOICES,
+    FILL,
+    LONG,
+    MARK,
+    NAMED,
+    ORIGINS,
+    OUTPUT,
+    OWN,
+    OWN_OUTPUT,
+    PROBLEM,
+    PROMPT,
+    ROLES,
+    SOLUTION,
+    STRICT_MARKS,
+    Shape,
+)
+from threadweaver.corpus.thinking import after_thinking, unwrap
+from threadweaver.corpus.turns import is_conversation, last_exchange, reference_of
+from threadweaver.corpus.values import Path, at, parse_path
 
-_PROBLEM = ("problem", "question")
-_THINKING = ("thinking", "response_reasoning", "reasoning")
-_OUTPUT = ("output", "response_content", "response")
-_SOLUTION = ("solution", "ground_truth", "answer", "gold")
-_COLLECTED = {"thinking", "output", "solution", "correctness"}
-_CORRECT = ("correctness", "correct", "is_correct")
-_SAFE_NAME = re.compile(r"[\w][\w.\-]{0,150}", re.ASCII)  # a file name may have 255 characters
+
+class Unrecognized(ValueError):
+    """A source whose columns cannot be told apart; the text says which, and how to name them."""
 
 
-class AmbiguousThinking(ValueError):
-    """A row that could be cut into thinking and answer in several places."""
+class NoChains(Unrecognized):
+    """A source of problems without chains."""
 
 
-def to_sample(row: SourceRow, dataset: str) -> Sample:
-    """Return the sample in a row; raises ValueError saying what is missing or cannot be read.
+def recognize(rows: Sequence[Mapping], given: Mapping[str, str] | None = None) -> Reading:
+    """Return how the rows of a source are read, from its first `rows`; `given` overrules it by role (`--map`).
 
-    A uuid that does not end in the row's number `-<i>`, or cannot name a file, is kept as `source_uuid` and replaced by
-    `<dataset>-<i>`.
+    Raises Unrecognized when the columns cannot be told apart.
     """
-    if row.fields is None:
-        raise ValueError(row.fault)
-    fields = dict(row.fields)
-    if "messages" in fields and not any(name in fields for name in _THINKING):
-        fields |= _from_messages(fields.pop("messages"))
-    problem, thinking = _take(fields, _PROBLEM), _take(fields, _THINKING)
-    if isinstance(thinking, str) and thinking.lstrip().startswith(tuple(opening for opening, _ in TAGS)):
-        thinking = _without_wrapper(thinking)
-    if not isinstance(problem, str) or not problem.strip():
-        raise ValueError(f"no problem (one of {', '.join(_PROBLEM)})")
-    if not isinstance(thinking, str):
-        raise ValueError(f"no chain (one of {', '.join(_THINKING)}, or messages with think tags)")
-    reward = fields.get("reward_model")
-    # our own rows keep the reference in `solution`; beside an answer, `solution` is how somebody worked it out
-    names = _SOLUTION if row.fields.keys() >= _COLLECTED else sorted(_SOLUTION, key=lambda name: name == "solution")
-    solution = _take(fields, names)
-    if solution is None and isinstance(reward, Mapping):
-        solution = reward.get("ground_truth")
-    correctness = _truth(_take(fields, _CORRECT))
-    given = fields.pop("uuid", None)
-    uuid = f"{dataset}-{row.index}"
-    if isinstance(given, str) and given.endswith(f"-{row.index}") and _SAFE_NAME.fullmatch(given):
-        uuid = given
-    elif given is not None:
-        fields["source_uuid"] = str(given)
-    return Sample(
-        index=row.index,
-        uuid=uuid,
-        problem=problem,
-        thinking=thinking,
-        output=_take(fields, _OUTPUT) or "",
-        solution="" if solution is None else solution,
-        correctness=correctness,
-        extra={key: value for key, value in fields.items() if _is_plain(value)},
+    columns = columns_of(rows)
+    named = _given(given or {}, columns, rows)
+    finder = _Finder(columns, named, own=all(row.keys() >= OWN for row in rows))
+    chains = finder.chains()
+    problems = finder.problems(chains)
+    if not chains:
+        raise finder.without_chain(problems)
+    references = finder.references(chains)
+    reading = Reading(
+        tuple(tuple(finder.with_others(column, family, references) for column in family) for family in chains),
+        problems,
+        references,
+        next((column.path for column in columns if set(column.words) <= CHOICES), None),
+        tuple((role, path) for role, words in ORIGINS if (path := finder.origin(words))),
     )
+    return replace(reading, instruction=shared_instruction(_problems(reading, rows)))
 
 
-def problem_of(fields: Mapping) -> str:
-    """Return the problem in a row of any set; empty if it has none."""
-    return next((fields[name] for name in _PROBLEM if isinstance(fields.get(name), str)), "")
+def recognize_problems(rows: Sequence[Mapping]) -> Reading:
+    """Return how the problems of a source without chains are read; raises Unrecognized when there are none."""
+    finder = _Finder(columns_of(rows), {})
+    problems = finder.problems(())
+    if not problems:
+        raise finder.refuse("no column is known to be the problem")
+    return Reading((), problems, finder.references(()))
 
 
-def from_column(row: SourceRow, dataset: str, column: str) -> Sample:
-    """Return the sample of a row whose chain or trajectory is the text of one column, alone or in think tags.
+def _problems(reading: Reading, rows: Sequence[Mapping]) -> list[str]:
+    found = []
+    for row in rows:
+        try:
+            found.append(reading.problem(row))
+        except (ValueError, TypeError):
+            continue
+    return found
 
-    Of its other columns only a problem is read. Raises ValueError when there is no such text.
+
+def _given(given: Mapping[str, str], columns: Sequence[Column], rows: Sequence[Mapping]) -> dict[str, tuple[Path, ...]]:
+    """Return the paths that `--map` names by role; none for a role that is given as empty."""
+    names = [column.name for column in columns]
+    named: dict[str, tuple[Path, ...]] = {}
+    for role, text in given.items():
+        path = parse_path(text, [str(key) for row in rows[:1] for key in row]) if text else None
+        if path and not any(at(row, path) is not None for row in rows):
+            raise Unrecognized(
+                f"--map {role}={text} names nothing in the first {len(rows)} rows (columns: {', '.join(names)})"
+            )
+        named[role] = (path,) if path else ()
+    return named
+
+
+class _Finder:
+    """Which columns fill which role, among the columns of one source; `named` holds the roles that are given, and
+    `own` says that these are rows that were collected before.
     """
-    fields = row.fields or {}
-    text = fields.get(column)
-    if not isinstance(text, str):
-        raise ValueError(row.fault or f"no text in the column {column!r}")
-    found = cut(text)
-    thinking, output = (text, "") if isinstance(found, FailedCut) else found
-    return Sample(
-        index=row.index,
-        uuid=f"{dataset}-{row.index}",
-        problem=problem_of(fields),
-        thinking=thinking.strip("\n"),
-        solution="",
-        output=output,
-        correctness=None,
-    )
+
+    def __init__(self, columns: Sequence[Column], named: Mapping[str, tuple[Path, ...]], own: bool = False):
+        self.columns, self.named, self.own = columns, named, own
+
+    # ---- chains
+
+    def chains(self) -> list[tuple[ChainColumn, ...]]:
+        if "chain" in self.named:
+            return [(ChainColumn(path, plain=True),) for path in self.named["chain"]]
+        families = self._families(cuts_of)
+        sets = [_sets(family) for family in families]
+        kept: list[int] = []
+        for number in sorted(range(len(families)), key=lambda number: -sum(map(len, sets[number].values()))):
+            clash = next((other for other in kept if not _within(sets[number], sets[other])), None)
+            if clash is not None:
+                raise self.refuse(
+                    "two columns could be the chain: "
+                    + " and ".join(families[k][0][0].name for k in sorted((clash, number))),
+                    chain=families[min(clash, number)][0][0].name,
+                )
+            if not any(sets[number].keys() <= sets[other].keys() for other in kept):
+                kept.append(number)
+        return (
+            [tuple(ChainColumn(column.path, plain) for column, plain in families[number]) for number in kept]
+            or self._long()
+            or self._unreadable()
+        )
+
+    def _unreadable(self) -> list[tuple[ChainColumn, ...]]:
+        """Return columns in which thinking is begun, or empty, but cannot be separated in any row: each row says why."""
+        families = self._families(tagged)
+        return [tuple(ChainColumn(column.path, plain) for column, plain in family) for family in families[:1]]
+
+    def _families(self, holds: Callable[[object], object]) -> list[list[tuple[Column, bool]]]:
+        """Return the columns that hold chains, with those together that differ in a number or the name of a model."""
+        families: dict[object, list[tuple[Column, bool]]] = {}
+        for column in self.columns:
+            plain = not column.about and column.is_texts and not column.is_label and NAMED.heads & set(column.words)
+            if not plain and not any(map(holds, column.values.values())):
+                continue
+            role = frozenset(column.words) & (NAMED.heads | OWN_OUTPUT.heads)
+            key = (bool(plain), role) if role and not column.is_turns else column.path
+            families.setdefault(key, []).append((column, bool(plain)))
+        return list(families.values())
+
+    def _long(self) -> list[tuple[ChainColumn, ...]]:
+        found = [
+            column for column in self.columns if set(column.words) == LONG.heads and column.is_text and column.is_long
+        ]
+        beside = [column for column in self.columns if ANSWER.names(column) and not column.is_prose]
+        return [(ChainColumn(column.path, plain=True),) for column in found[:1] if beside]
+
+    def without_chain(self, problems: Sequence[Path]) -> Unrecognized:
+        """Return why there is no chain: these are problems alone, or nothing says which column it is."""
+        texts = [
+            column for column in self._free(problems) if column.is_texts and column.texts() and not column.is_label
+        ]
+        if problems and not texts:
+            return NoChains("no chain, these are problems alone: make chains with src/generate_trajectories.py first")
+        longest = max(texts, key=lambda column: sum(map(len, column.texts())), default=None)
+        return self.refuse("no chain is recognized in any column", chain=longest.name if longest else "COLUMN")
+
+    def _free(self, problems: Sequence[Path]) -> list[Column]:
+        roles = (ANSWER, *((PROBLEM, PROMPT) if problems else ()))
+        return [
+            column
+            for column in self.columns
+            if column.path not in problems and not column.about and not any(shape.names(column) for shape in roles)
+        ]
+
+    # ---- problems
+
+    def problems(self, chains: Sequence[Sequence[ChainColumn]]) -> tuple[Path, ...]:
+        if "problem" in self.named:
+            return self.named["problem"]
+        used = {column.path for family in chains for column in family}
+        talks = [column for column in self.columns if column.is_turns and any(_asked(column).values())]
+        texts = [
+            column
+            for column in self.columns
+            if column.path not in used and not column.about and column.is_text and not column.is_label
+        ]
+        for shape in (PROBLEM, PROMPT):
+            named = [column for column in texts if shape.names(column)]
+            if shape is PROMPT and len(named) > 1:
+                named = self._without_constants(named)
+            if named or (shape is PROMPT and talks):
+                return tuple(column.path for column in self._agreeing([*named, *talks], _asked, "problem"))
+        return ()
+
+    @staticmethod
+    def _without_constants(columns: list[Column]) -> list[Column]:
+        """Leave out an instruction that is the same in all rows."""
+        varying = [c for c in columns if len(c.values) < 2 or len(set(c.texts())) > 1]
+        return varying or columns
+
+    def _agreeing(self, columns: list[Column], texts, role: str) -> list[Column]:
+        """Return columns so that the barest comes first; raises Unrecognized when two say different things."""
+        said = {column.path: texts(column) for column in columns}
+        ordered = sorted(columns, key=lambda column: _total(said[column.path], said.values()))
+        for column in ordered[1:]:
+            first = said[ordered[0].path]
+            for number, text in said[column.path].items():
+                if text and first.get(number) and "".join(first[number].split()) not in "".join(text.split()):
+                    raise self.refuse(f"two columns could be the {role}: {ordered[0].name} and {column.name}")
+        return ordered
+
+    # ---- references
+
+    def references(self, chains: Sequence[Sequence[ChainColumn]]) -> tuple[Path, ...]:
+        if "reference" in self.named or self.own:
+            return self.named.get("reference", (("solution",),))
+        used = {column.path for family in chains for column in family}
+        free = [
+            column for column in self.columns if column.path not in used and not column.is_turns and not column.about
+        ]
+        inside = [
+            column for column in self.columns if column.is_turns and any(map(reference_of, column.values.values()))
+        ]
+        answers = [column for column in free if ANSWER.names(column)]
+        short = [column for column in answers if not column.is_prose]
+        worked = [column for column in answers if column.is_prose]
+        solutions = [column for column in free if SOLUTION.names(column)]
+        short += [column for column in solutions if not column.is_prose and not short]
+        if not short and worked and not solutions and not inside and not self._outputs(chains, worked):
+            raise self.refuse(
+                f"{worked[0].name} holds sentences: it could be the output of the chain or the reference",
+                output=worked[0].name,
+            )
+        self._refuse_two(short)
+        return tuple(dict.fromkeys(column.path for column in [*short, *inside, *worked, *solutions]))
+
+    def _outputs(self, chains: Sequence[Sequence[ChainColumn]], but: list[Column]) -> bool:
+        """Whether the chains have outputs of their own."""
+        taken = tuple(column.path for column in but)
+        return all(
+            not column.plain or self.with_others(column, family, taken).outputs
+            for family in chains
+            for column in family
+        )
+
+    def _refuse_two(self, columns: Sequence[Column]) -> None:
+        for number, first in enumerate(columns):
+            for second in columns[number + 1 :]:
+                for row in first.values.keys() & second.values.keys():
+                    values = [reference(column.values[row]) for column in (first, second)]
+                    if None not in values and not same_answer(*values):
+                        raise self.refuse(
+                            f"two columns could be the reference: {first.name} and {second.name}", reference=first.name
+                        )
+
+    # ---- what belongs to a chain
+
+    def with_others(self, chain: ChainColumn, family: Sequence[ChainColumn], references: Sequence[Path]) -> ChainColumn:
+        """Return the column of a chain together with those of its outputs and marks."""
+        who = _who(chain.path)
+        owners = {_who(column.path) for column in family}
+        return replace(chain, outputs=self._output_paths(chain, who, references), marks=self._mark_columns(who, owners))
+
+    def _output_paths(self, chain: ChainColumn, who: frozenset[str], references: Sequence[Path]) -> tuple[Path, ...]:
+        if "output" in self.named:
+            return self.named["output"]
+        shape = OWN_OUTPUT if who else OUTPUT
+        found = [
+            column
+            for column in self.columns
+            if column.path not in (chain.path, *references)
+            and len(column.path) == len(chain.path)
+            and shape.names(column, who)
+            and who <= set(column.words)
+            and (column.is_texts or column.is_turns)
+            and not column.is_label
+            and not (not who and PROMPT.names(column))
+        ]
+        self._agreeing([column for column in found if column.is_text], _answered, "output")
+        talks = [column for column in self.columns if column.is_turns and column not in found and any(_replied(column))]
+        return tuple(column.path for column in [*found, *talks] if column.path != chain.path)
+
+    def _mark_columns(self, who: frozenset[str], owners: set[frozenset[str]]) -> tuple[MarkColumn, ...]:
+        if "correct" in self.named:
+            return tuple(MarkColumn(path, average=True) for path in self.named["correct"])
+        own, general = [], []
+        for column in self.columns:
+            words = column.words
+            is_mark = words and (words[0] in MARK.heads or words[-1] in MARK.heads) and not ANSWER.names(column)
+            if not is_mark or column.about:
+                continue
+            strict = bool(set(words) & STRICT_MARKS)
+            if not strict and not _are_marks(column):
+                continue
+            found = MarkColumn(column.path, strict, bool(set(words) & AVERAGES))
+            owner = frozenset(words) - MARK.heads - MARK.words - AVERAGES
+            (own if owner == who else general if owner not in owners else []).append(found)
+        return tuple(own if who and own else [*own, *general])
+
+    def origin(self, words: frozenset[str]) -> Path | None:
+        found = [column for column in self.columns if set(column.words) <= words and column.is_text]
+        return min(found, key=lambda column: len(column.path)).path if found else None
+
+    # ---- refusing
+
+    def refuse(self, why: str, **known: str) -> Unrecognized:
+        """Return a refusal with the columns seen and a `--map` to start from."""
+        start = {"problem": self._first(PROBLEM) or self._first(PROMPT) or "COLUMN", "chain": "COLUMN"} | known
+        answer = self._first(ANSWER)
+        if answer and answer not in start.values():
+            start.setdefault("reference", answer)
+        ordered = {role: start[role] for role in ROLES if role in start}
+        line = ",".join(f"{role}={name}" for role, name in ordered.items())
+        names = ", ".join(column.name for column in self.columns[:30])
+        return Unrecognized(f"{why}: say which with --map {line} (columns: {names})")
+
+    def _first(self, shape: Shape) -> str | None:
+        named = [column for column in self.columns if shape.names(column) and not column.about]
+        return named[0].name if named else None
 
 
-def _without_wrapper(thinking: str) -> str:
-    """Return a chain without the think tags around the whole of it, if they are that."""
-    found = cut(thinking)
-    if isinstance(found, FailedCut) or found[1].strip():
-        return thinking
-    return found[0].removeprefix("\n").removesuffix("\n")
+# ---- what the columns say
 
 
-def _take(fields: dict, names: Sequence[str]) -> object:
-    """Remove all of these fields from the row and return the first that is not None."""
-    values = [fields.pop(name, None) for name in names]
-    return next((value for value in values if value is not None), None)
+def _who(path: Path) -> frozenset[str]:
+    """Return the words of a chain's column that say whose it is: its model, its number."""
+    return frozenset(words_of(str(path[-1]))) - NAMED.heads - OWN_OUTPUT.heads - FILL - {"generation", "generations"}
 
 
-def _truth(value: object) -> bool | None:
-    """Return a mark of right or wrong; raises ValueError when the field is neither (bool("False") is True)."""
-    if value is None or value != value:  # pandas writes a missing value as NaN
-        return None
-    if isinstance(value, bool | int | float) and value in (0, 1):
-        return bool(value)
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    raise ValueError(f"{value!r:.40} does not mark right or wrong ({', '.join(_CORRECT)})")
+def _sets(family: Sequence[tuple[Column, bool]]) -> dict[int, set[str]]:
+    """Return for every row the chains that a family of columns holds."""
+    found: dict[int, set[str]] = {}
+    for column, plain in family:
+        for number, value in column.values.items():
+            chains = set(cuts_of(value)) or ({text.strip() for text in texts_of(value)} if plain else set())
+            if chains:
+                found.setdefault(number, set()).update(chains)
+    return found
 
 
-def _from_messages(messages: object) -> dict:
-    """Return the last question, and the thinking and output of the last answer, as fields of a row.
-
-    Raises AmbiguousThinking when an answer has think tags but not one place where the thinking ends.
-    """
-    try:
-        user = next(turn["content"] for turn in reversed(messages) if turn["role"] == "user")
-        assistant = next(turn["content"] for turn in reversed(messages) if turn["role"] == "assistant")
-    except (StopIteration, TypeError, KeyError):
-        return {}
-    found = cut(assistant) if isinstance(assistant, str) else FailedCut("no_think_tags")
-    if not isinstance(found, FailedCut):
-        thinking, answer = found  # templates write one newline at either end of the thinking
-        return {"problem": user, "thinking": thinking.removeprefix("\n").removesuffix("\n"), "output": answer.lstrip()}
-    if found.detail:
-        raise AmbiguousThinking(f"no chain: where the thinking of the last answer ends is ambiguous ({found.detail})")
-    return {"problem": user}
+def _within(inner: Mapping[int, set[str]], outer: Mapping[int, set[str]]) -> bool:
+    """Whether one family holds nothing that the other does not hold, in the rows that both fill."""
+    return all(chains <= outer[number] for number, chains in inner.items() if number in outer)
 
 
-def _is_plain(value: object) -> bool:
-    """Return whether JSON can carry the value; null columns of a parquet are dropped."""
-    if value is None:
-        return False
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
+def _asked(column: Column) -> dict[int, str]:
+    """Return the problem that each row of a column asks."""
+    return {
+        number: said_by(last_exchange(value).question).text if is_conversation(value) else str(value)
+        for number, value in column.values.items()
+    }
+
+
+def _answered(column: Column) -> dict[int, str]:
+    """Return what follows the thinking in each text of a column."""
+    return {number: unwrap(after_thinking(str(value)) or "") for number, value in column.values.items()}
+
+
+def _replied(column: Column) -> list[str]:
+    return [said_by(last_exchange(value).answer).text for value in column.values.values()]
+
+
+def _total(said: Mapping[int, str], others: Iterable[Mapping[int, str]]) -> tuple[int, int]:
+    """Return how much a column says in the rows that all fill, to find the barest; then how many rows it fills."""
+    shared = set.intersection(*(set(other) for other in others)) if others else set()
+    return sum(len(said[number]) for number in shared), -len(said)
+
+
+def _are_marks(column: Column) -> bool:
+    """Whether all values of a column mark right or wrong, or lie between 0 and 1."""
+    for value in column.values.values():
+        for item in value if isinstance(value, list) else [value]:
+            try:
+                mark(item)
+            except ValueError:
+                if isinstance(item, bool | str) or not isinstance(item, int | float) or not 0 <= item <= 1:
+                    return False
     return True

@@ -66,6 +66,9 @@ def cut(text: str, tags: Sequence[Tags] = TAGS) -> Cut:
     """
     if channels := _channels(text):
         return _cut_channels(channels)
+    if text.startswith(_BARE_ANALYSIS) and text.count(_BARE_FINAL) == 1:
+        thinking, _, answer = text.removeprefix(_BARE_ANALYSIS).partition(_BARE_FINAL)
+        return thinking, answer
     tags = tuple(dict.fromkeys(tags))
     ends = [(closing, opening) for opening, closing in tags for _ in range(text.count(closing))]
     begun = sum(text.count(opening) for opening, _ in tags)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadweaver.corpus import chat, training_units
+from threadweaver.corpus.duplicates import normalized_problem
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError, setting
 from threadweaver.files import to_json, write_atomic, write_parquet
@@ -131,12 +132,6 @@ def unit_rows(row: Row, tokenizer: Tokenizer) -> list[dict[str, object]]:
         raise UserError(
             f"no units can be made of {columns['uuid']} ({error}): put its trajectory through stage 5, or leave --units out"
         ) from None
-
-
-def normalized_problem(problem: str) -> str:
-    """Return a problem without instruction, case, white space and punctuation: equal for two copies of a problem."""
-    text = problem.replace(chat.INSTRUCTION, " ").lower()
-    return "".join(char for char in text if char.isalnum() or char in "+-*/^=<>")
 
 
 def split_validation(rows: Sequence[Row], size: int, seed: int) -> tuple[list[Row], list[Row]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
-from threadweaver.corpus.schemas import problem_of
+from threadweaver.corpus.sources import problem_of
 from threadweaver.exports import dialects
 from threadweaver.exports.dialects.scanning import unwrap
 from threadweaver.files import to_json

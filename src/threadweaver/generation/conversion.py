@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from threadweaver import grading
 from threadweaver.corpus import chat, training_rows
-from threadweaver.corpus.contamination import Benchmarks
+from threadweaver.corpus.contamination import Benchmarks, bare
+from threadweaver.corpus.duplicates import Seen
 from threadweaver.corpus.thinking import FailedCut, Tags, cut, trim, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.files import to_json, write_parquet
@@ -160,11 +161,6 @@ def decontaminate(benchmarks: Benchmarks, instruction: str) -> Step:
     return step
 
 
-def bare(problem: str, instruction: str) -> str:
-    """Return the problem without the instruction, which all problems share."""
-    return problem.replace(chat.INSTRUCTION, " ").replace(instruction or chat.INSTRUCTION, " ")
-
-
 def judge(chains: Sequence[Chain], workers: int | None) -> list[Chain]:
     """Return the chains with their verdicts."""
     pairs = [(chain.final, () if chain.reference is None else chain.reference) for chain in chains]
@@ -198,11 +194,11 @@ def within(limit: int, length: Callable[[Sequence[Chain]], Iterable[int]]) -> St
 
 
 def dedupe(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
-    """Of problems that are equal after normalization, keep the first that still has a chain."""
-    first: dict[str, int] = {}
+    """Of problems that are the same but for a few words, keep the first that still has a chain."""
+    seen = Seen()
     for chain in chains:
-        row = first.setdefault(training_rows.normalized_problem(chain.problem), chain.row)
-        yield chain if row == chain.row else Loss("duplicate_problem", f"of row {row}")
+        row = seen.add(chain.problem, str(chain.row))
+        yield chain if row == str(chain.row) else Loss("duplicate_problem", f"of row {row}")
 
 
 def at_most(count: int, rule: str, seed: int) -> Step:

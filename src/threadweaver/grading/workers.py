@@ -37,15 +37,19 @@ class Grader:
     more than there are cores or pairs, since one that is still starting when all is graded ends with a traceback.
 
     `cpu_s` is the processor time of one pair (wall time: WALL_S_PER_CPU_S times that), `memory_mb` the address space of
-    one process. Use it as a context manager, or call `close`. Safe to use from several threads.
+    one process. Without `rewards` the verdict of a reinforcement-learning reward is not asked for: most pairs are then
+    settled without a process. Use it as a context manager, or call `close`. Safe to use from several threads.
     """
 
-    def __init__(self, workers: int | None = None, cpu_s: float = CPU_S, memory_mb: int = MEMORY_MB) -> None:
+    def __init__(
+        self, workers: int | None = None, cpu_s: float = CPU_S, memory_mb: int = MEMORY_MB, *, rewards: bool = True
+    ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.workers = min(workers or cores, cores)
         self.cpu_s = cpu_s
         self.memory_mb = memory_mb
-        self._expected = 1
+        self.rewards = rewards
+        self._expected = self._size = self._asking = 0  # pairs for the processes, their number, threads that wait
         self._pool: Any = None
         self._lock = threading.Lock()
 
@@ -73,10 +77,24 @@ class Grader:
         return [_of_one(answer, texts, settled) for answer, texts in asked]
 
     def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
+        with self._lock:
+            self._asking += 1
+        try:
+            return self._judged(pairs)
+        finally:
+            with self._lock:
+                self._asking -= 1
+
+    def _judged(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
         findings = {pair: in_parent(*pair) for pair in pairs}
-        self._expected = sum(found.asks_algebra + found.asks_rewards for found in findings.values())
+        self._expected = sum(found.asks_algebra + (self.rewards and found.asks_rewards) for found in findings.values())
+        self._make_room()
         algebra = {pair: self._schedule(by_algebra, pair) for pair, found in findings.items() if found.asks_algebra}
-        rewards = {pair: self._schedule(by_rewards, pair) for pair, found in findings.items() if found.asks_rewards}
+        rewards = {
+            pair: self._schedule(by_rewards, pair)
+            for pair, found in findings.items()
+            if self.rewards and found.asks_rewards
+        }
         for pair, future in algebra.items():
             error = future.exception()
             found = future.result() if error is None else Finding(_reason(error))
@@ -85,6 +103,17 @@ class Grader:
             if future.exception() is None:
                 findings[pair] = replace(findings[pair], rl=future.result())
         return {pair: conclude(found) for pair, found in findings.items()}
+
+    def _make_room(self) -> None:
+        """End the processes if this batch can use more of them and nobody else waits for them: it starts its own."""
+        with self._lock:
+            more = min(self.workers, self._expected) > self._size
+            pool = self._pool if more and self._asking == 1 else None
+            if pool is not None:
+                self._pool = None
+        if pool is not None:
+            pool.stop()
+            pool.join()
 
     def _schedule(self, task: Callable[[str, str], Any], pair: Pair) -> Any:
         arguments = (task, *pair, self.cpu_s, self.memory_mb)
@@ -97,8 +126,9 @@ class Grader:
 
                 context = multiprocessing.get_context("forkserver")
                 context.set_forkserver_preload(_PRELOADED)
+                self._size = max(1, min(self.workers, self._expected))
                 self._pool = ProcessPool(
-                    max_workers=max(1, min(self.workers, self._expected)),
+                    max_workers=self._size,
                     max_tasks=TASKS_PER_WORKER,
                     initializer=_limit_memory,
                     initargs=(self.memory_mb,),

@@ -84,6 +84,12 @@ SHARED: dict[str, dict[str, Any]] = {
     "--glob": {"default": "*.txt", "help": "which files of the folder (%(default)s)"},
     "--dataset_path": {"type": Path, "required": True, "help": "the source dataset"},
     "--max_samples": {"type": positive_int, "help": "rows to read, from the first on (%(default)s)"},
+    "--split": {"help": "split to read (train, or the only one)"},
+    "--benchmark": {"type": Path, "nargs": "+", "default": [], "metavar": "FILE"},
+    "--dedupe": {
+        "action": "store_true",
+        "help": "keep only the first of problems that are the same but for a few words",
+    },
     "--keep-wrong": {"action": "store_true", "help": "also collect chains marked wrong"},
     "--filter-diff-threshold": {
         "type": count,

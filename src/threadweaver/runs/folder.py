@@ -17,7 +17,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from threadweaver.errors import UserError, setting
-from threadweaver.files import FileLock, digest, to_json, to_pretty_json, write_atomic
+from threadweaver.files import FileLock, digest, digest_file, to_json, to_pretty_json, write_atomic
 from threadweaver.runs.parsers import parser_of
 from threadweaver.runs.records import (
     ACCOUNT_FILE,
@@ -140,10 +140,11 @@ class StageFolder:
         return entry
 
     def close_account(
-        self, entries: Iterable[AccountEntry], *, partial: bool = False, extra: Mapping[str, str] | None = None
+        self, entries: Iterable[AccountEntry], *, partial: bool = False, extra: Mapping[str, str | Path] | None = None
     ) -> None:
         """Sort the account, remove files that it no longer names (unless `partial`), write the files in `extra`, which
-        belong to no one sample, and then the manifest, which marks the stage as done."""
+        belong to no one sample (text, or a finished file to move there), and then the manifest, which marks the stage
+        as done."""
         named = {entry.id: entry for entry in entries}
         entries = sorted(
             ({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id)
@@ -151,15 +152,14 @@ class StageFolder:
         current = {entry.id for entry in entries}
         for id in self.done.keys() - current:
             self._remove_stale(self.done.pop(id), None)
-        for name, content in (extra or {}).items():
-            self._write(name, content.encode(), self._extra.get(name))
+        digests = {name: self._write_extra(name, content) for name, content in (extra or {}).items()}
         text = "".join(to_json(asdict(entry)) + "\n" for entry in entries)
         if (self.path / ACCOUNT_FILE).read_bytes() != text.encode():
             write_atomic(self.path / ACCOUNT_FILE, text)
         counts = Counter(entry.outcome for entry in entries)
         manifest = {"settings": self.settings, "samples": len(entries), "account": digest(text)}
         manifest["outcomes"] = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
-        manifest |= {"files": {name: digest(content) for name, content in extra.items()}} if extra else {}
+        manifest |= {"files": digests} if digests else {}
         manifest |= {"input": "foreign"} if self.foreign else {}
         write_atomic(self.path / MANIFEST_FILE, to_pretty_json(manifest))
 
@@ -187,13 +187,33 @@ class StageFolder:
             if there == content:
                 return
             if there and digest(there) != known:
-                aside = _free(path.with_name(path.name + CHANGED))
-                os.replace(path, aside)
-                self.notices.append(
-                    f"{path} was changed since this stage wrote it: the changed one is now {aside.name} "
-                    "(--accept-edits takes such changes)"
-                )
+                self._set_aside(path)
         write_atomic(path, content)
+
+    def _set_aside(self, path: Path) -> None:
+        aside = _free(path.with_name(path.name + CHANGED))
+        os.replace(path, aside)
+        self.notices.append(
+            f"{path} was changed since this stage wrote it: the changed one is now {aside.name} "
+            "(--accept-edits takes such changes)"
+        )
+
+    def _write_extra(self, name: str, content: str | Path) -> str:
+        """Write a file that belongs to no one sample, or move it to its place; return its hash."""
+        if isinstance(content, str):
+            self._write(name, content.encode(), self._extra.get(name))
+            return digest(content)
+        made, path = digest_file(content), self.path / name
+        if content == path:
+            return made
+        there = digest_file(path) if path.is_file() else None
+        if there == made:
+            content.unlink()
+            return made
+        if there is not None and there != self._extra.get(name, there):
+            self._set_aside(path)
+        os.replace(content, path)
+        return made
 
     def _inside(self, name: str) -> bool:
         """Whether a name leads to a place inside the folder, links followed."""

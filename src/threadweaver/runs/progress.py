@@ -9,7 +9,7 @@ import time
 LINE_SECONDS = 60.0
 
 
-def progress_bar(total: int, title: str):
+def progress_bar(total: int | None, title: str):
     """Return the progress of `total` samples: a bar, shown after two seconds, where stderr is a terminal, else lines."""
     if sys.stderr is None or not sys.stderr.isatty():
         return ProgressLines(total, title)
@@ -21,7 +21,7 @@ def progress_bar(total: int, title: str):
 class ProgressLines:
     """Prints a line every LINE_SECONDS while it is open, whether or not a sample was finished in the meantime."""
 
-    def __init__(self, total: int, title: str):
+    def __init__(self, total: int | None, title: str):
         self.total, self.title, self.done, self.status = total, title, 0, ""
         self._begun = time.monotonic()
         self._closed = threading.Event()
@@ -47,5 +47,6 @@ class ProgressLines:
         while not self._closed.wait(LINE_SECONDS):
             minutes = (time.monotonic() - self._begun) / 60
             after = f", {self.status}" if self.status else ""
-            line = f"{self.title}: {self.done} of {self.total} samples, {minutes:.0f} min{after}"
+            of = "" if self.total is None else f" of {self.total}"
+            line = f"{self.title}: {self.done}{of} samples, {minutes:.0f} min{after}"
             print(line, file=sys.stderr, flush=True)

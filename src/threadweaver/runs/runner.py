@@ -88,12 +88,12 @@ def run_stage(
     work: Work,
     folder: StageFolder,
     *,
-    total: int,
+    total: int | None,
     title: str,
     workers: int = 1,
     around: AbstractAsyncContextManager | None = None,
     partial: bool = False,
-    extra: Callable[[Sequence[AccountEntry]], Mapping[str, str]] | None = None,
+    extra: Callable[[Sequence[AccountEntry]], Mapping[str, str | Path]] | None = None,
 ) -> StageReport:
     """Run `work` on every task that is not done yet, and close the folder's account.
 
@@ -124,7 +124,9 @@ def run_stage(
             bar.update()
 
         if inspect.iscoroutinefunction(work):
-            asyncio.run(_run_async(pending(), work, done, min(workers, total), around, bar))
+            asyncio.run(
+                _run_async(pending(), work, done, workers if total is None else min(workers, total), around, bar)
+            )
         else:
             for task in pending():
                 done(task, _guarded(work, task))

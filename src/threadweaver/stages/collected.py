@@ -36,7 +36,7 @@ def read_rows(given: Given, path: Path | None = None) -> dict[str, Row]:
 
     Raises UserError when it is missing, at a line that is not a sample, and for one that appears twice.
     """
-    rows = {str(sample.index): _row(given, sample) for sample in read_collected(path or given.path)}
+    rows = {sample.name: _row(given, sample) for sample in read_collected(path or given.path)}
     for id, entry in given.passed.items():
         if id not in rows:
             rows[id] = Row(id, entry.uuid, None, SampleFault(ALTERED, f"{COLLECTED} has lost the row of {entry.uuid}"))
@@ -44,7 +44,7 @@ def read_rows(given: Given, path: Path | None = None) -> dict[str, Row]:
 
 
 def _row(given: Given, sample: Sample) -> Row:
-    id, edited = str(sample.index), []
+    id, edited = sample.name, []
     entry = given.passed.get(id)
     known = entry.facts.get(ROW) if entry else None
     if entry is not None and known is None:  # of an earlier version, which kept no hash

@@ -1,97 +1,156 @@
-"""Stage 0: decide which rows of a source are collected as chains."""
+"""Stage 0: read the chains of a source, grade them, and decide which are collected."""
 
 from __future__ import annotations
 
 import json
+from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
-from threadweaver.corpus.readers import SourceRow, dataset_name, read_rows
+from threadweaver import grading
+from threadweaver.corpus.contamination import Benchmarks
+from threadweaver.corpus.duplicates import Seen
+from threadweaver.corpus.readers import SourceRow
+from threadweaver.corpus.reading import Contents, Reading, Trace
 from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
-from threadweaver.corpus.schemas import AmbiguousThinking, to_sample
+from threadweaver.corpus.shapes import ROLES
+from threadweaver.corpus.sources import Source, SourceOptions, first_of, read_contents, sample_of
+from threadweaver.errors import UserError
 from threadweaver.files import digest
+from threadweaver.runs.flags import Flags, allowed_failures
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
 from threadweaver.stages.collected import ROW, row_hash
+from threadweaver.stages.reference_checks import ReferenceChecks
 from threadweaver.text import unstorable
 from threadweaver.trajectory.markup import reserved_tag
 
 MIN_CHARS = 400
 """A shorter chain is `too_short`: two threads of it could not save the 200 characters that a block must save."""
+BATCH = 200
+"""Rows that are graded at a time; the first ones decide whether the reference answers can be trusted."""
+TRACES = ("first", "best", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectOptions:
+    """Which chains of a source are collected; the command's flags have the same names."""
+
+    traces: str = "first"
+    keep_wrong: bool = False
+    grade: bool = True
+    trust_reference: bool = False
+    benchmark: tuple[Path, ...] = ()
+    dedupe: bool = False
+    max_failed: str = "0"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row of the source with its sample, or with what is wrong with it."""
+    """A chain of the source, or a row in which none can be read.
 
-    row: SourceRow
-    sample: Sample | None
-    fault: str = ""
-    ambiguous: bool = False
-    """The fault is that nobody can say where the thinking ends: the row is left out, and is not a failure."""
+    `reason` says why it is not collected; "malformed" is a failure, and `detail` says where.
+    """
+
+    id: str
+    row: int
+    source: str
+    sample: Sample | None = None
+    reason: str | None = None
+    detail: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def read_candidates(path: Path, limit: int) -> list[Candidate]:
-    """Read the first rows of a source."""
-    dataset = dataset_name(path)
-    return [_read(row, dataset) for row in read_rows(path, limit)]
+# ---- flags
 
 
-def _read(row: SourceRow, dataset: str) -> Candidate:
+def add_flags(parser: Flags) -> None:
+    """Add the flags that say what is read of a source and which of its chains are collected."""
+    parser.add_shared("--dataset_path")
+    parser.add_shared("--max_samples", default=1000)
+    parser.add_shared("--keep-wrong")
+    add = parser.add_argument
+    parser.add_shared("--split")
+    add("--subset", help="subset to read, of a dataset that has several")
+    add(
+        "--map",
+        type=_columns,
+        default={},
+        metavar="ROLE=COLUMN,…",
+        help=f"which column is the {', '.join(ROLES)}; a.b[0] reaches inside, nothing after = means that there is none",
+    )
+    add("--problems", type=Path, metavar="FILE", help="the problems, where the dataset is a folder of chains as .txt")
+    add(
+        "--traces",
+        choices=TRACES,
+        default="first",
+        help="of a row with several chains: the first that is not marked wrong, the best as graded, or all (first)",
+    )
+    add("--no-grade", action="store_true", help="do not compare final answers with the reference answers")
+    add("--trust-reference", action="store_true", help="continue although most chains disagree with the references")
+    parser.add_shared("--benchmark", help="leave out problems of these datasets")
+    parser.add_shared("--dedupe")
+
+
+def _columns(text: str) -> dict[str, str]:
+    """Read `problem=a,chain=b[0]`."""
+    given = {}
+    for part in text.split(","):
+        role, found, column = (piece.strip() for piece in part.partition("="))
+        if not found or role not in ROLES:
+            raise ArgumentTypeError(f"{part.strip()!r} is not one of {', '.join(f'{name}=COLUMN' for name in ROLES)}")
+        given[role] = column
+    return given
+
+
+def source_options(args) -> SourceOptions:
+    return SourceOptions(args.split, args.subset, args.map, args.problems)
+
+
+def collect_options(args) -> CollectOptions:
+    return CollectOptions(
+        args.traces,
+        args.keep_wrong,
+        not args.no_grade,
+        args.trust_reference,
+        tuple(args.benchmark),
+        args.dedupe,
+        getattr(args, "max_failed", "100%"),
+    )
+
+
+# ---- one row
+
+
+def source_hash(row: SourceRow) -> str:
+    """Return the hash of a row, which the account keeps."""
+    return digest(json.dumps(row.fields, sort_keys=True, default=str))
+
+
+def read_row(row: SourceRow, reading: Reading, dataset: str, traces: str) -> list[Candidate]:
+    """Return the chains of a row that come into question: one, or with `best` and `all` every one."""
+    id, source = str(row.index), source_hash(row)
     try:
-        return Candidate(row, to_sample(row, dataset))
-    except AmbiguousThinking as error:
-        return Candidate(row, None, f"{row.place}: {error}", ambiguous=True)
+        contents = read_contents(row, reading)
     except ValueError as error:
-        return Candidate(row, None, f"{row.place}: {error}")
+        return [Candidate(id, row.index, source, reason="malformed", detail=f"{row.place}: {error}")]
+    chosen = [first_of(contents.traces)] if traces == "first" else contents.traces
+    return [_candidate(row, source, contents, trace, dataset) for trace in chosen]
 
 
-def repeated(candidates: Iterable[Candidate]) -> set[int]:
-    """Return the indices of the rows that repeat the uuid of an earlier row."""
-    seen: set[str] = set()
-    repeats: set[int] = set()
-    for candidate in candidates:
-        if candidate.sample and (given := (candidate.row.fields or {}).get("uuid")) is not None:
-            if str(given) in seen:
-                repeats.add(candidate.sample.index)
-            seen.add(str(given))
-    return repeats
+def _candidate(row: SourceRow, source: str, contents: Contents, trace: Trace, dataset: str) -> Candidate:
+    if trace.fault:
+        detail = f"{row.place}: no chain: {trace.fault}" + (f" ({trace.detail})" if trace.detail else "")
+        return Candidate(str(row.index), row.index, source, None, trace.fault, detail, {"trace": trace.number})
+    sample = sample_of(row, contents, trace, dataset)
+    return Candidate(str(row.index), row.index, source, sample, unfit(sample))
 
 
-def collect(candidate: Candidate, repeats: Collection[int], *, keep_wrong: bool = False) -> Result:
-    """Decide whether to collect one row; `repeats` comes from `repeated`."""
-    sample = candidate.sample
-    if sample is None and candidate.ambiguous:
-        return Result("rejected", "ambiguous_cut", facts={"detail": candidate.fault})
-    if sample is None:
-        return Result("failed", "malformed", facts={"error": candidate.fault})
-    if reason := unfit(sample, keep_wrong=keep_wrong):
-        return Result("rejected", reason)
-    if sample.index in repeats:
-        return Result("rejected", "repeated_uuid")
-    facts = {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1, ROW: row_hash(sample)}
-    return Result("ok", files={f"{sample.index}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
-
-
-def collected(candidates: Sequence[Candidate], *, keep_wrong: bool = False) -> tuple[list[Sample], Counter[str]]:
-    """Return the samples that would be collected, and how many rows would not, by reason."""
-    repeats = repeated(candidates)
-    results = [collect(candidate, repeats, keep_wrong=keep_wrong) for candidate in candidates]
-    lost = Counter(str(result.reason) for result in results if result.outcome != "ok")
-    return [result.value for result in results if result.outcome == "ok"], lost
-
-
-def to_task(candidate: Candidate) -> Task:
-    source = digest(json.dumps(candidate.row.fields, sort_keys=True, default=str))
-    return Task(str(candidate.row.index), source, candidate, candidate.sample.uuid if candidate.sample else "")
-
-
-def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
-    """Return the reason code if a chain must not be collected, else None."""
-    if sample.correctness is False and not keep_wrong:
-        return "wrong"
+def unfit(sample: Sample) -> str | None:
+    """Return the reason code if a chain must not be collected, whatever it concludes, else None."""
     if reason := unstorable([sample.thinking, sample.problem, sample.output, sample.solution]):
         return reason
     if reserved_tag(sample.thinking) or any(
@@ -105,3 +164,207 @@ def unfit(sample: Sample, *, keep_wrong: bool) -> str | None:
     if repeated_share(sample.thinking) >= DEGENERATE_SHARE:
         return "looping"
     return None
+
+
+def final_answer(sample: Sample) -> str | None:
+    """Return the boxed answer of the output or, if it has none, of the chain."""
+    return grading.final_answer(sample.output) or grading.final_answer(sample.thinking)
+
+
+# ---- grading
+
+
+def grade(rows: Sequence[list[Candidate]], grader: grading.Grader, known: Callable[[Candidate], str | None]) -> list:
+    """Return the rows with the verdict on every sample whose form is fit: `graded` in its columns."""
+    asked = {
+        (row, place): (answer, candidate.sample.solution)
+        for row, candidates in enumerate(rows)
+        for place, candidate in enumerate(candidates)
+        if candidate.sample and not candidate.reason and not known(candidate)
+        for answer in [final_answer(candidate.sample)]
+        if answer is not None and candidate.sample.solution not in ("", None, [])
+    }
+    verdicts = dict(zip(asked, grader.grade_many(asked.values()), strict=True))
+
+    def graded(row: int, place: int, candidate: Candidate) -> Candidate:
+        if candidate.sample is None:
+            return candidate
+        verdict = verdicts.get((row, place))
+        found = (verdict.verdict if verdict else None) or known(candidate) or "none"
+        extra = {"graded": found} | dict(candidate.sample.extra)
+        return replace(candidate, sample=replace(candidate.sample, extra=extra))
+
+    return [
+        [graded(row, place, candidate) for place, candidate in enumerate(candidates)]
+        for row, candidates in enumerate(rows)
+    ]
+
+
+def judge(candidate: Candidate, *, keep_wrong: bool) -> Candidate:
+    """Return a graded candidate with its reason, if it is marked or graded wrong: a mark counts more than a grade."""
+    sample = candidate.sample
+    if sample is None:
+        return candidate
+    graded = sample.extra.get("graded")
+    wrong = "wrong" if sample.correctness is False else None
+    if sample.correctness is None and graded == "wrong":
+        wrong = "graded_wrong"
+    disagrees = {"disagreement": True} if sample.correctness and graded == "wrong" else {}
+    reason = candidate.reason if keep_wrong or not wrong else wrong
+    return replace(candidate, reason=reason, facts={"graded": graded, **disagrees})
+
+
+def best_of(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the chain of a row that can be collected and is graded best; then the marked one, then the first."""
+
+    def rank(candidate: Candidate) -> tuple:
+        sample = candidate.sample
+        if sample is None:
+            return (2,)
+        grades = ("correct", "undecided", "none", "wrong")
+        return (bool(candidate.reason), grades.index(sample.extra["graded"]), not sample.correctness)
+
+    return min(candidates, key=rank)
+
+
+def name_all(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the chains of a row under their own names: the first that is kept has that of the row, `<i>`; `<i>.<t>`."""
+    if len(candidates) == 1:
+        return list(candidates)
+    first = next((candidate for candidate in candidates if not candidate.reason), None)
+    return [candidate if candidate is first else _renamed(candidate) for candidate in candidates]
+
+
+def _renamed(candidate: Candidate) -> Candidate:
+    sample = candidate.sample
+    if sample is None:
+        return replace(candidate, id=f"{candidate.row}.{candidate.facts['trace']}")
+    further = f".{sample.extra['trace']}"
+    return replace(candidate, id=f"{candidate.id}{further}", sample=replace(sample, uuid=sample.uuid + further))
+
+
+# ---- a source
+
+
+def candidates(
+    source: Source, limit: int, options: CollectOptions, known: Callable[[Candidate], str | None] = lambda _: None
+) -> Iterator[Candidate]:
+    """Yield the candidates of the first rows, decided. `known` gives the grade of an earlier run.
+
+    Raises UserError for more malformed rows than are allowed, and when the reference answers cannot be trusted. Only a
+    batch of rows is in memory.
+    """
+    hygiene = Hygiene(options)
+    checks = ReferenceChecks(source.path, options.trust_reference) if options.grade else None
+    faults = Faults(options.max_failed, limit)
+    rows = source.rows(limit)
+    with grading.Grader(rewards=False) as grader:
+        while batch := list(islice(rows, BATCH)):
+            read = [read_row(row, source.reading, source.name, options.traces) for row in batch]
+            faults.add(read, rows)
+            if options.grade:
+                read = grade(read, grader, known)
+                checks.add([candidate for found in read for candidate in found])
+            else:
+                read = grade(read, grader, lambda _: "none")
+            for found in read:
+                judged = [judge(candidate, keep_wrong=options.keep_wrong) for candidate in found]
+                judged = [best_of(judged)] if options.traces == "best" else judged
+                yield from name_all(hygiene(judged))
+    faults.close()
+
+
+class Faults:
+    """Counts the malformed rows, and refuses a source that has more than are allowed."""
+
+    def __init__(self, max_failed: str, limit: int):
+        self.max_failed, self.limit = max_failed, limit
+        self.found: list[str] = []
+        self.read = 0
+
+    def add(self, rows: Sequence[list[Candidate]], rest: Iterator[SourceRow]) -> None:
+        """Count the malformed ones among some rows; the `rest` is counted, too, when there are too many."""
+        self.read += len(rows)
+        self.found += [found[0].detail for found in rows if found and found[0].reason == "malformed"]
+        few = len(rows) < BATCH
+        if len(self.found) > allowed_failures(self.max_failed, self.read if few else self.limit):
+            self.read += sum(1 for _ in rest)
+            self._refuse()
+
+    def close(self) -> None:
+        if len(self.found) > allowed_failures(self.max_failed, self.read):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        raise UserError(
+            f"{self.found[0]} ({len(self.found)} malformed of {self.read}): fix it, or collect the rest with "
+            f"--max-failed {len(self.found)}"
+        )
+
+
+class Hygiene:
+    """Leaves out rows that repeat a uuid or a problem, and problems of benchmarks."""
+
+    def __init__(self, options: CollectOptions):
+        self.uuids: set[int] = set()
+        self.problems = Seen() if options.dedupe else None
+        self.benchmarks = Benchmarks.of_files(options.benchmark) if options.benchmark else None
+
+    def __call__(self, found: list[Candidate]) -> list[Candidate]:
+        """Return the chains of a row, with a reason for those that are left out."""
+        samples = [candidate.sample for candidate in found if candidate.sample]
+        if not samples:
+            return found
+        fault = self._fault(samples[0], any(not candidate.reason for candidate in found))
+        if fault is None:
+            return found
+        reason, detail = fault
+        return [
+            candidate if candidate.reason else replace(candidate, reason=reason, detail=detail) for candidate in found
+        ]
+
+    def _fault(self, sample: Sample, kept: bool) -> tuple[str, str] | None:
+        given = sample.extra.get("source_uuid", sample.uuid)
+        if hash(given) in self.uuids:
+            return "repeated_uuid", ""
+        self.uuids.add(hash(given))
+        if self.benchmarks and kept and (name := self.benchmarks.find(sample.problem)):
+            return "contaminated", name
+        if (
+            self.problems
+            and kept
+            and (first := self.problems.add(sample.problem, str(sample.index))) != str(sample.index)
+        ):
+            return "duplicate_problem", f"of row {first}"
+        return None
+
+
+# ---- as a stage
+
+
+def to_task(candidate: Candidate) -> Task:
+    return Task(candidate.id, candidate.source, candidate, candidate.sample.uuid if candidate.sample else "")
+
+
+def collect(task: Task) -> Result:
+    """Return what becomes of a candidate."""
+    candidate: Candidate = task.payload
+    if candidate.reason == "malformed":
+        return Result("failed", "malformed", facts={"error": candidate.detail})
+    facts = {**candidate.facts, **({"detail": candidate.detail} if candidate.detail else {})}
+    if candidate.reason:
+        return Result("rejected", candidate.reason, facts=facts)
+    sample = candidate.sample
+    facts |= {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1, ROW: row_hash(sample)}
+    return Result("ok", files={f"{sample.name}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
+
+
+def collected(source: Source, limit: int, options: CollectOptions) -> tuple[list[Sample], Counter[str]]:
+    """Return the samples that would be collected, and how many chains would not, by reason."""
+    samples, lost = [], Counter()
+    for candidate in candidates(source, limit, options):
+        if candidate.reason:
+            lost[candidate.reason] += 1
+        else:
+            samples.append(candidate.sample)
+    return samples, lost

@@ -72,7 +72,7 @@ class RunPlan:
         self.measured_bytes += first.first_bytes if measured else 0
         if annotated.outcome == "failed":
             return
-        marked = mark(Pair(str(sample.index), sample, annotated.value), self.options.parallel)
+        marked = mark(Pair(sample.name, sample, annotated.value), self.options.parallel)
         rewritten = await rewrite(marked.value, self.annotators["edits"], self.options.rewrite)
         await self._take("edits", measured=measured)
         if rewritten.reason == PLANNED:  # count the outlines on the text before the edits

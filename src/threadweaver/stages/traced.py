@@ -92,12 +92,18 @@ def new_lineage(sample: Sample) -> Lineage:
         sample.uuid,
         sample.problem,
         sample.solution,
-        sample.correctness,
+        _correctness(sample),
         edits.fingerprint(chain),
         len(chain),
         chain.count("\n") + 1,
         output=sample.output,
     )
+
+
+def _correctness(sample: Sample) -> bool | None:
+    """Return the source's mark; without one, False for a chain that was kept although it was graded wrong."""
+    graded_wrong = sample.correctness is None and sample.extra.get("graded") == "wrong"
+    return False if graded_wrong else sample.correctness
 
 
 def bare_lineage(trajectory_blocks: tuple, id: str) -> Lineage:

@@ -103,7 +103,7 @@ def remeasured(row: Row, text: str, gauge: Gauge) -> Row:
 def from_dataset(sample: Sample) -> Described:
     """Return the row of a dataset's sample, which has no stages."""
     row = Row(
-        id=str(sample.index),
+        id=sample.name,
         uuid=sample.uuid,
         problem=excerpt(sample.problem),
         stage="",

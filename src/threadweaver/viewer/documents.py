@@ -66,8 +66,8 @@ def _from_dataset(indexer, row: Row) -> Source:
 def _origin(run: Run, id: str) -> Sample | None:
     """Return a sample that was not collected from the source dataset, if that exists and is not too large to read."""
     from threadweaver.corpus.readers import read_rows
-    from threadweaver.corpus.schemas import to_sample
-    from threadweaver.stages.collecting import Candidate, to_task
+    from threadweaver.corpus.sources import to_sample
+    from threadweaver.stages.collecting import source_hash
 
     place = run.place("collect")
     named = place.settings.get("input") if place else None
@@ -82,8 +82,7 @@ def _origin(run: Run, id: str) -> Sample | None:
         known = {entry.source for entry in scan.read_entries(place.path) if entry.id == id}
         for row in read_rows(path, int(id) + 1):
             if row.index == int(id):
-                sample = to_sample(row, dataset)
-                return sample if to_task(Candidate(row, sample)).source in known else None
+                return to_sample(row, dataset) if source_hash(row) in known else None
     except (UserError, OSError, ValueError):
         return None
     return None

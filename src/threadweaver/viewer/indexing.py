@@ -176,7 +176,7 @@ class Indexer:
 
     def _refresh_dataset(self) -> None:
         from threadweaver.corpus.readers import dataset_name, read_rows
-        from threadweaver.corpus.schemas import from_column, to_sample
+        from threadweaver.corpus.sources import from_column, to_sample
 
         column = self.run.text_column
         mark = scan.state(self.run) + self.gauge.name + (column or "")

@@ -168,7 +168,7 @@ def collected_rows(path: Path) -> Iterator[tuple[str, str, str, str, int, int]]:
                 at += len(raw)
                 continue
             fields = {"solution": sample.solution, "correctness": sample.correctness}
-            yield str(sample.index), sample.uuid, sample.problem, to_json(fields), at, len(raw)
+            yield sample.name, sample.uuid, sample.problem, to_json(fields), at, len(raw)
             at += len(raw)
 
 
