@@ -32,6 +32,7 @@ if [ -n "$PLAN" ]; then # what it would call and cost; nothing is called or writ
     ${EFFORT:+--step3-effort "$EFFORT" --step4-effort "$EFFORT"}
   exit
 fi
+full() { case "$1" in /*) printf %s "$1" ;; *) printf %s "$ROOT/$1" ;; esac; } # a path as it can be typed anywhere
 if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
   for outputs in data/*/*.json; do
     stem="$(basename "$outputs" .json)"
@@ -40,7 +41,8 @@ if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
       [ -f "$problems" ] || problems="$(dirname "$outputs")/problems.parquet"
       echo "$DATASET_PATH does not exist, but its outputs do; convert them first:$(printf ' %q' \
         "$PYTHON" "$ROOT/src/generated_data_to_training_data_polaris.py" --dataset-json "$ROOT/$outputs" \
-        --polaris-parquet "$ROOT/$problems" --tokenizer "$TOKENIZER" --output-dir "$DATASET_BASE")" >&2
+        --polaris-parquet "$ROOT/$problems" --output-dir "$(full "$DATASET_BASE")" \
+        --tokenizer "$([ -e "$TOKENIZER" ] && full "$TOKENIZER" || printf %s "$TOKENIZER")")" >&2
       exit 2
     fi
   done

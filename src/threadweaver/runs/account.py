@@ -95,7 +95,8 @@ def losses(stage: StageAccount) -> list[tuple[str, list[str]]]:
 
 
 def funnel(account: Account, *, colour: bool = False) -> str:
-    """Return the funnel as text: one line per stage with a bar, and below it the reasons for its losses."""
+    """Return the funnel as text: one line per stage, and below it the reasons for its losses; on a terminal, in
+    `colour` and with a bar per stage."""
     from termcolor import colored
 
     def paint(text: str, *style: str) -> str:
@@ -109,7 +110,7 @@ def funnel(account: Account, *, colour: bool = False) -> str:
             rows.append(("  with parallel blocks", stage.with_blocks, []))
     lines = []
     for label, count, lost in rows:
-        bar = "█" * round(30 * count / total) if total else ""
+        bar = "█" * round(30 * count / total) if total and colour else ""
         lines.append(f"  {label:<24}{count:>7}  {paint(bar, 'cyan')}")
         for reason, ids in lost:
             lines.append(paint(f"{'':26}{-len(ids):>5}  {reason} ({_few(ids)})", "yellow"))
