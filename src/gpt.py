@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
+from threadweaver.errors import UserError
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, count
 from threadweaver.runs.folder import StageFolder
@@ -43,7 +44,12 @@ STAGE = STAGES["steps"]
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     given = Given.open(args.input, accept_edits=args.accept_edits)
-    tasks = steps.read_tasks(given)[args.start_idx : args.end_idx]
+    every = steps.read_tasks(given)
+    if not every:
+        raise given.nothing()
+    tasks = every[args.start_idx : args.end_idx]
+    if not tasks:
+        raise UserError(f"--start_idx and --end_idx leave none of the {len(every)} samples of {args.input}")
     annotator = annotators.build(args, "steps")
     if args.plan:
         work = (steps.annotate(task.payload, annotator) for task in tasks if not task.fault)

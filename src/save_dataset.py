@@ -13,7 +13,6 @@ Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input dat
 from __future__ import annotations
 
 import argparse
-import contextlib
 import glob
 import os
 import sys
@@ -138,10 +137,13 @@ def accepted(pattern: str, *, accept_edits: bool) -> list[Task]:
     tasks: list[Task] = []
     for folder in named:
         given = Given.open(folder, accept_edits=accept_edits)
-        with contextlib.suppress(NoSamples):
+        try:
             tasks += traced_tasks(given, traced_names(given, literal.name))
+        except NoSamples:
+            if len(named) == 1:
+                raise
     if not tasks:
-        raise UserError(f"no trajectory matches {pattern}: nothing was accepted, or name another --trajectory-glob")
+        raise UserError(f"no trajectory matches {pattern}: run step 5 first, or name another --trajectory-glob")
     return tasks
 
 

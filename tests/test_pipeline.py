@@ -172,3 +172,24 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, environment, says):
         kept = project.sample_run("--max-failed", "1", count=3, **environment)
         assert kept.returncode == 0, kept.stderr
         assert "-1  malformed (1)" in kept.stdout
+
+
+def test_a_stage_out_of_order_or_with_nothing_to_do_names_the_true_cause(tmp_path):
+    """Also where every row was left out at the beginning."""
+    project = InProcess(tmp_path)
+    rows = [{"problem": "p", "thinking": "a\nb\n" * 99, "output": "x", "correctness": False}] * 3
+    (project.root / "wrong.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {"SRC_NAME": "w", "NUM_SAMPLES": "3", "ANNOTATOR": "rules", "DATASET_PATH": "wrong.jsonl"}
+    for step in (1, 2, 3, 5):
+        early = project.run("bash", f"step{step}.sh", **settings, TOKENIZER="data/sample/tokenizer")
+        assert (early.returncode, early.stderr.count("\n")) == (2, 1)
+        assert "not found: run the stage before it, or correct SRC_NAME, INPUT_SUFFIX or NUM_SAMPLES" in early.stderr
+    assert sorted(path.name for path in (project.root / "data").iterdir()) == ["sample"]
+    whole = project.run("bash", "run.sh", **settings, TOKENIZER="data/sample/tokenizer")
+    assert (whole.returncode, whole.stderr) == (1, "no sample is left: all 3 were rejected (wrong 3)\n")
+    for step in (1, 2):
+        later = project.run("bash", f"step{step}.sh", **settings)
+        assert later.returncode == 2 and ("not found" in later.stderr or "all 3 were lost" in later.stderr)
+    assert "data/w_3samples holds no samples: all 3 were lost in the stage that wrote it (wrong 3)" in (
+        project.run("bash", "step1.sh", **settings).stderr
+    )

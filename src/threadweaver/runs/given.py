@@ -7,13 +7,14 @@ is not what its account says, is missing or is not in it, is that sample's fault
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from threadweaver.errors import SampleFault, UserError
+from threadweaver.errors import SampleFault, UserError, setting
 from threadweaver.files import digest
-from threadweaver.runs.records import AccountEntry, Finished, read_finished
+from threadweaver.runs.records import LOSSES, AccountEntry, Finished, read_finished
 from threadweaver.samples import NoSamples, list_samples, sample_key
 from threadweaver.text import decode, shown
 
@@ -37,7 +38,8 @@ class Given:
     def open(cls, path: Path, *, accept_edits: bool = False) -> Given:
         """Take a folder or one file of it; raises UserError if it is missing or of a stage that did not end."""
         if not path.exists():
-            raise UserError(f"{shown(str(path))} not found: run the stage before it, or name another --input")
+            other = setting("name another --input", "correct SRC_NAME, INPUT_SUFFIX or NUM_SAMPLES")
+            raise UserError(f"{shown(str(path))} not found: run the stage before it, or {other}")
         folder, only = (path, None) if path.is_dir() else (path.parent, path.name)
         before = read_finished(folder)
         entries = before.entries if before else ()
@@ -75,9 +77,24 @@ class Given:
             found = {path.name for path in list_samples(self.folder, pattern)}
         except NoSamples:
             if not expected:
-                raise
+                raise self.nothing() from None
             found = set()
         return sorted(found | expected, key=sample_key)
+
+    def nothing(self) -> NoSamples:
+        """Return the error of a folder without samples, with the reason if the stage that wrote it lost them all."""
+        lost = (
+            Counter(str(entry.reason) for entry in self.before.entries if entry.outcome in LOSSES)
+            if self.before
+            else {}
+        )
+        if not lost:
+            return NoSamples(f"{self.folder} holds no samples: run the stage before it, or name another folder")
+        reasons = ", ".join(f"{reason} {count}" for reason, count in lost.most_common())
+        return NoSamples(
+            f"{self.folder} holds no samples: all {lost.total()} were lost in the stage that wrote it ({reasons}); "
+            "change that, and run it again"
+        )
 
     def text(self, name: str, edited: list[str] | None = None) -> str:
         """Return the text of a file. One that was changed by hand, if such are taken, is added to `edited`.
