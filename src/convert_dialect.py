@@ -11,7 +11,6 @@ Example python src/convert_dialect.py --from multiverse --to threadweaver --data
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from threadweaver.exports import cards, dialects, folder
 from threadweaver.exports.conversion import Conversion
@@ -24,9 +23,9 @@ def flags() -> Flags:
     parser = Flags(__doc__)
     parser.add_argument("--from", dest="source", required=True, choices=list(dialects.READERS), help="dialect to read")
     parser.add_argument("--to", dest="target", required=True, choices=dialects.WRITTEN, help="dialect to write")
-    parser.add_argument("--dataset", type=Path, required=True, help="a parquet, .jsonl or dataset folder")
-    parser.add_argument("--split", default="train", help="split of --dataset (train)")
-    parser.add_argument("--text_column", help="column of the texts (text; of our own dialect response_reasoning)")
+    parser.add_shared("--dataset", required=True)
+    parser.add_shared("--split", default="train", help="split of --dataset (train)")
+    parser.add_shared("--text_column", help="column of the texts (text; of our own dialect response_reasoning)")
     parser.add_shared("--output", help="folder of the converted set")
     parser.add_shared("--overwrite", help="replace a set that was made with other settings")
     return parser

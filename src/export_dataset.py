@@ -11,7 +11,6 @@ Example python src/export_dataset.py --for trl --tokenizer data/sample/tokenizer
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER
 from threadweaver.exports import folder, trainers
@@ -24,7 +23,7 @@ def flags() -> Flags:
     parser.add_argument(
         "--for", dest="name", required=True, choices=list(trainers.EXPORTS), help="who reads the export"
     )
-    parser.add_argument("--dataset", type=Path, required=True, help="the folder that save_dataset.py wrote")
+    parser.add_shared("--dataset", required=True, help="the folder that save_dataset.py wrote")
     parser.add_shared("--tokenizer", default=DEFAULT_TOKENIZER)
     parser.add_shared("--output", help="folder of the export")
     parser.add_shared("--overwrite", help="replace an export that was made with other settings")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, short_name
 from threadweaver.errors import UserError
@@ -34,9 +33,9 @@ def flags() -> Flags:
     parser = Flags(__doc__)
     parser.add_shared("--input", required=False)
     parser.add_shared("--glob")
-    parser.add_argument("--dataset", type=Path, help="instead of --input: a parquet, .jsonl or dataset folder")
+    parser.add_shared("--dataset", help="instead of --input: a parquet, .jsonl or dataset folder")
     parser.add_shared("--split", help="split of --dataset (train, or the only one)")
-    parser.add_argument(
+    parser.add_shared(
         "--text_column",
         default="response_reasoning",
         help="column of --dataset with the trajectories (response_reasoning)",

@@ -27,7 +27,7 @@ def flags() -> Flags:
     parser.add_argument(
         "--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset"
     )
-    parser.add_argument("--text_column", help="column of a dataset with the trajectories (as in our own datasets)")
+    parser.add_shared("--text_column")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8899, help="port to listen on (8899); 0 takes a free one")
     parser.add_argument(

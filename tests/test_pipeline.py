@@ -75,7 +75,7 @@ def test_the_account_names_every_sample_and_the_page_needs_nothing_else(finished
     page = (project.root / "data/sample_24samples_report.html").read_text()
     assert "no_block" in page and "<svg" in page and "with parallel blocks" in page
     with_blocks = next(stage["with_blocks"] for stage in report["funnel"] if stage["stage"] == "parallel")
-    assert re.search(rf"with parallel blocks +{with_blocks} ", result.stdout)
+    assert re.search(rf"with parallel blocks +{with_blocks}\n", result.stdout)
     assert "http://" not in page and "https://" not in page and "<script" not in page
 
 

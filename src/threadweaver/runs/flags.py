@@ -82,6 +82,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "--input": {"type": Path, "required": True, "help": "folder of trajectories, or one <i>.txt"},
     "--output": {"type": Path, "required": True},
     "--glob": {"default": "*.txt", "help": "which files of the folder (%(default)s)"},
+    "--dataset": {"type": Path, "help": "a parquet, .jsonl or dataset folder"},
+    "--text_column": {"help": "column of a dataset with the trajectories (as in our own datasets)"},
     "--dataset_path": {"type": Path, "required": True, "help": "the source dataset"},
     "--max_samples": {"type": positive_int, "help": "rows to read, from the first on (%(default)s)"},
     "--split": {"help": "split to read (train, or the only one)"},
