@@ -13,7 +13,6 @@ from threadweaver.client import Reply, batch, errors
 from threadweaver.client.batch_service import BatchService
 from threadweaver.client.settings import Batching
 from threadweaver.client.transport import Transport
-from threadweaver.ledger import Ledger
 
 TEXTS = [f"q{n}" for n in range(20)]
 
@@ -116,15 +115,18 @@ ODD_COUNTS = {
 }
 
 
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "always"])
 @pytest.mark.parametrize("name", [*DAMAGE, *ODD_COUNTS])
-async def test_a_malformed_row_is_the_failure_of_that_row_only(settings, monkeypatch, name):
-    """A row whose text is whole is kept, whatever its counts are."""
-    damage, again = (DAMAGE | ODD_COUNTS)[name], int(name in DAMAGE)
+async def test_a_malformed_row_is_the_failure_of_that_row_only(settings, monkeypatch, name, lasting):
+    """A row whose text is whole is kept, whatever its counts are; one that cannot be read is read again, and is then
+    paid and lost: nobody asks for it a second time.
+    """
+    damage, lost = (DAMAGE | ODD_COUNTS)[name], int(name in DAMAGE and lasting)
     plain, damaged = Transport.fetch, []
 
     async def fetch(self, method, path, *more, **options):
         data, headers = await plain(self, method, path, *more, **options)
-        if path.endswith("/content") and not damaged:
+        if path.endswith("/content") and (lasting or not damaged):
             first, *rest = data.split(b"\n")
             damaged.append(json.loads(first)["custom_id"])
             data = b"\n".join([damage(json.loads(first)), *rest])
@@ -133,11 +135,33 @@ async def test_a_malformed_row_is_the_failure_of_that_row_only(settings, monkeyp
     monkeypatch.setattr(Transport, "fetch", fetch)
     with FakeOpenAI() as server:
         settings = replace(settings, base_url=server.url)
-        outcomes, _ = await ask_all(settings, TEXTS)
+        for _ in range(2):
+            outcomes, _ = await ask_all(settings, TEXTS)
+            failed = [outcome for outcome in outcomes if not isinstance(outcome, Reply)]
+            assert len(failed) == lost and all(isinstance(error, errors.Unreadable) for error in failed)
         stats = server.stats()
-    assert all(isinstance(reply, Reply) for reply in outcomes)
-    assert stats["batches"]["rows"] == [20, *[1] * again] and stats["received"] == 0
-    assert (stats["answered"], stats["answered_twice"]) == (20 + again, again)
-    ledger = Ledger(settings.ledger, read_only=True)
-    assert ledger.thread.call(lambda db: db.execute("SELECT count(*) FROM replies").fetchone(), write=False) == (20,)
-    ledger.close()
+    assert (stats["batches"]["rows"], stats["received"], stats["answered"], stats["answered_twice"]) == ([20], 0, 20, 0)
+
+
+ODD_SERVICES = {
+    "an unknown status": {"status": "paused"},
+    "no status": {"status": None},
+    "no file of what it completed": {"output_file_id": None},
+    "a file that does not exist": {"output_file_id": "file-nope"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_SERVICES.values(), ids=ODD_SERVICES)
+async def test_a_service_that_does_not_come_to_an_end_ends_the_run(settings, monkeypatch, odd):
+    plain = Transport.call
+
+    async def call(self, method, path, *more, **options):
+        data, headers = await plain(self, method, path, *more, **options)
+        return (data | odd if path.startswith("/batches/") else data), headers
+
+    monkeypatch.setattr(Transport, "call", call)
+    monkeypatch.setattr(batch, "FAULTS", 3)
+    with FakeOpenAI() as server:
+        outcomes, _ = await ask_all(replace(settings, base_url=server.url), TEXTS)
+        assert server.stats()["answered_twice"] == 0
+    assert all(isinstance(error, errors.RunError) for error in outcomes)

@@ -15,7 +15,8 @@ from asking import SRC, ask, settings_in
 from fake_openai import FakeOpenAI
 from threadweaver.client import Client, errors, transport
 from threadweaver.client.credentials import NO_KEY
-from threadweaver.client.transport import Transport, retry_after
+from threadweaver.client.refusals import retry_after
+from threadweaver.client.transport import Transport
 from threadweaver.errors import UserError
 
 
@@ -127,7 +128,7 @@ async def test_a_bare_error_of_a_socket_is_a_lost_connection(settings, monkeypat
     async def broken(*_, **__):
         raise ConnectionResetError(104, "Connection reset by peer")
 
-    monkeypatch.setattr(sender._http, "request", broken)
+    monkeypatch.setattr(sender._http, "send", broken)
     with pytest.raises(errors.ConnectionFault, match="reset by peer") as raised:
         await sender.ask(ask(settings, "q"), None)
     await sender.close()
@@ -139,7 +140,7 @@ async def test_a_bare_error_of_a_socket_is_a_lost_connection(settings, monkeypat
     [
         (400, '{"error": {"code": "bad_file"}}', errors.BadRequest, "HTTP 400: Error code: 400 .*bad_file"),
         (400, '{"error": {"message": "too many lines"}}', errors.BadRequest, "HTTP 400: too many lines"),
-        (503, "<html>busy</html>", errors.ServerFault, "HTTP 503: <html>busy"),
+        (503, "<html>busy</html>", errors.ServerFault, "HTTP 503: busy"),
         (200, "{", errors.BadReply, "not JSON"),
         (200, '{"object": "file"}', errors.BadReply, "names no file"),
         (200, '"file-0"', errors.BadReply, "names no file"),

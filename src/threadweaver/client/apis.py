@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
-from threadweaver.client.errors import BadReply, BadRequest, ServerFault
+from threadweaver.client.errors import BadReply, BadRequest, NotAReply, ServerFault, Unreadable
 from threadweaver.client.usage import Usage
 from threadweaver.corpus import thinking
 from threadweaver.ledger.entries import MOST_TOKENS
@@ -35,8 +35,8 @@ MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError
 @dataclass(frozen=True)
 class RawReply:
     """A reply as the server sent it. `status`: ok, truncated (at the limit), incomplete, empty, refused; `finish`: the
-    server's own word for how it ended. `usage` is None where the server does not count, or counts what cannot be;
-    `tier` is the one that it reports.
+    server's own word for how it ended. `usage` is None where the server does not count, or counts what cannot be, which
+    is a `doubt`; `tier` is the one that it reports. `why`: rejected already, by this code.
     """
 
     text: str
@@ -45,6 +45,14 @@ class RawReply:
     usage: Usage | None
     tier: str | None
     extra: Mapping[str, Any] | None = None
+    doubt: str = ""
+    why: str = ""
+
+    @classmethod
+    def unreadable(cls, said: str) -> RawReply:
+        """Return what is kept of JSON that is not a reply, which may be paid: what was said of it."""
+        code = Unreadable.code
+        return cls("", "empty", code, None, None, {code: said}, why=code)
 
 
 class Params(NamedTuple):
@@ -57,9 +65,12 @@ class Params(NamedTuple):
 
 
 class Api(ABC):
-    """One way to write a request and to read its reply. An API provides `path`, `fields` and `reply`."""
+    """One way to write a request and to read its reply. An API provides `path`, `fields` and `reply`; `limit` is its
+    name for the limit of output tokens.
+    """
 
     path: ClassVar[str]
+    limit: ClassVar[str] = "max_tokens"
 
     def body(
         self,
@@ -70,13 +81,15 @@ class Api(ABC):
     ) -> dict[str, Any]:
         """Return the JSON body of a request; a message is a role and a content.
 
-        A parameter that is None is left out; one that is not in `Params` is passed on, merged into what is there.
+        A parameter that is not in `Params` is passed on, merged into what is there; one that is None is left out, also
+        where the API has its own name for it.
         """
-        rest = {name: value for name, value in params.items() if value is not None}
+        rest = dict(params)
         known = Params(*(rest.pop(name, None) for name in Params._fields))
         written = [{"role": role, "content": content} for role, content in messages]
         fields = {"model": model, **self.fields(written, known), "service_tier": service_tier or None}
-        return _merged({name: value for name, value in fields.items() if value is not None}, rest)
+        made = _merged({name: value for name, value in fields.items() if value is not None}, rest)
+        return {name: value for name, value in made.items() if value is not None}
 
     @abstractmethod
     def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
@@ -87,15 +100,12 @@ class Api(ABC):
 
         Raises BadReply for JSON that is not a reply, ServerFault or BadRequest for a reply that reports a failure.
         """
-        if not isinstance(data, Mapping):
-            raise BadReply("the server's reply is not a JSON object", billed=True)
         try:
-            return _checked(self.reply(data))
+            return _checked(self.reply(data), data)
         except MALFORMED as error:
+            kind = BadReply if _is_void(data) else NotAReply
             name = type(self).__name__
-            raise BadReply(
-                f"the server's reply is not in the form of the {name} API ({error!r})", billed=True
-            ) from error
+            raise kind(f"the server's reply is not in the form of the {name} API ({error!r})", billed=True) from error
 
     @abstractmethod
     def reply(self, data: Mapping[str, Any]) -> RawReply:
@@ -121,6 +131,7 @@ class Api(ABC):
 
 class Responses(Api):
     path = "/responses"
+    limit = "max_output_tokens"
 
     def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
         return {
@@ -150,6 +161,7 @@ class Responses(Api):
 
 class ChatCompletions(Api):
     path = "/chat/completions"
+    limit = "max_completion_tokens"
 
     def fields(self, messages: list[dict[str, str]], params: Params) -> dict[str, Any]:
         return {
@@ -202,11 +214,18 @@ APIS: Mapping[str, Api] = {"responses": Responses(), "chat": ChatCompletions(), 
 
 
 def _merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `body` with `extra` in it, objects into objects: {"text": {"format": …}} keeps the verbosity beside it."""
+    """Return `body` with `extra` in it, objects into objects: {"text": {"format": …}} keeps the verbosity beside it.
+    None removes what is there.
+    """
     out = dict(body)
     for name, value in extra.items():
-        both = isinstance(value, Mapping) and isinstance(out.get(name), Mapping)
-        out[name] = _merged(out[name], value) if both else value
+        inner = out.get(name)
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            value = _merged(inner, value) or None
+        if value is None and name in out:
+            del out[name]
+        else:
+            out[name] = value
     return out
 
 
@@ -218,11 +237,19 @@ def _raise_failed(error: Mapping[str, Any]) -> NoReturn:
     raise BadRequest(message)
 
 
-def _checked(raw: RawReply) -> RawReply:
+def _checked(raw: RawReply, data: Mapping[str, Any]) -> RawReply:
     """Return a reply that the ledger can keep. Raises ValueError for one that it cannot."""
     if not isinstance(raw.text, str) or not isinstance(raw.finish, str):
         raise ValueError("its text or its end is not a text")
+    if raw.usage is None and data.get("usage"):
+        return replace(raw, doubt="the server's count of tokens cannot be read")
     return raw
+
+
+def _is_void(data: Any) -> bool:
+    """Whether this is no more than a frame without a reply, as overloaded servers send it: nothing was paid."""
+    frame = isinstance(data, Mapping) and not data.get("usage")
+    return frame and any(name in data and not data[name] for name in ("choices", "output"))
 
 
 class _Said(NamedTuple):

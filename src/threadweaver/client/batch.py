@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from threadweaver.client import errors
+from threadweaver.client.apis import RawReply
 from threadweaver.client.batch_files import Want, Wave, line_of, split
 from threadweaver.client.batch_service import ENDED, BatchService, RemoteBatch
 from threadweaver.client.requests import Reply, Request, reply_of
@@ -48,6 +49,7 @@ class Batcher:
         self._attached: set[str] = set()
         self._pause, self._next_look = FIRST_LOOK, 0.0
         self._faults = 0
+        self._read_again: set[str] = set()
         self._tokens = self.settings.enqueued_tokens
         self._task: asyncio.Task[None] | None = None
 
@@ -143,7 +145,8 @@ class Batcher:
                 self._running[entry.local] = entry
             elif entry.ours:
                 requests = await self.session.ledger.batch_requests(entry.local)
-                lines = [line_of(Request.parse(text)) for text, _ in requests.values()]
+                adopted = [Request.parse(text) for text, _ in requests.values()]
+                lines = [line_of(request, self.session.dialect(request)) for request in adopted]
                 await self._send(entry, lines, known=False)
 
     # sending
@@ -152,7 +155,7 @@ class Batcher:
         keys, self._fresh = dict.fromkeys(self._fresh), []
         wants = [self._wants[key] for key in keys if key in self._wants]
         sent = 0
-        for wave in split(wants, self.settings, self._tokens):
+        for wave in split(wants, self.settings, self._tokens, self.session.dialect):
             if self._enqueued() + wave.tokens > self._tokens and self._running:
                 for want in wave.wants:  # not now: when a batch has ended
                     self._fresh.append(want.request.key)
@@ -243,6 +246,7 @@ class Batcher:
                 await self.session.ledger.collect(entry.local, [])
                 raise errors.BatchTrouble(f"the service refused a batch ({error}): nothing of it is paid") from error
             except errors.Retryable as error:
+                self.session.mind_wait(error)
                 await asyncio.sleep(self.session.backoff(tries, error.retry_after))
                 last = error
         raise errors.ServerDown(f"the batch service does not answer ({last}): run the same command again to continue")
@@ -275,26 +279,45 @@ class Batcher:
             await self._end(entry, [], {}, billed=True, alone=True)
 
     async def _finish(self, entry: BatchEntry, batch: RemoteBatch, late: bool) -> None:
-        """Store what the batch answered; what it did not answer is asked again, or fails for good."""
-        replies: list[LedgerEntry] = []
-        failures: dict[str, errors.ClientError] = {}
+        """Store what the batch answered; what it did not answer is asked again, or fails for good.
+
+        Raises BadReply, once, where a part of the results cannot be read: a transfer may have been cut.
+        """
         if batch.status == "failed":
             self._refused(batch)
             for want in self._wants.values():
                 want.tries -= want.batch == entry.local  # it was not worked on
         requests = await self.session.ledger.batch_requests(entry.local)
-        service = await self._service()
-        async for key, row in service.rows(batch):
-            if key not in requests:
-                continue
-            text, stage = requests[key]
-            request = Request.parse(text)
-            outcome = service.read(row, request)
-            if isinstance(outcome, errors.ClientError):
-                failures[key] = outcome
-            else:
-                replies.append(self.session.entry_of(request, stage, outcome, "batch", entry.created))
+        outcomes = await self._outcomes(entry, batch, requests)
+        replies = []
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, RawReply):
+                text, stage = requests[key]
+                replies.append(self.session.entry_of(Request.parse(text), stage, outcome, "batch", entry.created))
+        failures = {key: outcome for key, outcome in outcomes.items() if isinstance(outcome, errors.ClientError)}
         await self._end(entry, replies, failures, billed=False, alone=late)
+
+    async def _outcomes(
+        self, entry: BatchEntry, batch: RemoteBatch, requests: Mapping[str, tuple[str, str]]
+    ) -> dict[str, RawReply | errors.ClientError]:
+        """Return what the results say of each request. Where lines cannot be read, the requests without a result were
+        answered by these, and paid: they are not asked again.
+        """
+        service = await self._service()
+        outcomes: dict[str, RawReply | errors.ClientError] = {}
+        lines = broken = 0
+        async for key, row in service.rows(batch):
+            lines, broken = lines + 1, broken + (not row)
+            if key in requests and key not in outcomes:
+                outcomes[key] = service.read(row, Request.parse(requests[key][0]))
+        unreadable = any(isinstance(outcome, RawReply) and outcome.why for outcome in outcomes.values())
+        if (broken or unreadable or lines < batch.completed) and entry.local not in self._read_again:
+            self._read_again.add(entry.local)
+            raise errors.BadReply(f"the results of batch {entry.remote} cannot be read in full")
+        if broken or lines < batch.completed:
+            lost = RawReply.unreadable("its line in the results of a batch is missing or cannot be read")
+            outcomes |= {key: lost for key in requests if key not in outcomes}
+        return outcomes
 
     def _refused(self, batch: RemoteBatch) -> None:
         """Handle a batch that failed validation: too much at once is sent again later in smaller parts; anything else
@@ -320,6 +343,7 @@ class Batcher:
         billed: bool,
         alone: bool,
     ) -> None:
+        used = {key: self.session.dialect(want.request) for key, want in self._wants.items()}
         collected = await self.session.ledger.collect(entry.local, replies, billed=billed)
         stored = {reply.key: reply for reply in collected}
         self._running.pop(entry.local, None)
@@ -333,9 +357,12 @@ class Batcher:
             want.batch = ""
             failure = failures.get(key)
             if key in stored:
+                await self.session.confirm(want.request, used[key])
                 self._resolve(want, reply_of(stored[key], from_ledger=False))
             elif self.session.ended is not None:
                 self._resolve(want, self.session.ended)
+            elif isinstance(failure, errors.BadRequest) and self.session.learn(want.request, used[key], failure):
+                self._requeue(want)
             elif isinstance(failure, errors.SampleError):
                 self._resolve(want, failure)
             elif alone or want.tries >= TRIES:

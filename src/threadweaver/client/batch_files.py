@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from threadweaver.client.dialect import PLAIN, Dialect
 from threadweaver.client.requests import Reply, Request
 from threadweaver.client.settings import Batching
 
@@ -34,13 +35,16 @@ class Wave:
     tokens: int = 0
 
 
-def line_of(request: Request) -> bytes:
-    """Return a row of a batch file; results come back by its custom_id, in any order."""
-    row = {"custom_id": request.key, "method": "POST", "url": f"/v1{request.wire.path}", "body": request.body()}
+def line_of(request: Request, dialect: Dialect = PLAIN) -> bytes:
+    """Return a row of a batch file; results come back by its custom_id, in any order, and never as a stream."""
+    body = replace(dialect, stream=False).apply(request.body())
+    row = {"custom_id": request.key, "method": "POST", "url": f"/v1{request.wire.path}", "body": body}
     return json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator[Wave]:
+def split(
+    wants: Sequence[Want], limits: Batching, most_tokens: int, dialect_of: Callable[[Request], Dialect]
+) -> Iterator[Wave]:
     """Yield files of one API and one model each, within the limits of requests, bytes and tokens."""
     groups: dict[tuple[str, str], list[Want]] = {}
     for want in wants:
@@ -48,7 +52,7 @@ def split(wants: Sequence[Want], limits: Batching, most_tokens: int) -> Iterator
     for group in groups.values():
         wave = Wave()
         for want in group:
-            line = line_of(want.request)
+            line = line_of(want.request, dialect_of(want.request))
             tokens = want.request.bytes // BYTES_PER_TOKEN + 1
             full = (
                 len(wave.wants) >= limits.max_requests

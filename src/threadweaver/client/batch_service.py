@@ -10,10 +10,13 @@ from typing import Any
 
 from threadweaver.client.apis import MALFORMED, RawReply
 from threadweaver.client.errors import BadReply, ClientError
+from threadweaver.client.refusals import words_of
 from threadweaver.client.requests import Request
 from threadweaver.client.transport import Transport
 
 ENDED = ("completed", "failed", "expired", "cancelled")
+UNDER_WAY = ("validating", "in_progress", "finalizing", "cancelling")
+MOST_BYTES = 2**32  # of a file of results
 LISTED = 1000  # batches of the account to look through for one of ours
 NAME = "threadweaver"  # the metadata's field
 
@@ -72,25 +75,30 @@ class BatchService:
         return batch
 
     async def rows(self, batch: RemoteBatch) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the rows of the output file and the error file, each with the key of its request.
-
-        A line that is not a row is left out: its request then counts as not answered.
+        """Yield the rows of the output file and the error file, each with the key of its request; an empty key and an
+        empty row for a line that is not one.
         """
         for name in batch.files:
-            data, _ = await self.transport.fetch("GET", f"/files/{name}/content")
+            data, _ = await self.transport.fetch("GET", f"/files/{name}/content", most=MOST_BYTES)
             for line in filter(bytes.strip, data.split(b"\n")):
-                if (row := _row(line)) is not None:
-                    yield row["custom_id"], row
+                row = _row(line)
+                yield (row["custom_id"], row) if row is not None else ("", {})
 
     def read(self, row: Mapping[str, Any], request: Request) -> RawReply | ClientError:
-        """Return what a row says of its request."""
+        """Return what a row says of its request; what cannot be read may be paid, and is a reply of its own."""
+        response = row.get("response")
+        status = response.get("status_code") if isinstance(response, Mapping) else None
         try:
+            if response is None:  # not worked on
+                return self.transport.of_status(500, row.get("error") or {}, {})
+            if isinstance(status, int) and status != 200:
+                body = response.get("body")
+                inner = body.get("error") if isinstance(body, Mapping) else None
+                return self.transport.of_status(status, inner or body or row.get("error") or {}, {})
             with _reading():
-                response = row.get("response") or {}
-                if response.get("status_code") == 200:
-                    return request.wire.read(response["body"])
-                error = (response.get("body") or {}).get("error") or row.get("error") or {}
-                return self.transport.of_status(int(response.get("status_code") or 500), error, {})
+                return self.transport.read(response["body"], request)
+        except BadReply as error:
+            return RawReply.unreadable(str(error))
         except ClientError as error:
             return error
 
@@ -99,14 +107,23 @@ def _batch(data: Any) -> RemoteBatch:
     """Return the batch in the service's JSON. Raises BadReply."""
     with _reading():
         files = tuple(_text(data[name]) for name in ("output_file_id", "error_file_id") if data.get(name))
-        faults = (data.get("errors") or {}).get("data") or ()
-        return RemoteBatch(
-            _text(data["id"]),
-            _text(data["status"]),
-            int((data.get("request_counts") or {}).get("completed") or 0),
-            files,
-            tuple((str(error.get("code")), str(error.get("message") or "")) for error in faults),
-        )
+        status = _text(data["status"])
+        if status not in (*ENDED, *UNDER_WAY):
+            raise ValueError(f"status {status!r:.50}")
+        counts = data.get("request_counts")
+        completed = counts.get("completed") if isinstance(counts, Mapping) else None
+        completed = completed if isinstance(completed, int) and not isinstance(completed, bool) else 0
+        if completed > 0 and status in ENDED and not files:
+            raise ValueError(f"{completed} requests completed, and no file of results")
+        return RemoteBatch(_text(data["id"]), status, completed, files, tuple(_faults(data.get("errors"))))
+
+
+def _faults(errors: Any) -> Iterator[tuple[str, str]]:
+    """Yield the codes and messages of a failed validation."""
+    found = errors.get("data") if isinstance(errors, Mapping) else errors
+    for error in found if isinstance(found, list) else [found] if found else ():
+        given = error if isinstance(error, Mapping) else {"message": error}
+        yield str(given.get("code") or ""), words_of(given)
 
 
 def _row(line: bytes) -> Mapping[str, Any] | None:

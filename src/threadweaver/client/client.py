@@ -14,7 +14,7 @@ from typing import Any
 
 from threadweaver.client import errors
 from threadweaver.client.batch import Batcher
-from threadweaver.client.requests import Reply, Request, reply_of
+from threadweaver.client.requests import Reply, Request, fault_of, reply_of
 from threadweaver.client.sender import Call, Sender
 from threadweaver.client.session import Session
 from threadweaver.client.settings import ClientSettings
@@ -115,6 +115,9 @@ class Client:
                 flight.task.cancel()
         reply = replace(reply, from_ledger=True) if joined else reply
         tally.add(reply.usage, reply.cost, from_ledger=reply.from_ledger, recorded=reply.recorded)
+        if fault := fault_of(reply):
+            tally.failed[fault.code] += 1
+            raise fault
         return reply
 
     def judge(self, key: str, verdict: str, why: str = "", *, label: str = "") -> None:

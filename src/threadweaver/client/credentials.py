@@ -1,4 +1,4 @@
-"""Where the API key and the endpoint come from: a file or the environment; a key is never a flag, and never printed."""
+"""Where the API key and the endpoint come from: a file or the environment; a key is never a flag."""
 
 from __future__ import annotations
 
@@ -9,28 +9,22 @@ import stat
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from threadweaver.client.secrets import Key, shown_url
 from threadweaver.errors import UserError
 
 DEFAULT_KEY_PATH = "~/.openai_api_key"
 OPENAI_URL = "https://api.openai.com/v1"
-_KEY_SHAPED = re.compile(r"\b(?:sk|rk|pk|sess)-[A-Za-z0-9_*\-.]{8,}")
 _KEY = re.compile(r"[A-Za-z0-9._~+/:|@!*-]+=*")  # what a bearer token may be, and some marks that servers add
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?")
 MOST_BYTES = 65_536  # read of a key file: more than any key has
 PIPE_SECONDS = 30.0
 _warned: set[Path] = set()
 
 
-@dataclass(frozen=True)
-class Key:
-    value: str = field(repr=False)
-    source: str = ""
-
-
-NO_KEY = Key("none", "none needed")
+NO_KEY = Key("none", "none needed", secret=False)
 """For a server that needs none; the HTTP client demands some value."""
 
 
@@ -116,29 +110,31 @@ def _warn_if_open(path: Path) -> None:
 
 
 def find_base_url(flag: str | None, environment: Mapping[str, str] | None = None) -> str:
-    """Return `flag`, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI's endpoint.
+    """Return `flag`, else OPENAI_BASE_URL, else OPENAI_API_BASE, else OpenAI's endpoint. A query is kept: Azure's
+    endpoints have `?api-version=…`.
 
     Raises UserError for what is not a URL.
     """
     environment = os.environ if environment is None else environment
-    url = (
-        (flag or environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE") or OPENAI_URL)
-        .strip()
-        .rstrip("/")
-    )
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _possible_port(parts):
-        raise UserError(f"the endpoint {scrub(url)} is not a URL like http://127.0.0.1:8000/v1")
-    if parts.username or parts.password:
+    url = flag or environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE") or OPENAI_URL
+    url = url.strip().rstrip("/")
+    parts = _parts(url)
+    if parts is None or parts.scheme not in ("http", "https"):
+        raise UserError(f"the endpoint {shown_url(url)} is not a URL like http://127.0.0.1:8000/v1")
+    if parts.username is not None or parts.password is not None:
         raise UserError("the endpoint's URL carries a password: put the key into a file or OPENAI_API_KEY instead")
     return url
 
 
-def _possible_port(parts: SplitResult) -> bool:
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL that a request can be sent to, else None."""
     try:
-        return parts.port != 0
-    except ValueError:  # above 65535, or not a number
-        return False
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+        possible = _HOST.fullmatch(host) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:  # a bracket that is not closed, an empty label, a port above 65535
+        return None
+    return parts if possible else None
 
 
 def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] | None = None) -> Key:
@@ -153,10 +149,3 @@ def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] 
             "OPENAI_BASE_URL), or annotate without a model: ANNOTATOR=rules"
         )
     return NO_KEY
-
-
-def scrub(text: str, key: Key | None = None) -> str:
-    """Return the text without the key, and without anything shaped like one: servers quote a key that they refuse."""
-    if key is not None and len(key.value) >= 6:
-        text = text.replace(key.value, "[key]")
-    return _KEY_SHAPED.sub("[key]", text)

@@ -5,6 +5,8 @@ ClientError
 │   ├── BadRequest         400, 413, 422: the server will not accept it, now or later
 │   │   ├── ContextTooLong
 │   │   └── ContentFilter
+│   ├── Unreadable         paid, stored, and not a reply
+│   ├── PromptCut          paid, stored, and the model saw only a part of the prompt
 │   ├── GaveUp             every retry failed; the next run asks again
 │   ├── CapReached         its worst case does not fit under --max-cost
 │   └── NotInLedger        --offline, and nobody has paid for it yet
@@ -14,10 +16,12 @@ ClientError
 │   ├── TimedOut
 │   ├── ConnectionFault
 │   └── BadReply           a 200 that is not a reply
+│       └── NotAReply      JSON of another form: it may be paid, so it is not asked for again
 └── RunError               also a UserError: one line, exit 2, everything kept
     ├── Authentication     401, 403
     ├── QuotaExhausted     insufficient_quota
-    ├── NoSuchModel        404
+    ├── NoSuchModel        404, 405, 410, 501
+    ├── WaitTooLong        the server asks for a longer wait than --longest-wait
     ├── ServerDown         nothing answers
     └── BatchTrouble       a batch that this key cannot reach, or that the service refused
 
@@ -27,6 +31,7 @@ ClientError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from threadweaver.errors import UserError
 
@@ -48,7 +53,10 @@ class SampleError(ClientError):
 
 
 class BadRequest(SampleError):
+    """`detail` is what the server said, as JSON."""
+
     code = "bad_request"
+    detail: Any = None
 
 
 class ContextTooLong(BadRequest):
@@ -57,6 +65,14 @@ class ContextTooLong(BadRequest):
 
 class ContentFilter(BadRequest):
     code = "content_filter"
+
+
+class Unreadable(SampleError):
+    code = "unreadable"
+
+
+class PromptCut(SampleError):
+    code = "prompt_cut"
 
 
 class GaveUp(SampleError):
@@ -115,6 +131,10 @@ class BadReply(Retryable):
     code = "bad_reply"
 
 
+class NotAReply(BadReply):
+    code = "bad_reply"
+
+
 class RunError(ClientError, UserError):
     code = "run_error"
 
@@ -129,6 +149,10 @@ class QuotaExhausted(RunError):
 
 class NoSuchModel(RunError):
     code = "no_such_model"
+
+
+class WaitTooLong(RunError):
+    code = "wait_too_long"
 
 
 class ServerDown(RunError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from threadweaver.client.client import Client
 from threadweaver.client.estimates import Estimate, Planned, Planner
-from threadweaver.client.requests import Reply, Request, reply_of
+from threadweaver.client.requests import Reply, Request, fault_of, reply_of
 from threadweaver.client.settings import ClientSettings
 from threadweaver.client.usage import Usage, stage_of
 from threadweaver.ledger import Ledger, LedgerEntry
@@ -77,6 +77,8 @@ class PlanningClient(Client):
             cost = (await self.planner()).at_this_tier(planned.reply.usage)
             drawn.whole += Estimate(1, 0, planned.reply.usage, cost)
             drawn.recorded += planned.reply.recorded
+            if fault := fault_of(planned.reply):
+                raise fault
             return planned.reply
         drawn.whole += estimate
         drawn.unpaid[request.turn] += 1

@@ -26,7 +26,6 @@ OWN_PRICES = Path(__file__).parents[3] / "data" / "prices.json"
 """The user's own prices, in USD per million tokens; cached_input and the factors of tiers may be left out:
 {"my-model": {"input": 0.2, "cached_input": 0.02, "output": 0.8, "batch_factor": 0.5, "flex_factor": 0.5}}
 """
-ENVELOPE_TOKENS = 64  # a conversation's own markers; 8 per message come on top. OpenAI needs 3 and 4.
 UNKNOWN_TIER = 2.0  # times the default price where a tier has none: "priority" costs 1.7 to 2.5 times as much
 OUTPUT = ("output_mtok", "output_reasoning_mtok")
 UNCOUNTED = ("requests_kcount", "output_citation_mtok")  # what some models bill and no usage reports
@@ -92,16 +91,15 @@ class Price:
         return math.ceil(round(rates.of(usage.input - usage.cached, usage.cached, usage.output) * 1000, 6))
 
     def worst_case(self, request: Request, tier: str | None = "default") -> int:
-        """Return nano-dollars; no call costs more: a token per byte, nothing cached, output up to the limit.
+        """Return nano-dollars; no call costs more: a token per byte, nothing cached, output up to every limit.
 
         `tier` None: in whatever tier the server may answer.
         """
-        tokens = request.bytes + ENVELOPE_TOKENS + 8 * len(request.messages)
         possible = (
             [self.rates(tier)] if tier else [self.default, self.default.times(UNKNOWN_TIER), *self.tiers.values()]
         )
         dearest = max(
-            tokens * max(rates.input, rates.cached_input) + request.params["max_output_tokens"] * rates.output
+            request.most_input * max(rates.input, rates.cached_input) + request.most_output * rates.output
             for rates in possible
         )
         return math.ceil(dearest * self.ceiling * 1000)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from threadweaver.client.apis import APIS, Api
+from threadweaver.client import bounds, errors
+from threadweaver.client.apis import APIS, Api, Params
 from threadweaver.client.usage import Usage
 from threadweaver.ledger import LedgerEntry, canonical, key_of
 
@@ -81,6 +82,23 @@ class Request:
         extra = len(prompt.encode("utf-8", "surrogatepass")) if isinstance(prompt, str) else len(prompt or ())
         return extra + sum(len(content.encode("utf-8", "surrogatepass")) for _, content in self.messages)
 
+    @functools.cached_property
+    def characters(self) -> int:
+        """Characters of what the model is shown, as far as it is text."""
+        prompt = self.params.get("prompt")
+        return (len(prompt) if isinstance(prompt, str) else 0) + sum(len(content) for _, content in self.messages)
+
+    @functools.cached_property
+    def most_input(self) -> int:
+        """The most tokens that a byte-level tokenizer makes of it."""
+        passed_on = {name: value for name, value in self.params.items() if name not in Params._fields}
+        return self.bytes + bounds.ENVELOPE_TOKENS + 8 * len(self.messages) + bounds.size_of(passed_on)
+
+    @functools.cached_property
+    def most_output(self) -> int:
+        """The most output tokens that its parameters allow."""
+        return bounds.most_output({name: value for name, value in self.params.items() if name != "prompt"})
+
     def at(self, attempt: int) -> Request:
         return self if attempt == self.attempt else replace(self, attempt=attempt)
 
@@ -118,6 +136,19 @@ class Reply:
     @property
     def rejected(self) -> bool:
         return self.verdict == "rejected"
+
+
+def fault_of(reply: Reply) -> errors.SampleError | None:
+    """Return why nobody should read a reply that is paid and stored; None for one that can be read."""
+    if reply.why == errors.PromptCut.code:
+        return errors.PromptCut(
+            f"the server counted {reply.usage.input:,} tokens of a longer prompt: it cut the prompt to its context. Give "
+            "the model a longer one (num_ctx of Ollama) and run again with --retry-failed"
+        )
+    if reply.why == errors.Unreadable.code:
+        said = (reply.extra or {}).get("unreadable", "the server's reply cannot be read")
+        return errors.Unreadable(f"{said} (it may be paid; --retry-failed asks again)")
+    return None
 
 
 def reply_of(entry: LedgerEntry, *, from_ledger: bool) -> Reply:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from threadweaver.client import errors
+from threadweaver.client.apis import RawReply
 from threadweaver.client.rate_limit import RateLimiter
 from threadweaver.client.requests import Reply, Request, reply_of
 from threadweaver.client.session import Session
@@ -32,6 +33,10 @@ class Call:
     label: str
     on_wire: bool = False
     ticket: float | None = None
+
+
+class _Learnt(Exception):
+    """The endpoint has refused a request that it accepts in another form."""
 
 
 @dataclass
@@ -81,6 +86,8 @@ class Sender:
                         claimed = False  # the claim ended with the entry
                         return reply
                     self.limiter.unsent()
+                except _Learnt:
+                    pause = POLL_SECONDS
                 except errors.Retryable as error:
                     pause = self._after(error, faults, call.label)
                 finally:
@@ -109,13 +116,18 @@ class Sender:
         sent, ticket = time.time(), call.ticket
         call.on_wire = True
         ledger.in_doubt.add(reservation)
+        dialect = self.session.dialect(request)
         try:
-            raw, headers = await transport.ask(request, tier)
+            raw, headers = await transport.ask(request, tier, dialect)
+        except errors.NotAReply as error:  # it may be paid: kept, and not asked for again
+            raw, headers = RawReply.unreadable(str(error)), {}
         except errors.ClientError as error:
             call.on_wire = False
             self._slow_down(ticket, error)
             await ledger.release(reservation, key=None, billed=error.billed)
             ledger.in_doubt.discard(reservation)
+            if isinstance(error, errors.BadRequest) and self.session.learn(request, dialect, error):
+                raise _Learnt from error
             raise
         self._heard, self._gave_up_in_row = True, 0
         self.limiter.succeeded(ticket, headers, raw.usage.input + raw.usage.output if raw.usage else 0)
@@ -124,6 +136,7 @@ class Sender:
         entry = self.session.entry_of(request, call.label, raw, raw.tier or tier or "default", sent)
         stored = await ledger.record(entry, reservation)
         ledger.in_doubt.discard(reservation)
+        await self.session.confirm(request, dialect)
         return reply_of(stored, from_ledger=False)
 
     def _leave(self, call: Call) -> None:
@@ -145,6 +158,7 @@ class Sender:
         tally.retried += 1
         tally.refused += isinstance(error, errors.RateLimited)
         retrying = self.session.settings.retrying
+        self.session.mind_wait(error)
         silent = isinstance(error, errors.ConnectionFault) and not error.reached and not self._heard
         if faults.other < (SILENT_TRIES if silent else retrying.tries) and faults.limited < retrying.limited_tries:
             return self.session.backoff(faults.total - 1, error.retry_after)

@@ -7,16 +7,22 @@ import random
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
-from threadweaver.client import errors, prices
+from threadweaver.client import bounds, dialect, errors, prices
 from threadweaver.client.apis import RawReply
-from threadweaver.client.credentials import Key, find_base_url, key_for, scrub
+from threadweaver.client.credentials import Key, find_base_url, key_for
+from threadweaver.client.dialect import Dialect
 from threadweaver.client.requests import Request
+from threadweaver.client.secrets import scrub
 from threadweaver.client.settings import ClientSettings
 from threadweaver.client.transport import Transport
 from threadweaver.client.usage import Tallies, Usage, stage_of
 from threadweaver.errors import UserError
 from threadweaver.ledger import NANO, Ledger, LedgerEntry
+
+TOLD_WAIT = 30.0
+"""Seconds of a wait that is reported."""
 
 
 class Session:
@@ -39,6 +45,9 @@ class Session:
         self._slow_reported = False
         self._transport: Transport | None = None
         self._making = asyncio.Lock()
+        self._dialects: dict[tuple[str, str], Dialect] = {}
+        self._kept: dict[tuple[str, str], Dialect] = {}  # as they are in the ledger
+        self._told: set[str] = set()
 
     async def close(self) -> None:
         try:
@@ -55,7 +64,10 @@ class Session:
             async with self._making:
                 if self._transport is None:
                     # Importing the SDK takes 0.9 s, which the event loop must not wait for.
-                    self._transport = await asyncio.to_thread(self._make_transport)
+                    made = await asyncio.to_thread(self._make_transport)
+                    for spoken, text in (await self.ledger.known_of(made.base_url)).items():
+                        self._kept[spoken] = self._dialects[spoken] = Dialect.parse(text)
+                    self._transport = made
         return self._transport
 
     def key(self) -> Key:
@@ -69,6 +81,42 @@ class Session:
         base_url = find_base_url(self.settings.base_url, self.environment)
         return Transport(base_url, self.key(), timeout=self.settings.timeout, connections=self.settings.workers)
 
+    # what the server accepts
+
+    def dialect(self, request: Request) -> Dialect:
+        """Return how this server wants a request. Under a cap, the limit of a reply is always sent."""
+        known = self._dialects.get((request.api, request.model), dialect.PLAIN)
+        if self.settings.stream and not known.stream:
+            known = replace(known, stream=True)
+        return replace(known, left_out=known.left_out - set(dialect.LIMITS)) if self.cap is not None else known
+
+    def learn(self, request: Request, used: Dialect, error: errors.BadRequest) -> bool:
+        """Whether to send a refused request again: this refusal, or one of another call, has taught another dialect."""
+        if self.dialect(request) != used:
+            return True
+        learnt = dialect.learn(used, used.apply(request.body(self.settings.service_tier)), error.detail)
+        if learnt is None or (self.cap is not None and learnt.unlimited):
+            return False
+        self._dialects[request.api, request.model] = learnt
+        self.tell(f"{self._transport.base_url}: {dialect.difference(used, learnt)} from now on ({error.answered})")
+        return True
+
+    async def confirm(self, request: Request, used: Dialect) -> None:
+        """Keep what a reply has shown to be right, for later runs."""
+        spoken = request.api, request.model
+        if used == dialect.PLAIN or self._kept.get(spoken, dialect.PLAIN) == used or self._dialects.get(spoken) != used:
+            return
+        self._kept[spoken] = used
+        await self.ledger.remember(self._transport.base_url, *spoken, used.as_json())
+
+    def tell(self, line: str) -> None:
+        """Print a line for the user, once."""
+        if line not in self._told:
+            from tqdm import tqdm
+
+            self._told.add(line)
+            tqdm.write(line, file=sys.stderr)
+
     def scrub(self, text: str) -> str:
         return scrub(text, self._transport.key if self._transport else None)
 
@@ -79,6 +127,19 @@ class Session:
         retrying = self.settings.retrying
         whole = min(retrying.longest, retrying.first * 2 ** min(tries, 30))
         return whole / 2 + random.uniform(0, whole / 2)
+
+    def mind_wait(self, error: errors.Retryable) -> None:
+        """Report a long wait that the server asks for. Raises WaitTooLong for one above --longest-wait."""
+        asked, longest = error.retry_after, self.settings.retrying.longest_asked
+        if asked is None or asked < TOLD_WAIT:
+            return
+        shown = f"{asked:,.0f} s" if asked < 1e9 else "for ever"
+        if asked > longest:
+            raise errors.WaitTooLong(
+                f"the server asks to wait {shown}, longer than --longest-wait {longest:g} ({error}): run the same "
+                "command again then, or allow a longer wait; everything paid is kept"
+            )
+        self.tell(f"the server asks to wait {shown} ({error})")
 
     # the end of the run
 
@@ -122,11 +183,13 @@ class Session:
     def entry_of(self, request: Request, label: str, raw: RawReply, tier: str, sent: float) -> LedgerEntry:
         """Return what the ledger keeps of a reply whose request was sent at `sent` (unix time).
 
-        A reply that is truncated, empty or refused is rejected by that alone; completions may end in any way.
+        A reply that is truncated, empty or refused, or one to a part of the prompt, is rejected by that alone;
+        completions may end in any way.
         """
-        tier = str(tier)  # a server may report anything
-        usage = raw.usage or Usage()
+        counted = self._counted(request, raw)
+        usage = counted or Usage()
         rejected = raw.status if raw.status != "ok" and request.api != "completions" else None
+        rejected = raw.why or (errors.PromptCut.code if bounds.was_cut(counted, request.characters) else rejected)
         now = time.time()
         return LedgerEntry(
             key=request.key,
@@ -144,7 +207,7 @@ class Session:
             cached=usage.cached,
             output=usage.output,
             reasoning=usage.reasoning,
-            cost=self._cost(request, raw.usage, tier),
+            cost=self._cost(request, counted, tier),
             tier=tier,
             sent=sent,
             done=now,
@@ -153,6 +216,20 @@ class Session:
             why=rejected,
             judged=now if rejected else None,
         )
+
+    def _counted(self, request: Request, raw: RawReply) -> Usage | None:
+        """Return a server's count of tokens as far as it is possible; None where it gives none."""
+        if raw.usage is None:
+            if raw.doubt:
+                self.tell(f"{raw.doubt}: counted as the most that is possible")
+            return None
+        sent = self.dialect(request).unlimited
+        most_out = bounds.MOST_TOKENS if sent else max(request.most_output, len(raw.text.encode("utf-8", "replace")))
+        usage, doubt = bounds.bounded(raw.usage, request.most_input, most_out)
+        if doubt and "counts" not in self._told:
+            self._told.add("counts")  # every reply has another number
+            self.tell(doubt)
+        return usage
 
     def _cost(self, request: Request, usage: Usage | None, tier: str) -> int | None:
         if self.price is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threadweaver.client import extra_body
 from threadweaver.client.credentials import DEFAULT_KEY_PATH, find_base_url
 from threadweaver.client.requests import Message, Request
 from threadweaver.errors import UserError
@@ -47,12 +47,13 @@ class Retrying:
     first: float = 0.5
     longest: float = 60.0
     down_after: int = 10  # calls in a row that gave up
+    longest_asked: float = 600.0  # seconds that a server may ask to wait
 
 
 @dataclass(frozen=True)
 class ClientSettings:
     """`ledger` None: in memory. Prices in USD per million tokens; `max_cost` in USD over the life of the
-    ledger.
+    ledger. `stream`: replies come as a stream; without it, one that has to is learnt.
     """
 
     model: str = DEFAULT_MODEL
@@ -70,6 +71,7 @@ class ClientSettings:
     service_tier: str | None = None
     timeout: float = DEFAULT_TIMEOUT
     output_limit: int = DEFAULT_OUTPUT_LIMIT
+    stream: bool = False
     batch: Batching | None = None
     retrying: Retrying = Retrying()
     drain: float = 4.0  # seconds that calls under way are given when the client closes
@@ -79,7 +81,7 @@ class ClientSettings:
         differ, the extra body counts.
         """
         merged = {"max_output_tokens": self.output_limit, **params, **self.extra_body}
-        kept = {name: value for name, value in merged.items() if value is not None}
+        kept = extra_body.without_nulls(merged, self.api)
         return Request(self.api, self.model, tuple(Message(role, content) for role, content in messages), kept)
 
 
@@ -120,6 +122,14 @@ def _add_endpoint(add: Callable[..., None]) -> None:
         default=DEFAULT_OUTPUT_LIMIT,
         metavar="N",
         help="most output tokens of a reply (default: %(default)s)",
+    )
+    add("stream", action="store_true", help="replies as a stream; endpoints that only stream are found out anyway")
+    add(
+        "longest-wait",
+        type=float,
+        default=Retrying.longest_asked,
+        metavar="S",
+        help="seconds that a server may ask to wait before the run ends instead (default: %(default)g)",
     )
     add("timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S", help="seconds for one call (default: %(default)g)")
 
@@ -166,7 +176,7 @@ def _add_batch(add: Callable[..., None]) -> None:
 
 def settings_from(args: argparse.Namespace) -> ClientSettings:
     """Return the settings of parsed flags. Raises UserError for values that cannot be used."""
-    for name in ("workers", "output_limit", "timeout", "batch_tokens", "batch_poll", "batch_quiet"):
+    for name in ("workers", "output_limit", "timeout", "longest_wait", "batch_tokens", "batch_poll", "batch_quiet"):
         if not getattr(args, name) > 0:
             raise UserError(f"--{name.replace('_', '-')} must be above 0")
     for name in ("max_cost", "in_cost_per_million", "out_cost_per_million", "batch_deadline"):
@@ -183,13 +193,14 @@ def settings_from(args: argparse.Namespace) -> ClientSettings:
     )
     if not args.offline:
         find_base_url(args.base_url)
+    api = "chat" if args.use_chat_completions else "responses"
     return ClientSettings(
         model=args.openai_model,
         base_url=args.base_url,
-        api="chat" if args.use_chat_completions else "responses",
+        api=api,
         workers=args.workers,
         key_path=args.key_path,
-        extra_body=_extra_body(args.extra_body),
+        extra_body=extra_body.parse(args.extra_body, api, capped=args.max_cost is not None),
         in_cost_per_million=args.in_cost_per_million,
         out_cost_per_million=args.out_cost_per_million,
         ledger=args.ledger,
@@ -199,22 +210,7 @@ def settings_from(args: argparse.Namespace) -> ClientSettings:
         service_tier=args.service_tier,
         timeout=args.timeout,
         output_limit=args.output_limit,
+        stream=args.stream,
         batch=batch,
+        retrying=Retrying(longest_asked=args.longest_wait),
     )
-
-
-def _extra_body(text: str | None) -> Mapping[str, Any]:
-    if not text:
-        return {}
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise UserError(
-            f"--extra-body is not JSON ({error}): give an object such as '{{\"temperature\": 0}}'"
-        ) from error
-    if not isinstance(value, dict):
-        raise UserError("--extra-body must be a JSON object such as '{\"temperature\": 0}'")
-    reserved = {"model", "input", "messages", "service_tier", "stream"} & set(value)
-    if reserved:
-        raise UserError(f"--extra-body cannot set {', '.join(sorted(reserved))}: use the flag for it, or leave it out")
-    return value

@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email.utils
 import json
-import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from threadweaver.client import errors
+from threadweaver.client import errors, refusals, streams
 from threadweaver.client.apis import APIS, RawReply
-from threadweaver.client.credentials import Key, scrub
+from threadweaver.client.dialect import PLAIN, Dialect, names_in
 from threadweaver.client.requests import Request
+from threadweaver.client.secrets import Key, scrub, scrub_reply, shown_url
 
 CONNECT_SECONDS = 15.0
 UPLOAD_SECONDS = 600.0
 OTHER_FILES = 512
 """Open files besides connections: ledger, logs, pipes."""
-_TOO_LONG = (
-    "context_length_exceeded",
-    "context length",
-    "context window",
-    "maximum context",
-    "string_above_max_length",
-)
-_FILTERED = ("content_filter", "content_policy", "content management policy", "invalid_prompt", "moderation", "flagged")
-_NO_MONEY = (
-    "insufficient_quota",
-    "billing_not_active",
-    "billing_hard_limit",
-    "exceeded your current quota",
-    "insufficient balance",
-    "insufficient_balance",
-)
+MOST_BYTES = 64 * 2**20
+"""Of a reply; the longest that a model makes has a few."""
+AZURE = (".azure.com", ".azure-api.net")
 
 
 class Transport:
@@ -50,68 +38,123 @@ class Transport:
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
         raise_file_limit(connections)
-        self.base_url = base_url
+        self._parts = urlsplit(base_url)
+        self.base_url = shown_url(scrub(base_url, key))  # as it may be printed and stored
         self.key = key
         self.timeout = timeout
         # The default pool keeps 100 connections alive. Retries are ours: the SDK gives up at a Retry-After above 120 s.
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
         wait = httpx2.Timeout(timeout, connect=CONNECT_SECONDS, pool=None)
         self._http = DefaultAioHttpClient(limits=limits, timeout=wait)
-        self._sdk = AsyncOpenAI(api_key=key.value, base_url=base_url, max_retries=0, http_client=self._http)
+        self._sdk = AsyncOpenAI(
+            api_key=key.value,
+            base_url=urlunsplit(self._parts._replace(query="", fragment="")),
+            default_query=dict(parse_qsl(self._parts.query)),
+            max_retries=0,
+            http_client=self._http,
+        )
         made = {**self._sdk.default_headers, **self._sdk.auth_headers}
         # Addresses are parsed once, and the SDK's seven headers of telemetry left out: each saves a tenth of a call.
         self._headers = {
             name: value
             for name, value in made.items()
             if isinstance(value, str) and not name.lower().startswith("x-stainless")
-        }
-        self._addresses = {api.path: httpx2.URL(base_url + api.path) for api in APIS.values()}
+        } | self._azure()
+        self._addresses = {api.path: httpx2.URL(self._address(api.path)) for api in APIS.values()}
+
+    def _azure(self) -> dict[str, str]:
+        """Return the header in which Azure's endpoints expect a key, where this is one."""
+        azure = (self._parts.hostname or "").endswith(AZURE) or "api-version" in self._parts.query
+        return {"api-key": self.key.value} if azure else {}
+
+    def _address(self, path: str) -> str:
+        """Return where to send a call: the path goes before the query of the base URL."""
+        path, _, query = path.partition("?")
+        query = "&".join(part for part in (self._parts.query, query) if part)
+        return urlunsplit(self._parts._replace(path=self._parts.path.rstrip("/") + path, query=query, fragment=""))
 
     async def close(self) -> None:
         await self._sdk.close()
 
-    async def ask(self, request: Request, service_tier: str | None) -> tuple[RawReply, Mapping[str, str]]:
+    # calls
+
+    async def ask(
+        self, request: Request, service_tier: str | None, dialect: Dialect = PLAIN
+    ) -> tuple[RawReply, Mapping[str, str]]:
         """Return the reply and the headers it came with. Raises a ClientError."""
-        body = json.dumps(request.body(service_tier), ensure_ascii=True, separators=(",", ":")).encode("ascii")
-        data, headers = await self.call("POST", request.wire.path, body)
-        return request.wire.read(data), headers
+        body = dialect.apply(request.body(service_tier))
+        content = json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+        try:
+            data, headers = await self.call("POST", request.wire.path, content)
+            return self.read(data, request, headers), headers
+        except errors.BadRequest as error:
+            self._name_parameters(error, body)
+            raise
+
+    def _name_parameters(self, error: errors.BadRequest, body: Mapping[str, Any]) -> None:
+        """Add to a refusal what was sent, and how to leave it out."""
+        names = [name for name in names_in(body) if "." not in name]
+        if type(error) is errors.BadRequest and names:
+            error.args = (f"{error} (sent: {', '.join(names)}; --extra-body '{{\"NAME\": null}}' leaves one out)",)
+
+    def read(self, data: Any, request: Request, headers: Mapping[str, str] = {}) -> RawReply:
+        """Return the reply in a server's JSON, without secrets. Raises a ClientError, also for an error that was sent
+        with status 200.
+        """
+        if inside := refusals.error_inside(data):
+            error = self.of_status(*inside, headers, request.wire.path)
+            usage = data.get("usage") if isinstance(data, Mapping) else None
+            error.billed = isinstance(usage, Mapping) and any(usage.values())
+            raise error
+        try:
+            raw = request.wire.read(data)
+        except errors.ClientError as error:
+            error.args = (f"{scrub(str(error), self.key)}: {self._shown(data)}",)
+            raise
+        return self._clean(raw)
 
     async def call(
         self, method: str, path: str, body: bytes | None = None, *, timeout: float | None = None
     ) -> tuple[Any, Mapping[str, str]]:
-        """Return the JSON and the headers of a 2xx of any endpoint. Raises a ClientError for anything else."""
+        """Return the JSON and the headers of a 2xx of any endpoint; a stream as the JSON that it stands for. Raises a
+        ClientError for anything else.
+        """
         content, headers = await self.fetch(method, path, body, timeout=timeout)
+        if streams.is_stream(content, headers.get("content-type", "")):
+            return streams.assembled(content), headers
         try:
             return json.loads(content), headers
         except (ValueError, RecursionError) as error:
-            raise errors.BadReply("the server's reply is not JSON", billed=True) from error
+            begun = content[:64].lstrip()[:1] in (b"{", b"[")  # a reply, which may be paid
+            kind, what = (errors.NotAReply, "JSON that cannot be read") if begun else (errors.BadReply, "not JSON")
+            shown = self._shown(content[: refusals.READ].decode("utf-8", "replace"))
+            raise kind(f"the server's reply is {what}: {shown}", billed=True) from error
 
     async def fetch(
-        self, method: str, path: str, body: bytes | None = None, *, timeout: float | None = None
+        self, method: str, path: str, body: bytes | None = None, *, timeout: float | None = None, most: int = MOST_BYTES
     ) -> tuple[bytes, Mapping[str, str]]:
         """Return the content and the headers of a 2xx of any endpoint. Raises a ClientError for anything else.
 
-        `timeout` in seconds, where it is shorter than this transport's own.
+        `timeout` in seconds, where it is shorter than this transport's own; `most` bytes are read.
         """
         import aiohttp
         import httpx2
 
         seconds = timeout or self.timeout
+        url = self._addresses.get(path) or self._address(path)
         try:
-            async with asyncio.timeout(seconds):
-                url = self._addresses.get(path) or self.base_url + path
-                response = await self._http.request(method, url, content=body, headers=self._headers)
+            async with (
+                asyncio.timeout(seconds),
+                self._http.stream(method, url, content=body, headers=self._headers) as response,
+            ):
+                content = await _content(response, most)
         except TimeoutError as error:
             raise errors.TimedOut(f"no reply within {seconds:g} s", billed=True) from error
         except (httpx2.RequestError, aiohttp.ClientError, OSError) as error:
             raise self.of_connection(error) from error
         if response.is_success:
-            return response.content, response.headers
-        detail: Any = response.text
-        with contextlib.suppress(ValueError):
-            detail = response.json()
-            detail = detail.get("error", detail) if isinstance(detail, Mapping) else detail
-        raise self.of_status(response.status_code, detail, response.headers)
+            return content, response.headers
+        raise self.of_status(response.status_code, refusals.detail_of(content), response.headers, path)
 
     async def upload(self, name: str, data: bytes) -> str:
         """Upload a file for the Batch API and return its id."""
@@ -124,7 +167,7 @@ class Transport:
             detail = error.body or error.message
             if isinstance(detail, Mapping):
                 detail = {**detail, "message": detail.get("message") or f"{error.message} {dict(detail)}"}
-            raise self.of_status(error.status_code, detail, error.response.headers) from None
+            raise self.of_status(error.status_code, detail, error.response.headers, "/files") from None
         except openai.APIConnectionError as error:
             raise self.of_connection(error) from error
         except (openai.APIError, ValueError) as error:
@@ -152,55 +195,41 @@ class Transport:
             last, cause = cause, cause.__cause__
         return errors.ConnectionFault(f"the connection was lost: {scrub(str(last), self.key)}", reached=True)
 
-    def of_status(self, status: int, detail: Any, headers: Mapping[str, str]) -> errors.ClientError:
+    def of_status(self, status: int, detail: Any, headers: Mapping[str, str], path: str = "") -> errors.ClientError:
         """Return the error that a status means. Nothing was billed: the server did not answer with a reply."""
-        given = detail if isinstance(detail, Mapping) else {}
-        said = scrub(str(given.get("message") or detail or "no details"), self.key).replace("\n", " ")[:300]
-        error = self._of_status(status, f"HTTP {status}: {said}", given, headers)
-        error.answered = f"HTTP {status}: {said}"
+        error = refusals.meaning(status, detail, headers, endpoint=self.base_url, key_source=self.key.source, path=path)
+        error.args = (scrub(str(error), self.key), *error.args[1:])
+        error.answered = f"HTTP {status}: {self._shown(detail)}"
         error.headers = headers
         return error
 
-    def _of_status(
-        self, status: int, text: str, given: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> errors.ClientError:
-        marks = f"{given.get('code')} {given.get('type')} {text}".lower()
-        if status == 402 or (status in (400, 403, 429) and any(mark in marks for mark in _NO_MONEY)):
-            return errors.QuotaExhausted(
-                f"the account has no money left ({text}): add credit and run the same command again; everything paid "
-                "is kept"
-            )
-        if status in (401, 403):
-            if any(mark in marks for mark in _FILTERED):
-                return errors.ContentFilter(text)
-            return errors.Authentication(
-                f"{self.base_url} refused the API key from {self.key.source} ({text}): put a valid one there and run "
-                "the same command again"
-            )
-        if status == 404:
-            return errors.NoSuchModel(
-                f"{self.base_url} has no such model or address ({text}): check the model's name and --base-url"
-            )
-        if status == 429 and "request too large" not in marks:
-            return errors.RateLimited(text, retry_after=retry_after(headers))
-        if status >= 500 or status in (408, 409, 425):
-            return errors.ServerFault(text, retry_after=retry_after(headers))
-        if any(mark in marks for mark in _TOO_LONG) or status == 413:
-            return errors.ContextTooLong(text)
-        return (errors.ContentFilter if any(mark in marks for mark in _FILTERED) else errors.BadRequest)(text)
+    # secrets
+
+    def _shown(self, detail: Any) -> str:
+        return scrub(refusals.words_of(detail), self.key)[: refusals.LONGEST]
+
+    def _clean(self, raw: RawReply) -> RawReply:
+        """Return a reply without the key, wherever the server quotes it."""
+        if not self.key.secret:
+            return raw
+        finish, tier = scrub(raw.finish, self.key), raw.tier and scrub(raw.tier, self.key)
+        text = scrub_reply(raw.text, self.key)
+        if (text, finish, tier) == (raw.text, raw.finish, raw.tier):
+            return raw
+        return replace(raw, text=text, finish=finish, tier=tier)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of retry-after-ms or Retry-After (seconds or a date); None if neither says anything."""
-    with contextlib.suppress(KeyError, ValueError):
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(text))
-    parsed = email.utils.parsedate_tz(text)
-    return None if parsed is None else max(0.0, email.utils.mktime_tz(parsed) - time.time())
+async def _content(response: Any, most: int) -> bytes:
+    """Return the body of a response. Raises BadReply for one above `most` bytes; a stream is read up to its end mark."""
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise errors.BadReply(f"the server's reply has more than {most >> 20} MB", billed=True)
+        if part.endswith(streams.END):
+            break
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def raise_file_limit(connections: int) -> None:

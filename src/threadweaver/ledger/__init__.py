@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.ledger import batches, budget, claims, processes, schema, statistics
+from threadweaver.ledger import batches, budget, claims, endpoints, processes, schema, statistics
 from threadweaver.ledger.batches import BatchEntry, BatchRow
 from threadweaver.ledger.claims import Claim, Ended, Judged, Wish
 from threadweaver.ledger.entries import VERDICTS, LedgerEntry, canonical, key_of, request_key
@@ -161,6 +161,15 @@ class Ledger:
     async def collect(self, local: str, replies: Sequence[LedgerEntry], *, billed: bool = False) -> list[LedgerEntry]:
         """Store what a batch answered and remove it; `billed`: the rest may still cost money."""
         return await self.thread.run(lambda db: batches.collect(db, local, replies, billed=billed))
+
+    # endpoints
+
+    async def known_of(self, base_url: str) -> Mapping[tuple[str, str], str]:
+        """Return what was learnt of an endpoint, by API and model."""
+        return await self.thread.run(lambda db: endpoints.known(db, base_url), write=False)
+
+    async def remember(self, base_url: str, api: str, model: str, text: str) -> None:
+        await self.thread.run(lambda db: endpoints.remember(db, base_url, api, model, text))
 
     # the whole
 
