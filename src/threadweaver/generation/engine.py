@@ -7,6 +7,7 @@ SGLang and vLLM name things differently: which stop was met is `matched_stop` or
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from threadweaver.client import errors
 from threadweaver.client.apis import Completions
 from threadweaver.client.credentials import NO_KEY
+from threadweaver.client.refusals import error_inside
+from threadweaver.client.secrets import shown_url
 from threadweaver.client.transport import Transport, raise_file_limit
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError
@@ -114,6 +117,7 @@ class Endpoint:
 
     def __init__(self, url: str, explain: Callable[[], str | None] = lambda: None):
         self.url = url.rstrip("/")
+        self.shown = shown_url(self.url)
         self.explain = explain
         self.busy = 0
         self.gone: str | None = None
@@ -134,7 +138,7 @@ class Endpoint:
         except (KeyError, TypeError):
             said = "something that is not a list of models"
         raise UserError(
-            f"{self.url}/models answers {said}: give the address of a completions API, such as "
+            f"{self.shown}/models answers {said}: give the address of a completions API, such as "
             "http://127.0.0.1:30000/v1"
         )
 
@@ -184,7 +188,7 @@ class Pool:
             if card is None and (check_model or not cards):
                 names = ", ".join(card["id"] for card in cards) or "nothing"
                 raise UserError(
-                    f"{endpoint.url} serves {names}, not {model}: name it with --model_name, or continue with "
+                    f"{endpoint.shown} serves {names}, not {model}: name it with --model_name, or continue with "
                     "--skip-model-check"
                 )
             card = card or cards[0]
@@ -192,7 +196,7 @@ class Pool:
             longest = card.get("max_model_len")
             if isinstance(longest, int) and 0 < longest < context:
                 raise UserError(
-                    f"{endpoint.url} has a context of {longest} tokens, less than --max-context-length {context}: "
+                    f"{endpoint.shown} has a context of {longest} tokens, less than --max-context-length {context}: "
                     "lower it"
                 )
         self._living()
@@ -210,7 +214,7 @@ class Pool:
     def _living(self) -> list[Endpoint]:
         living = [endpoint for endpoint in self.endpoints if endpoint.gone is None]
         if not living:
-            reasons = "; ".join(f"{endpoint.url}: {endpoint.gone}" for endpoint in self.endpoints)
+            reasons = "; ".join(f"{endpoint.shown}: {endpoint.gone}" for endpoint in self.endpoints)
             raise UserError(
                 f"no server is left ({reasons}): start one and run the same command again; what is finished is kept"
             )
@@ -222,7 +226,7 @@ class Pool:
 
     def _leave_out(self, endpoint: Endpoint, why: str) -> None:
         endpoint.gone = why
-        self.report(f"the server {endpoint.url} is left out: {why}")
+        self.report(f"the server {endpoint.shown} is left out: {why}")
 
     async def alive(self, endpoint: Endpoint) -> bool:
         """After a lost connection: does the server still answer? Asked once for all requests that lost it."""
@@ -236,8 +240,9 @@ class Pool:
         for wait in PROBES:
             await asyncio.sleep(wait)
             why = endpoint.explain()
-            if why is None and await endpoint.cards() is not None:
-                return True
+            with contextlib.suppress(UserError):  # it answers, but not yet as a completions API
+                if why is None and await endpoint.cards() is not None:
+                    return True
             if why:
                 break
         self._leave_out(endpoint, why or "the connection was lost and it does not answer any more")
@@ -265,7 +270,7 @@ class Seat:
                     continue
                 trouble = error
             except (errors.RateLimited, errors.ServerFault) as error:
-                trouble = f"{error} (from {endpoint.url})"
+                trouble = f"{error} (from {endpoint.shown})"
             tries += 1
             if tries == TRIES:
                 raise SampleFailed(f"{trouble} ({TRIES} tries)")
@@ -298,18 +303,20 @@ class Seat:
         content = json.dumps(body, separators=(",", ":")).encode()
         try:
             data, _ = await endpoint.transport.call("POST", Completions.path, content)
+            if inside := error_inside(data):
+                raise endpoint.transport.of_status(*inside, {})
             choice = Completions.choice(data)
         except (errors.BadReply, KeyError, IndexError, TypeError):
             raise SampleFailed("the server's reply is not a completion") from None
         except errors.TimedOut:
             raise SampleFailed(f"no reply within --timeout {self.pool.timeout:g} s") from None
         except errors.SampleError as error:
-            raise Refused(f"{error} (from {endpoint.url})") from None
+            raise Refused(f"{error} (from {endpoint.shown})") from None
         except errors.Authentication as error:
-            raise UserError(f"{error.answered} from {endpoint.url}: generation asks servers that need no key") from None
+            raise UserError(f"{error.answered} from {endpoint.shown}: generation asks servers that need no key") from None
         except errors.NoSuchModel as error:
             raise UserError(
-                f"{error.answered} from {endpoint.url}: name the model it serves with --model_name, or its address "
+                f"{error.answered} from {endpoint.shown}: name the model it serves with --model_name, or its address "
                 "with --base-url"
             ) from None
         return read_choice(choice, self.pool.tokenizer, stop, max_tokens)
