@@ -313,7 +313,9 @@ class Seat:
         except errors.SampleError as error:
             raise Refused(f"{error} (from {endpoint.shown})") from None
         except errors.Authentication as error:
-            raise UserError(f"{error.answered} from {endpoint.shown}: generation asks servers that need no key") from None
+            raise UserError(
+                f"{error.answered} from {endpoint.shown}: generation asks servers that need no key"
+            ) from None
         except errors.NoSuchModel as error:
             raise UserError(
                 f"{error.answered} from {endpoint.shown}: name the model it serves with --model_name, or its address "
