@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from project import ROOT
 from test_house import COMMANDS, LIBRARY, WINGS, imports, wings_imported
 
 SRC = ROOT / "src"
+sys.path.insert(0, str(SRC))
 README = SRC / "README.md"
 WIDTH = 118
 COMMENT = re.compile(r"\A(?:#!.*\n)?\s*(?:#|//|/\*)\s*(.+?)\s*(?:\*/)?$", re.M)
