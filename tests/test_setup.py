@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -326,10 +327,10 @@ def shown(*words: str, **settings: str) -> list[str]:
 
 
 def test_the_folders_of_the_list_of_stages_are_those_of_env_sh():
-    names = "STEP1 STEP2 STEP3 STEP4 STEP5 COLLECTED DATASET"
+    names = re.findall(r'^([A-Z]\w+)="(?:data|dataset)/', (ROOT / "src/env.sh").read_text(), re.M)
     for settings in ({}, {"SRC_NAME": "x", "SUFFIX": "_y", "VERSION": "v2", "FILTER_DIFF_THRESHOLD": "0"}):
         listed = shown(*(stage.folder for stage in STAGES.values()), **settings)
-        assert sorted(listed) == sorted(shown(*(f"${name}" for name in names.split()), **settings))
+        assert sorted(listed) == sorted(shown(*(f"${name}" for name in names), **settings))
 
 
 LINEAGES = {  # VERSION: the lineages of steps 1 to 5, and the suffix of the dataset

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from browser.fixture import IMAGE, SCRIPT, Run, add_sample
+from browser.fixture import IMAGE, SCRIPT, STAGES, Run, add_sample
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_sample
@@ -52,7 +52,7 @@ def test_stopping_it_is_one_word(root):
 @pytest.mark.parametrize("number", range(6))
 def test_every_stage_finds_the_whole_run(root, number):
     folder = Run(root.parent).folder(number)
-    assert [place.stage for place in runs.find(folder).places] == list(runs.STAGES)
+    assert [place.stage for place in runs.find(folder).places] == list(STAGES)
 
 
 def test_the_list_holds_every_sample_with_its_fate(server):

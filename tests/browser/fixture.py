@@ -19,7 +19,15 @@ from threadweaver.trajectory import annotation, edits, markup
 from threadweaver.trajectory.edits import Lineage, Replacement
 from threadweaver.trajectory.measures import measure
 
-STAGES = ("", "_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
+STAGES = {
+    "collect": "",
+    "steps": "_step1_v1",
+    "parallel": "_step2_v1",
+    "rewrite": "_step3_v1_v1",
+    "outlines": "_step4_v1_v1_v1",
+    "filter": "_step5_v1_v1_v1",
+}
+"""The stages of the fixture's run, each with the end of its folder's name."""
 NAME = "fixture_8samples"
 SCRIPT = "<script>window.broken = true</script>"
 IMAGE = "<img src=x onerror='window.broken = true'>"
@@ -147,7 +155,7 @@ class Run:
         self.parent = parent
 
     def folder(self, number: int) -> Path:
-        return self.parent / f"{NAME}{STAGES[number]}"
+        return self.parent / f"{NAME}{[*STAGES.values()][number]}"
 
     def write(self) -> Path:
         """All six stages; the path of the last."""
