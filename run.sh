@@ -14,7 +14,7 @@ source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}" 2>/dev/null || echo "${BASH
 
 settings=() # checked, with the flags, before anything is written or spent
 for name in PLAN RECORDED NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_KEY_PATH LEDGER MAX_COST OFFLINE BATCH \
-  MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT; do
+  MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT REFEREE REFEREE_MODEL; do
   settings+=(--setting "$name=${!name}")
 done
 given="$("$PYTHON" src/check.py "${settings[@]}" -- "$@")" # flags_collect=…, flags_step1=…
@@ -56,6 +56,8 @@ stage step1 ./step1.sh # steps with line ranges, and which of them are independe
 stage step2 ./step2.sh # the independent ones become threads of parallel blocks
 stage step3 ./step3.sh # no thread depends on a sibling
 stage step4 ./step4.sh # an outline announces each thread
+[ -z "$REFEREE" ] || stage referee "$PYTHON" src/referee.py --openai_model "$REFEREE_MODEL" "${asking[@]}" \
+  ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --input "$STEP4" --output "$FINDINGS" # no thread depends on a sibling, says another model
 stage step5 ./step5.sh # what is well-formed and complete is kept, and measured
 stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \
   --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" --trajectory-matched-only --build-chat \

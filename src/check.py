@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
-from threadweaver.annotators.protocol import LABELS
+from threadweaver.annotators.protocol import LABELS, QUESTIONS
 from threadweaver.corpus.tokenizer import check_tokenizer
 from threadweaver.errors import UserError
 from threadweaver.runs import relay
@@ -50,7 +50,9 @@ def main(argv: list[str] | None) -> int:
         print("PLAN=1")
     else:
         check_recorded(values)
-        check_stages(settings, given, recorded=bool(values.get("RECORDED")))
+        if values.get("REFEREE") and values.get("REFEREE_MODEL", values.get("MODEL")) in ("", values.get("MODEL")):
+            raise UserError("REFEREE=1 needs a model that did not annotate: name it with REFEREE_MODEL")
+        check_stages(settings, given, recorded=bool(values.get("RECORDED")), referee=bool(values.get("REFEREE")))
     for name, own in given.items():
         print(f"flags_{name}={shlex.quote(shlex.join(own))}")
     return 0
@@ -63,16 +65,18 @@ def check_recorded(values: Mapping[str, str]) -> None:
 
 
 def check_stages(
-    settings: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]], *, recorded: bool
+    settings: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]], *, recorded: bool, referee: bool
 ) -> None:
     """Raise UserError for what would end a later stage: an endpoint, a key, a prompt or a tokenizer."""
-    for step in ("step1", "step3", "step4", "save"):
+    for step in ("step1", "step3", "step4", *(["referee"] if referee else []), "save"):
         args = parsed(step, [*settings[step].values(), *given[step]])
         try:
             if step == "save":
                 check_tokenizer(args.tokenizer)
+            elif step == "referee":
+                annotators.build_referee(args)
             else:
-                annotators.check(args, next(name for name, label in LABELS.items() if label == step), recorded=recorded)
+                annotators.check(args, next(name for name in QUESTIONS if LABELS[name] == step), recorded=recorded)
         except UserError as error:
             raise UserError(named_by_variables(str(error), settings[step], given[step])) from None
 

@@ -40,6 +40,8 @@ esac
 : "${MAX_COST:=}" # USD that the ledger's total spending never exceeds
 : "${OFFLINE:=}" # 1: answers from the ledger alone
 : "${BATCH:=}" # 1: the Batch API, at half the price
+: "${REFEREE:=}" # 1: a second model judges the blocks, and those that it calls dependent become sequential again
+: "${REFEREE_MODEL:=}" # that model: one that did not annotate
 : "${MAX_FAILED:=}" # failed samples allowed per stage, a count or a fraction (0.1; 0 when collecting)
 
 # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,20 +71,22 @@ STEP3="data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX"
 : "${STEP5_NAME:=${BASE_NAME}_step5_$STEP4_VERSION$SUFFIX}"
 STEP4="data/$STEP4_NAME"
 STEP5="data/$STEP5_NAME"
+FINDINGS="data/${BASE_NAME}_referee_$STEP4_VERSION$SUFFIX"
 lineage_digits="v$(prompt_version "$STEP4_VERSION" | sed 's/[v_]//g')"   # v1_v1_v1 → v111
 threshold_part="$(printf %s "$STEP4_VERSION" | sed -n 's/.*\(_filter_diff_th_[0-9]*\).*/\1/p')"
 dataset_suffix="${SUFFIX:-$lineage_digits}$threshold_part"
 DATASET="dataset/${BASE_NAME}_${dataset_suffix#_}"
 
-for switch in PLAN OFFLINE BATCH KEEP_WRONG; do # 0 means no
+for switch in PLAN OFFLINE BATCH REFEREE KEEP_WRONG; do # 0 means no
   [ "${!switch}" != 0 ] || printf -v "$switch" ''
 done
 
-# ── flags of the stages that ask an annotator: 1, 3, 4 and the plan ─────────────────────────────────────────────
-annotator=(--annotator "$ANNOTATOR" --workers "$WORKERS" --openai_model "$MODEL" --ledger "$LEDGER")
-[ -z "$OPENAI_KEY_PATH" ] || annotator+=(--key-path "$OPENAI_KEY_PATH")
-[ -z "$MAX_COST" ] || annotator+=(--max-cost "$MAX_COST")
-[ -z "$OFFLINE" ] || annotator+=(--offline)
-[ -z "$BATCH" ] || annotator+=(--batch)
+# ── flags of the stages that ask a model: 1, 3, 4, the referee and the plan ─────────────────────────────────────────────
+asking=(--workers "$WORKERS" --ledger "$LEDGER")
+[ -z "$OPENAI_KEY_PATH" ] || asking+=(--key-path "$OPENAI_KEY_PATH")
+[ -z "$MAX_COST" ] || asking+=(--max-cost "$MAX_COST")
+[ -z "$OFFLINE" ] || asking+=(--offline)
+[ -z "$BATCH" ] || asking+=(--batch)
+annotator=(--annotator "$ANNOTATOR" --openai_model "$MODEL" "${asking[@]}")
 
 source "$ROOT/src/python.sh"

@@ -1,6 +1,6 @@
 """Stage 5: keep the trajectories that are well-formed and complete, and measure them.
 
-Reads   stage 4: <input>/<i>.txt and trace/<i>.json; or a column of a dataset (--dataset)
+Reads   stage 4: <input>/<i>.txt and trace/<i>.json; or a column of a dataset (--dataset); findings (--referee)
 Writes  <output>/<i>.txt and trace/ (accepted), rejected/<i>.txt and .json (with the reason),
         <sidecar>/: the summary as JSON, a histogram of each measure, the highest and lowest trajectories
 Calls   nothing
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, short_name
 from threadweaver.errors import UserError
@@ -24,7 +25,7 @@ from threadweaver.runs.given import Given
 from threadweaver.runs.runner import run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
-from threadweaver.stages import filtering
+from threadweaver.stages import filtering, refereeing
 from threadweaver.stages.inspection import Rules
 from threadweaver.stages.traced import traced_names, traced_tasks
 
@@ -51,6 +52,12 @@ def flags() -> Flags:
     )
     parser.add_argument("--keep-sequential", action="store_true", help="also accept trajectories without a block")
     parser.add_shared("--max-leak", default=CONFIDENT)
+    parser.add_argument(
+        "--referee",
+        type=Path,
+        metavar="DIR",
+        help="findings of referee.py: a block that they call dependent becomes sequential again",
+    )
     parser.add_argument("--summary_name", default="summary.json", help="file name of the summary (summary.json)")
     parser.add_argument("--sidecar_dirname", default="stats", help="name of the folder for summary and plots (stats)")
     parser.add_argument(
@@ -93,6 +100,8 @@ def main(argv: list[str] | None) -> int:
         "stripped": shortened,
         **asdict(rules),
     }
+    if args.referee:
+        settings["referee"] = os.path.relpath(args.referee, args.output)
     if rules.outlines_required:  # as it is for every run of ours: their settings do not name it
         del settings["outlines_required"]
     given = Given.open(args.input, accept_edits=args.accept_edits) if args.input else None
@@ -100,6 +109,8 @@ def main(argv: list[str] | None) -> int:
     if given:
         given.report()
         tasks = traced_tasks(given, names)
+        if args.referee:
+            tasks = refereeing.refereed_tasks(tasks, Given.open(args.referee, accept_edits=args.accept_edits))
     else:
         tasks = filtering.column_tasks(args.dataset, args.text_column, args.split)
     judge = filtering.Filter(rules, args.tokenizer, shortened)

@@ -135,7 +135,7 @@ def relayed(*words: str) -> dict[str, list[str]]:
     return {name: own for name, own in relay.relayed(words).items() if own}
 
 
-ASKING = ("step1", "step3", "step4")
+ASKING = ("step1", "step3", "step4", "referee")
 EVERY = tuple(stage.step for stage in STAGES.values())
 
 
@@ -233,6 +233,9 @@ MODEL_OF = {**SAMPLE, "ANNOTATOR": "llm", "LEDGER": "none.sqlite"}
         (MODEL_OF, "no API key and no endpoint"),
         ({**MODEL_OF, "OPENAI_KEY_PATH": "/nope"}, "the key file /nope was not found"),
         ({**MODEL_OF, "STEP1_PROMPT": "/nope"}, "the prompt /nope cannot be read"),
+        ({"REFEREE": "1", "MODEL": "gpt-5", "REFEREE_MODEL": ""}, "a model that did not annotate"),
+        ({"REFEREE": "1", "MODEL": "gpt-5", "REFEREE_MODEL": "gpt-5"}, "name it with REFEREE_MODEL"),
+        ({"REFEREE": "1", "MODEL": "gpt-5", "REFEREE_MODEL": "x", "LEDGER": "none"}, "no API key and no endpoint"),
         ({**MODEL_OF, "OFFLINE": "1"}, "OFFLINE (--offline) needs the ledger none.sqlite"),
         ({**MODEL_OF, "OFFLINE": "1", "RECORDED": "/nope"}, "the recorded answers /nope were not found"),
     ],
@@ -258,7 +261,7 @@ def test_good_settings_pass_and_a_named_key_or_a_server_without_one_too(capsys, 
 def test_run_has_every_variable_checked():
     listed = re.search(r"for name in (.*?); do", (ROOT / "run.sh").read_text(), re.S)[1].replace("\\\n", " ").split()
     known = {*relay.BY_VARIABLE.values(), *(name for own in relay.BY_VARIABLE_OF.values() for name in own.values())}
-    assert {*listed} - {"PLAN", "RECORDED"} == known
+    assert {*listed} - {"PLAN", "RECORDED", "REFEREE"} == known
 
 
 def test_flags_without_effect_are_named_once_and_not_passed_on(capsys):

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from threadweaver.samples import Sample
 from threadweaver.trajectory.edits import Replacement
-from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+from threadweaver.trajectory.findings import BlockFindings
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion, RefereeQuestion
 
 if TYPE_CHECKING:
     from threadweaver.client import Client, Drawn
 
 T = TypeVar("T")
 
-LABELS = {"steps": "step1", "edits": "step3", "outlines": "step4"}
+QUESTIONS = ("steps", "edits", "outlines")
+"""What an annotator answers; "findings" is the question to a referee."""
+LABELS = {"steps": "step1", "edits": "step3", "outlines": "step4", "findings": "referee"}
 """Question → the stage under which the ledger records its calls."""
 
 PLANNED = "planned"
@@ -43,8 +46,8 @@ class Answer(Generic[T]):
         return self.value is None and not self.refused
 
 
-class Annotator(AbstractAsyncContextManager, Protocol):
-    """One annotator per command, entered inside the event loop that asks it; reports its usage at the end."""
+class Asked(AbstractAsyncContextManager, Protocol):
+    """Who is asked: one per command, entered inside the event loop that asks; reports its usage at the end."""
 
     client: Client | None
     """The model client that it calls and that counts its usage; None for an annotator without a model."""
@@ -58,6 +61,13 @@ class Annotator(AbstractAsyncContextManager, Protocol):
     def status(self) -> str:
         """Return the status for the progress bar, such as the dollars paid in this run."""
 
+    async def drain(self) -> Drawn:
+        """Return what a planning client has counted since the last call."""
+
+
+class Annotator(Asked, Protocol):
+    """Answers the three questions of the pipeline."""
+
     async def steps(self, sample: Sample) -> Answer[str]:
         """Annotate a chain: its steps with line ranges, and which groups of them may run in parallel."""
 
@@ -67,8 +77,12 @@ class Annotator(AbstractAsyncContextManager, Protocol):
     async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
         """Write one outline per thread of a block, in order."""
 
-    async def drain(self) -> Drawn:
-        """Return what a planning client has counted since the last call."""
+
+class Referee(Asked, Protocol):
+    """Judges what an annotator has made."""
+
+    async def findings(self, question: RefereeQuestion) -> Answer[BlockFindings]:
+        """Judge a block: what its threads take from each other, and what they are worth."""
 
 
 def add_up(answers: Sequence[Answer]) -> dict:

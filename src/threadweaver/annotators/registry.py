@@ -6,7 +6,7 @@ import argparse
 from importlib import import_module
 from types import ModuleType
 
-from threadweaver.annotators.protocol import LABELS, Annotator
+from threadweaver.annotators.protocol import QUESTIONS, Annotator, Asked, Referee
 
 NAMES = ("rules", "llm")
 DEFAULT = "llm"
@@ -51,10 +51,20 @@ def check(args: argparse.Namespace, question: str, *, recorded: bool = False) ->
 
 def build_for_plan(args: argparse.Namespace) -> dict[str, Annotator]:
     """Build one annotator for each question from the flags of `add_plan_flags`; none of them calls a model."""
-    return {question: package(args.annotator).build_for_plan(args, question) for question in LABELS}
+    return {question: package(args.annotator).build_for_plan(args, question) for question in QUESTIONS}
 
 
-def samples_at_once(annotator: Annotator, args: argparse.Namespace, total: int) -> int:
+def add_referee_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the referee, which is a language model."""
+    package(DEFAULT).add_flags(parser, "findings")
+
+
+def build_referee(args: argparse.Namespace) -> Referee:
+    """Build the referee that the flags name; raises UserError for flags that cannot be used."""
+    return package(DEFAULT).build(args, "findings")
+
+
+def samples_at_once(annotator: Asked, args: argparse.Namespace, total: int) -> int:
     """Return how many samples are under way at once: as many as there are workers or, in batch mode, all, so that a
     wave holds the next turn of every conversation."""
     return max(1, total) if args.batch and annotator.client else args.workers

@@ -42,6 +42,7 @@ BY_VARIABLE_OF = {
     "step1": {"--prompt": "STEP1_PROMPT"},
     "step3": {"--prompt": "STEP3_PROMPT", "--effort": "EFFORT"},
     "step4": {"--prompt": "STEP4_PROMPT", "--effort": "EFFORT"},
+    "referee": {"--openai-model": "REFEREE_MODEL"},
 }
 """Further ones, of single stages."""
 FOLDERS = "SRC_NAME, DIR_NAME, BASE_NAME, STEP4_NAME or STEP5_NAME"
@@ -59,6 +60,7 @@ SET_BY_RUN = {
     "--annotations": FOLDERS,
     "--output-dir": FOLDERS,
     "--trajectory-glob": FOLDERS,
+    "--referee": "REFEREE",
 }
 """Flags for what is read and where it is written: run.sh derives them from these variables, so that the stages
 agree."""

@@ -45,6 +45,9 @@ STAGES = {
         ),
         Stage("outlines", "step 4 (outlines)", "outlined", "data/$STEP4_NAME", "step4", "generate-outline_v1.py"),
         Stage(
+            "referee", "referee", "judged", "data/${BASE_NAME}_referee_$STEP4_VERSION$SUFFIX", "referee", "referee.py"
+        ),
+        Stage(
             "filter",
             "step 5 (filter)",
             "accepted",

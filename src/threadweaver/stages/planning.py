@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
-from threadweaver.annotators.protocol import LABELS, PLANNED, Annotator
+from threadweaver.annotators.protocol import PLANNED, QUESTIONS, Annotator
 from threadweaver.client import Drawn, Estimate
 from threadweaver.runs.progress import progress_bar
 from threadweaver.runs.stages import STAGES
@@ -45,8 +45,8 @@ class RunPlan:
 
     annotators: Mapping[str, Annotator]
     options: PlanOptions
-    drawn: dict[str, Drawn] = field(default_factory=lambda: {name: Drawn() for name in LABELS})
-    whole: dict[str, Estimate] = field(default_factory=lambda: {name: Estimate() for name in LABELS})
+    drawn: dict[str, Drawn] = field(default_factory=lambda: {name: Drawn() for name in QUESTIONS})
+    whole: dict[str, Estimate] = field(default_factory=lambda: {name: Estimate() for name in QUESTIONS})
     """What the stages of the measured samples cost or will cost."""
     known: int = 0
     """Samples whose steps are in the ledger."""

@@ -35,3 +35,15 @@ class OutlineQuestion:
     def known(self) -> str:
         """Return what an outline may refer to: the problem and everything before the block."""
         return f"{self.problem}\n{self.context if self.before is None else self.before}"
+
+
+@dataclass(frozen=True, slots=True)
+class RefereeQuestion:
+    """A block to be judged by a referee; `block` counts from 0, `context` is everything before the block."""
+
+    block: int
+    problem: str
+    context: str
+    threads: tuple[str, ...]
+    outlines: tuple[str, ...]
+    """Empty for a block without outlines."""

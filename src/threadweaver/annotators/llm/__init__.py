@@ -6,20 +6,26 @@ import argparse
 from pathlib import Path
 
 from threadweaver.annotators.llm import prompts
-from threadweaver.annotators.protocol import LABELS, Annotator
+from threadweaver.annotators.protocol import LABELS, QUESTIONS, Annotator
 from threadweaver.client.settings import add_client_flags
 
-PROMPTS = {"steps": "step1-prompt_v1.txt", "edits": "step3-prompt_v1_v1.txt", "outlines": "step4-prompt_v1_v1_v1.txt"}
+PROMPTS = {
+    "steps": "step1-prompt_v1.txt",
+    "edits": "step3-prompt_v1_v1.txt",
+    "outlines": "step4-prompt_v1_v1_v1.txt",
+    "findings": "referee-prompt_v1.txt",
+}
 PLACEHOLDERS = {
     "steps": ("problem", "chain"),
     "edits": ("problem", "context", "siblings", "thread"),
     "outlines": ("problem", "context", "threads", "count"),
+    "findings": ("problem", "context", "outlines", "threads", "count"),
 }
 REPAIR_PROMPT, REPAIR_PLACEHOLDERS = "repair-prompt_v1.txt", ("faults",)
-EFFORT = {"steps": "medium", "edits": "low", "outlines": "low"}
-"""As in the published run."""
+EFFORT = {"steps": "medium", "edits": "low", "outlines": "low", "findings": "medium"}
+"""As in the published run, which had no referee."""
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-OUTPUT_LIMIT = {"steps": 32_768, "edits": 16_384, "outlines": 8_192}
+OUTPUT_LIMIT = {"steps": 32_768, "edits": 16_384, "outlines": 8_192, "findings": 16_384}
 """Tokens, including reasoning. The outline of the longest chains (60 steps, 20 blocks) takes some 5,000, and medium
 effort up to five times as many for reasoning; rewriting a thread takes a few hundred, outlining it a hundred, and
 low effort on a long context a few thousand for reasoning. A limit that is not reached costs nothing; a truncated
@@ -43,8 +49,8 @@ def add_flags(parser: argparse.ArgumentParser, question: str) -> None:
 def add_plan_flags(parser: argparse.ArgumentParser) -> None:
     """Add the same for all three questions: each has its own prompt and effort."""
     group = parser.add_argument_group("model annotator")
-    for question, name in PROMPTS.items():
-        step = LABELS[question]
+    for question in QUESTIONS:
+        step, name = LABELS[question], PROMPTS[question]
         group.add_argument(
             f"--{step}-prompt", type=Path, default=prompts.FOLDER / name, metavar="FILE", help=f"prompt/{name}"
         )

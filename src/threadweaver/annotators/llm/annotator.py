@@ -9,19 +9,22 @@ from pathlib import Path
 from threadweaver.annotators.llm import PROMPTS, validation
 from threadweaver.annotators.llm.conversation import Conversation
 from threadweaver.annotators.llm.prompts import Prompt
+from threadweaver.annotators.llm.refereeing import validate_findings
 from threadweaver.annotators.protocol import LABELS, Answer
 from threadweaver.client import Client, Drawn
 from threadweaver.samples import Sample
 from threadweaver.trajectory.annotation import lines, number_lines
 from threadweaver.trajectory.edits import Replacement
-from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+from threadweaver.trajectory.findings import BlockFindings
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion, RefereeQuestion
 
 UNKNOWN_PROBLEM = "(The problem is not known.)"
+NO_OUTLINES = "(This block has none.)"
 NO_CONTEXT = "(Nothing: the block stands at the beginning of the text.)"
 
 
 class LlmAnnotator:
-    """Answers one of the three questions; entered inside the event loop that asks it, it prints its usage on exit."""
+    """Answers one of the questions; entered inside the event loop that asks it, it prints its usage on exit."""
 
     def __init__(
         self, client: Client, prompt: Prompt, repair: Prompt, question: str, effort: str, verbosity: str | None = None
@@ -95,6 +98,22 @@ class LlmAnnotator:
         )
         return await self._conversation(self.label, f"block {question.block + 1}: ").run(
             turns, partial(validation.validate_outlines, question)
+        )
+
+    async def findings(self, question: RefereeQuestion) -> Answer[BlockFindings]:
+        """Ask for the judgement of a block."""
+        turns = self.prompt.fill(
+            {
+                "problem": question.problem or UNKNOWN_PROBLEM,
+                "context": question.context.strip("\n") or NO_CONTEXT,
+                "outlines": "\n".join(f"{number}: {text}" for number, text in enumerate(question.outlines, 1))
+                or NO_OUTLINES,
+                "threads": _numbered(enumerate(question.threads, 1)),
+                "count": str(len(question.threads)),
+            }
+        )
+        return await self._conversation(self.label, f"block {question.block + 1}: ").run(
+            turns, partial(validate_findings, question)
         )
 
     def _conversation(self, label: str, where: str = "") -> Conversation:
