@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -293,3 +295,106 @@ def test_a_moved_folder_can_be_continued(tmp_path):
     shutil.move(tmp_path / "out", tmp_path / "there")
     with StageFolder(tmp_path / "there", SETTINGS) as folder:
         assert folder.finished("0", digest("0"))
+
+
+def test_a_stopped_holder_is_named_as_such(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path / "out", held, release))
+    holder.start()
+    try:
+        assert held.wait(60)
+        os.kill(holder.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
+        with pytest.raises(UserError, match=f"process {holder.pid}, which is stopped: `kill -CONT {holder.pid}`"):
+            make(tmp_path / "out")
+    finally:
+        os.kill(holder.pid, signal.SIGCONT)
+        release.set()
+        holder.join(60)
+
+
+# ---- what people made
+
+
+def resumed(path: Path, text: str = "text", **options) -> StageFolder:
+    """Run the stage again over three samples, as a runner does."""
+    with StageFolder(path, SETTINGS, **options) as folder:
+        entries = [folder.finished(id, digest(id)) or put(folder, id, text) for id in ("0", "1", "2")]
+        folder.close_account(entries)
+    return folder
+
+
+def test_a_file_that_was_changed_by_hand_is_moved_aside_and_reported(tmp_path, capsys):
+    make(tmp_path)
+    for change in ("by hand", "by another hand"):
+        (tmp_path / "1.txt").write_text(change)
+        resumed(tmp_path)
+        assert (tmp_path / "1.txt").read_text() == "text"
+        assert "1.txt was changed since this stage wrote it" in capsys.readouterr().out
+    assert (tmp_path / "1.txt.changed").read_text() == "by hand"
+    assert (tmp_path / "1.txt.changed_2").read_text() == "by another hand"
+    (tmp_path / "1.txt").write_text("")  # nobody made this
+    assert resumed(tmp_path).notices == [] and (tmp_path / "1.txt").read_text() == "text"
+
+
+def test_changes_by_hand_are_taken_into_the_account_when_asked_for(tmp_path):
+    make(tmp_path)
+    (tmp_path / "1.txt").write_text("by hand")
+    (tmp_path / "2.txt").unlink()
+    resumed(tmp_path, accept_edits=True)
+    entries = {entry.id: entry for entry in read_account(tmp_path)}
+    assert (tmp_path / "1.txt").read_text() == "by hand" and (tmp_path / "2.txt").read_text() == "text"
+    assert entries["1"].files == {"1.txt": digest("by hand")} and entries["1"].facts == {"edited": ["1.txt"]}
+    assert resumed(tmp_path).notices == [] and (tmp_path / "1.txt").read_text() == "by hand"
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_overwrite_keeps_what_no_stage_wrote(tmp_path, capsys, complete):
+    make(tmp_path)
+    if not complete:
+        (tmp_path / MANIFEST_FILE).unlink()
+        (tmp_path / "9.txt").write_text("of a run that was killed")
+    kept = {"review.jsonl": "an hour of reading", "notes.md": "notes", "papers/one.pdf": "pdf", "0.txt.changed": "old"}
+    for name, text in kept.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    make(tmp_path, ["0"], {**SETTINGS, "threshold": 5}, overwrite=True)
+    assert {name: (tmp_path / name).read_text() for name in kept} == kept
+    assert names(tmp_path) == {*kept, "0.txt", SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE}
+    assert "kept what no stage wrote: 0.txt.changed, notes.md, papers, review.jsonl" in capsys.readouterr().out
+
+
+def test_an_account_that_was_changed_is_not_believed(tmp_path, capsys):
+    make(tmp_path)
+    clean = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    path = tmp_path / ACCOUNT_FILE
+    path.write_text(path.read_text().replace('"ok"', '"unchanged"'))
+    with StageFolder(tmp_path, SETTINGS) as folder:
+        assert [folder.finished(id, digest(id)) for id in "012"] == [None] * 3
+        folder.close_account([put(folder, id) for id in "012"])
+    assert "was changed after the stage had ended: every sample is done again" in capsys.readouterr().out
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == clean
+
+
+def test_nothing_outside_the_folder_is_removed(tmp_path):
+    (tmp_path / "precious.txt").write_text("kept")
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else/0.txt").write_text("kept")
+    out = tmp_path / "out"
+    with StageFolder(out, SETTINGS) as folder:
+        folder.put(AccountEntry("0", "ok", source="s"), {"0.txt": "x", "link/0.txt": "y"})
+    shutil.rmtree(out / "link")
+    (out / "link").symlink_to(tmp_path / "else")
+    with open(out / ACCOUNT_FILE, "a") as file:
+        file.write('{"id":"1","outcome":"ok","files":{"../precious.txt":"x"}}\n')
+    with StageFolder(out, SETTINGS) as folder:
+        folder.close_account([])
+    assert (tmp_path / "precious.txt").exists() and (tmp_path / "else/0.txt").exists()
+
+
+def test_a_file_outside_the_folder_is_written_and_not_named(tmp_path):
+    with StageFolder(tmp_path / "out", SETTINGS) as folder:
+        folder.close_account([folder.put(AccountEntry("0", "ok"), {"0.txt": "x", "../chats/0.txt": "y"})])
+    assert (tmp_path / "chats/0.txt").read_text() == "y"
+    assert list(read_account(tmp_path / "out")[0].files) == ["0.txt"]

@@ -323,6 +323,22 @@ def test_reviews_written_at_once_are_all_kept(tmp_path):
     assert os.listdir(tmp_path) == ["review.jsonl"]
 
 
+def test_two_viewers_of_one_run_keep_each_others_reviews(tmp_path):
+    path = tmp_path / "review.jsonl"
+    one, other = Reviews(path), Reviews(path)
+    one.put("0", "u-0", "accept", "")
+    other.put("1", "u-1", "reject", "a leak")
+    one.put("2", "u-2", "accept", "")
+    other.put("0", "u-0", "reject", "on second thoughts")
+    expected = {"0": "reject", "1": "reject", "2": "accept"}
+    assert one.verdicts() == other.verdicts() == Reviews(path).verdicts() == expected
+    path.write_text(path.read_text() + "half a li")
+    before = path.read_text()
+    with pytest.raises(UserError, match="line 4"):
+        one.put("3", "u-3", "accept", "")
+    assert path.read_text() == before and one.verdicts() == expected
+
+
 def test_a_review_file_that_cannot_be_read_is_not_overwritten(tmp_path):
     (tmp_path / "review.jsonl").write_text('{"id": "0", "verdict": "accept"}\nhalf a li')
     with pytest.raises(UserError, match="line 2"):
