@@ -30,6 +30,7 @@ from aiohttp import web
 
 import fake_faults
 from fake_batches import BatchDesk
+from fake_endpoints import DISGUISES, Disguise
 from fake_limits import TokenBucket, duration
 
 Answer = Callable[[Sequence[Mapping[str, str]], Mapping[str, Any]], str]
@@ -65,7 +66,7 @@ class FakeOpenAI:
 
     `fault_rate` is the share of calls that go wrong in one of `modes`; `keys` are the accepted API keys
     (None: any); `quota` the calls that are answered before insufficient_quota; limits are enforced, and reported in
-    headers if `headers`. `scripts` sets faults by hand: a list of modes for the next calls, which take precedence
+    headers if `headers`. `disguise` is the endpoint that it behaves as. `scripts` sets faults by hand: a list of modes for the next calls, which take precedence
     over the seed.
     """
 
@@ -91,6 +92,7 @@ class FakeOpenAI:
     record: bool = False
     port: int = 0
     batch: Mapping[str, Any] = field(default_factory=dict)
+    disguise: Disguise = field(default_factory=Disguise)
 
     def __post_init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -266,6 +268,11 @@ class FakeOpenAI:
             self.bodies.append(body)
         if tokens > self.context_tokens:
             return self.error(400, "This model's maximum context length is exceeded", "context_length_exceeded")
+        if refused := self.disguise.refuse(api, body):
+            if not isinstance(refused, web.StreamResponse):
+                refused = web.json_response(refused[1], status=refused[0])
+            self.count_status(refused.status)
+            return refused
         if self.quota is not None and self.counts["answered"] >= self.quota:
             return self.error(429, "You exceeded your current quota", "insufficient_quota")
         if over := self.over_limit(tokens):
@@ -291,7 +298,8 @@ class FakeOpenAI:
         else:
             reply = await asyncio.to_thread(self.make_reply, api, body, request_hash, mode)
         self.count_status(200)
-        return web.json_response(reply, headers=self.limit_headers())
+        made = self.disguise.dress(api, body, reply)
+        return made if isinstance(made, web.StreamResponse) else web.json_response(made, headers=self.limit_headers())
 
     async def send_stats(self, request: web.Request) -> web.Response:
         return web.json_response(self.stats())
@@ -378,6 +386,7 @@ def main() -> None:
     parser.add_argument("--key", action="append", help="accept only this API key (again for more)")
     parser.add_argument("--quota", type=int, help="replies before insufficient_quota")
     parser.add_argument("--reply-bytes", type=int, default=0, help="pad the default answer")
+    parser.add_argument("--disguise", choices=DISGUISES, help="behave as another endpoint")
     parser.add_argument("--answer", default="", help="module:function(messages, params) -> str")
     args = parser.parse_args()
     server = FakeOpenAI(
@@ -394,6 +403,7 @@ def main() -> None:
         quota=args.quota,
         reply_bytes=args.reply_bytes,
         port=args.port,
+        disguise=DISGUISES.get(args.disguise, Disguise)(),
     )
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.serve(asyncio.Event(), lambda: print(f"serving on {server.url}", flush=True), args.host))
