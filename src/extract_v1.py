@@ -20,6 +20,7 @@ from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.stages import parallel
+from threadweaver.stages.choice import RECHECK_WEIGHT
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD
 
 
@@ -30,6 +31,7 @@ def flags() -> Flags:
     parser.add_argument("--output-dir", "-o", type=Path, required=True, help="folder of the trajectories")
     parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
     parser.add_shared("--no-merge-dependent")
+    parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
     parser.add_argument("--dry-run", action="store_true", help="print what would be marked, write nothing")
     parser.add_obsolete("--encoding")
     parser.add_stage_flags()
@@ -43,7 +45,7 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
         return print_no_calls(STAGE.title)
-    options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent)
+    options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent, args.recheck_weight)
     chains, notes = (Given.open(path, accept_edits=args.accept_edits) for path in (args.trajectory, args.annotations))
     tasks = parallel.read_tasks(chains, notes)
     if args.dry_run:
@@ -56,6 +58,7 @@ def main(argv: list[str] | None) -> int:
         "chains": os.path.relpath(args.trajectory, args.output_dir),
         "filter_diff_threshold": options.threshold,
         "merge_dependent": options.merge_dependent,
+        "recheck_weight": options.recheck_weight,
     }
 
     def mark(task: Task) -> Result:

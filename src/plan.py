@@ -16,6 +16,7 @@ from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.summary import print_no_calls
 from threadweaver.stages import collecting, planning
+from threadweaver.stages.choice import RECHECK_WEIGHT
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD
 from threadweaver.stages.outlining import OutlineOptions
 from threadweaver.stages.parallel import ParallelOptions
@@ -27,6 +28,7 @@ def flags() -> Flags:
     collecting.add_flags(parser)
     parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
     parser.add_shared("--no-merge-dependent")
+    parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
     parser.add_shared("--rewrite")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_shared("--ctx_lines")
@@ -40,7 +42,7 @@ def main(argv: list[str] | None) -> int:
     if asked["steps"].client is None:
         return print_no_calls(f"the run ({args.annotator})")
     options = planning.PlanOptions(
-        ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent),
+        ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent, args.recheck_weight),
         RewriteOptions(args.rewrite == "suspected", args.max_leak),
         OutlineOptions(args.ctx_lines),
     )

@@ -1,4 +1,4 @@
-"""The answers of a cooperative model to the shipped prompts, taken from the rules annotator.
+"""The answers of a cooperative model to the shipped prompts: those of the rules annotator, and more blocks.
 
 It reads the problem, the chain and the threads only from the conversation, as a model would, and answers a repair
 turn in the same way as the turn before. By hand:
@@ -11,8 +11,10 @@ import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
+from threadweaver import independence
 from threadweaver.annotators.llm import REPAIR_PROMPT
 from threadweaver.annotators.llm.annotator import NO_CONTEXT, UNKNOWN_PROBLEM
 from threadweaver.annotators.llm.prompts import FOLDER
@@ -55,7 +57,58 @@ def answer_steps(first: str, last: str, turn: int) -> str:
 @functools.lru_cache(maxsize=256)
 def annotate(problem: str, chain: str) -> str:
     """Return the annotation, cached: every turn asks for it, and a long chain takes tenths of a second."""
-    return annotate_steps(problem, chain)
+    annotation = annotate_steps(problem, chain)
+    return annotation if "<parallel>" in annotation else with_blocks(problem, chain)
+
+
+MIN_THREAD = 260
+"""Characters of a thread in a block that only the model proposes."""
+
+
+def with_blocks(problem: str, chain: str) -> str:
+    """Return an annotation in which neighbouring stretches of paragraphs that share no mathematics are blocks."""
+    lines = chain.split("\n")
+    starts = [0, *accumulate(len(line) + 1 for line in lines)]
+    known = independence.Lookup(f"{problem}\n\n{chain}")
+    spans = stretches(lines)
+    written, at, number = [], 0, 1
+    while at < len(spans):
+        (first, last), pair = spans[at], spans[at : at + 2]
+        texts = ["\n".join(lines[low : high + 1]) for low, high in pair]
+        context = independence.Context(known, len(problem) + 2 + starts[first])
+        free = len(pair) == 2 and min(map(len, texts)) >= MIN_THREAD and "boxed" not in "".join(texts)
+        if free and not independence.leaks_of(context, [independence.Passage.read(text) for text in texts]):
+            notes = "".join(
+                f"<thread>\nS{number + k}: a part (L{low + 1}-L{high + 1})\n</thread> (range: L{low + 1}-L{high + 1}, check passed)\n"
+                for k, (low, high) in enumerate(pair)
+            )
+            written.append(
+                f"<parallel>[Parallel reason: two parts]\n{notes}</parallel> (range: L{first + 1}-L{pair[1][1] + 1})"
+            )
+            at, number = at + 2, number + 2
+        else:
+            written.append(f"S{number}: a part (L{first + 1}-L{last + 1})")
+            at, number = at + 1, number + 1
+    return "\n".join(written) + "\n" if written else ""
+
+
+def stretches(lines: Sequence[str]) -> list[tuple[int, int]]:
+    """Return paragraphs, the short ones with what follows them, as first and last line, from 0."""
+    found: list[tuple[int, int]] = []
+    first, size = -1, 0
+    for number, line in enumerate(lines):
+        if line.strip():
+            first, size = (number if first < 0 else first), size + len(line)
+        ends = number + 1 == len(lines) or not lines[number + 1].strip()
+        if (
+            first >= 0
+            and line.strip()
+            and ends
+            and (size >= MIN_THREAD or not any(map(str.strip, lines[number + 1 :])))
+        ):
+            found.append((first, number))
+            first, size = -1, 0
+    return found
 
 
 def answer_edits(first: str) -> str:
@@ -68,6 +121,7 @@ def answer_edits(first: str) -> str:
 def answer_outlines(first: str) -> str:
     threads = threads_in(section(first, "threads"))
     outlines = propose_outlines(problem_of(first), context_of(first, "context"), threads)
+    outlines = outlines or [f"Work through the passage in place {number}" for number in range(1, len(threads) + 1)]
     return "\n".join(f"{number}: {text}" for number, text in enumerate(outlines, 1))
 
 

@@ -62,12 +62,6 @@ def shuffled(block: str, dice: random.Random) -> str:
     return block[: one.start()] + two[0] + block[one.end() : two.start()] + one[0] + block[two.end() :]
 
 
-def nested(block: str, dice: random.Random) -> str:
-    thread = _THREAD.search(block)
-    inner = f"<parallel>[Parallel reason: inside]\n{thread[0]}{thread[0]}</parallel>\n"
-    return block[: thread.start(1)] + inner + block[thread.start(1) :]
-
-
 def single(block: str, dice: random.Random) -> str:
     rest = list(_THREAD.finditer(block))[1:]
     return block[: rest[0].start()] + block[rest[-1].end() :]
@@ -158,7 +152,6 @@ WAYS: dict[str, tuple[str, Damage | str]] = {
     "overlap": ("outline", moved_bound(-2)),
     "out_of_file": ("outline", in_every_block(beyond_the_end)),
     "out_of_order": ("outline", in_every_block(shuffled)),
-    "nested": ("outline", in_every_block(nested)),
     "single_thread": ("outline", in_every_block(single)),
     "missing_range": ("outline", in_every_block(without_ranges)),
     "unbalanced_tag": ("outline", in_every_block(unbalanced)),

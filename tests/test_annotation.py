@@ -120,7 +120,6 @@ DEFECTS = {
     "gap inside the block's range": (block("(range: L3-L5)", "(range: L6-L9)", end=" (range: L1-L12)"), ["gap", "gap"]),
     "overlap of threads": (block("(range: L1-L5)", "(range: L5-L9)"), ["overlap"]),
     "a thread inside another": (block("(range: L1-L9)", "(range: L2-L3)"), ["overlap"]),
-    "two blocks on one line": (block("(L1-L5)", "(L6-L9)") + block("(L9-L12)", "(L13-L15)"), ["overlap"]),
     "out of the file": (block("(range: L1-L5)", "(range: L41-L50)"), ["out_of_file", "gap"]),
     "line 0": (block("(range: L0)", "(range: L1-L5)"), ["out_of_file"]),
     "out of order": (block("(range: L6-L9)", "(range: L1-L5)"), ["out_of_order"]),
@@ -132,12 +131,6 @@ DEFECTS = {
     "thread never closed": ("<parallel>\n<thread>\nS1: a (L1)\n</parallel>\n", ["unbalanced_tag"]),
     "thread outside a block": ("<thread>\n</thread> (L1)\n", ["unbalanced_tag", "unbalanced_tag"]),
     "closed twice": (block("(L1)", "(L2)") + "</parallel>\n", ["unbalanced_tag"]),
-    "block in a thread": (
-        "<parallel>\n<thread>\nS1: a (L1-L5)\n"
-        + block("(L1)", "(L2)")
-        + "</thread> (L1-L5)\n<thread>\n</thread> (L6)\n</parallel>\n",
-        ["nested"],
-    ),
 }
 
 
@@ -170,9 +163,60 @@ def test_a_block_that_is_opened_twice_loses_only_the_first():
     assert [item.has(Code.UNBALANCED_TAG) for item in found.blocks] == [True, False]
 
 
-def test_a_nested_block_gives_its_lines_to_the_thread_around_it():
-    text, _ = DEFECTS["block in a thread"]
-    assert spans(text) == [["L1-L5", "L6-L6"]]
+def test_nested_and_overlapping_blocks_are_candidates_of_their_own():
+    inner = block("(L1)", "(L2)")
+    nested = f"<parallel>\n<thread>\nS1: a (L1-L5)\n{inner}</thread> (L1-L5)\n<thread>\n</thread> (L6)\n</parallel>\n"
+    assert spans(nested) == [["L1-L5", "L6-L6"], ["L1-L1", "L2-L2"]] and codes(nested) == []
+    beside = block("(L1-L5)", "(L6-L9)") + block("(L9-L12)", "(L13-L15)")
+    assert spans(beside) == [["L1-L5", "L6-L9"], ["L9-L12", "L13-L15"]] and codes(beside) == []
+
+
+def test_a_fault_in_a_nested_block_loses_the_blocks_around_it_and_says_so():
+    broken = "<parallel>\n<thread>\n<parallel>\n<thread>\n<thread>\n"
+    found = parse(broken + block("(L5)", "(L6)"), CHAIN)
+    assert [item.has(Code.UNBALANCED_TAG) for item in found.blocks] == [True, True, False]
+    assert found.blocks[-1].lines == Range(5, 6)
+
+
+SECOND_FORM = """<parallel>[cases; new work; two cases that share only L12; both short]
+<thread>
+S3: n is even (L16-L20)
+</thread> (range: L16-L20, takes from siblings: nothing, check passed)
+<thread>
+S4: n is odd (L21-L27)
+</thread> (range: L21-L27, takes from siblings: "m = 4" of L18, check failed)
+</parallel> (range: L16-L27)
+"""
+
+
+def test_the_second_form_names_kind_novelty_and_what_is_taken():
+    [found] = parse(SECOND_FORM, CHAIN).blocks
+    assert (found.kind, found.novelty, found.reason) == (
+        "cases",
+        "new work",
+        "two cases that share only L12; both short",
+    )
+    assert [(str(note.lines), note.takes, note.passed) for note in found.threads] == [
+        ("L16-L20", "nothing", True),
+        ("L21-L27", '"m = 4" of L18', False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("opening", "nature"),
+    [
+        ("[checks; re-check; why]", ("checks", "re-check", "why")),
+        ("[Check; RECHECK; why]", ("checks", "re-check", "why")),
+        ("[methods; restatement]", ("methods", "restatement", "")),
+        ("[attempts; two ideas]", ("attempts", "", "two ideas")),
+        ("[Parallel reason: cases; both]", ("cases", "", "both")),
+        ("[two cases; both short]", ("", "", "two cases; both short")),
+        ("", ("", "", "")),
+    ],
+)
+def test_kind_and_novelty_are_read_where_they_are_named(opening, nature):
+    [found] = parse(block("(L1)", "(L2)").replace("<parallel>", f"<parallel>{opening}"), CHAIN).blocks
+    assert (found.kind, found.novelty, found.reason) == nature
 
 
 @pytest.mark.parametrize(

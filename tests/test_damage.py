@@ -18,7 +18,7 @@ from threadweaver.trajectory.questions import OutlineQuestion
 COUNT = 2
 RECORDED = read_recorded(SAMPLE / "recorded.jsonl")
 CHAINS = [json.loads(line) for line in read_text(SAMPLE / "chains.jsonl").split("\n")[:12]]
-CODES = ("gap", "overlap", "out_of_file", "out_of_order", "nested", "single_thread", "missing_range", "unbalanced_tag")
+CODES = ("gap", "overlap", "out_of_file", "out_of_order", "single_thread", "missing_range", "unbalanced_tag")
 
 
 def replies(kind: str, turn: int) -> list[tuple[str, str]]:
@@ -111,7 +111,7 @@ def test_repaired_replies_lose_nothing(chains, tmp_path):
 
 def test_damage_repeated_by_the_repair_is_fixed_or_costs_its_own_block_but_never_text(chains, tmp_path):
     """Every reply is damaged, and its repair too."""
-    fixed = ["nested", "edits_src_absent"]
+    fixed = ["out_of_order", "edits_src_absent"]
     runs = compare(tmp_path, [*fixed, "single_thread", "outlines_give_result"], chains, COUNT, 1, share=1.0, again=1.0)
     outcomes = {way: (found, counts) for way, found, counts in runs}
     plain = outcomes[""][0]

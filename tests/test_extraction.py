@@ -124,10 +124,10 @@ def test_every_unused_block_is_recorded_with_its_reason(name):
 
 
 def test_the_threshold_counts_all_but_the_longest_thread():
-    chain = f"{'a' * 500}\n{'b' * 120}\n{'c' * 80}"
+    chain = f"{'a' * 500}\n{'b' * 130}\n{'c' * 120}"
     notes = block("L1", "L2", "L3")
-    assert unused(marked(chain, notes, threshold=201)) == ["low_information"]
-    assert unused(marked(chain, notes, threshold=200)) == unused(marked(chain, notes)) == []
+    assert unused(marked(chain, notes, threshold=251)) == ["low_information"]
+    assert unused(marked(chain, notes, threshold=250)) == unused(marked(chain, notes)) == []
 
 
 def test_threshold_zero_accepts_the_shortest_threads():
@@ -158,7 +158,7 @@ def test_a_failed_check_at_the_edge_leaves_the_others():
 def test_lines_that_no_thread_covers_go_to_the_thread_before_them():
     found = marked(CHAIN, block("L3-L5", "L8-L9"))
     assert spans(found) == [["3-7", "8-9"]]
-    assert "gap" in [note["code"] for note in found.lineage.notes]
+    assert "gap" in [note.get("code") for note in found.lineage.notes]
     assert given_back(found)
 
 
@@ -167,6 +167,59 @@ def test_threads_out_of_order_do_not_reorder_the_reasoning():
     assert spans(found) == [["3-5", "6-9"]]
     assert found.trajectory.index("Line 3:") < found.trajectory.index("Line 6:")
     assert given_back(found)
+
+
+def nature(notes: str, text: str) -> str:
+    return notes.replace("<parallel>[Parallel reason: why not]", f"<parallel>[{text}]")
+
+
+def candidates(found: Extraction) -> list[tuple[str, str, bool]]:
+    notes = [note for note in found.lineage.notes if note["kind"] == "candidate"]
+    return [(note["lines"], note["nature"], note["chosen"]) for note in notes]
+
+
+def test_of_blocks_that_overlap_or_nest_those_that_save_most_are_used_and_the_trace_names_all():
+    wide, inner, last = block("L3-L12", "L13-L14"), block("L3-L7", "L8-L12"), block("L14-L18", "L19-L23")
+    found = marked(CHAIN, wide + inner + last)
+    assert spans(found) == [["3-7", "8-12"], ["14-18", "19-23"]]
+    assert candidates(found) == [("L3-L14", "", False), ("L3-L12", "", True), ("L14-L23", "", True)]
+    [left] = found.lineage.unused
+    assert (left.number, left.code) == (1, "overlap")
+    assert left.detail == "block 2 (L3-L12) and block 3 (L14-L23) saves more"
+    assert given_back(found)
+
+
+def test_a_recheck_counts_by_its_weight():
+    rival = nature(block("L3-L8", "L9-L14"), "checks; re-check; again") + nature(
+        block("L3-L7", "L8-L12"), "cases; new work"
+    )
+    assert spans(marked(CHAIN, rival)) == [["3-7", "8-12"]]
+    assert spans(marked(CHAIN, rival, recheck_weight=1.0)) == [["3-8", "9-14"]]
+    only = nature(block("L3-L8", "L9-L14"), "checks; re-check; again")
+    assert unused(marked(CHAIN, only, recheck_weight=0.0)) == ["re-check"]
+    [used] = marked(CHAIN, only).lineage.blocks
+    assert (used.kind, used.novelty, used.reason) == ("checks", "re-check", "again")
+
+
+def test_a_restatement_after_the_final_answer_is_not_used():
+    notes = nature(block("L11-L15", "L16-L20"), "cases; restatement; the write-up")
+    assert spans(marked(CHAIN, notes)) == [["11-15", "16-20"]]
+    answered = CHAIN.replace(line(9), "So the answer is \\boxed{7}.")
+    assert unused(marked(answered, notes)) == ["restatement"]
+
+
+def test_threads_shorter_than_an_outline_are_joined():
+    short = CHAIN.replace(line(6), "Six.").replace(line(9), "Nine, and no more.")
+    found = marked(short, block("L3-L5", "L6", "L7-L8", "L9"))
+    assert (
+        spans(found) == [["3-5", "6-9"]] or spans(found) == [["3-5", "6-8", "9-9"]] or spans(found) == [["3-6", "7-9"]]
+    )
+    assert all(
+        len(thread) >= 120
+        for item in markup.parse(found.trajectory).blocks
+        for thread in [t.body for t in item.threads]
+    )
+    assert given_back(found, short)
 
 
 def test_blocks_out_of_order_are_both_used():

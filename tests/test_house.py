@@ -30,7 +30,7 @@ WINGS = {
     "corpus": "errors files grading samples text trajectory",
     "ledger": "errors files",
     "client": "corpus errors ledger",
-    "annotators": "client corpus errors independence outlines samples text trajectory",
+    "annotators": "client corpus errors grading independence outlines samples text trajectory",
     "runs": "errors files samples text trajectory",
     "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",

@@ -17,7 +17,6 @@ from threadweaver.annotators import llm
 from threadweaver.annotators.llm import prompts
 from threadweaver.annotators.llm.annotator import LlmAnnotator
 from threadweaver.annotators.rules.outlines import propose_outlines
-from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.annotators.rules.wording import propose_edits
 from threadweaver.client import Client
 from threadweaver.client.settings import ClientSettings
@@ -58,7 +57,7 @@ def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_per_reques
     samples = chains(3)
     answers = asyncio.run(ask_all(annotator("steps", server.url, tmp_path / "l.sqlite"), "steps", samples))
     for sample, answer in zip(samples, answers, strict=True):
-        assert answer.value == annotate_steps(sample.problem, sample.thinking)
+        assert answer.value == fake_answers.annotate(sample.problem, sample.thinking)
         assert answer.facts["calls"] == answer.facts["accepted_first"] == 6
     bodies = server.bodies[-18:]
     assert sorted(len(body["input"]) for body in bodies) == [1] * 3 + [3] * 3 + [5] * 3 + [7] * 3 + [9] * 3 + [11] * 3
@@ -86,15 +85,15 @@ def test_a_conversation_that_failed_in_turn_6_continues_there(server, tmp_path):
     [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", [sample]))
     assert answer.reason == "truncated" and server.stats()["received"] == received, "rejected: not asked again"
     [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, retry_failed=True), "steps", [sample]))
-    assert answer.value == annotate_steps(sample.problem, sample.thinking)
+    assert answer.value == fake_answers.annotate(sample.problem, sample.thinking)
     assert server.stats()["received"] == received + 1, "turn 6 alone"
 
 
 def trajectory_questions() -> tuple[list[EditQuestion], list[OutlineQuestion]]:
     threads = (
-        r"Case $p=2$. Then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime." + " Nothing comes of it." * 8,
+        r"Case $p=2$: then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime." + " Nothing comes of it." * 8,
         r"Similarly, case $p=3$. Then $\beta \neq \nu$ and $q = 71$ works." + " We keep the pair." * 8,
-        r"Now $p=5$. Here $\theta = 12$ and $q$ would be even." + " No." * 30,
+        r"Now case $p=5$. Here $\theta = 12$ and $q$ would be even." + " No." * 30,
     )
     problem, context = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
     asked = [

@@ -51,18 +51,16 @@ def test_every_thread_but_the_first_is_asked_about():
     assert asked[2].context == f"Before\nit all.\n{BLOCK}\nbetween\n"
 
 
-def test_without_evidence_a_thread_is_compared_with_all_its_siblings():
+def test_a_thread_is_compared_with_all_its_siblings():
     asked = edit_questions(BlockLeaks.read(markup.parse(markup.write_block(["same", "same", "other"])), ""))
     assert [dict(question.siblings) for question in asked] == [{1: "same", 3: "other"}, {1: "same", 2: "same"}]
 
 
-def test_with_evidence_it_is_compared_with_the_siblings_it_depends_on_and_the_third_with_the_first_too():
+def test_only_threads_that_seem_to_depend_on_a_sibling_are_asked_about_when_that_is_wanted():
     text = markup.write_block(["Let $Q_7 = 4913$.", "Nothing is said here.", "Here $Q_7 + 2$ is odd."])
-    asked = edit_questions(BlockLeaks.read(markup.parse(text), ""))
-    assert asked[1].siblings == {1: "Let $Q_7 = 4913$."}
-    assert [
-        question.thread for question in edit_questions(BlockLeaks.read(markup.parse(text), ""), only_suspected=True)
-    ] == [2]
+    asked = edit_questions(BlockLeaks.read(markup.parse(text), ""), only_suspected=True)
+    assert [question.thread for question in asked] == [2]
+    assert asked[0].siblings == {1: "Let $Q_7 = 4913$.", 2: "Nothing is said here."}
     assert edit_questions(BlockLeaks.read(markup.parse(text), "Let $Q_7 = 4913$."), only_suspected=True) == []
 
 

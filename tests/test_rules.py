@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from threadweaver.annotators.rules.heads import head_of
 from threadweaver.annotators.rules.outlines import propose_outlines
 from threadweaver.annotators.rules.steps import annotate_steps
 from threadweaver.annotators.rules.wording import propose_edits
@@ -36,274 +38,6 @@ ENDING = """In total there are 10 + 10 = 20 such integers.
 """
 CHAIN = INTRO + CASES + ENDING
 
-METHODS = """Let me use the formula for the sum of the first n odd numbers to find the sum 1 + 3 + 5 + ... + 39.
-
-There are 20 terms, because the k-th odd number is 2k - 1 and 2k - 1 = 39 means k = 20.
-
-The sum of the first k odd numbers is k^2, so the sum is 20^2 = 400.
-
-Alternatively, use the method of pairs from the two ends: 1 + 39 = 40, 3 + 37 = 40, and so on.
-
-Every pair has the sum 40 and the terms form 10 pairs, so nothing is left over in the middle of the list, which one sees by writing them down.
-
-So the pairs give 10 * 40 = 400 for the whole sum.
-
-Therefore, the answer is 400 in both ways, and I am confident about it.
-
-**Final Answer**
-\\boxed{400}
-"""
-
-
-def read(problem: str, thinking: str) -> tuple[annotation.Annotation, list[str]]:
-    lines = annotation.lines(thinking)
-    return annotation.parse(annotate_steps(problem, thinking), lines), lines
-
-
-def threads_of(problem: str, thinking: str) -> list[list[str]]:
-    noted, lines = read(problem, thinking)
-    return [
-        ["\n".join(lines[note.lines.first - 1 : note.lines.last]) for note in block.threads] for block in noted.blocks
-    ]
-
-
-def test_cases_become_threads_and_the_conclusion_stays_outside():
-    [[one, two]] = threads_of(PROBLEM, CHAIN)
-    assert one.startswith("Case 1") and two.startswith("Case 2")
-    assert "In total" not in two and "Final" not in two
-
-
-def test_a_second_method_becomes_a_sibling_of_the_first():
-    [[one, two]] = threads_of("Find 1 + 3 + 5 + ... + 39.", METHODS)
-    assert two.startswith("Alternatively") and "k^2" in one
-    assert "both ways" not in two
-
-
-def test_the_written_form_is_what_the_reader_expects():
-    text = annotate_steps(PROBLEM, CHAIN)
-    noted, _ = read(PROBLEM, CHAIN)
-    assert noted.defects == ()
-    assert all(note.passed for block in noted.blocks for note in block.threads)
-    assert re.search(r"^<parallel>\[Parallel reason: .+\]$", text, re.M)
-    assert re.search(r"^</thread> \(range: L\d+-L\d+, check passed: .+\)$", text, re.M)
-    assert [step.number for step in noted.steps] == [str(number) for number in range(1, len(noted.steps) + 1)]
-
-
-DEPENDENT = {
-    "uses the other case": CASES.replace("which leaves ten of the fifteen.\n\n", "as in the first case, so ten.\n\n")
-    .replace(
-        "Again two of every three of these work for the factor 3, as in the first case, so ten.",
-        "By the result of case 1 the factor 3 leaves two of every three of them.",
-    )
-    .replace("for two of every three values, as in the first case, so ten.", "for two of every three values."),
-    "uses a symbol of the other case": CASES.replace(
-        "That means n = 4m for some whole m", "Let w denote the count of such n"
-    ).replace("So n + 1 = 4m for some whole m", "So 4w of them are here"),
-    "uses a number of the other case": CASES.replace(
-        "which leaves ten", "so 15.375 of them, which leaves ten", 1
-    ).replace("Again two of every three", "Multiply 15.375 by two: again two of every three"),
-}
-
-
-@pytest.mark.parametrize("name", DEPENDENT)
-def test_cases_that_depend_on_one_another_are_not_a_block(name):
-    assert DEPENDENT[name] != CASES
-    assert threads_of(PROBLEM, INTRO + DEPENDENT[name] + ENDING) == []
-
-
-BAD_CUTS = {
-    "what follows finishes the last thread": (
-        ENDING,
-        "Wait, for n = 59 I have n + 1 = 60 as well.\n\nSo there are more.\n" + ENDING,
-    ),
-    "what follows takes the same step for the next object": (
-        ENDING,
-        "Similarly, count the values with remainder 7.\n\n" + ENDING,
-    ),
-    "a thread opens with the end of the part before": ("Case 1: n is even. Then", "So that gives n even. Then"),
-    "a thread ends with what the next one is to do": (
-        "leaves ten of the fifteen.\n\nCase 2",
-        "leaves ten. Let me think about it.\n\nCase 2",
-    ),
-    "a formula is left open": ("which leaves ten of the fifteen.\n\n" + ENDING, "which leaves (ten of\n\n" + ENDING),
-    "a thread works nothing out": (
-        "So n + 1 = 4m for some whole m, and means n runs through 3, 7, 11 and so on up to 60 - 1 = 59.",
-        "Such n are found as one would expect them to be found.",
-    ),
-    "the last thread gathers": ("Again two of every three", "In both cases two of every three"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_CUTS)
-def test_no_block_where_a_cut_is_wrong(name):
-    old, new = BAD_CUTS[name]
-    assert old in CHAIN and len(threads_of(PROBLEM, CHAIN)) == 1
-    assert threads_of(PROBLEM, CHAIN.replace(old, new)) == []
-
-
-def test_a_long_number_of_the_other_case_is_borrowed_even_if_it_gets_a_new_name():
-    taken = CASES.replace("which leaves ten of", "so 3 * 4055 = 12165, which leaves ten of", 1)
-    taken = taken.replace("Again two of", "With w = 12165 it is clear: two of")
-    assert threads_of(PROBLEM, INTRO + taken + ENDING) == []
-
-
-def test_plan_and_first_step_are_not_threads():
-    chain = (
-        INTRO
-        + "I could factor it or try values. Let me try values first.\n\nLet me try values: 3, 8 and 11 all work.\n\n"
-        + ENDING
-    )
-    assert threads_of(PROBLEM, chain) == []
-
-
-def test_a_sequence_of_computed_values_is_not_a_block():
-    steps = "".join(
-        f"n = {k}: S({k}) = S({k - 1}) + {k * k}, which gives a longer and longer sum each time.\n\n"
-        for k in range(2, 9)
-    )
-    assert threads_of("Find S(8).", "S(1) = 1 to begin with.\n\n" + steps + "So the sum is found.\n") == []
-
-
-def test_values_tried_one_by_one_are_grouped_into_few_threads():
-    tried = "".join(
-        f"If n = {n}, then n^2 + n = {n * n + n}, and dividing by twelve leaves {(n * n + n) % 12}.\n\n"
-        for n in range(3, 11)
-    )
-    [threads] = threads_of(
-        PROBLEM, "Let me just try small values.\n\n" + tried + "In total some of them work.\n\nSo there are more.\n"
-    )
-    assert 2 <= len(threads) <= 4
-    sizes = [len(text) for text in threads]
-    assert min(sizes) > 0.4 * max(sizes)
-
-
-PLANES = "Find p, q and r from the four distances of the corners."
-REPEATS = """We write p*x + q*y + r*z + s for the signed distance and get one equation for each corner:
-
-1. p*x + q*y + r*z + s = k
-2. p*(x + 10) + q*y + r*z + s = 10
-3. p*x + q*(y + 10) + r*z + s = 11
-4. p*x + q*y + r*(z + 10) + s = 12
-
-Now, subtract equation 1 from equation 2:
-
-[p*(x + 10) + q*y + r*z + s] - [p*x + q*y + r*z + s] = 10 - k
-
-Which gives 10*p = 10 - k => p = (10 - k)/10
-
-Similarly, subtract equation 1 from equation 3:
-
-[p*x + q*(y + 10) + r*z + s] - [p*x + q*y + r*z + s] = 11 - k
-
-Which gives 10*q = 11 - k => q = (11 - k)/10
-
-Similarly, subtract equation 1 from equation 4:
-
-[p*x + q*y + r*(z + 10) + s] - [p*x + q*y + r*z + s] = 12 - k
-
-Which gives 10*r = 12 - k => r = (12 - k)/10
-
-So, now we have expressions for p, q, r in terms of k.
-
-The plane is normalised, so p^2 + q^2 + r^2 = 1 and k can be found.
-"""
-
-
-def test_the_same_computation_for_other_objects_becomes_threads_cut_where_each_begins():
-    [threads] = threads_of(PLANES, REPEATS)
-    assert [text.split("\n")[0] for text in threads] == [
-        "Now, subtract equation 1 from equation 2:",
-        "Similarly, subtract equation 1 from equation 3:",
-        "Similarly, subtract equation 1 from equation 4:",
-    ]
-    assert threads[-1].endswith("r = (12 - k)/10")
-
-
-NEXT = """Next, b = {b}.
-
-The root of {b} rounded up is {low}, so k runs from {low} to {high}, since k stays below {b}.
-
-For k = {high} we have k^2 - k = {value}, and {value} divided by {high} leaves {rest}.
-
-So only k = {high} works, giving 1 beautiful number for b = {b}.
-
-"""
-
-
-def test_a_line_that_names_the_next_object_opens_its_thread():
-    cases = "".join(NEXT.format(b=b, low=2 + (b > 4), high=b - 1, value=(b - 1) * (b - 2), rest=0) for b in range(3, 8))
-    chain = "Let me go through small bases and count the numbers for each of them.\n\n" + cases + ENDING
-    [threads] = threads_of("How many numbers are beautiful for small b?", chain)
-    assert len(threads) >= 3
-    for text in threads:
-        assert text.startswith("Next, b = ") and text.count("Next, ") == 1
-        assert text.endswith(f"for {text.split('.')[0][6:]}.")
-
-
-STEPS_ALIKE = {
-    "each step takes up the figure of the one before": "".join(
-        f"1.005^{k} = {1.005 ** (k - 1):.9f} * 1.005, which comes to {1.005**k:.9f} when it is rounded.\n\n"
-        for k in range(3, 13)
-    ),
-    "each step takes up the name of the one before": "".join(
-        f"a{k} = a{k - 1} + log({3 * k + 2}/{3 * k - 1}) = log({3 * k + 2}), and {3 * k + 2} is no power of the base 5 at all.\n\n"
-        for k in range(3, 13)
-    ),
-    "entries of a list too short to be parts": "".join(
-        f"r={k}:{40 - k}<={49 - k} {'yes' if k % 2 else 'no'}\n" for k in range(40)
-    ),
-}
-
-
-@pytest.mark.parametrize("name", STEPS_ALIKE)
-def test_steps_of_one_computation_are_not_threads_however_alike(name):
-    chain = (
-        "Let me compute these one by one.\n\n"
-        + STEPS_ALIKE[name]
-        + "\nIn total this is the result.\n\nSo it is found.\n"
-    )
-    assert threads_of("Find the value.", chain) == []
-
-
-def test_a_sum_of_a_case_of_its_own_parts_does_not_end_the_case():
-    summed = CASES.replace(
-        "That means n = 4m for some whole m",
-        "There are 7 of one kind and 8 of the other.\n\nAdding them up: 7 + 8 = 15.\n\nThat means n = 4m for some whole m",
-    )
-    [[one, two]] = threads_of(PROBLEM, INTRO + summed + ENDING)
-    assert "Adding them up" in one and one.endswith("ten of the fifteen.") and two.startswith("Case 2")
-
-
-CASES_OF_FIVE = [
-    "Case 1: n = 7k + 1. Then n^2 = 49k^2 + 14k + 1, which leaves 1. So this case works, and it is met by 13 values up to 90.",
-    "Case 2: n = 7k + 2. Then n^2 = 49k^2 + 28k + 4, which leaves 4. So this case fails.",
-    "Case 3: n = 7k + 3. Then n^2 = 49k^2 + 42k + 9, which leaves 2. "
-    + "The remainder 2 is no solution here, as one sees from 2 * 2 = 4 at once. " * 3
-    + "So this case fails.",
-    "Case 4: n = 7k + 4. Then n^2 = 49k^2 + 56k + 16, and 16 - 14 = 2 is left. So this case fails.",
-    "Case 5: n = 7k + 5. Then n^2 = 49k^2 + 70k + 25, and 25 - 21 = 4 is what it leaves. So this case fails.",
-]
-
-
-def test_cases_of_unequal_length_stay_threads_of_their_own():
-    cases = "".join(case + "\n\n" for case in CASES_OF_FIVE)
-    [threads] = threads_of("Which squares leave 1?", "There are a few cases to go through.\n\n" + cases + ENDING)
-    assert len(threads) >= 4
-    assert [text[:6] for text in threads] == [f"Case {k}" for k in range(1, len(threads) + 1)]
-
-
-def test_something_shaped_like_a_tag_stays_outside_blocks():
-    assert threads_of(PROBLEM, CHAIN.replace("for some whole m", "for some <m>")) == []
-
-
-def test_a_chain_that_only_repeats_itself_has_no_block():
-    assert threads_of(PROBLEM, INTRO + CASES * 6 + ENDING) == []
-
-
-def test_the_last_lines_of_a_chain_are_not_a_thread():
-    assert threads_of(PROBLEM, INTRO + CASES.strip() + "\n") == []
-
-
 LINES = st.sampled_from(
     [
         "",
@@ -330,20 +64,181 @@ LINES = st.sampled_from(
 )
 
 
+def read(problem: str, thinking: str) -> tuple[annotation.Annotation, list[str]]:
+    lines = annotation.lines(thinking)
+    return annotation.parse(annotate_steps(problem, thinking), lines), lines
+
+
+def threads_of(problem: str, thinking: str) -> list[list[str]]:
+    noted, lines = read(problem, thinking)
+    return [
+        ["\n".join(lines[note.lines.first - 1 : note.lines.last]) for note in block.threads] for block in noted.blocks
+    ]
+
+
+def test_cases_become_threads_and_the_conclusion_stays_outside():
+    [[one, two]] = threads_of(PROBLEM, CHAIN)
+    assert one.startswith("Case 1") and two.startswith("Case 2")
+    assert "In total" not in two and "Final" not in two
+
+
+def test_the_written_form_is_what_the_reader_expects():
+    text = annotate_steps(PROBLEM, CHAIN)
+    noted, _ = read(PROBLEM, CHAIN)
+    assert noted.defects == ()
+    [block] = noted.blocks
+    assert (block.kind, block.novelty) == ("cases", "new work")
+    assert all(note.passed and note.takes == "nothing" for note in block.threads)
+    assert re.search(r"^<parallel>\[cases; new work; .+\]$", text, re.M)
+    assert [step.number for step in noted.steps] == [str(number) for number in range(1, len(noted.steps) + 1)]
+
+
+METHODS = CHAIN.replace("Case 1: n is even. Then", "Method 1: take even n. Then").replace(
+    "Case 2: n is odd. Then", "Method 2: take odd n. Then"
+)
+TITLES = CHAIN.replace("Case 1: n is even. Then", "**Even numbers:** then").replace(
+    "Case 2: n is odd. Then", "**Odd numbers:** then"
+)
+VALUES = CHAIN.replace("Case 1: n is even. Then", "If n is even, then").replace(
+    "Case 2: n is odd. Then", "If n is odd, then"
+)
+SERIES = {
+    "methods": (METHODS, "methods", ["Method 1: take even n", "Method 2: take odd n"]),
+    "titles": (TITLES, "quantities", ["Work out even numbers", "Work out odd numbers"]),
+    "values": (VALUES, "cases", ["Work out the case n is even", "Work out the case n is odd"]),
+    "cases": (CHAIN, "cases", ["Case 1: n is even", "Case 2: n is odd"]),
+    "options": (
+        CHAIN.replace("Case 1: n", "Option A: n").replace("Case 2: n", "Option B: n"),
+        "candidates",
+        ["Option A: n is even", "Option B: n is odd"],
+    ),
+    "a heading of its own line": (
+        CHAIN.replace("Case 1: n is even. Then", "### Case 1: n is even\n\nThen"),
+        "cases",
+        ["Case 1: n is even", "Case 2: n is odd"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_every_kind_of_series_becomes_a_block_with_the_outlines_of_its_headings(name):
+    chain, kind, outlines = SERIES[name]
+    assert [block.kind for block in read(PROBLEM, chain)[0].blocks] == [kind]
+    [threads] = threads_of(PROBLEM, chain)
+    assert propose_outlines(PROBLEM, INTRO, threads) == outlines
+
+
+NO_BLOCK = {
+    "uses a symbol of the other case": [
+        ("That means n = 4m for some whole m", "Let w denote the count of such n"),
+        ("So n + 1 = 4m for some whole m", "So 4w of them are here"),
+    ],
+    "uses a number of the other case": [
+        ("which leaves ten", "so 15.375 of them, which leaves ten"),
+        ("Again two of every three", "Multiply 15.375 by two: again two of every three"),
+    ],
+    "speaks of the other case": [("Again two of every three", "By the same logic as in case 1 two of every three")],
+    "the last part gathers": [("Again two of every three", "In both cases two of every three")],
+    "the first part is missing": [("Case 1: n", "Case 3: n")],
+    "a part is left outside": [("I can look at the two", "there are three cases, as I can look at the two")],
+    "what follows finishes the last part": [("In total there are", "Wait, for n = 59 that fails. In total there are")],
+    "a heading that says nothing": [
+        ("Case 1: n is even. Then", "Case 1. So"),
+        ("Case 2: n is odd. Then", "Case 2. So"),
+    ],
+    "a part that only concludes": [
+        ("Case 1: n is even", "Way 1: the conclusion"),
+        ("Case 2: n is odd", "Way 2: total"),
+    ],
+    "after the answer": [("First I restate", "The answer is \\boxed{20}. First I restate")],
+    "a chain that repeats itself": [
+        ("First I restate", f"{'The count of all of them is found at once.' + chr(10) * 2}" * 9)
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NO_BLOCK)
+def test_no_block_where_a_series_is_not_complete_and_independent(name):
+    chain = CHAIN
+    for old, new in NO_BLOCK[name]:
+        assert old in chain
+        chain = chain.replace(old, new, 1)
+    assert threads_of(PROBLEM, chain) == []
+
+
+def test_a_sequence_of_computed_values_is_not_a_block():
+    steps = "".join(
+        f"n = {k}: S({k}) = S({k - 1}) + {k * k}, which gives a longer and longer sum each time.\n\n"
+        for k in range(2, 9)
+    )
+    assert threads_of("Find S(8).", "S(1) = 1 to begin with.\n\n" + steps + "So the sum is found.\n") == []
+
+
+def test_a_part_of_parts_is_a_candidate_beside_the_whole():
+    inner = CASES.replace("Case 1:", "Subcase 1:").replace("Case 2:", "Subcase 2:")
+    second = CASES[CASES.index("Case 2") :].replace("n is odd", "n is negative")
+    blocks = read(PROBLEM, f"{INTRO}Case 1: n is positive.\n\n{inner}{second}{ENDING}")[0].blocks
+    assert [str(block.lines) for block in blocks] == ["L5-L17", "L7-L13"]
+
+
+HEADS = {
+    "Case 2: n is odd": "Case 2",
+    "**Case 2.1:** the rest": "Case 2.1",
+    "Let's consider Case II: x < 0": "Case II",
+    "Now, let me check option (B): 12": "Option B",
+    "Second case: n is odd.": "Second case",
+    "- If $n = 3$, then": "n = 3",
+    "For x = -1/2 we get 4": "x = -1/2",
+    "3. **Tens place:** 40": "Tens place",
+    "## Real part": "Real part",
+    "Left side: 4 + 4": "Left side",
+    "If n ≡ 2 mod 5, then": "n ≡ 2 mod 5",
+}
+NO_HEADS = [
+    "Case 1 gives 5.",
+    "In Case 1, we found 5.",
+    "x = 3.",
+    "So x = 3: done",
+    "Then: 4",
+    "Step 2: add",
+    "If so, stop",
+    "",
+]
+
+
+@pytest.mark.parametrize("line", HEADS)
+def test_headings_are_read_by_their_name(line):
+    assert head_of(line).label == HEADS[line]
+
+
+@pytest.mark.parametrize("line", NO_HEADS)
+def test_what_only_mentions_a_case_or_a_value_heads_nothing(line):
+    assert head_of(line) is None
+
+
 @given(st.lists(LINES, max_size=40).map("\n".join))
-@settings(max_examples=200, deadline=None)
-def test_every_line_with_text_is_in_one_step_in_order(thinking):
+@settings(max_examples=150, deadline=None)
+def test_every_line_with_text_is_in_a_step_and_in_order(thinking):
     noted, lines = read(PROBLEM, thinking)
     assert noted.defects == ()
-    covered = [number for step in noted.steps for number in range(step.lines.first, step.lines.last + 1)]
-    assert covered == sorted(set(covered))
-    assert {number for number, line in enumerate(lines, 1) if line.strip()} <= set(covered)
+    covered = {number for step in noted.steps for number in range(step.lines.first, step.lines.last + 1)}
+    assert {number for number, line in enumerate(lines, 1) if line.strip()} <= covered
     for block in noted.blocks:
         assert len(block.threads) >= 2
         for note in block.threads:
             assert lines[note.lines.first - 1].strip() and lines[note.lines.last - 1].strip()
         for one, two in zip(block.threads, block.threads[1:], strict=False):
             assert not any(line.strip() for line in lines[one.lines.last : two.lines.first - 1])
+
+
+@pytest.mark.parametrize("run", ["\n", " ", "\t", "$", "Case 1: ", "*", "#", "(", "if n = 1 ", "**a** "])
+def test_a_chain_is_annotated_in_linear_time_whatever_repeats(run):
+    def seconds(count: int) -> float:
+        began = time.process_time()
+        annotate_steps(PROBLEM, f"Case 1: n is even.{run * count}y\n\nCase 2: n is odd.{run * count}\n\nIn total.")
+        return time.process_time() - began
+
+    assert seconds(4000) < 8 * seconds(1000) + 0.2  # in quadratic time: 16
 
 
 def test_the_same_text_gives_the_same_annotation():
@@ -395,44 +290,37 @@ def test_an_edit_never_touches_mathematics(thread):
         assert not re.search(r"[$\\=\d]", src) or re.findall(r"[$\\=\d]", src) == re.findall(r"[$\\=\d]", dest)
 
 
-def test_outlines_announce_the_plan_and_not_the_result():
-    threads = threads_of(PROBLEM, CHAIN)[0]
-    assert propose_outlines(PROBLEM, INTRO, threads) == ["Case 1: n is even", "Case 2: n is odd"]
-
-
 OUTLINES = {
-    "Alternatively, maybe we can use the discriminant of the cubic. It is 49.": "Use the discriminant of the cubic",
-    "Let me check the result by substituting it back.": "Check the result by substituting it back",
-    "**Tens place:** the digit 4 appears 50 times.": "Treat the tens place on its own",
-    "**Tens place.** There is nothing to it.": "Treat the tens place on its own",
-    "If $k=12$, then $k^2 = 144$.": "Work out what follows for k=12",
-    "Another way is to count the complement first.": "Count the complement first",
-    "Looking at all the factors of the number, we see 7.": "Look at all the factors of the number",
+    "**Tens place:** the digit 4 appears 50 times.": "Work out the tens place",
+    "If $k=12$, then $k^2 = 144$.": "Work out the case k = 12",
+    "Case 3: $p = 17$. Then nothing works.": "Case 3: $p = 17$",
+    "**Method 2: power of the point $A$.** So": "Method 2: power of the point $A$",
+    "Case 2.\n\nSuppose that n is odd, so n = 2k + 1.": "Case 2: n is odd",
+    "Option B: the number 12.": "Option B: the number 12",
+    "Case 1: x > 0\nok.\nCase 2: x < 0\nok.": "Case 1: x > 0; then Case 2: x < 0",
 }
 
 
 @pytest.mark.parametrize("thread", OUTLINES)
-def test_outline_of_an_opening(thread):
-    assert propose_outlines(PROBLEM, "", [thread])[0] == OUTLINES[thread]
+def test_outline_of_a_heading(thread):
+    assert propose_outlines("", "", [thread]) == [OUTLINES[thread]]
 
 
-def test_a_value_that_is_not_known_before_is_left_out():
-    [text] = propose_outlines("Find p.", "", ["Case 3: $p = 17$. Then nothing works."])
-    assert "17" not in text and text.startswith("Case 3")
-    [text] = propose_outlines("Find p below 17.", "It may be p = 17.", ["Case 3: $p = 17$. Then nothing works."])
-    assert "17" in text
+VOID = ["Case 1.\nSo it is 5.", "$x$", "Case 1: $x", "We count them.", "Case 1: n is even\nCase 2.\nDone."]
 
 
-def test_siblings_get_different_outlines():
-    outlines = propose_outlines("", "", ["Let me count the squares here.", "Let me count the squares here.", "$x$"])
-    assert len(set(outlines)) == 3
+@pytest.mark.parametrize("thread", VOID)
+def test_no_outline_rather_than_a_void_one(thread):
+    assert propose_outlines("", "", ["Case 3: n is odd.", thread]) == []
+
+
+def test_siblings_with_the_same_heading_have_no_outlines():
+    assert propose_outlines("", "", ["Case 3: n is odd.", "Case 3: n is odd."]) == []
 
 
 @given(st.lists(st.lists(LINES, min_size=1, max_size=4).map("\n".join), min_size=2, max_size=4))
-@settings(max_examples=150, deadline=None)
-def test_outlines_fit_their_bounds(threads):
+@settings(max_examples=100, deadline=None)
+def test_outlines_are_fit_or_there_are_none(threads):
     outlines = propose_outlines(PROBLEM, INTRO, threads)
-    assert describe_unfit(outlines, len(threads)) is None
-    for text in outlines:
-        assert 4 <= len(text.split()) <= 25 and "\n" not in text
-        assert not markup.TAG_SHAPED.search(text)
+    assert outlines == [] or describe_unfit(outlines, len(threads)) is None
+    assert not any("\n" in text or markup.TAG_SHAPED.search(text) for text in outlines)

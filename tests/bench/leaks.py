@@ -31,8 +31,8 @@ from threadweaver import independence
 from threadweaver.independence import Leak
 
 JUDGED = Path(__file__).resolve().parent / "leaks"
-THRESHOLD = getattr(independence, "DEPENDENT", independence.CONFIDENT)
-SWEEP = (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+THRESHOLD = independence.CONFIDENT
+SWEEP = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
 LOOKALIKE = "none"
 SIDES = {"dev": "templates_dev.json", "tune": "templates_tune.json", "test": "templates_heldout.json"}
 _SYMBOLS = "q w u v h g K W Q L R z b d p M H G J t s c \\lambda \\mu \\rho \\omega u_1 w_2 K_0 d_3 T_4 h_5 W_7".split()
@@ -78,12 +78,7 @@ class Scored:
     @classmethod
     def of(cls, pair: Pair) -> Scored:
         found = pair.leaks()
-        return cls(pair, tuple(found), max(independence.pair_scores(found).values(), default=0.0))
-
-    @property
-    def substance(self) -> bool:
-        """Whether a single finding merges the two threads."""
-        return any(leak.certain and leak.kind in independence.MATHEMATICAL for leak in self.found)
+        return cls(pair, tuple(found), max((leak.score for leak in found), default=0.0))
 
 
 def read_chains(path: str) -> dict[str, tuple[str, str]]:
@@ -196,18 +191,6 @@ def report_kinds(scored: Sequence[Scored], threshold: float) -> None:
             print(f"    {kind:14} recall {rate(*count(of_kind, 'dependent', threshold))}")
 
 
-def report_substance(scored: Sequence[Scored]) -> None:
-    """Print how often the pairs with certain findings of mathematics are really dependent."""
-    certain = [
-        item for item in scored if item.substance and item.pair.verdict in ("dependent", "independent", "wording")
-    ]
-    right = sum(item.pair.verdict == "dependent" for item in certain)
-    dependent = sum(item.pair.verdict == "dependent" for item in scored)
-    print(
-        f"  certain findings of substance (these merge threads): precision {rate(right, len(certain))}, recall {rate(right, dependent)}"
-    )
-
-
 def report_judged(name: str, scored: Sequence[Scored], threshold: float) -> tuple[float, float]:
     verdicts = ("dependent", "independent", "wording", "unclear")
     rows = {verdict: count(scored, verdict, threshold) for verdict in verdicts}
@@ -217,7 +200,6 @@ def report_judged(name: str, scored: Sequence[Scored], threshold: float) -> tupl
     print("    left alone  " + "".join(f"{rows[verdict][1] - rows[verdict][0]:13}" for verdict in verdicts))
     result = report_rates(scored, threshold)
     report_kinds(scored, threshold)
-    report_substance(scored)
     print("  sweep")
     for other in SWEEP:
         report_rates(scored, other)
@@ -232,7 +214,6 @@ def report_planted(name: str, scored: Sequence[Scored], hosts: Sequence[Scored],
     )
     report_rates(fit, threshold)
     report_kinds(fit, threshold)
-    report_substance(fit)
     print("  sweep")
     for other in SWEEP:
         quiet = {item.pair.name for item in hosts if item.score < other}

@@ -8,31 +8,23 @@ from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from itertools import accumulate
 
-from threadweaver.independence.conclusions import holds_all, tokens
 from threadweaver.independence.finds import Find, Role
 from threadweaver.independence.formulas import squeezed
 from threadweaver.independence.labels import scan_labels
 from threadweaver.independence.quantities import scan_applications, scan_equalities
-from threadweaver.independence.symbols import segments
+from threadweaver.independence.symbols import scan_symbols, segments
 
 Key = tuple[str, str]  # kind, name
 
-_SUBSCRIPT_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NUMBER = re.compile(r"(?<![\d.])\d+(?:(?:,|\{,\})\d{3})*(?:\.\d+)?(?:\s?/\s?\d+)?")
 _FORMULA_COMMAND = re.compile(r"\\[A-Za-z]+")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _standing_alone(name: str) -> re.Pattern[str]:
-    """Finds a symbol by its name in any notation; a letter that is also a word only amid mathematics."""
-    forms = [re.escape(name)]
-    stem, _, index = name.partition("_")
-    if index:
-        forms += [re.escape(f"{stem}_{{{index}}}"), re.escape(f"{stem}{index.translate(_SUBSCRIPT_DIGITS)}")]
-        if index.isdigit():
-            forms.append(re.escape(f"{stem}{index}"))
+    """Return what finds a letter, Latin or Greek, as a symbol; a letter that is also a word only amid mathematics."""
     after = r"(?=\s?[=+*/^²³<>(),_-])" if name in ("a", "A", "I") else r"(?![A-Za-z0-9_₀-₉])"
-    return re.compile(rf"(?<![A-Za-z\\])\\?(?:{'|'.join(forms)}){after}")
+    return re.compile(rf"(?<![A-Za-z\\])\\?{re.escape(name)}{after}")
 
 
 @lru_cache(maxsize=64)
@@ -45,6 +37,7 @@ def _headings(text: str) -> Iterator[Find]:
 
 
 _SCANNERS = {
+    "symbol": scan_symbols,
     "label": _headings,
     "value": scan_equalities,
     "relation": scan_equalities,
@@ -58,11 +51,10 @@ class Lookup:
     def __init__(self, text: str):
         self.text = text
         self._first: dict[Key, int] = {}
-        self._said: dict[frozenset[str], int] = {}
         self._scanned: dict[str, dict[str, int]] = {}
 
     def first(self, key: Key, raw: str) -> int:
-        """Offset of the first occurrence of a name or a word; the text's length where there is none."""
+        """Offset of the first occurrence of a name; the text's length where there is none."""
         if key not in self._first:
             kind, name = key
             if kind == "symbol":
@@ -72,37 +64,12 @@ class Lookup:
             elif kind == "point":
                 found = _point(name).search(self.text)
                 at = found.start() if found else -1
-            elif kind == "word":
-                at = self._lower.find(name)
             elif kind == "expression":
                 at = self._first_formula(name)
             else:
                 at = self._named(kind).get(name, -1)
             self._first[key] = at if at >= 0 else len(self.text)
         return self._first[key]
-
-    def sentence_with(self, words: frozenset[str]) -> int:
-        """Where the first sentence begins that holds all these stems (of four or more, all but one)."""
-        if words not in self._said:
-            self._said[words] = self._find_sentence(words)
-        return self._said[words]
-
-    def _find_sentence(self, words: frozenset[str]) -> int:
-        text, spare = self._lower, len(words) >= 4
-        for rarest in sorted(words, key=lambda word: (-len(word), word))[: 1 + spare]:
-            at = text.find(rarest)
-            for _ in range(_MAX_PLACES):
-                if at < 0:
-                    break
-                start = max(
-                    (m.end() for m in _SENTENCE_BREAK.finditer(text, max(0, at - 300), at)), default=max(0, at - 300)
-                )
-                stop = _SENTENCE_BREAK.search(text, at)
-                end = stop.start() if stop else len(text)
-                if holds_all(tokens(text[start:end]), words):
-                    return start
-                at = text.find(rarest, end)
-        return len(text)
 
     def _named(self, kind: str) -> dict[str, int]:
         """Values, relations, applications or headings, each name with its first offset."""
@@ -129,11 +96,9 @@ class Lookup:
             [0, *accumulate(len(line) + 1 for line in lines)],
         )
 
-    @cached_property
-    def _lower(self) -> str:
-        return self.text.lower()
-
     def _first_symbol(self, name: str) -> int:
+        if "_" in name or "'" in name or (len(name) > 1 and name.isupper()):
+            return self._named("symbol").get(name, -1)
         alone = _standing_alone(name).search(self.text)
         at = alone.start() if alone else len(self.text)
         # In a formula letters stand side by side: xyz.
@@ -170,10 +135,6 @@ class Lookup:
         return found
 
 
-_SENTENCE_BREAK = re.compile(r"[.!?](?=\s)|\n")
-_MAX_PLACES = 60
-
-
 class Context:
     """The first `end` characters of a text, as what is known before a block begins."""
 
@@ -188,15 +149,3 @@ class Context:
     def holds_point(self, letter: str) -> bool:
         """Whether a capital stands there as a point, alone or in the name of a line or an angle."""
         return self._lookup.first(("point", letter), letter) < self._end
-
-    def holds_word(self, stem: str) -> bool:
-        return self._lookup.first(("word", stem), stem) < self._end
-
-    def holds_number(self, value: str) -> bool:
-        """Whether the number of a value "x=4" stands there, under whatever name."""
-        number = value.partition("=")[2]
-        return self._lookup.first(("number", number), number) < self._end
-
-    def says(self, words: frozenset[str]) -> bool:
-        """Whether one sentence holds all these stems (of four or more, all but one)."""
-        return self._lookup.sentence_with(words) < self._end

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CONFIDENT = 0.7
+CONFIDENT = 0.6
 """From this score on a leak is taken for certain: the two passages are not independent."""
-
-MATHEMATICAL = frozenset({"symbol", "number", "value", "application", "relation", "expression", "label"})
-"""Evidence that a passage holds mathematics of the other; other kinds are wording, which rewriting can mend."""
 
 NEGLIGIBLE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One piece of evidence that passage `target` leans on passage `source` (indices from 0).
+    """One piece of evidence that passage `target` uses mathematics of passage `source` (indices from 0).
 
-    `defined_at` is an offset in the source passage, `used_at` one in the target passage.
-    `score` is in [0, 1].
+    `kind` is symbol, number, value, application, relation, expression, label, results or equation. `defined_at` is an
+    offset in the source passage, `used_at` one in the target passage. `score` is in [0, 1].
     """
 
     source: int

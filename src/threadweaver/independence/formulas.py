@@ -18,7 +18,7 @@ _SHORT_WORDS = (
     "|Is|In|Of|To|So|We|It|As|At|By|Do|If|No|On|Or|An|My|I"
 )
 _RUN = re.compile(
-    r"(?:\\[A-Za-z]+(?:\s?\{[A-Za-z ]{1,12}\}(?<!\d))?|\\[^A-Za-z\n]"
+    r"(?:\\[A-Za-z]+(?:\s?\{[A-Za-z ]{1,12}\})?|\\[^A-Za-z\n]"
     rf"|(?<![A-Za-z])(?!(?:{_SHORT_WORDS})(?![A-Za-z])|[aA] [\w\\$])[A-Za-z]{{1,2}}(?![A-Za-z])"
     r"|(?:sin|cos|tan|log|ln|exp|sqrt|gcd|max|min|mod)(?![a-z])"
     r"|[\d+*/^_=<>≤≥≈≡×·−()\[\]{}|!'²³⁰¹⁴⁵⁶⁷⁸⁹√π°&$ -]|[.,](?=\d))+"

@@ -14,19 +14,20 @@ _NOUNS = (
     r"|property|identity|inequality|relation|way|root|solution|question"
 )
 _LABEL = re.compile(
-    rf"\b(?:(?P<noun>{_NOUNS})s?\.?\s*(?:\\?\(|#|\$|\*\*)*\s*(?P<tag>\d+(?:\.\d+)*|[a-z]|[ivx]{{1,4}}"
+    rf"\b(?:(?P<noun>{_NOUNS})s?\.?\s{{0,9}}+(?:\\?\(|#|\$|\*\*){{0,6}}+\s{{0,9}}+(?P<tag>\d{{1,9}}(?:\.\d{{1,9}}){{0,5}}|[a-z]|[ivx]{{1,4}}"
     rf"|\*{{1,3}})(?![a-z])"
-    rf"|(?P<ordinal>first|second|third|fourth|fifth|1st|2nd|3rd)\s+(?P<noun2>{_NOUNS})\b)"
+    rf"|(?P<ordinal>first|second|third|fourth|fifth|1st|2nd|3rd)\s{{1,9}}+(?P<noun2>{_NOUNS})\b)"
 )
 _SIGN = r"\*{1,3}|[#†‡§¶★☆✱⋆•♠♣♥♦○●△▲□■◇◆]{1,3}|\\(?:star|ast|dagger|ddagger|clubsuit|spadesuit|diamond)"
 _EQUATION_TAG = re.compile(
-    rf"\\tag\{{(?P<a>[^{{}}\n]{{1,6}})\}}|(?<=[\s$=\]])\((?P<b>\d{{1,2}}|{_SIGN}|[A-Z])\)[.,:\s$*]*$", re.MULTILINE
+    rf"\\tag\{{(?P<a>[^{{}}\n]{{1,6}})\}}|(?<=[\s$=\]])\((?P<b>\d{{1,2}}|{_SIGN}|[A-Z])\)[.,:\s$*]{{0,40}}$",
+    re.MULTILINE,
 )
 # A sign in parentheses is no term: at its first mention it names something, later it is cited.
 _SIGNED = re.compile(rf"(?<![\w)])[$\\]{{0,2}}\((?P<tag>{_SIGN})\\?\)")
 _EQUATION_REF = re.compile(
     r"\b(?:equations?|eqs?\.?|from|in|into|using|by|via|with|of|to|and|identity|relation|substituting"
-    r"|adding|subtracting|formula)\s*"
+    r"|adding|subtracting|formula)\s{0,9}+"
     r"(?:\\eqref\{|\\?\()(?P<tag>\d{1,2}|\*{1,3}|[a-z]|†)\\?[)}](?![\w(^²³])"
 )
 _ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "1st": "1", "2nd": "2", "3rd": "3"}
@@ -44,11 +45,11 @@ _STATEMENTS = frozenset(
     " inequality relation".split()
 )
 _ACTS = re.compile(
-    r"[\s*$)]+(?:(?:now|then|also|thus|already|again|therefore|together|\w+ly)\s+)?(?!(?:is|was|has|this|as|plus)\b)[a-z]{2,}(?:s|ed)\b"
-    r"|[’']s\b|[\s*$)]+(?:and|with|we|to)\b"
+    r"[\s*$)]{1,9}+(?:(?:now|then|also|thus|already|again|therefore|together|\w{1,20}ly)\s{1,9}+)?(?!(?:is|was|has|this|as|plus)\b)[a-z]{2,30}(?:(?<=s)|(?<=ed))\b"
+    r"|[’']s\b|[\s*$)]{1,9}+(?:and|with|we|to)\b"
 )
 _TELLS_OF = re.compile(r"\b(?:in|for|under)\s+$")
-_TOLD_OF = re.compile(r"[\s,*$)]+(?:the|an?|it|there|all|both|each|\w+\s+(?:is|are|must|equals))\b")
+_TOLD_OF = re.compile(r"[\s,*$)]{1,9}+(?:the|an?|it|there|all|both|each|\w{1,30}\s{1,9}(?:is|are|must|equals))\b")
 _NAMING = re.compile(r"\b(?:call|name|label|denote|mark)\w*\s+(?:\w+\s+){0,2}(?:as\s+)?(?:the\s+)?$")
 
 
@@ -109,27 +110,6 @@ def _heads(small: str, match: re.Match[str]) -> bool:
     line_start = small.rfind("\n", max(0, start - 60), start) + 1
     if line_start == 0 and start > 60:
         return False
-    if after[:1] == ":" and small[:start].rstrip()[-1:] in (".", "!", "?"):
+    if after[:1] == ":" and small[max(0, start - 20) : start].rstrip()[-1:] in (".", "!", "?"):
         return True
     return _HEAD_BEFORE.fullmatch(small, line_start, start) is not None and after[:2] not in ("'s", "ga", "we")
-
-
-_COINED = re.compile(
-    r"\b(?:call|name|dub|refer to|label|term)(?:ed)?\s+(?:this|it|that|these|them|such\s+\w+|the\s+\w+)\s+(?:\w+\s+)?(?:as\s+)?"
-    r"(?:the|a|an)?\s*[\"“'*]*(?P<name>[a-z][a-z-]{2,}(?:\s+[a-z-]{3,}){1,2})"
-)
-# A single word is a name when it stands in quotes, or between the thing called and the end of the clause.
-_COINED_WORD = re.compile(
-    r"\b(?:call|nam|dub|refer|label|term|known|say|said|describ)\w*\b[^.;\n\"“'‘*]{0,50}[\"“'‘*]+(?P<quoted>[a-z][a-z-]{3,24}(?:\s[a-z-]{3,20})?)[\"”'’*]"
-    r"|\b(?:call|dub|name|term)(?:ed)?\s+(?:it|them|this|that|these|those|(?:such\s+)?(?:an?|every|any|each|the)\s+(?:\w+\s+)?\w+|such\s+\w+)"
-    r"\s+(?:an?\s+|the\s+)?(?P<bare>[a-z][a-z-]{3,24})(?=[.,;:\n]|\s+(?:if|when|whenever|since|because|for)\b)"
-)
-
-
-def coined(text: str) -> Iterator[tuple[str, int]]:
-    """Names of one to three words that a passage gives to something ("call this the balance condition")."""
-    for match in _COINED.finditer(lowered(text)):
-        yield " ".join(match["name"].split()), match.start("name")
-    for match in _COINED_WORD.finditer(lowered(text)):
-        group = "quoted" if match["quoted"] else "bare"
-        yield match[group], match.start(group)

@@ -10,10 +10,10 @@ from threadweaver.independence.symbols import symbol_name
 
 # Single digits are in every text: they are not even looked at, except in fractions, decimals and roots.
 _NUMBER = re.compile(
-    r"(?=[\\√s\d])(?:\\[dt]?frac\s*\{\s*(?P<fa>-?[^{}\n]{1,24}?)\s*\}\s*\{\s*(?P<fb>[^{}\n]{1,24}?)\s*\}"
-    r"|\\sqrt\s*\{\s*(?P<ra>\d+)\s*\}|√\(?(?P<rb>\d+)\)?|\bsqrt\(?(?P<rc>\d+)\)?"
-    r"|(?<![\w.,])(?P<num>\d{1,3}(?:(?:,|\{,\})\d{3})+(?!\d)(?:\.\d+)?|\d{2,}(?:\.\d+)?(?:\s?/\s?\d+)?"
-    r"|\d(?:\.\d+|\s?/\s?\d+)))"
+    r"(?=[\\√s\d])(?:\\[dt]?frac\s{0,3}+\{\s{0,3}+(?P<fa>-?[^{}\n]{1,24}?)\s{0,3}\}\s{0,3}+\{\s{0,3}+(?P<fb>[^{}\n]{1,24}?)\s{0,3}\}"
+    r"|\\sqrt\s{0,3}+\{\s{0,3}+(?P<ra>\d{1,30})\s{0,3}\}|√\(?(?P<rb>\d{1,30})\)?|\bsqrt\(?(?P<rc>\d{1,30})\)?"
+    r"|(?<![\w.,])(?P<num>\d{1,3}(?:(?:,|\{,\})\d{3})++(?!\d)(?:\.\d++)?|\d{2,}+(?:\.\d++)?(?:\s?/\s?\d++)?"
+    r"|\d(?:\.\d++|\s?/\s?\d++)))"
 )
 _INTERVAL = re.compile(r"[\[({]\d{1,3},\d{3}[\])}]")
 _MENTIONED = re.compile(r"\b(?:the|our|this|that|these|those)\s+(?:\w+\s+)?[\s$\\(]*$", re.IGNORECASE)
@@ -42,12 +42,12 @@ _LEFT = re.compile(
     r"|\\[a-z]{2,8})[\s$]*$"
 )
 _VALUE = re.compile(
-    r"[\s$]*(?:(?:indeed|also|equal to|about|approximately|exactly|actually|just|therefore|thus)\s+)?[\s$]*"
-    r"(?P<value>-?\d[\d,]*(?:\.\d+)?(?:/\d+)?)(?![\w.]*\d)(?!\s*[-+*/^·×!(\\%])"
+    r"[\s$]{0,9}+(?:(?:indeed|also|equal to|about|approximately|exactly|actually|just|therefore|thus)\s{1,9}+)?[\s$]{0,9}+"
+    r"(?P<value>-?\d[\d,]{0,40}+(?:\.\d{1,40}+)?(?:/\d{1,40}+)?)(?![\w.]{0,40}\d)(?!\s{0,9}[-+*/^·×!(\\%])"
 )
 _RIGHT = re.compile(
-    r"\s*(?:also )?(?:equal to )?(?P<right>-?[\w\\(][\w\\(){}^²³_/*+\-·×√° ]{1,28}?)"
-    r"(?=\s*(?:[.,;:$\n=)]|\\\)|⇒|=>|→|$|\b(?:and|so|which|where|is|then|in|into|for|from|we|because|since"
+    r"\s{0,9}+(?:also )?(?:equal to )?(?P<right>-?[\w\\(][\w\\(){}^²³_/*+\-·×√° ]{1,28}?)"
+    r"(?=\s{0,9}(?:[.,;:$\n=)]|\\\)|⇒|=>|→|$|\b(?:and|so|which|where|is|then|in|into|for|from|we|because|since"
     r"|if|but)\b))"
 )
 _SUMMAND_BEFORE = tuple("+-−*/^·×")  # "x + y = 4" says nothing of y alone
@@ -61,7 +61,7 @@ _APPLIED = re.compile(
     r"(?<![A-Za-z\\])(?P<name>[A-Za-z]'?(?:_\{?\w{1,2}\}?"
     r"|[₀-₉])?)\s?\((?P<args>-?\d{1,4}(?:\s?,\s?-?\d{1,4})*)\)"
 )
-_ASSIGNS = re.compile(r"\s*(?:\\?[\])}$]{0,2}\s*)?(?:=|≈|\\approx|:|\bis\b)")
+_ASSIGNS = re.compile(r"\s{0,9}+(?:\\?[\])}$]{0,2}\s{0,9}+)?(?:=|≈|\\approx|:|\bis\b)")
 
 
 def distinctness(key: str) -> float:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from threadweaver.independence.evidence import NEGLIGIBLE
-from threadweaver.independence.finds import Role
+from threadweaver.independence.finds import Role, sentence_start
 from threadweaver.independence.passage import Places
-from threadweaver.independence.pointing import sentence_at
 from threadweaver.independence.quantities import distinctness
 
 _EXPLAINED_WITHIN = 160  # characters after a first use in which "where m is …" may still explain it
@@ -53,8 +52,7 @@ class Shared(NamedTuple):
     @property
     def stated(self) -> bool:
         """Whether the later passage states it as a result without having worked for it in that sentence."""
-        start, _ = sentence_at(self.text, self.first)
-        return WORKING.search(self.text, start, self.first) is None
+        return WORKING.search(self.text, sentence_start(self.text, self.first), self.first) is None
 
     @property
     def opens(self) -> bool:
@@ -88,18 +86,18 @@ def _number(shared: Shared) -> float:
 
 def comes_by_it(name: str, text: str, at: int) -> bool:
     """Whether a passage has its number at `at` from what stands before it there: sum, difference, product, quotient of
-    two numbers of its sentence ("756 in all, 336 adjacent, so 420 are left"), or inside a fraction it came to."""
+    two numbers before it ("756 in all, 336 adjacent, so 420 are left"), or inside a fraction it came to."""
     if not name.replace(".", "", 1).isdigit():
         return False
     if any(found != at for found in _standing(name, text, at)):
         return True
     wanted = float(name)
-    low = max(sentence_at(text, at)[0], at - _REACH)
+    low = max(0, at - _REACH)
     near = [float(number) for number in _DIGITS.findall(text[low:at].replace(",", ""))[-_OPERANDS:]]
     return any(
         abs(result - wanted) < 1e-6
         for place, one in enumerate(near)
-        for other in near[place + 1 :]
+        for other in near[place:]
         for result in (one + other, one - other, other - one, one * other, one / (other or 1.0), other / (one or 1.0))
     )
 
@@ -132,7 +130,8 @@ def _expression(shared: Shared) -> float:
         return score * _MENTIONED_THERE if shared.first_role == Role.USE else 0.0
     if shared.first_role > Role.USE:
         return score * 0.6 if shared.opens else 0.0
-    return min(0.85 if size >= 12 else 0.68, score + 0.15) if shared.opens else score
+    # short ones (x^2+y^2) come up by themselves
+    return min(0.85 if size >= 12 else 0.68, score + 0.15) if shared.opens and size >= 8 else score
 
 
 def _label(shared: Shared) -> float:

@@ -19,8 +19,8 @@ _GREEK = (
 )
 _SUBSCRIPT = r"(?:_\{[^{}\n]{1,12}\}|_[A-Za-z0-9]|[₀-₉ₐ-ₜ]+)"
 _IN_MATH = re.compile(
-    r"\\(?:text|mathrm|operatorname|begin|end|label|mbox|textbf|mathbf|tag|quad|qquad)\*?\s*(?:\{[^{}]*\})?"
-    rf"|(?P<sym>\\(?:{_GREEK})(?![A-Za-z]){_SUBSCRIPT}?|[A-Z]{{2,4}}(?![A-Za-z])|[A-Za-z]{_SUBSCRIPT}?'*)"
+    r"\\(?:text|mathrm|operatorname|begin|end|label|mbox|textbf|mathbf|tag|quad|qquad)\*?\s{0,3}+(?:\{[^{}]{0,200}\})?"
+    rf"|(?P<sym>\\(?:{_GREEK})(?![A-Za-z]){_SUBSCRIPT}?|[A-Z]{{2,4}}(?![A-Za-z])|[A-Za-z]{_SUBSCRIPT}?'{{0,3}})"
     rf"|\\[A-Za-z]+"
 )
 _PLAIN = re.compile(
@@ -42,14 +42,14 @@ _DEFINING = re.compile(
     r"|function|sequence|point|midpoint|line|circle|centre|center|event|for (?:each|every|any|all)|given)\b"
 )
 _DEFINING_REACH = 60  # characters between the defining word and its symbol
-_EQUALS_AFTER = re.compile(r"\s*(?:\([^()\n]{1,16}\))?\s*(?::=|=|≈|\\approx|≡|\\equiv)(?!=)")
+_EQUALS_AFTER = re.compile(r"\s{0,9}+(?:\([^()\n]{1,16}\))?\s{0,9}+(?::=|=|≈|\\approx|≡|\\equiv)(?!=)")
 _BEING = re.compile(
-    r"[\s$)]*(?:\([^()\n]{1,12}\))?[\s$\\)]*(?:be|denotes?|represents?|stands for|means|is the|are the|is "
+    r"[\s$)]{0,9}+(?:\([^()\n]{1,12}\))?[\s$\\)]{0,9}+(?:be|denotes?|represents?|stands for|means|is the|are the|is "
     r"defined|as the)\b"
 )
 _IS_BEFORE = re.compile(r"\b(?:is|are|be|called|named) (?:\\\\\(\s*|\$)?$")
-_ALONE_AFTER = re.compile(r"[$\\)]*(?:[.,;:]|\s+[a-z]{2,}|\s*$)")
-_LIST_GLUE = re.compile(r"^[\s$\\(){},]*(?:and|or)?[\s$\\(){},]*$")
+_ALONE_AFTER = re.compile(r"[$\\)]{0,9}+(?:[.,;:]|\s{1,9}+[a-z]{2,}|\s{0,9}+$)")
+_LIST_GLUE = re.compile(r"^[\s$\\(){},]*+(?:and|or)?[\s$\\(){},]*+$")
 
 
 def segments(text: str) -> Iterator[tuple[int, int, bool]]:

@@ -111,23 +111,16 @@ def _results(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[Out
 
 
 def _sibling_uses(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[OutlineFault]:
-    """Find references to a sibling, and mathematics that a sibling introduces and the outline's own thread lacks.
-
-    Phrases that point back ("the remaining", "this expression") do not count: mostly they refer to the outline itself.
-    """
+    """Find references to a sibling, and mathematics that a sibling introduces and the outline's own thread lacks."""
     context = independence.Context(question.known)
     threads = [independence.Passage.read(thread) for thread in question.threads]
     for number, text in enumerate(outlines, 1):
         siblings = [passage for at, passage in enumerate(threads, 1) if at != number]
         own = threads[number - 1].places
         found = independence.leaks_of(context, [*siblings, independence.Passage.read(text)], [len(siblings)])
-        leak = next((leak for leak in found if _is_mathematics(leak) and (leak.kind, leak.what) not in own), None)
+        leak = next((leak for leak in found if leak.certain and (leak.kind, leak.what) not in own), None)
         if match := _SIBLING_REFERENCE.search(text):
             yield OutlineFault("leans_on_sibling", number, f'leans on a sibling ("{match[0]}")')
         elif leak:
             sibling = leak.source + 1 + (leak.source + 1 >= number)
             yield OutlineFault("leans_on_sibling", number, f"uses {leak.what}, which only thread {sibling} introduces")
-
-
-def _is_mathematics(leak: independence.Leak) -> bool:
-    return leak.certain and leak.kind in independence.MATHEMATICAL

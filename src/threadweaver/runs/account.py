@@ -133,11 +133,6 @@ def totals(account: Account) -> dict[str, object]:
     if rewriting:
         result["edits"] = _sum(rewriting.entries, "edits")
         result["edited_characters"] = _sum(rewriting.entries, "edited_characters")
-        for when in ("before", "after"):
-            known = all(f"mathematical_leaks_{when}" in entry.facts for entry in rewriting.passed)
-            result[f"mathematical_leaks_{when}"] = (
-                _sum(rewriting.entries, f"mathematical_leaks_{when}") if known else None
-            )
         result["leaks_before"], result["leaks_after"] = (
             _sum(rewriting.entries, f"leaks_{when}") for when in ("before", "after")
         )
@@ -212,18 +207,6 @@ def _sum(entries: Sequence[AccountEntry], fact: str) -> int:
     return sum(int(entry.facts.get(fact) or 0) for entry in entries)
 
 
-def _leaks(total: Mapping[str, object]) -> str:
-    """Return the leaks between siblings, what decides about a block apart from what is only noted."""
-    before, after = (total[f"mathematical_leaks_{when}"] for when in ("before", "after"))
-    if before is None or after is None:  # an account of an earlier version
-        return f"leaks between siblings {total['leaks_before']} and {total['leaks_after']}"
-    pointing = [total[f"leaks_{when}"] - count for when, count in (("before", before), ("after", after))]
-    return (
-        f"a sibling's mathematics used {before} and {after} times, "
-        f"words that seem to point at a sibling {pointing[0]} and {pointing[1]}"
-    )
-
-
 def describe(account: Account, *, colour: bool = False) -> str:
     """Return the whole account as text, as printed at the end of a run."""
     lines = [funnel(account, colour=colour)]
@@ -235,8 +218,8 @@ def describe(account: Account, *, colour: bool = False) -> str:
         )
     if "edits" in total:
         lines.append(
-            f"  {total['edits']} edits, {total['edited_characters']} edited characters; rewriting, before and after: "
-            + _leaks(total)
+            f"  {total['edits']} edits, {total['edited_characters']} edited characters; a sibling's mathematics used "
+            f"{total['leaks_before']} times before and {total['leaks_after']} times after rewriting"
         )
     for label, name in (
         ("outline faults that remain", "outline_faults"),

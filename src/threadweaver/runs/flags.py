@@ -78,6 +78,17 @@ def _failures(text: str) -> str:
     return text
 
 
+def _weight(text: str) -> float:
+    """Read a number from 0 to 1, for argparse."""
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return weight
+
+
 SHARED: dict[str, dict[str, Any]] = {
     "--input": {"type": Path, "required": True, "help": "folder of trajectories, or one <i>.txt"},
     "--output": {"type": Path, "required": True},
@@ -100,6 +111,11 @@ SHARED: dict[str, dict[str, Any]] = {
     "--no-merge-dependent": {
         "action": "store_true",
         "help": "do not merge threads that certainly depend on each other",
+    },
+    "--recheck-weight": {
+        "type": _weight,
+        "metavar": "W",
+        "help": "what a re-check's saved characters count when blocks are chosen, from 0 to 1 (%(default)s)",
     },
     "--rewrite": {
         "choices": ("all", "suspected"),

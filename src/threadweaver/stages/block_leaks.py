@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from threadweaver import independence
-from threadweaver.independence import MATHEMATICAL, Leak
+from threadweaver.independence import Leak
 from threadweaver.trajectory import markup
 
 SUSPECTED = 0.3
-"""Score from which a leak is shown to the annotator; from `independence.CONFIDENT` on it counts as certain."""
+"""Score from which a thread is worth a question; from `independence.CONFIDENT` on a leak counts as certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,11 @@ class BlockLeaks:
                 found.setdefault(leak.target, set()).add(leak.source)
         return found
 
-    def mathematical(self, threshold: float) -> dict[int, Leak]:
-        """Map each block (from 1) to its strongest leak of mathematics, if that reaches the threshold."""
-        strongest = (
-            (number, next((leak for leak in leaks if leak.kind in MATHEMATICAL), None))
-            for number, leaks in enumerate(self.blocks, 1)
-        )
-        return {number: leak for number, leak in strongest if leak and leak.score >= threshold}
-
-    def count_mathematical(self, threshold: float) -> int:
-        """Return the number of leaks of mathematics of this score or more; all others are wording."""
-        found = (leak for leaks in self.blocks for leak in leaks)
-        return sum(leak.kind in MATHEMATICAL and leak.score >= threshold for leak in found)
+    def strongest(self, threshold: float) -> dict[int, Leak]:
+        """Map each block (from 1) to its strongest leak, if that reaches the threshold."""
+        return {
+            number: leaks[0] for number, leaks in enumerate(self.blocks, 1) if leaks and leaks[0].score >= threshold
+        }
 
     def notes(self, threshold: float) -> list[Mapping[str, object]]:
         """Return every leak that reaches the threshold in the form of a lineage's notes: blocks and threads are

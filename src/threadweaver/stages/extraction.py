@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from threadweaver import independence
+from threadweaver.grading import final_answer, settled_at
+from threadweaver.stages.choice import OUTLINE, RECHECK_WEIGHT, Candidate, choose, worth_of
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Defect, Range
 from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage, Unused
@@ -27,15 +29,6 @@ class Extraction:
     lineage: Lineage
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """Threads that may become a block, as line ranges without gaps."""
-
-    number: int
-    ranges: tuple[Range, ...]
-    reason: str
-
-
 class _Chain:
     """A chain with the offsets of its lines."""
 
@@ -48,6 +41,10 @@ class _Chain:
     def passage(self, span: Range) -> str:
         """Return the lines of a range without the final newline."""
         return self.text[self.starts[span.first - 1] : self.starts[span.last] - 1]
+
+    def lengths(self, candidate: Candidate) -> list[int]:
+        """Return the characters of each thread, without white space at its edges."""
+        return [len(self.passage(span).strip()) for span in candidate.ranges]
 
     def context(self, span: Range) -> independence.Context:
         """Return what a passage may use: the problem and all text before the passage."""
@@ -67,24 +64,64 @@ def extract(
     *,
     threshold: int = FILTER_DIFF_THRESHOLD,
     merge_dependent: bool = True,
+    recheck_weight: float = RECHECK_WEIGHT,
 ) -> Extraction:
-    """Mark the annotated blocks that can be used; `lineage` describes the sample and is returned with its blocks."""
+    """Mark the best of the annotated blocks that can be used; `lineage` describes the sample and is returned with
+    them. Its notes name every candidate and why it was chosen or not."""
     chain = _Chain(chain_text, lineage.problem)
-    used: list[_Candidate] = []
+    fit: list[Candidate] = []
     unused: list[Unused] = []
     notes = [_defect_note(defect) for defect in annotation.defects]
+    settled = settled_at(chain_text, final_answer(lineage.output))
     for block in annotation.blocks:
         for candidate in _candidates(block, chain, unused):
             if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
                 candidate, merged = _merge_dependent(candidate, chain)
                 notes += merged
+            candidate = _join_short(candidate, chain)
             if reason := _unfit(candidate, chain, threshold):
                 unused.append(_unused(block, candidate.ranges, *reason))
             else:
-                used.append(candidate)
-    used.sort(key=lambda candidate: candidate.ranges[0])
-    text, blocks = _mark_up(chain, used)
+                after = chain.starts[candidate.lines.first - 1] >= settled
+                fit.append(_valued(candidate, chain, after, recheck_weight))
+    chosen = choose(fit)
+    unused += [_not_chosen(item, chosen) for item in fit if item not in chosen]
+    notes += [_candidate_note(item, item in chosen, chain) for item in fit]
+    text, blocks = _mark_up(chain, chosen)
     return Extraction(text, replace(lineage, blocks=blocks, unused=tuple(unused), notes=(*lineage.notes, *notes)))
+
+
+def _valued(candidate: Candidate, chain: _Chain, after_answer: bool, recheck_weight: float) -> Candidate:
+    value = worth_of(
+        chain.lengths(candidate), candidate.novelty, after_answer=after_answer, recheck_weight=recheck_weight
+    )
+    return replace(candidate, value=value)
+
+
+def _not_chosen(item: Candidate, chosen: Sequence[Candidate]) -> Unused:
+    rivals = [other for other in chosen if other.lines.overlaps(item.lines)]
+    if item.value > 0:
+        better = " and ".join(f"block {other.number} ({other.lines})" for other in rivals)
+        code, detail = "overlap", f"{better} saves more"
+    elif item.novelty == "restatement":
+        code, detail = "restatement", "it writes down again what is settled"
+    else:
+        code, detail = "re-check", "re-checks have no weight"
+    return Unused(item.number, item.lines.first, item.lines.last, code, detail)
+
+
+def _candidate_note(item: Candidate, chosen: bool, chain: _Chain) -> dict:
+    lengths = chain.lengths(item)
+    return {
+        "kind": "candidate",
+        "block": item.number,
+        "lines": str(item.lines),
+        "threads": len(lengths),
+        "nature": "; ".join(filter(None, (item.kind, item.novelty))),
+        "saved": sum(lengths) - max(lengths),
+        "value": item.value / 1000,
+        "chosen": chosen,
+    }
 
 
 def _defect_note(defect: Defect) -> dict:
@@ -102,7 +139,7 @@ def _unused(block: BlockNote, ranges: Sequence[Range], code: str, detail: str = 
     return Unused(block.number, lines and lines.first, lines and lines.last, code, detail)
 
 
-def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_Candidate]:
+def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[Candidate]:
     """Return the runs of threads in an annotated block that can be siblings.
 
     A thread whose check failed depends on a sibling: it stays in the text and separates two runs.
@@ -122,7 +159,7 @@ def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[_
     if not kept:
         code = Code.CHECK_FAILED if block.has(Code.CHECK_FAILED) else Code.SINGLE_THREAD
         unused.append(_unused(block, [span for _, span in filled], str(code), "fewer than two threads remain"))
-    return [_Candidate(block.number, _close_gaps(run), block.reason) for run in kept]
+    return [Candidate(block.number, _close_gaps(run), block.reason, block.kind, block.novelty) for run in kept]
 
 
 def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
@@ -131,7 +168,7 @@ def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
     return tuple(Range(span.first, last) for span, last in zip(ranges, following, strict=True))
 
 
-def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, list[dict]]:
+def _merge_dependent(candidate: Candidate, chain: _Chain) -> tuple[Candidate, list[dict]]:
     """Merge threads when one certainly uses what another introduces, including everything between them."""
     notes: list[dict] = []
     ranges = list(candidate.ranges)
@@ -139,7 +176,7 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
     context = chain.context(ranges[0])
     while len(ranges) > 1:
         found = independence.leaks_of(context, passages)
-        leak = next((leak for leak in found if leak.certain and leak.kind in independence.MATHEMATICAL), None)
+        leak = next((leak for leak in found if leak.certain), None)
         if leak is None:
             break
         low, high = sorted((leak.source, leak.target))
@@ -158,7 +195,20 @@ def _merge_dependent(candidate: _Candidate, chain: _Chain) -> tuple[_Candidate, 
     return replace(candidate, ranges=tuple(ranges)), notes
 
 
-def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, str] | None:
+def _join_short(candidate: Candidate, chain: _Chain) -> Candidate:
+    """Join each thread that is shorter than an outline to the shorter of its neighbours."""
+    ranges = list(candidate.ranges)
+    lengths = chain.lengths(candidate)
+    while len(ranges) > markup.MIN_THREADS and min(lengths) < OUTLINE:
+        at = lengths.index(min(lengths))
+        left = at == len(ranges) - 1 or (at > 0 and lengths[at - 1] <= lengths[at + 1])
+        low = at - 1 if left else at
+        ranges[low : low + 2] = [Range(ranges[low].first, ranges[low + 1].last)]
+        lengths[low : low + 2] = [len(chain.passage(ranges[low]).strip())]
+    return replace(candidate, ranges=tuple(ranges))
+
+
+def _unfit(candidate: Candidate, chain: _Chain, threshold: int) -> tuple[str, str] | None:
     """Return why a candidate cannot be a block or is not worth one, as code and detail; None if it is fit."""
     passages = [chain.passage(span).strip() for span in candidate.ranges]
     if len(passages) < markup.MIN_THREADS:
@@ -175,7 +225,7 @@ def _unfit(candidate: _Candidate, chain: _Chain, threshold: int) -> tuple[str, s
     return None
 
 
-def _mark_up(chain: _Chain, candidates: Sequence[_Candidate]) -> tuple[str, tuple[BlockLineage, ...]]:
+def _mark_up(chain: _Chain, candidates: Sequence[Candidate]) -> tuple[str, tuple[BlockLineage, ...]]:
     out, lineages, cursor = [], [], 0
     for candidate in candidates:
         first, last = candidate.ranges[0].first, candidate.ranges[-1].last
@@ -190,6 +240,6 @@ def _mark_up(chain: _Chain, candidates: Sequence[_Candidate]) -> tuple[str, tupl
             threads.append(body)
             notes.append(ThreadLineage(span.first, span.last, raw[:lead], raw[lead + len(body) :]))
         out += [chain.text[cursor:start], markup.write_block(threads)]
-        lineages.append(BlockLineage(first, last, tuple(notes), candidate.reason))
+        lineages.append(BlockLineage(first, last, tuple(notes), candidate.reason, candidate.kind, candidate.novelty))
         cursor = end
     return "".join([*out, chain.text[cursor:]]), tuple(lineages)

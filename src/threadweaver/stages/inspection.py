@@ -111,7 +111,7 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
 
 
 def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
-    for number, leak in BlockLeaks.read(trajectory, problem).mathematical(limit).items():
+    for number, leak in BlockLeaks.read(trajectory, problem).strongest(limit).items():
         where = f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1}"
         return "leak", f"{where} ({leak.kind} {leak.what})"
     return None, ""

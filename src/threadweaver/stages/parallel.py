@@ -13,6 +13,7 @@ from threadweaver.runs.given import ALTERED, Given
 from threadweaver.runs.records import LOSSES
 from threadweaver.runs.runner import Result, Task, task_of
 from threadweaver.samples import Sample, sample_key
+from threadweaver.stages.choice import RECHECK_WEIGHT
 from threadweaver.stages.collected import COLLECTED, Row, read_rows
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD, Extraction, extract
 from threadweaver.stages.traced import Traced, new_lineage, traced_files
@@ -25,6 +26,8 @@ class ParallelOptions:
     """Minimum number of characters in the threads of a block, not counting the longest."""
     merge_dependent: bool = True
     """Merge threads when one certainly uses what another introduces."""
+    recheck_weight: float = RECHECK_WEIGHT
+    """What the characters that a re-check saves count, beside those of new work, when blocks are chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ def _extract(pair: Pair, options: ParallelOptions) -> Extraction:
         new_lineage(pair.sample),
         threshold=options.threshold,
         merge_dependent=options.merge_dependent,
+        recheck_weight=options.recheck_weight,
     )
 
 

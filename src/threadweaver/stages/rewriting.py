@@ -53,12 +53,7 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
     }
     text, lineage = sequentialize_unrewritten(text, lineage, before, refused)
     text, lineage, after = sequentialize_leaking(text, lineage, before, options.max_leak)
-    facts |= {
-        "leaks_after": len(after.notes(options.max_leak)),
-        "blocks": len(lineage.blocks),
-        "mathematical_leaks_before": before.count_mathematical(options.max_leak),
-        "mathematical_leaks_after": after.count_mathematical(options.max_leak),
-    }
+    facts |= {"leaks_after": len(after.notes(options.max_leak)), "blocks": len(lineage.blocks)}
     reason = None if facts["edits"] else _why_unchanged(trajectory, refused)
     return Result(
         "unchanged" if reason else "ok",
@@ -78,23 +73,14 @@ def _why_unchanged(trajectory: markup.Trajectory, refused: Mapping) -> str:
 
 def edit_questions(leaks: BlockLeaks, *, only_suspected: bool = False) -> list[EditQuestion]:
     """Return one question per thread except the first of each block; with `only_suspected`, only for the threads
-    that seem to depend on a sibling.
-
-    A thread is shown the full text of the siblings that the evidence points at or, without evidence, of all
-    siblings.
-    """
+    that seem to depend on a sibling. All siblings are shown in full."""
     asked = []
     for number, block in enumerate(leaks.trajectory.blocks):
         context = leaks.trajectory.text[: block.start]
         suspects = leaks.suspects(number)
         for at, thread in enumerate(block.threads):
-            sources = suspects.get(at, set())
-            if at and (sources or not only_suspected):
-                siblings = {
-                    k + 1: other.body
-                    for k, other in enumerate(block.threads)
-                    if k != at and (k in sources or not sources)
-                }
+            if at and (at in suspects or not only_suspected):
+                siblings = {k + 1: other.body for k, other in enumerate(block.threads) if k != at}
                 asked.append(EditQuestion(number, at, leaks.problem, context, siblings, thread.body))
     return asked
 
@@ -146,15 +132,12 @@ def sequentialize_leaking(
     text: str, lineage: Lineage, before: BlockLeaks, threshold: float
 ) -> tuple[str, Lineage, BlockLeaks]:
     """Make the blocks sequential again in which a thread still uses a sibling's mathematics; also return the new
-    analysis.
-
-    Wording that points at a sibling is noted but kept: the annotator saw it and may have known better.
-    """
+    analysis."""
     leaks = _read(text, lineage, before)
     notes = leaks.notes(threshold)
     back = {
         block: ("leak", f"thread {leak.target + 1} uses {leak.what} of thread {leak.source + 1}")
-        for block, leak in leaks.mathematical(threshold).items()
+        for block, leak in leaks.strongest(threshold).items()
     }
     if back and lineage.sha256:  # without a lineage no block can be restored
         text, lineage = sequentialize(leaks.trajectory, lineage, back)

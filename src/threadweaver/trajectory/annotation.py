@@ -23,11 +23,16 @@ class Code(StrEnum):
     OVERLAP = "overlap"
     OUT_OF_FILE = "out_of_file"
     OUT_OF_ORDER = "out_of_order"
-    NESTED = "nested"
     CHECK_FAILED = "check_failed"
     SINGLE_THREAD = "single_thread"
     MISSING_RANGE = "missing_range"
     UNBALANCED_TAG = "unbalanced_tag"
+
+
+KINDS = ("cases", "methods", "quantities", "candidates", "checks", "attempts")
+"""What the threads of a block have in common."""
+NOVELTIES = ("new work", "re-check", "restatement")
+"""Whether a block's work is done for the first time, checks what is settled, or writes it down again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class ThreadNote:
     steps: tuple[Step, ...] = ()
     passed: bool | None = None
     note: str = ""
+    takes: str = ""
+    """What it takes from siblings, in the annotator's words; empty where it says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,10 @@ class BlockNote:
     lines: Range | None
     reason: str = ""
     defects: tuple[Defect, ...] = ()
+    kind: str = ""
+    """One of `KINDS`; empty where the annotator names none."""
+    novelty: str = ""
+    """One of `NOVELTIES`; empty where the annotator names none."""
 
     def has(self, *codes: Code) -> bool:
         return any(defect.code in codes for defect in self.defects)
@@ -121,6 +132,8 @@ _AFTER_NOTE = re.compile(rf"[)\]](?=[\s*]*{_TAG})", re.I)
 _CLOSING = re.compile(r"[/\\]\s{0,9}parallel\b", re.I)
 _CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
 _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
+_TAKES = re.compile(r"\btakes\s+from\s+(?:its\s+)?siblings?\s*+:\s*+(.*)$", re.I)
+_VERDICT = re.compile(r"[\s,;.)\]]*(?:\bcheck\b.*|\brange\s*:.*)?$", re.I | re.S)
 
 
 def parse(text: str, chain_lines: Sequence[str]) -> Annotation:
@@ -130,8 +143,7 @@ def parse(text: str, chain_lines: Sequence[str]) -> Annotation:
     for line in with_ascii_marks(without_entities(text.lstrip("\ufeff"))).replace("\r\n", "\n").split("\n"):
         reader.feed(line)
     reader.finish()
-    blocks = [_resolve(block, chain_lines) for block in reader.blocks]
-    blocks = _mark_shared_lines(blocks)
+    blocks = [_resolve(block, chain_lines) for block in sorted(reader.blocks, key=lambda block: block.number)]
     defects = [*reader.defects, *(defect for block in blocks for defect in block.defects)]
     return Annotation(tuple(reader.steps), tuple(blocks), tuple(defects))
 
@@ -153,18 +165,27 @@ def read_range(text: str) -> Range | None:
     return None
 
 
+@dataclass
+class _OpenBlock:
+    """A block that is not closed yet; `steps` are those of its open thread, None between threads."""
+
+    number: int
+    reason: str
+    threads: list[ThreadNote] = field(default_factory=list)
+    steps: list[Step] | None = None
+
+
 class _Reader:
-    """Reads line by line. A tag counts only at the beginning of a line, so that prose may mention one."""
+    """Reads line by line. A tag counts only at the beginning of a line, so that prose may mention one.
+
+    A block inside a thread of another one is a candidate of its own; its steps belong to both.
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.blocks: list[BlockNote] = []
         self.defects: list[Defect] = []
-        self._threads: list[ThreadNote] | None = None
-        self._thread_steps: list[Step] | None = None
-        self._reason = ""
-        self._block_defects: list[Defect] = []
-        self._depth = 0
+        self._open: list[_OpenBlock] = []
         self._opened = 0
 
     def feed(self, line: str) -> None:
@@ -174,8 +195,9 @@ class _Reader:
         elif match := _STEP.match(line):
             step = Step(match.group(1), _description(match.group(2)), read_range(match.group(2)))
             self.steps.append(step)
-            if self._thread_steps is not None:
-                self._thread_steps.append(step)
+            for block in self._open:
+                if block.steps is not None:
+                    block.steps.append(step)
 
     def _take_tag(self, line: str, tag: re.Match[str]) -> re.Match[str] | None:
         """Take a tag with its note, and return the next tag on the line."""
@@ -196,68 +218,74 @@ class _Reader:
         return following
 
     def finish(self) -> None:
-        if self._threads is not None:
+        if self._open:
             self._drop("a <parallel> is never closed")
 
     def _open_block(self, rest: str) -> None:
-        if self._threads is not None and self._thread_steps is not None:
-            self._depth += 1
-            self._block_defects.append(self._defect(Code.NESTED, "a block inside a thread is not used"))
-            return
-        if self._threads is not None:
+        if self._open and self._open[-1].steps is None:
             self._drop("a <parallel> opens before the one before it is closed")
         self._opened += 1
-        self._threads, self._thread_steps, self._block_defects, self._depth = [], None, [], 0
         match = _REASON.search(rest)
-        self._reason = match.group(1).strip().removesuffix("]").strip() if match else rest.strip(" []")
+        reason = match.group(1).strip().removesuffix("]").strip() if match else rest.strip(" []")
+        self._open.append(_OpenBlock(self._opened, reason))
 
     def _open_thread(self, rest: str) -> None:
-        if self._depth:
-            return
-        if self._threads is None:
+        if not self._open:
             self.defects.append(Defect(Code.UNBALANCED_TAG, "<thread> outside a block"))
-        elif self._thread_steps is not None:
+        elif self._open[-1].steps is not None:
             self._drop("a <thread> opens before the one before it is closed")
         else:
-            self._thread_steps = []
+            self._open[-1].steps = []
 
     def _close_thread(self, rest: str) -> None:
-        if self._depth:
-            return
-        if self._threads is None or self._thread_steps is None:
+        if not self._open or self._open[-1].steps is None:
             self.defects.append(Defect(Code.UNBALANCED_TAG, "</thread> without its <thread>"))
             return
-        check = _CHECK.search(rest)
-        passed = check.group(1).lower().startswith("pass") if check else None
-        span = read_range(rest[: check.start()] if check else rest) or read_range(rest[rest.lower().rfind("range") :])
-        span = span or _union(self._thread_steps)
-        self._threads.append(ThreadNote(span, tuple(self._thread_steps), passed, rest.strip(" ()[]")))
-        self._thread_steps = None
+        block = self._open[-1]
+        block.threads.append(_thread_note(rest, block.steps or []))
+        block.steps = None
 
     def _close_block(self, rest: str) -> None:
-        if self._depth:
-            self._depth -= 1
-            return
-        if self._threads is None:
+        if not self._open:
             self.defects.append(Defect(Code.UNBALANCED_TAG, "</parallel> without its <parallel>"))
             return
-        if self._thread_steps is not None:
+        if self._open[-1].steps is not None:
             self._drop("a </parallel> comes before its last </thread>")
             return
-        defects = tuple(self._block_defects)
-        self.blocks.append(BlockNote(self._opened, tuple(self._threads), read_range(rest), self._reason, defects))
-        self._threads = None
-
-    def _defect(self, code: Code, detail: str) -> Defect:
-        return Defect(code, detail, self._opened)
+        block = self._open.pop()
+        kind, novelty, reason = _nature(block.reason)
+        threads = tuple(block.threads)
+        self.blocks.append(BlockNote(block.number, threads, read_range(rest), reason, (), kind, novelty))
 
     def _drop(self, detail: str) -> None:
-        """Keep the open block without its threads, so that its loss is reported."""
-        defect = self._defect(Code.UNBALANCED_TAG, detail)
-        span = _hull([thread.lines for thread in self._threads or [] if thread.lines])
-        self.blocks.append(BlockNote(self._opened, (), span, self._reason, (*self._block_defects, defect)))
-        self._threads = self._thread_steps = None
-        self._depth = 0
+        """Keep the open blocks without their threads, so that their loss is reported."""
+        for block in self._open:
+            defect = Defect(Code.UNBALANCED_TAG, detail, block.number)
+            span = _hull([thread.lines for thread in block.threads if thread.lines])
+            self.blocks.append(BlockNote(block.number, (), span, block.reason, (defect,)))
+        self._open = []
+
+
+def _thread_note(rest: str, steps: Sequence[Step]) -> ThreadNote:
+    """Read what follows </thread>: its range, what it takes from siblings, the annotator's verdict."""
+    takes = _TAKES.search(rest)
+    check = _CHECK.search(rest, takes.start() if takes else 0) or _CHECK.search(rest)
+    passed = check.group(1).lower().startswith("pass") if check else None
+    before = min((match.start() for match in (takes, check) if match), default=len(rest))
+    span = read_range(rest[:before]) or read_range(rest[rest.lower().rfind("range") :]) or _union(steps)
+    taken = _VERDICT.sub("", takes.group(1), count=1).strip() if takes else ""
+    return ThreadNote(span, tuple(steps), passed, rest.strip(" ()[]"), taken)
+
+
+def _nature(reason: str) -> tuple[str, str, str]:
+    """Return kind, novelty and the rest of a reason in the form "cases; new work; why"."""
+    parts = [part.strip() for part in reason.split(";")]
+    kind = next((kind for kind in KINDS if parts[0].lower().rstrip("s") == kind.rstrip("s")), "")
+    if not kind:
+        return "", "", reason
+    said = parts[1].lower().replace(" ", "").replace("-", "") if len(parts) > 1 else ""
+    novelty = next((novelty for novelty in NOVELTIES if said == novelty.replace(" ", "").replace("-", "")), "")
+    return kind, novelty, "; ".join(parts[2 if novelty else 1 :]).strip()
 
 
 def _description(text: str) -> str:
@@ -331,18 +359,3 @@ def _stray_lines(block: BlockNote, hull: Range | None, chain_lines: Sequence[str
 
 def _has_text(chain_lines: Sequence[str], first: int, last: int) -> bool:
     return any(line.strip() for line in chain_lines[first - 1 : last]) if first <= last else False
-
-
-def _mark_shared_lines(blocks: Sequence[BlockNote]) -> list[BlockNote]:
-    """Mark a block that shares a line with an earlier block of the annotation: the two cannot both be used."""
-    marked: list[BlockNote] = []
-    taken: list[Range] = []
-    for block in blocks:
-        other = next((span for span in taken if block.lines and span.overlaps(block.lines)), None)
-        if other:
-            defect = Defect(Code.OVERLAP, f"{block.lines} shares lines with the block {other}", block.number)
-            block = replace(block, defects=(*block.defects, defect), lines=None)
-        elif block.lines and block.threads:
-            taken.append(block.lines)
-        marked.append(block)
-    return marked

@@ -108,10 +108,9 @@ def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> V
 
 _ADVICE = {
     Code.GAP: "Every line from a block's first to its last belongs to exactly one of its threads.",
-    Code.OVERLAP: "No line belongs to two threads or to two blocks.",
+    Code.OVERLAP: "No line belongs to two threads of a block.",
     Code.OUT_OF_FILE: "Cite only lines that the chain has.",
     Code.OUT_OF_ORDER: "Threads stand in the order of their lines.",
-    Code.NESTED: "A block never lies inside a thread: keep the inner or the outer one.",
     Code.SINGLE_THREAD: "A block has at least two threads: complete it, or write its steps without the tags.",
     Code.MISSING_RANGE: "Every thread ends with a line such as </thread> (range: L16-L27, check passed: why).",
     Code.UNBALANCED_TAG: "Each tag stands at the beginning of its own line; every <parallel> is closed by </parallel>, "

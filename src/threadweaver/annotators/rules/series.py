@@ -1,251 +1,288 @@
-"""Series: cases, instances and named items worked out one after the other."""
+"""Series of headed parts: which of them are complete, end where their own work ends, and stand on their own."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from threadweaver.annotators.rules.chain import Block, Chain, Span
-from threadweaver.annotators.rules.independence import FINAL, first_lean, independent_part, joins_own, leans, works_on
-from threadweaver.annotators.rules.shaping import MIN_INFORMATION, accept
-from threadweaver.annotators.rules.ways import came_to_something
+from threadweaver.annotators.rules.heads import Head, is_section, parallel_titles
+from threadweaver.annotators.rules.outlines import propose_outlines
+from threadweaver.annotators.rules.parts import Part, parts_of
+from threadweaver.grading import settled_at
+from threadweaver.independence import Context, Lookup, Passage, leaks_of
+from threadweaver.outlines.checks import check_outlines
+from threadweaver.trajectory.questions import OutlineQuestion
 
-MAX_THREADS = 12
-MAX_MEMBERS = 40  # short ones are put together afterwards
-MAX_GAP_LINES = 120  # between two members: farther apart they are of two series
-MIN_TRIALS = 4  # "Alternatively, group …" so many times in a row is one series of trials
-MAX_TRIAL_UNITS = 2
-MAX_OUTLIER = 4  # a member so many times as long as its longest sister has other matter in it
+MIN_SAVED = 200
+"""Characters that the threads of a block have beside the longest."""
+MIN_MEMBER = 40
+MAX_MEMBERS = 10
+SUSPECT = 0.5
+"""Score of a leak from which two members are not taken for independent: the rules cannot rewrite mathematics."""
+_LOOK_BACK = 1500  # characters before a series in which it is announced
+_LAST_LONGER = 1.6  # times the longest sibling, up to which the last member may run without a natural end
+_LAST_SPARE = 200  # characters
+_LEAST_OF_LONGEST = 0.3
 
-DOUBTS = re.compile(r"^[\s*#\-]*(?:(?:so|but|and|hmm|okay|no)[,.]*\s+){0,2}(?:wait|hold on|hmm)\b", re.IGNORECASE)
-"""A paragraph that takes something back."""
-
-_JOINS = re.compile(
-    r"^[\s*#\-]*(?:(?:so|thus|therefore|hence|now|okay|ok|alright|and|but|then|finally|also)[,:]?\s+){0,2}"
-    r"(?:in total|overall|altogether|(?:adding|summing|combining)\s+(?:up|these|them|all|both|everything"
-    r"|the|those)\b"
-    r"|in summary|to summari[sz]e|summary|summari[sz]ing|total|the total|in conclusion|putting|comparing"
-    r"|all (?:of )?(?:these|three|four|the|cases|calculations|values|conditions|equations)|everything|both"
-    r"|only"
-    r"|from (?:these|both|all|the above|this|here|case|the)|in (?:both|all|either|any) (?:case|of)|these "
-    r"are|those are"
-    r"|the (?:only|possible|answer|sum of|final|number of)|we have (?:found|two|three|all|considered|covered)"
-    r"|there(?:fore|'s only| are| is only)|wait\b|hold on|but wait|looking (?:at|back)|since (?:both|all"
-    r"|none|neither)"
-    r"|none of|neither|either way|no matter|which (?:is|means) the|that'?s (?:all|it|the)|next steps?|i "
-    r"think|i should|hmm|yes,"
-    r"|let me (?:recap|sum|add|check if|double|verify|confirm|think|see if|recheck|re-|go back|reconsider"
-    r"|summari[sz]e)"
-    r"|let's (?:recap|sum|add|double|verify|confirm|recheck|summari[sz]e|go back|reconsider|now)"
-    r"|to (?:verify|confirm|double|recap)|just to|as (?:a check|we)|continu)"
-    r"|^[\s*]*(?:now|next)[, ]|^[\s*]*(?:alternatively|another)\b",
+# A paragraph that opens so speaks about all members, or about the problem as a whole.
+_JOINT = re.compile(
+    r"\b(?:in total|overall|altogether|in all|in summary|to summari[sz]e|in conclusion|summary|combin\w+|adding|subtracting|summing|putting (?:it|this|these|all|everything)"
+    r"|both (?:cases|methods|options|ways|parts|values|of|equations)|all (?:the )?(?:cases|options|methods|parts|values|of (?:them|these|this))|either case|each (?:case|option)|neither|none of"
+    r"|(?:final|correct|the|our) answer|boxed|only (?:\w+ ){0,2}(?:case|option|solution|one|possib\w+|valid|value)|these (?:cases|values|results|options)"
+    r"|the solutions? (?:are|is|to)|so far|(?:two|three|four|five) (?:cases|solutions|values|possibilities)|system of|comparing|the (?:smallest|largest|minimum|maximum)(?: value| of)?)\b"
+    r"|\A[\W_]{0,6}(?:(?:so|thus|therefore|hence|then|now|the|grand|overall|and)[\s,]{1,3}){0,3}(?:total|sum)s?\b"
+    r"|\A[\W_]{0,6}(?:so|sum|result|together)\s?:",
     re.IGNORECASE,
 )
-_JOINT_WORDS = re.compile(
-    r"\b(?:total|altogether|overall|all (?:the )?cases|in all|both|combined|only (?:case|possible|solution"
-    r"|valid|one)|the answer"
-    r"|neither|none of|all of (?:them|these)|each of (?:them|these|the)|the (?:smallest|largest|maximum"
-    r"|minimum|only) )\b",
+_ABOUT_ALL = re.compile(
+    r"\b(?:both (?:cases|methods|options|ways|parts)|all (?:the )?(?:cases|options|methods|parts)|(?:final|correct) answer|boxed|overall|altogether|in total)\b",
     re.IGNORECASE,
 )
-_NUMERIC = re.compile(r"-?\d{1,9}(?:\.\d+)?")
-_JOINT_CHARS = 160  # of a paragraph, in which such words make it one about all members
-_HEADING_CHARS = 80
-_WHOLE_MEMBER = 1.5  # times its longest sister, up to which a case is taken whole
-_LEAST_OF_SISTER = 0.3
-_SECTION = re.compile(r"^\s*(?:---|#{1,4}\s)")
-_CLOSES = re.compile(
-    r"^[\s*]*(?:so|thus|therefore|hence|which|this (?:gives|means|is)|that (?:gives|means|is)|not|no|yes"
-    r"|doesn't|does not|since)\b",
+_TURN = re.compile(
+    r"[\s*]{0,6}(?:wait|hmm+|hold on|but|however|actually|no[,.]|let (?:me|us|'s)|let['’]s|alternatively|another|now|next|okay|ok|alright|maybe|perhaps|given that|looking"
+    r"|to (?:verify|check|confirm|be sure|double)|just to|i (?:should|think|need|can|could)|we (?:need|can|should|also)|what (?:if|about)|first|then|also|similarly|since|this (?:problem|means that the))\b",
     re.IGNORECASE,
 )
-# A conclusion about the whole in the middle of a series ends it: what comes later is another story.
-_CONCLUDES = re.compile(r"^[\s*]*(?:so|thus|therefore|hence|this (?:gives|means))\b", re.IGNORECASE)
-_ENDS_SERIES = re.compile(
-    r"^[\s*]*(?:so|thus|therefore|hence)?,?\s*(?:in total|overall|altogether|the (?:final )?answer|(?:the "
-    r")?total (?:number|count)|all in all"
-    r"|final check|the (?:set of )?(?:all )?solutions (?:are|is)|the solutions? must|we (?:have )?found"
-    r"|to summari[sz]e"
-    r"|in summary|in conclusion|adding (?:these|them|all|up))\b",
+_UNSURE = re.compile(
+    r"[\s*]{0,6}(?:wait|hmm+|hold on|but|however|actually|no[,.]|oops|similarly|also|likewise|another|what (?:if|about))",
     re.IGNORECASE,
 )
+_CONCLUDED = re.compile(
+    r"\A[\W_]{0,6}(?:so|thus|therefore|hence|this|that)\b|\b(?:so|thus|hence|therefore|no solutions?|impossible|contradiction|works|not possible|invalid|which (?:gives|is))\b",
+    re.IGNORECASE,
+)
+_GATHERS = re.compile(
+    r"\b(?:conclu\w+|summar\w+|final|answer|total|combin\w+|verif\w+|check\w*|result|overall|together|compar\w+|step|note|given|solution|remark|recap)\b",
+    re.IGNORECASE,
+)
+# Words by which a thread speaks of what a sibling did; the rules cannot tell that they point at the context.
+_POINTS_BACK = re.compile(
+    r"\b(?:above|previous(?:ly)?|earlier|as (?:in|with|for) (?:the )?(?:case|option|method|part|first|second|last|other)"
+    r"|same (?:as|way|result|answer|logic|reasoning|argument|approach|process|method|thing|calculation|idea|value|number)|the same[,.]|both (?:cases|methods|options)|either way"
+    r"|(?:the )?other (?:case|option|method|way|one|part)s?|first (?:case|method|option|approach|way|part)|again[,.]? (?:we|the|this|it)|symmetric\w*|by symmetry|similar(?:ly)?|likewise|analogous\w*|so far|matches|agrees|consistent with)\b",
+    re.IGNORECASE,
+)
+_HEADING_WORDS = 60  # characters of a thread in which such a word is taken away by an edit
+_ANNOUNCED = re.compile(
+    r"\b(two|three|four|five|six|[2-6])\s(?:\w{3,12}\s)?(?:cases|options|methods|approaches|possibilities|scenarios|ways|choices|subcases|configurations)\b",
+    re.IGNORECASE,
+)
+_COUNT = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+KINDS = {"option": "candidates", "choice": "candidates", "letter": "candidates", "candidate": "candidates"}
+KINDS |= {"method": "methods", "approach": "methods", "way": "methods", "interpretation": "attempts"}
 
 
-def series_blocks(chain: Chain) -> list[Block]:
-    """The blocks of every series of the chain; they may overlap."""
-    return [block for kind, run in _runs(chain) for block in grown(chain, kind, run)]
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Neighbouring members of a series that may run side by side; threads are pairs of part numbers, both included."""
+
+    kind: str
+    """cases, methods, quantities or candidates, as in a step annotation."""
+    novelty: str
+    threads: tuple[tuple[int, int], ...]
 
 
-def _runs(chain: Chain) -> list[tuple[str, list[int]]]:
-    """Runs of units that open members of one series: (kind, unit indices), in order."""
+class Chain:
+    """A chain as parts, with what its series are held against."""
+
+    def __init__(self, problem: str, thinking: str):
+        self.problem, self.thinking = problem, thinking
+        self.parts = parts_of(thinking)
+        self.lines = thinking.split("\n")
+        self.starts = [0]
+        for line in self.lines:
+            self.starts.append(self.starts[-1] + len(line) + 1)
+        self.lookup = Lookup(f"{problem}\n\n{thinking}")
+        self.settled = settled_at(thinking)
+
+    def offset(self, part: int) -> int:
+        return self.starts[self.parts[part].first - 1]
+
+    def text(self, span: tuple[int, int]) -> str:
+        return self.thinking[self.offset(span[0]) : self.starts[self.parts[span[1]].last] - 1]
+
+    def context(self, part: int) -> Context:
+        return Context(self.lookup, len(self.problem) + 2 + self.offset(part))
+
+
+def find_blocks(chain: Chain) -> list[Block]:
+    """Return every block of the chain in the order of its first line; blocks may nest."""
+    found: list[Block] = []
+    for run in sorted(_runs(chain.parts)):
+        threads = _threads(chain, run)
+        if threads and chain.offset(threads[0][0]) < chain.settled and _stands_alone(chain, threads):
+            head = chain.parts[run[0]].head
+            block = Block(_kind(head), "new work", tuple(threads))
+            if any(_labels(chain, block) <= _labels(chain, other) for other in found):
+                block = replace(block, novelty="re-check")
+            found.append(block)
+    return found
+
+
+def _labels(chain: Chain, block: Block) -> set[str]:
+    return {chain.parts[first].head.label.lower() for first, _ in block.threads}
+
+
+def _kind(head: Head) -> str:
+    noun = head.key.removeprefix("ordinal ").split(" ")[0]
+    return KINDS.get(noun, "cases" if head.kind != "title" else "quantities")
+
+
+def _runs(parts: Sequence[Part]) -> Iterator[list[int]]:
+    """Yield the complete runs of parts that open members of one series."""
     open_runs: dict[str, list[int]] = {}
-    done: list[list[int]] = []
-    for index, unit in enumerate(chain.units):
-        head = unit.head
-        if head is None or head.key == "method":
+    for number, part in enumerate(parts):
+        head = part.head
+        if head is None:
             continue
-        run = open_runs.get(head.key)
-        if run and _continues(chain, run, index):
-            run.append(index)
+        run = open_runs.get(head.key, [])
+        if run and _continues([parts[member].head for member in run], head):
+            run.append(number)
             continue
-        done += [run] if run else []
-        open_runs[head.key] = [index]
-    long_enough = [run for run in [*done, *open_runs.values()] if len(run) >= _least_members(chain, run)]
-    return sorted(((_kind(chain, run), run) for run in long_enough), key=lambda found: found[1][0])
+        if _complete([parts[member].head for member in run]):
+            yield run
+        open_runs[head.key] = [number]
+    yield from (run for run in open_runs.values() if _complete([parts[member].head for member in run]))
 
 
-def _kind(chain: Chain, run: Sequence[int]) -> str:
-    """Short trials in a row ("Alternatively, group …") are instances, not ways of their own."""
-    kind = chain.units[run[0]].head.kind
-    return "instance" if kind == "method" else kind
+def _continues(heads: Sequence[Head], head: Head) -> bool:
+    if head.kind == "label":
+        return heads[-1].place is not None and head.place == heads[-1].place + 1
+    if head.kind == "title":
+        return parallel_titles([*(other.slot for other in heads), head.slot])
+    slots = [other.slot for other in heads]
+    return head.slot not in slots and (head.kind == "case" or _even_steps([*slots, head.slot]))
 
 
-def _least_members(chain: Chain, run: Sequence[int]) -> int:
-    return MIN_TRIALS if chain.units[run[0]].head.kind == "method" else 2
+def _even_steps(slots: Sequence[str]) -> bool:
+    """Whether values go in even steps: values tried by turns ("7, then 5, then 6") build on one another."""
+    try:
+        numbers = [float(slot) for slot in slots]
+    except ValueError:
+        return True
+    steps = {round(later - earlier, 6) for earlier, later in pairwise(numbers)}
+    return len(steps) == 1 or len(numbers) == 2
 
 
-def _continues(chain: Chain, run: Sequence[int], index: int) -> bool:
-    slots = [chain.units[member].head.slot for member in run]
-    slot = chain.units[index].head.slot
-    if chain.opens_way(index) and index - run[-1] > MAX_TRIAL_UNITS:
+def _complete(heads: Sequence[Head]) -> bool:
+    """Whether a run has all its members: a labelled one begins with the first, two titles are about things of a kind."""
+    if not 2 <= len(heads) <= MAX_MEMBERS or any(_GATHERS.search(head.label) for head in heads):
         return False
-    gap = chain.units[index].first - chain.units[run[-1]].last
-    return slot not in slots and gap <= MAX_GAP_LINES and not _turns_back(slots, slot)
+    return heads[0].kind != "label" or heads[0].place == 1
 
 
-def _turns_back(slots: Sequence[str], slot: str) -> bool:
-    """Whether a series of numbers that had gone one way goes the other: it has begun anew."""
-    numbers = [float(text) for text in (*slots[-2:], slot) if _NUMERIC.fullmatch(text)]
-    return len(numbers) == 3 and (numbers[1] > numbers[0]) != (numbers[2] > numbers[1])
-
-
-def grown(chain: Chain, kind: str, run: Sequence[int]) -> list[Block]:
-    """Blocks out of one series: as many members in a row as are independent of one another."""
-    blocks: list[Block] = []
-    start = 0
-    while start < len(run) - 1 and chain.chars(Span(run[start], run[-1])) > MIN_INFORMATION:
-        threads, used = _grow_from(chain, run, start)
-        block = None
-        if len(threads) > 1 and _promising(chain, threads):
-            block = accept(chain, kind, _finished(chain, _trimmed(chain, threads)))
-        blocks += [block] if block else []
-        start += max(used, 1) if block else 1
-    return blocks
-
-
-def _promising(chain: Chain, threads: Sequence[Span]) -> bool:
-    """Whether there may be enough in these threads for a block, however they are shaped."""
-    sizes = chain.sizes(threads)
-    return sum(sizes) - max(sizes) > MIN_INFORMATION / 2 and sum(sizes) > MIN_INFORMATION
-
-
-def _grow_from(chain: Chain, run: Sequence[int], start: int) -> tuple[list[Span], int]:
-    """Threads from the member `start` on, and how many members of the run they took."""
-    threads = [Span(run[start], run[start + 1] - 1)]
-    for position in range(start + 1, min(len(run), start + MAX_MEMBERS)):
-        cut = _speaks_of_all(chain, threads[-1])
-        if cut is not None:
-            threads[-1] = Span(threads[-1].first, cut - 1)
-            return threads, position - start
-        first = run[position]
-        last = (
-            run[position + 1] - 1
-            if position + 1 < len(run)
-            else (last_end(chain, first, threads) or _some_end(chain, first, threads))
-        )
-        if last is None or (
-            chain.chars(Span(first, last)) > MAX_OUTLIER * max(chain.sizes(threads)) and len(threads) > 1
-        ):
-            return threads, position - start
-        span, whole = independent_part(chain, threads, Span(first, last))
-        if span is not None:
-            threads.append(span)
-        if not whole:
-            return threads, position - start + (span is not None)
-    return threads, min(len(run), start + MAX_MEMBERS) - start
-
-
-def _some_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
-    """Where no natural end shows: after as many units as the longest sister has; a guess to be vetted."""
-    last = start + max(span.last - span.first for span in earlier)
-    return last if last < len(chain.units) - 1 else None
-
-
-def _speaks_of_all(chain: Chain, span: Span) -> int | None:
-    """The unit of a passage that speaks about the whole, if one does."""
-    return next(
-        (
-            index
-            for index in range(span.first + 1, span.last + 1)
-            if _ENDS_SERIES.match(chain.units[index].text)
-            and not joins_own(chain.text_of(span), chain.units[index].offset - chain.units[span.first].offset)
-        ),
-        None,
-    )
-
-
-def _trimmed(chain: Chain, threads: list[Span]) -> list[Span]:
-    """The last thread ends where its own matter does, even when the series went on after it."""
-    last = threads[-1]
-    own, after = chain.head(last.first), chain.head(last.last + 1)
-    next_case = own and after and own.kind == "label" and own.key == after.key and own.slot != after.slot
-    if next_case and chain.chars(last) <= _WHOLE_MEMBER * max(chain.sizes(threads[:-1])):
-        return threads  # up to the next case all is its own
-    end = last_end(chain, last.first, threads[:-1])
-    if end is not None and last.first <= end < last.last:
-        return [*threads[:-1], Span(last.first, end)]
+def _threads(chain: Chain, run: Sequence[int]) -> list[tuple[int, int]] | None:
+    """Return the members of a run as threads, None if one of them has no clear end or little to say."""
+    threads = [(first, following - 1) for first, following in pairwise(run)]
+    longest = max(len(chain.text(span)) for span in threads)
+    end = _last_end(chain, run, longest)
+    if end is None:
+        return None
+    threads.append((run[-1], end))
+    sizes = [len(chain.text(span)) for span in threads]
+    if min(sizes) < MIN_MEMBER or sum(sizes) - max(sizes) < MIN_SAVED or _more_announced(chain, run):
+        return None
+    if any(_ABOUT_ALL.search(chain.parts[last].text) for first, last in threads[:-1] if first != last):
+        return None
+    if chain.parts[run[0]].head.kind not in ("label", "case") and any(
+        _TURN.match(chain.parts[number].text) for first, last in threads[:-1] for number in range(first + 1, last + 1)
+    ):
+        return None  # a value or a title says little about what comes a turn later
     return threads
 
 
-def _finished(chain: Chain, threads: list[Span]) -> list[Span]:
-    """The last thread with a conclusion of its own; without it where the text works on with its symbols."""
-    last = threads[-1]
-    following = last.last + 1
-    if following < len(chain.units) and _concludes_one(chain, threads, following):
-        threads = [*threads[:-1], Span(last.first, following)]
-    return threads[:-1] if works_on(chain, threads, ("symbol",)) else threads
+def _more_announced(chain: Chain, run: Sequence[int]) -> bool:
+    """Whether more members were announced than the run has: a peer is outside."""
+    before = chain.thinking[max(0, chain.offset(run[0]) - _LOOK_BACK) : chain.offset(run[0])]
+    found = _ANNOUNCED.findall(before)
+    return bool(found) and (_COUNT.get(found[-1].lower()) or int(found[-1])) > len(run)
 
 
-def _concludes_one(chain: Chain, threads: Sequence[Span], index: int) -> bool:
-    unit = chain.units[index]
-    if unit.head is not None or FINAL.search(unit.text) or _joins(unit.text) or not _CONCLUDES.match(unit.text):
-        return False
-    return first_lean(leans(chain, threads[:-1], Span(index, index))) is None
-
-
-def last_end(chain: Chain, start: int, earlier: Sequence[Span]) -> int | None:
-    """The unit that ends a series' last passage: before what joins, or after as much as its sisters have."""
-    longest, shortest = max(chain.sizes(earlier)), min(chain.sizes(earlier))
-    most_units = max(span.last - span.first + 1 for span in earlier)
-    familiar = {
-        _first_words(chain.units[index].text) for span in earlier for index in range(span.first + 1, span.last + 1)
-    }
-    closing, own = None, chain.head(start)
-    headed = own is not None or chain.units[start].text.rstrip().endswith(":")
-    for index in range(start + 1, len(chain.units)):
-        unit = chain.units[index]
-        other_member = unit.head and own and unit.head.key == own.key and unit.head.slot != own.slot
-        if other_member or chain.opens_way(index) or FINAL.search(unit.text) or _SECTION.match(unit.text):
-            return index - 1
-        new_turn = _first_words(unit.text) not in familiar or DOUBTS.match(unit.text)
-        begun = chain.chars(Span(start, index - 1))
-        if headed and begun <= _HEADING_CHARS and begun < _LEAST_OF_SISTER * shortest:
-            continue  # as yet there is no more than its heading
-        if new_turn and (index - start >= most_units or _joins(unit.text)):
-            # A doubt right after a paragraph that came to nothing: the passage goes on beyond it.
-            broken = DOUBTS.match(unit.text) and not came_to_something(chain.units[index - 1].text)
-            return None if broken and not _CLOSES.match(chain.units[index - 1].text) else index - 1
-        if chain.chars(Span(start, index)) > 1.6 * longest + 200:
-            return closing
-        if _CLOSES.match(unit.text):
-            closing = index
+def _last_end(chain: Chain, run: Sequence[int], longest: int) -> int | None:
+    """Return the part that ends the last member: one that its siblings' shape gives, or before what speaks of all."""
+    start, own = run[-1], chain.parts[run[-1]].head
+    counts = {following - first for first, following in pairwise(run)}
+    if len(counts) == 1 and (own.kind not in ("label", "case") or counts == {1}):
+        return _uniform_end(chain, run, counts.pop())
+    familiar = {_opening(chain.parts[number].text) for number in range(run[0], start) if number not in run}
+    for number in range(start + 1, len(chain.parts)):
+        part = chain.parts[number]
+        body = len(chain.text((start, number - 1)))
+        if part.head and part.head.kind == "label" and _inside(part.head, own):
+            continue
+        joint = _opening(part.text) not in familiar and (_joint(part.text) or _gathers(chain, run, number))
+        if joint or is_section(part.text) or (part.head and _closes(part.head, own)):
+            return number - 1 if body >= MIN_MEMBER else None
+        if _UNSURE.match(part.text) or (part.head and part.head.kind == "label"):
+            return None  # it goes on with the last member, or takes up a further one
+        if _TURN.match(part.text) and _opening(part.text) not in familiar:
+            ended = body >= _LEAST_OF_LONGEST * longest and _CONCLUDED.search(chain.parts[number - 1].text)
+            return number - 1 if ended else None
+        if len(chain.text((start, number))) > _LAST_LONGER * longest + _LAST_SPARE:
+            return None
     return None
 
 
-def _joins(text: str) -> bool:
-    return bool(_JOINS.match(text) or _JOINT_WORDS.search(text[:_JOINT_CHARS]))
+def _gathers(chain: Chain, run: Sequence[int], number: int) -> bool:
+    """Whether a paragraph after the last heading uses what several members have found."""
+    spans = [(first, following - 1) for first, following in pairwise(run)] + [(run[-1], number - 1), (number, number)]
+    passages = [Passage.read(chain.text(span)) for span in spans]
+    found = leaks_of(chain.context(run[0]), passages, [len(spans) - 1])
+    return any(leak.kind == "results" for leak in found)
 
 
-def _first_words(text: str) -> str:
-    """The first two words, numbers apart: what tells a familiar line of a series from a new turn."""
-    return " ".join(re.sub(r"[^a-z ]+", " ", text[:60].lower()).split()[:2]) or "#"
+def _uniform_end(chain: Chain, run: Sequence[int], count: int) -> int | None:
+    """Return where the last member ends if it has as many parts as each of the others, and nothing goes on with it."""
+    start, after = run[-1], run[-1] + count
+    if after >= len(chain.parts) or _UNSURE.match(chain.parts[after].text) or chain.parts[after].text[:1].islower():
+        return None
+    tallest = max(part.last - part.first for number in run[:-1] for part in chain.parts[number : number + count])
+    if any(part.last - part.first > tallest for part in chain.parts[start:after]):
+        return None  # further lines stand below the last item
+    if any(part.head or is_section(part.text) or _joint(part.text) for part in chain.parts[start + 1 : after]):
+        return None
+    return after - 1
+
+
+def _inside(head: Head, own: Head) -> bool:
+    """Whether a heading belongs to a part of the member `own`: case 2.1 of case 2, subcase 1."""
+    group = head.slot.replace("-", ".").rpartition(".")[0]
+    return (group == own.slot and head.key.split(" ")[0] == own.key.split(" ")[0]) or head.key.startswith(
+        "subcase"
+    ) > own.key.startswith("subcase")
+
+
+def _closes(head: Head, own: Head) -> bool:
+    """Whether a heading ends the series of `own`: another series of its kind begins, or the next case above it."""
+    if head.key == own.key:
+        return True
+    if own.key.startswith("subcase") and head.key.startswith("case"):
+        return True
+    group = own.slot.replace("-", ".").rpartition(".")[0]
+    above = head.key.split(" ")[0] == own.key.split(" ")[0] and "." not in head.slot
+    return above and group.isdigit() and head.place == int(group) + 1
+
+
+def _opening(text: str) -> str:
+    return text[:40].strip(" *#>-\n").partition(" ")[0].strip(",.:").lower()
+
+
+def _joint(text: str) -> bool:
+    return _JOINT.search(text[:200]) is not None
+
+
+def _stands_alone(chain: Chain, threads: Sequence[tuple[int, int]]) -> bool:
+    """Whether no member uses or mentions another one, and each has an outline that announces it."""
+    texts = [chain.text(span) for span in threads]
+    if any(_POINTS_BACK.search(text, _HEADING_WORDS) for text in texts[1:]) or _joint(chain.parts[threads[-1][0]].text):
+        return False
+    context = chain.context(threads[0][0])
+    passages = [Passage.read(text) for text in texts]
+    if any(leak.score >= SUSPECT for leak in leaks_of(context, passages)):
+        return False
+    before = chain.thinking[: chain.offset(threads[0][0])]
+    outlines = propose_outlines(chain.problem, before, texts)
+    question = OutlineQuestion(0, chain.problem, before, tuple(texts))
+    return bool(outlines) and not check_outlines(outlines, question)

@@ -1,90 +1,87 @@
-"""Writes the step annotation of a chain: every line in a step, independent passages as parallel blocks."""
+"""Write the step annotation of a chain: every line in a step, independent parts as parallel blocks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from threadweaver.annotators.rules.blocks import find_blocks
-from threadweaver.annotators.rules.chain import Block, Chain, Span
+from threadweaver.annotators.rules.series import Block, Chain, find_blocks
+from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
 
 MAX_STEP_LINES = 40  # a sequential step is cut at the next paragraph after so many lines
 MAX_DESCRIPTION = 90  # characters
 
 _MARKS = re.compile(r"^[\s#>*\-•–_]+|[*_`]{2,}")
 _UNSAFE = re.compile(r"</?\w+>|[<>]|\(\s*L\d[^)]*\)|\[\s*L\d[^\]]*\]")
-
 _REASONS = {
-    "label": "cases worked out separately",
-    "instance": "the same question asked of different values",
-    "item": "separate items, each worked out by itself",
-    "method": "different ways to the same end",
-    "counterpart": "the same work for different objects",
-    "repeat": "the same computation for different objects",
+    "cases": "cases worked out separately",
+    "methods": "different ways to the same end",
+    "quantities": "separate quantities, each worked out by itself",
+    "candidates": "candidates checked separately",
+    "attempts": "attempts made separately",
 }
-_CHECKS = {
-    "label": "uses only its own case",
-    "instance": "uses only its own value",
-    "item": "uses only its own item",
-    "method": "starts afresh from what stands before the block",
-    "counterpart": "works on its own object alone",
-    "repeat": "computes with its own object alone",
-}
+Span = tuple[int, int]
 
 
 def annotate_steps(problem: str, thinking: str) -> str:
-    """The step annotation of a chain, in the form that the extraction reads; lines count from 1."""
-    chain, blocks = find_blocks(problem, thinking)
+    """Return the step annotation of a chain, in the form that the extraction reads; lines count from 1.
+
+    A block that lies inside another one follows it, with steps of its own numbers; a chain that only repeats itself
+    has no block.
+    """
+    chain = Chain(problem, thinking)
+    blocks = find_blocks(chain) if repeated_share(thinking) < DEGENERATE_SHARE else []
     written: list[str] = []
     number, at = 1, 0
-    for block in blocks:
-        for span in sequential_steps(chain, at, block.threads[0].first - 1):
-            written.append(step_line(chain, number, span))
+    for block in sorted(blocks, key=lambda block: (block.threads[0][0], -block.threads[-1][1])):
+        first, last = block.threads[0][0], block.threads[-1][1]
+        for span in _sequential(chain, at, first - 1):
+            written.append(_step_line(chain, number, span))
             number += 1
-        written += block_lines(chain, block, number)
+        written += _block_lines(chain, block, number)
         number += len(block.threads)
-        at = block.threads[-1].last + 1
-    for span in sequential_steps(chain, at, len(chain.units) - 1):
-        written.append(step_line(chain, number, span))
+        at = max(at, last + 1)
+    for span in _sequential(chain, at, len(chain.parts) - 1):
+        written.append(_step_line(chain, number, span))
         number += 1
     return "\n".join(written) + "\n" if written else ""
 
 
-def sequential_steps(chain: Chain, first: int, last: int) -> Iterator[Span]:
-    """The units first…last in steps of a readable length, cut where a unit opens something."""
+def _sequential(chain: Chain, first: int, last: int) -> Iterator[Span]:
+    """Yield the parts first to last in steps of a readable length, cut where a part opens something."""
     start = first
     for index in range(first, last + 1):
-        lines = chain.units[index].last - chain.units[start].first + 1
-        opens = index > start and chain.units[index].head is not None and lines > MAX_STEP_LINES // 4
+        lines = chain.parts[index].last - chain.parts[start].first + 1
+        opens = index > start and chain.parts[index].head is not None and lines > MAX_STEP_LINES // 4
         if index > start and (opens or lines > MAX_STEP_LINES):
-            yield Span(start, index - 1)
+            yield start, index - 1
             start = index
     if start <= last:
-        yield Span(start, last)
+        yield start, last
 
 
-def line_range(chain: Chain, span: Span) -> str:
-    return f"L{chain.units[span.first].first}-L{chain.units[span.last].last}"
+def _range(chain: Chain, span: Span) -> str:
+    return f"L{chain.parts[span[0]].first}-L{chain.parts[span[1]].last}"
 
 
-def step_line(chain: Chain, number: int, span: Span) -> str:
-    return f"S{number}: {describe(chain.units[span.first].text)} ({line_range(chain, span)})"
+def _step_line(chain: Chain, number: int, span: Span) -> str:
+    return f"S{number}: {describe(chain.parts[span[0]].text)} ({_range(chain, span)})"
 
 
-def block_lines(chain: Chain, block: Block, number: int) -> list[str]:
-    lines = [f"<parallel>[Parallel reason: {_REASONS[block.kind]}]"]
+def _block_lines(chain: Chain, block: Block, number: int) -> list[str]:
+    lines = [f"<parallel>[{block.kind}; {block.novelty}; {_REASONS[block.kind]}]"]
     for offset, span in enumerate(block.threads):
         lines += [
             "<thread>",
-            step_line(chain, number + offset, span),
-            f"</thread> (range: {line_range(chain, span)}, check passed: {_CHECKS[block.kind]})",
+            _step_line(chain, number + offset, span),
+            f"</thread> (range: {_range(chain, span)}, takes from siblings: nothing, check passed)",
         ]
-    hull = Span(block.threads[0].first, block.threads[-1].last)
-    return [*lines, f"</parallel> (range: {line_range(chain, hull)})"]
+    hull = (block.threads[0][0], block.threads[-1][1])
+    return [*lines, f"</parallel> (range: {_range(chain, hull)})"]
 
 
 def describe(text: str) -> str:
-    """The opening words of a passage on one line, without anything that reads as markup or as a range."""
+    """Return the opening words of a passage on one line, without anything that reads as markup or as a range."""
     opening = " ".join(_UNSAFE.sub(" ", _MARKS.sub("", text[:400].split("\n", 1)[0])).split())
     if len(opening) > MAX_DESCRIPTION:
         opening = opening[:MAX_DESCRIPTION].rsplit(" ", 1)[0] + " …"

@@ -30,6 +30,9 @@ class BlockLineage:
     last: int
     threads: tuple[ThreadLineage, ...]
     reason: str = ""
+    kind: str = ""
+    """What its threads have in common, and whether its work is new, as the annotation names it; else empty."""
+    novelty: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Lineage:
         """Read what `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for any other text."""
         data = parse_json(text)
         blocks = tuple(
-            BlockLineage(block["first"], block["last"], tuple(map(_thread_lineage, block["threads"])), block["reason"])
+            BlockLineage(**{**block, "threads": tuple(map(_thread_lineage, block["threads"]))})
             for block in data.pop("blocks")
         )
         unused = tuple(Unused(**item) for item in data.pop("unused"))
@@ -81,7 +84,8 @@ class Lineage:
         """Return the lineage for people: the blocks, the unused blocks and why, and every edit."""
         lines = [f"{self.uuid}: {self.lines} lines, {self.chars} characters, sha256 {self.sha256}"]
         for number, block in enumerate(self.blocks, 1):
-            reason = f" ({block.reason})" if block.reason else ""
+            nature = "; ".join(filter(None, (block.kind, block.novelty, block.reason)))
+            reason = f" ({nature})" if nature else ""
             lines += [f"\nblock {number}: L{block.first}-L{block.last}{reason}"]
             for k, thread in enumerate(block.threads, 1):
                 lines += [f"  thread {k}: L{thread.first}-L{thread.last}"]
