@@ -31,6 +31,7 @@ from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 
 DATA = Path("data")
+MAX_SAMPLES = 100_000
 SERVE_PYTHON = Path(__file__).parents[1] / ".venv-serve" / "bin" / "python"
 """The engine's own environment, if it exists: sglang pins another version of openai than the rest needs."""
 
@@ -176,6 +177,8 @@ def serve(args, logs: Path):
 
 def check(args: argparse.Namespace) -> None:
     """Raise UserError for impossible values."""
+    if args.n_samples and args.n_samples > MAX_SAMPLES:
+        raise UserError(f"--n_samples {args.n_samples}: at most {MAX_SAMPLES:,} samples per problem")
     for name in ("n_samples", "n_workers", "timeout", "max_context_length", "total_splits", "limit", "tp", "dp"):
         value = getattr(args, name)
         if value is not None and not value > 0:

@@ -81,6 +81,7 @@ def flags() -> Flags:
 
 
 STAGE = STAGES["save"]
+MAX_REPEAT = 1000
 
 
 def main(argv: list[str] | None) -> int:
@@ -126,6 +127,8 @@ def main(argv: list[str] | None) -> int:
 def options_of(args: argparse.Namespace) -> SaveOptions:
     if args.units and not args.build_chat:
         raise UserError("--units are made of the chat columns: leave --no-build-chat out")
+    if args.repeat > MAX_REPEAT:
+        raise UserError(f"--repeat {args.repeat}: the repeated rows are made in memory, at most {MAX_REPEAT} times")
     given = vars(args) | {"sanitize": not args.no_sanitize, "matched_only": args.trajectory_matched_only}
     return SaveOptions(**{name: given[name] for name in SaveOptions.__dataclass_fields__})
 

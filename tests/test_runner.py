@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from threadweaver.errors import UserError
+from threadweaver.errors import SampleFault, UserError
 from threadweaver.files import digest
 from threadweaver.runs import runner
 from threadweaver.runs.flags import allowed_failures
 from threadweaver.runs.folder import MANIFEST_FILE, AccountEntry, StageFolder, read_account
-from threadweaver.runs.runner import Result, StageReport, Task, run_stage
+from threadweaver.runs.runner import Result, StageReport, Task, run_stage, task_of
 from threadweaver.runs.summary import exit_code, print_summary
 
 SETTINGS = {"stage": "test"}
@@ -278,3 +278,53 @@ def test_a_fifth_without_a_usable_reply_is_reported_in_one_line(capsys, facts, e
     print_summary("step 9", StageReport(entries, len(entries), 0.0), Path("out"))
     said = capsys.readouterr().err
     assert said.count("\n") == (expected is not None) and (expected or "") in said
+
+
+# ---- what one sample raises, and what a flag's number takes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_that_no_file_can_hold_fails_its_own_sample(tmp_path, kind):
+    def work(task: Task) -> Result:
+        text = "half \ud83d" if task.payload == 1 else "whole"
+        names = {f"{task.id}.txt": text} if task.payload != 3 else {f"{'x' * 300}.txt": text}
+        return Result("ok", files=names, facts={"said": "\ud83d \x1b[31m"})
+
+    async def awaiting(task: Task) -> Result:
+        return work(task)
+
+    report = run(tmp_path, {"plain": work, "async": awaiting}[kind])
+    assert [entry.reason for entry in report.entries] == [None, "broken_unicode", None, "name_too_long", None]
+    assert not (tmp_path / "1.txt").exists() and read_account(tmp_path) == list(report.entries)
+    assert run(tmp_path, work).fresh == 2
+
+
+def test_a_fault_of_the_input_is_the_failure_of_its_sample(tmp_path):
+    def read(id: str) -> Task:
+        if id == "1":
+            raise SampleFault("altered", "1.txt was changed")
+        return Task(id, id, int(id), edited=("0.txt",) if id == "0" else ())
+
+    with StageFolder(tmp_path, SETTINGS) as folder:
+        made = [task_of(id, lambda id=id: read(id), f"set-{id}") for id in "012"]
+        report = run_stage(made, good, folder, total=3, title="test")
+    assert outcomes(report) == [("0", "ok", None), ("1", "failed", "altered"), ("2", "ok", None)]
+    assert report.entries[1].uuid == "set-1" and report.entries[1].facts == {"error": "1.txt was changed"}
+    assert report.entries[0].facts == {"n": 0, "edited_input": ["0.txt"]}
+
+
+def test_no_more_workers_than_samples(tmp_path, monkeypatch):
+    started = []
+    create = asyncio.TaskGroup.create_task
+    monkeypatch.setattr(asyncio.TaskGroup, "create_task", lambda self, work: started.append(work) or create(self, work))
+    run(tmp_path, failing_at(error=ValueError())["async"], 3, workers=10**9)
+    assert len(started) == 3
+
+
+def test_what_is_printed_of_a_failure_moves_no_cursor(tmp_path, capsys):
+    entries = tuple(AccountEntry(f"\x1b[2J{n}", "failed", "hard", facts={"error": "a\x1b[31m\ud83d\nb"}) for n in "01")
+    report = StageReport(entries, 2, 0.0)
+    print_summary("test", report, tmp_path)
+    assert exit_code(report, "0") == 1
+    said = "".join(capsys.readouterr())
+    assert "\x1b" not in said and "\\x1b[31m\\ud83d" in said
