@@ -35,7 +35,7 @@ WINGS = {
     "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",
     "viewer": "corpus errors files grading runs samples stages text trajectory",
-    "exports": "corpus errors files trajectory",
+    "exports": "corpus errors files ledger runs samples trajectory",
 }
 
 

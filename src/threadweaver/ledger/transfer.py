@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -21,13 +21,14 @@ from threadweaver.ledger.entries import LedgerEntry, canonical
 GROUP = 256
 
 
-def export(ledger: Ledger, path: Path) -> int:
-    """Write all replies to `path`, all of them or nothing, and return how many they are."""
+def export(ledger: Ledger, path: Path, wanted: Callable[[LedgerEntry], bool] = lambda _: True) -> int:
+    """Write the wanted replies to `path`, all of them or nothing, and return how many they are."""
     count = 0
     with target.writing(path, ledger.path) as file:
         for page in _pages(ledger):
-            file.writelines(f"{canonical(entries.as_json(entry))}\n".encode("ascii") for entry in page)
-            count += len(page)
+            chosen = [entry for entry in page if wanted(entry)]
+            file.writelines(f"{canonical(entries.as_json(entry))}\n".encode("ascii") for entry in chosen)
+            count += len(chosen)
     return count
 
 
