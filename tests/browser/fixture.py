@@ -12,7 +12,7 @@ from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.samples import Sample
 from threadweaver.stages import extraction, inspection, outlining, rewriting
 from threadweaver.stages.block_leaks import BlockLeaks
-from threadweaver.stages.collecting import Candidate, to_task
+from threadweaver.stages.collecting import source_hash
 from threadweaver.stages.rewriting import edit_questions
 from threadweaver.stages.traced import read_traced, traced_files
 from threadweaver.trajectory import annotation, edits, markup
@@ -184,8 +184,8 @@ class Run:
             (AccountEntry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"})
             for sample in samples
         ]
-        left_out = to_task(Candidate(SourceRow(5, "", everything[5].to_row()), everything[5]))
-        entries.append((AccountEntry("5", "rejected", "looping", "fixture-5", left_out.source), {}))
+        left_out = source_hash(SourceRow(5, "", everything[5].to_row()))
+        entries.append((AccountEntry("5", "rejected", "looping", "fixture-5", left_out), {}))
         self._write(0, {"stage": "collect", "input": "../source.jsonl", "dataset": "fixture"}, entries)
         rows = "".join(to_json(sample.to_row()) + "\n" for sample in samples)
         write_atomic(self.folder(0) / "collected.jsonl", rows)

@@ -20,6 +20,7 @@ ABOUT = frozenset(
 """A column with one of these words is about something and not the thing: `problem_type`, `grade_reason`."""
 _FLAGS = {"on", "off", "true", "false", "yes", "no", "none", "low", "medium", "high", "enabled", "disabled"}
 _MOST_LABEL_CHARS = 40
+SHORTEST_CHAIN = 400
 LONG_CHARS = 2000
 """Median length from which a column `solution` is a chain: worked solutions of people are shorter."""
 
@@ -73,6 +74,11 @@ class Column:
         """Whether most of its texts are sentences, not short answers."""
         texts = self.texts()
         return bool(texts) and sum(map(is_prose, texts)) * 2 > len(texts)
+
+    @property
+    def could_be_chain(self) -> bool:
+        """Whether any of its texts is as long as the shortest chains."""
+        return any(len(text) >= SHORTEST_CHAIN for text in self.texts())
 
     @property
     def is_long(self) -> bool:

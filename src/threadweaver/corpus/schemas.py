@@ -62,7 +62,7 @@ def recognize(rows: Sequence[Mapping], given: Mapping[str, str] | None = None) -
         tuple(tuple(finder.with_others(column, family, references) for column in family) for family in chains),
         problems,
         references,
-        next((column.path for column in columns if set(column.words) <= CHOICES), None),
+        finder.choices(),
         tuple((role, path) for role, words in ORIGINS if (path := finder.origin(words))),
     )
     return replace(reading, instruction=shared_instruction(_problems(reading, rows)))
@@ -160,12 +160,17 @@ class _Finder:
     def without_chain(self, problems: Sequence[Path]) -> Unrecognized:
         """Return why there is no chain: these are problems alone, or nothing says which column it is."""
         texts = [
-            column for column in self._free(problems) if column.is_texts and column.texts() and not column.is_label
+            column
+            for column in self._free(problems)
+            if column.is_texts and not column.is_label and (column.could_be_chain or SOLUTION.names(column))
         ]
         if problems and not texts:
             return NoChains("no chain, these are problems alone: make chains with src/generate_trajectories.py first")
         longest = max(texts, key=lambda column: sum(map(len, column.texts())), default=None)
-        return self.refuse("no chain is recognized in any column", chain=longest.name if longest else "COLUMN")
+        return self.refuse(
+            "no chain is recognized (for problems alone, src/generate_trajectories.py makes chains)",
+            chain=longest.name if longest else "COLUMN",
+        )
 
     def _free(self, problems: Sequence[Path]) -> list[Column]:
         roles = (ANSWER, *((PROBLEM, PROMPT) if problems else ()))
@@ -299,6 +304,11 @@ class _Finder:
             owner = frozenset(words) - MARK.heads - MARK.words - AVERAGES
             (own if owner == who else general if owner not in owners else []).append(found)
         return tuple(own if who and own else [*own, *general])
+
+    def choices(self) -> Path | None:
+        """Return where the choices of a problem are: a list of texts, or a struct from letters to texts."""
+        ends = [column.path[: len(column.path) - inside] for column in self.columns for inside in (0, 1)]
+        return next((path for path in ends if path and CHOICES >= set(words_of(str(path[-1]))) != set()), None)
 
     def origin(self, words: frozenset[str]) -> Path | None:
         found = [column for column in self.columns if set(column.words) <= words and column.is_text]

@@ -91,7 +91,7 @@ def plain(value: object, path: Path) -> object:
 def from_json(value: object) -> object:
     """Return the list or struct that a text holds as JSON (a column that went through a CSV), or the value itself.
 
-    Only a list of structs or texts, or a struct, counts: `[0, 1]` is an interval.
+    Only a struct, or a list of structs, texts or truth values, counts: `[0, 1]` is an interval.
     """
     if not isinstance(value, str) or value[:1] not in "[{" or not value:
         return value
@@ -101,7 +101,7 @@ def from_json(value: object) -> object:
         return value
     if isinstance(read, dict):
         return read
-    return read if read and all(isinstance(item, dict | str) for item in read) else value
+    return read if read and all(isinstance(item, dict | str | bool | None) for item in read) else value
 
 
 def leaves(row: Mapping, path: Path = ()) -> Iterator[tuple[Path, object]]:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from threadweaver import grading
+from threadweaver.corpus.columns import SHORTEST_CHAIN
 from threadweaver.corpus.contamination import Benchmarks
 from threadweaver.corpus.duplicates import Seen
 from threadweaver.corpus.readers import SourceRow
@@ -28,7 +29,7 @@ from threadweaver.stages.reference_checks import ReferenceChecks
 from threadweaver.text import unstorable
 from threadweaver.trajectory.markup import reserved_tag
 
-MIN_CHARS = 400
+MIN_CHARS = SHORTEST_CHAIN
 """A shorter chain is `too_short`: two threads of it could not save the 200 characters that a block must save."""
 BATCH = 200
 """Rows that are graded at a time; the first ones decide whether the reference answers can be trusted."""
