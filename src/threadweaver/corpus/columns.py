@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from threadweaver.corpus.references import is_prose
+from threadweaver.corpus.references import is_prose, mark
 from threadweaver.corpus.thinking import Cut, FailedCut, Turn, cut, cut_turn, read_turn
 from threadweaver.corpus.turns import is_conversation, last_exchange
 from threadweaver.corpus.values import Path, leaves, path_text
@@ -77,13 +77,28 @@ class Column:
 
     @property
     def could_be_chain(self) -> bool:
-        """Whether any of its texts is as long as the shortest chains."""
-        return any(len(text) >= SHORTEST_CHAIN for text in self.texts())
+        """Whether any of its texts, or what it holds beside texts, is as long as the shortest chains."""
+        values = (value for value in self.values.values() if isinstance(value, str | list))
+        return any(len(str(value)) >= SHORTEST_CHAIN for value in values if not is_conversation(value))
 
     @property
     def is_long(self) -> bool:
         texts = self.texts()
         return bool(texts) and median(map(len, texts)) > LONG_CHARS
+
+    @property
+    def is_marks(self) -> bool:
+        """Whether all its values mark right or wrong, or lie between 0 and 1."""
+        values = (item for value in self.values.values() for item in (value if isinstance(value, list) else [value]))
+        return all(map(_is_mark, values))
+
+
+def _is_mark(value: object) -> bool:
+    try:
+        mark(value)
+    except ValueError:
+        return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
+    return True
 
 
 def words_of(name: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from threadweaver.corpus.references import is_prose, mark, reference, with_choices
-from threadweaver.corpus.thinking import Cut, FailedCut, cut, cut_turn, unwrap
+from threadweaver.corpus.thinking import Cut, FailedCut, cut, cut_turn, read_turn, unwrap
 from threadweaver.corpus.turns import is_conversation, last_exchange, question_text, reference_of
 from threadweaver.corpus.values import OddValue, Path, at, is_blank, path_text, small_extras
 
@@ -142,6 +142,8 @@ def _traces(column: ChainColumn, row: Mapping, first: int) -> Iterator[Trace]:
         output = _output(column.outputs, row, place)
         if isinstance(item, Mapping):
             found: Cut = cut_turn(item)
+            if column.plain and isinstance(found, FailedCut) and found.reason == "no_think_tags":
+                found = (read_turn(item).text, output)
         else:
             found = _cut_text(item, output, column.plain)
         if isinstance(found, FailedCut):
@@ -161,9 +163,9 @@ def _items(value: object, path: Path) -> list:
         if answer is None:
             raise ValueError(f"no chain (no assistant's turn in {path_text(path)})")
         return [answer]
-    items = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    items = list(value) if isinstance(value, list) else [value]
     for item in items:
-        if not isinstance(item, str | None):
+        if not isinstance(item, str | Mapping | None):
             raise OddValue(f"column {path_text(path)} holds a {type(item).__name__} where a chain is needed")
     return items
 

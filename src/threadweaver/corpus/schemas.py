@@ -12,7 +12,7 @@ from dataclasses import replace
 from threadweaver.corpus.columns import Column, columns_of, cuts_of, said_by, tagged, texts_of, words_of
 from threadweaver.corpus.instructions import shared_instruction
 from threadweaver.corpus.reading import ChainColumn, MarkColumn, Reading
-from threadweaver.corpus.references import mark, reference, same_answer
+from threadweaver.corpus.references import reference, same_answer
 from threadweaver.corpus.shapes import (
     ANSWER,
     AVERAGES,
@@ -34,7 +34,7 @@ from threadweaver.corpus.shapes import (
 )
 from threadweaver.corpus.thinking import after_thinking, unwrap
 from threadweaver.corpus.turns import is_conversation, last_exchange, reference_of
-from threadweaver.corpus.values import Path, at, parse_path
+from threadweaver.corpus.values import Path, at, parse_path, path_text
 
 
 class Unrecognized(ValueError):
@@ -57,6 +57,8 @@ def recognize(rows: Sequence[Mapping], given: Mapping[str, str] | None = None) -
     problems = finder.problems(chains)
     if not chains:
         raise finder.without_chain(problems)
+    if not problems:
+        raise finder.refuse("no problem is recognized", chain=path_text(chains[0][0].path))
     references = finder.references(chains)
     reading = Reading(
         tuple(tuple(finder.with_others(column, family, references) for column in family) for family in chains),
@@ -117,7 +119,11 @@ class _Finder:
         families = self._families(cuts_of)
         sets = [_sets(family) for family in families]
         kept: list[int] = []
-        for number in sorted(range(len(families)), key=lambda number: -sum(map(len, sets[number].values()))):
+        most = [-sum(map(len, found.values())) for found in sets]
+        bare = [
+            all(plain and not self._output_columns(column.path, ()) for column, plain in found) for found in families
+        ]
+        for number in sorted(range(len(families)), key=lambda number: (most[number], bare[number])):
             clash = next((other for other in kept if not _within(sets[number], sets[other])), None)
             if clash is not None:
                 raise self.refuse(
@@ -162,7 +168,7 @@ class _Finder:
         texts = [
             column
             for column in self._free(problems)
-            if column.is_texts and not column.is_label and (column.could_be_chain or SOLUTION.names(column))
+            if not column.is_label and (column.could_be_chain or SOLUTION.names(column))
         ]
         if problems and not texts:
             return NoChains("no chain, these are problems alone: make chains with src/generate_trajectories.py first")
@@ -267,26 +273,31 @@ class _Finder:
         """Return the column of a chain together with those of its outputs and marks."""
         who = _who(chain.path)
         owners = {_who(column.path) for column in family}
-        return replace(chain, outputs=self._output_paths(chain, who, references), marks=self._mark_columns(who, owners))
+        return replace(chain, outputs=self._output_paths(chain, references), marks=self._mark_columns(who, owners))
 
-    def _output_paths(self, chain: ChainColumn, who: frozenset[str], references: Sequence[Path]) -> tuple[Path, ...]:
+    def _output_paths(self, chain: ChainColumn, references: Sequence[Path]) -> tuple[Path, ...]:
         if "output" in self.named:
             return self.named["output"]
+        found = self._output_columns(chain.path, references)
+        self._agreeing([column for column in found if column.is_text], _answered, "output")
+        talks = [column for column in self.columns if column.is_turns and column not in found and any(_replied(column))]
+        return tuple(column.path for column in [*found, *talks] if column.path != chain.path)
+
+    def _output_columns(self, path: Path, references: Sequence[Path]) -> list[Column]:
+        """Return the columns that are named like the output of the chain at a path."""
+        who = _who(path)
         shape = OWN_OUTPUT if who else OUTPUT
-        found = [
+        return [
             column
             for column in self.columns
-            if column.path not in (chain.path, *references)
-            and len(column.path) == len(chain.path)
+            if column.path not in (path, *references)
+            and len(column.path) == len(path)
             and shape.names(column, who)
             and who <= set(column.words)
             and (column.is_texts or column.is_turns)
             and not column.is_label
             and not (not who and PROMPT.names(column))
         ]
-        self._agreeing([column for column in found if column.is_text], _answered, "output")
-        talks = [column for column in self.columns if column.is_turns and column not in found and any(_replied(column))]
-        return tuple(column.path for column in [*found, *talks] if column.path != chain.path)
 
     def _mark_columns(self, who: frozenset[str], owners: set[frozenset[str]]) -> tuple[MarkColumn, ...]:
         if "correct" in self.named:
@@ -298,7 +309,7 @@ class _Finder:
             if not is_mark or column.about:
                 continue
             strict = bool(set(words) & STRICT_MARKS)
-            if not strict and not _are_marks(column):
+            if not strict and not column.is_marks:
                 continue
             found = MarkColumn(column.path, strict, bool(set(words) & AVERAGES))
             owner = frozenset(words) - MARK.heads - MARK.words - AVERAGES
@@ -377,15 +388,3 @@ def _total(said: Mapping[int, str], others: Iterable[Mapping[int, str]]) -> tupl
     """Return how much a column says in the rows that all fill, to find the barest; then how many rows it fills."""
     shared = set.intersection(*(set(other) for other in others)) if others else set()
     return sum(len(said[number]) for number in shared), -len(said)
-
-
-def _are_marks(column: Column) -> bool:
-    """Whether all values of a column mark right or wrong, or lie between 0 and 1."""
-    for value in column.values.values():
-        for item in value if isinstance(value, list) else [value]:
-            try:
-                mark(item)
-            except ValueError:
-                if isinstance(item, bool | str) or not isinstance(item, int | float) or not 0 <= item <= 1:
-                    return False
-    return True

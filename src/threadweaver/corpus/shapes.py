@@ -106,7 +106,7 @@ OWN_OUTPUT = Shape(
 MARK = Shape(
     "correct",
     "yes and no, true and false, 1 and 0, correct and wrong; one for each chain where it is a list",
-    _words("correct correctness right verified passed grade score reward valid"),
+    _words("correct correctness right verified passed grade grades score scores reward rewards valid"),
     _words("is was"),
     sets="OpenR1-Math, s1K-1.1, SYNTHETIC-1, Multiverse",
 )
