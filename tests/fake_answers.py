@@ -79,7 +79,7 @@ def with_blocks(problem: str, chain: str) -> str:
         free = len(pair) == 2 and min(map(len, texts)) >= MIN_THREAD and "boxed" not in "".join(texts)
         if free and not independence.leaks_of(context, [independence.Passage.read(text) for text in texts]):
             notes = "".join(
-                f"<thread>\nS{number + k}: a part (L{low + 1}-L{high + 1})\n</thread> (range: L{low + 1}-L{high + 1}, check passed)\n"
+                f"<thread>\nS{number + k}: a part (L{low + 1}-L{high + 1})\n</thread> (range: L{low + 1}-L{high + 1}, check passed: shares no mathematics)\n"
                 for k, (low, high) in enumerate(pair)
             )
             written.append(

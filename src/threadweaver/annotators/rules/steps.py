@@ -74,7 +74,7 @@ def _block_lines(chain: Chain, block: Block, number: int) -> list[str]:
         lines += [
             "<thread>",
             _step_line(chain, number + offset, span),
-            f"</thread> (range: {_range(chain, span)}, takes from siblings: nothing, check passed)",
+            f"</thread> (range: {_range(chain, span)}, takes from siblings: nothing, check passed: a heading of its own)",
         ]
     hull = (block.threads[0][0], block.threads[-1][1])
     return [*lines, f"</parallel> (range: {_range(chain, hull)})"]
