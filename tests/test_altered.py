@@ -1,4 +1,4 @@
-"""Files of a finished run that are damaged: every fifth of the sweep of `bench/altered.py`, over two samples."""
+"""Files of a finished run that are damaged: a few of the sweep of `bench/altered.py`, over two samples."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def test_a_damage_is_healed_or_told(clean, tmp_path, name, way, resumed):
     path = altered.targets(clean).get(name, name)
     verdict = altered.meet(altered.Damage(name, path, way, resumed), clean, tmp_path, "rules", COUNT)
     assert verdict.kind in ("healed", "told"), verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("s5/account.jsonl", "other types"), ("c/collected", "nested"), ("s2/trace", "random bytes")]
+)
+def test_a_damaged_run_can_be_looked_at(clean, tmp_path, name, way):
+    verdict = altered.view(altered.Damage(name, altered.targets(clean)[name], way, False), clean, tmp_path)
+    assert verdict.kind == "shown", verdict.detail

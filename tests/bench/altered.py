@@ -1,6 +1,6 @@
 """Damage every kind of file of a finished run in every way, and look whether a stage crashes or is silently misled.
 
-    python tests/bench/altered.py [--count 4] [--annotator recorded|rules] [--file NAME …] [--way NAME …] [--jobs 2]
+    python tests/bench/altered.py [--count 4] [--annotator recorded|rules] [--file NAME …] [--way NAME …] [--jobs 2] [--view]
 
 Reads   data/sample: chains, a model's recorded answers
 Writes  nothing (a temporary folder)
@@ -14,6 +14,8 @@ the later ones are made again from the damaged folder as it is (`used`). A damag
     told      an exit code that is not 0, or a line that names the file or its folder
     SILENT    something else was made, exit 0, and no line says why
     CRASH     a traceback
+
+With `--view` the viewer's index, pages and export are made of each damaged run: a row may be missing, never all.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +39,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from project import call
+from threadweaver.errors import UserError
+from threadweaver.viewer import export, runs
+from threadweaver.viewer.database import Database
+from threadweaver.viewer.gauge import Gauge
+from threadweaver.viewer.indexing import Indexer
+from threadweaver.viewer.queries import Lists
+from threadweaver.viewer.reviews import Reviews
+from threadweaver.viewer.table import Query
 
 SAMPLE = ROOT / "data" / "sample"
 STAGES = ("c", "s1", "s2", "s3", "s4", "s5", "d")
@@ -251,9 +262,47 @@ def meet(damage: Damage, clean: Path, scratch: Path, annotator: str, count: int)
     return Verdict("SILENT", ", ".join(differing)[:160])
 
 
-def sweep(chosen: Sequence[Damage], clean: Path, scratch: Path, annotator: str, count: int, jobs: int = 1):
+def view(damage: Damage, clean: Path, scratch: Path) -> Verdict:
+    """Damage a copy of the run, and look at every sample and stage of it as the viewer does."""
+    run = Path(tempfile.mkdtemp(dir=scratch)) / "run"
+    shutil.copytree(clean, run)
+    damage.apply(run)
+    try:
+        for root in ("c", "s2", "s5"):
+            shown, faults = _views(run / root)
+            if faults:
+                return Verdict("CRASH", f"{root}: {faults}")
+            if shown < len(list((clean / root).glob("[0-9]*.txt"))) - 1:
+                return Verdict("SILENT", f"{root}: {shown} samples are shown")
+    except UserError as refused:
+        return Verdict("told", str(refused)[:160])
+    except Exception:
+        return Verdict("CRASH", traceback.format_exc().strip().split("\n")[-1][:160])
+    finally:
+        shutil.rmtree(run.parent)
+    return Verdict("shown")
+
+
+def _views(root: Path) -> tuple[int, str]:
+    """Return how many samples the viewer lists, each shown in every way, and the index's fault."""
+    run = runs.find(root)
+    indexer = Indexer(run, Gauge(), Database(root.parent / f"{root.name}.sqlite"))
+    indexer.start()
+    while not indexer.status.complete and not indexer.status.fault:
+        time.sleep(0.01)
+    reviews = Reviews(run.review_file)
+    rows = indexer.table.rows
+    export.page(run, indexer, reviews, [row.id for row in rows])  # with the documents and stages of all
+    selected = Lists(indexer, reviews).selection("is", Query())
+    assert len(selected.order()) <= len(rows)
+    indexer.stop()
+    return len(rows), indexer.status.fault
+
+
+def sweep(
+    chosen: Sequence[Damage], work: Callable[[Damage], Verdict], jobs: int = 1
+) -> Iterator[tuple[Damage, Verdict]]:
     """Yield each damage with what came of it."""
-    work = partial(meet, clean=clean, scratch=scratch, annotator=annotator, count=count)
     if jobs == 1:
         yield from ((damage, work(damage)) for damage in chosen)
         return
@@ -267,6 +316,7 @@ def main() -> int:
     parser.add_argument("--annotator", choices=("recorded", "rules"), default="recorded")
     parser.add_argument("--file", nargs="*", help="kinds of files, such as s2/trace (all)")
     parser.add_argument("--way", nargs="*", choices=[*WAYS, "added"], help="ways of damage (all)")
+    parser.add_argument("--view", action="store_true", help="look at the damaged run with the viewer instead")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--show", action="store_true", help="also show what is said of each damage")
     args = parser.parse_args()
@@ -279,7 +329,10 @@ def main() -> int:
             for damage in damages(clean)
             if (not args.file or damage.name in args.file) and (not args.way or damage.way in args.way)
         ]
-        for damage, verdict in sweep(chosen, clean, scratch, args.annotator, args.count, args.jobs):
+        work = partial(meet, clean=clean, scratch=scratch, annotator=args.annotator, count=args.count)
+        if args.view:
+            work, chosen = partial(view, clean=clean, scratch=scratch), [item for item in chosen if not item.resumed]
+        for damage, verdict in sweep(chosen, work, args.jobs):
             kinds[verdict.kind] += 1
             if args.show or verdict.kind.isupper():
                 print(f"{damage}  {verdict.kind}  {verdict.detail}", flush=True)
