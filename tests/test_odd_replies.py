@@ -163,6 +163,8 @@ TWO = ["Count the pairs.", "Try $x < 3$."]
     [
         "1: Count the pairs.\n2: Try $x < 3$.\nThese outlines give no result away.",
         "Here are the 2 outlines:\n1: Count the pairs.\n2: Try $x < 3$.\n\nI hope this helps: it is 5.",
+        "1: Count the pairs.\n2: Try $x < 3$.\n**Note:** none of them says what comes of it.",
+        "1: Count the pairs.\n2: Try $x < 3$.\n(Both stand alone.)",
         "1：Count the pairs.\n2：Try $x < 3$.",
         "1．Count the pairs.\n2．Try $x < 3$.",
         "（1）: Count the pairs.\n（2）: Try $x < 3$.",

@@ -96,6 +96,8 @@ def after_thinking(text: str, tags: Sequence[Tags] = TAGS) -> str | None:
     if text.startswith(_BARE_ANALYSIS):
         text = text.rpartition(_BARE_FINAL)[2]
     for opening, closing in tags:
+        if closing not in text and opening not in text:
+            continue
         *closed, rest = text.split(closing)
         visible: list[str] = []
         for piece in closed:
@@ -249,7 +251,8 @@ def unwrap(answer: str, tags: Iterable[Tags] = ANSWER_TAGS) -> str:
     The closing tag may be missing (a reply that was cut off); a pair around a part only stays.
     """
     for opening, closing in tags:
-        if (bare := answer.strip()).startswith(opening):
+        if answer.lstrip().startswith(opening):
+            bare = answer.strip()
             inside = bare.removeprefix(opening).removesuffix(closing)
             if opening not in inside and closing not in inside:
                 answer = trim(inside)

@@ -18,6 +18,7 @@ _TAG_BEGIN = re.compile(r"<outlines?\s*>", re.I)
 _RULE = re.compile(r"\s*(?:```\w*|[-*_=~]{2,})\s*")
 """A code fence, or a line drawn across."""
 _SENTENCE_END = re.compile(r"[.!?…。！？][)\]\"'”’»*`$]*$")
+_BEFORE_WORD = "*_#>-•([\"'“‘ \t"
 _OWN_NUMBER = re.compile(r"^\s*\d+\s*[:：]\s*")
 _KEY = re.compile(r"\D*(\d{1,3})\D*")
 _QUOTES = {'"': '"', "“": "”", "«": "»"}
@@ -94,7 +95,8 @@ def _with_lines_below(item: _Item, others: Sequence[_Item]) -> str:
     """
     text = item.text
     for line in item.below:
-        finished, capital = _SENTENCE_END.search(text) is not None, line[0].isalpha() and not line[0].islower()
+        finished, begins = _SENTENCE_END.search(text) is not None, line.lstrip(_BEFORE_WORD)[:1]
+        capital = begins.isalpha() and not begins.islower()
         sentence = _SENTENCE_END.search(line) is not None
         if capital and (finished or (sentence and not any(other.is_finished for other in others))):
             return text
