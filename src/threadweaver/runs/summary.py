@@ -15,7 +15,6 @@ from threadweaver.text import shown
 
 def print_summary(title: str, report: StageReport, folder: Path) -> None:
     """Print what became of the samples and where they are, and one line per reason for a loss."""
-    _print_unread(title, report)
     total = len(report.entries)
     counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
     if not report.fresh and total:
@@ -40,8 +39,8 @@ _REMEDIES = {
 }
 
 
-def _print_unread(title: str, report: StageReport) -> None:
-    """Print on stderr that many questions have no usable reply, why, and what to do."""
+def _print_unread(report: StageReport) -> None:
+    """Print on stderr that at least a fifth of the questions has no usable reply, why, and what to do."""
     asked = sum(entry.facts.get("asked", 0) for entry in report.entries)
     unread: Counter[str] = Counter()
     for entry in report.entries:
@@ -52,7 +51,7 @@ def _print_unread(title: str, report: StageReport) -> None:
     codes = ", ".join(f"{code} {count}" for code, count in unread.most_common())
     remedy = _REMEDIES.get(unread.most_common(1)[0][0], "choose another model or --prompt")
     print(
-        f"{title}: {unread.total()} of {asked} questions have no reply that could be read, not even when asked again "
+        f"{unread.total()} of {asked} questions have no reply that could be read, not even when asked again "
         f"({codes}; {first.id}: {_in_short(first.facts.get('error'))}): {remedy} and run the stage again with "
         "--overwrite, or with --overwrite --retry-failed to ask the same model once more",
         file=sys.stderr,
@@ -71,7 +70,10 @@ def print_no_calls(title: str) -> int:
 
 
 def exit_code(report: StageReport, max_failed: str) -> int:
-    """Return 0, or 1 when more samples failed than allowed or the cap left some undone, with one line on stderr."""
+    """Return 0, or 1 when more samples failed than allowed or the cap left some undone, with one line on stderr.
+
+    One line, too, if many questions have no reply that could be read, though that fails no sample.
+    """
     failed = report.failed
     if stopped := [entry.id for entry in failed if entry.reason == CAP_REACHED]:
         print(
@@ -88,6 +90,7 @@ def exit_code(report: StageReport, max_failed: str) -> int:
         )
         return 1
     if len(failed) <= allowed_failures(max_failed, len(report.entries)) and not nothing_left:
+        _print_unread(report)
         return 0
     hint = "run again to do only these, or allow more"
     if all(entry.facts.get("refused") for entry in failed):  # the ledger would give the same replies
