@@ -10,6 +10,7 @@ Example python src/filter-format-correct-and-obtain-stats.py --tokenizer data/sa
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,7 @@ from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.stages import filtering, refereeing
 from threadweaver.stages.inspection import Rules
 from threadweaver.stages.traced import traced_names, traced_tasks
+from threadweaver.trajectory.annotation import NOVELTIES
 
 
 def flags() -> Flags:
@@ -53,6 +55,13 @@ def flags() -> Flags:
     parser.add_argument("--keep-sequential", action="store_true", help="also accept trajectories without a block")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_argument(
+        "--drop",
+        type=_novelties,
+        default=(),
+        metavar="NOVELTY,…",
+        help="put blocks of these novelties back in sequence: re-check, restatement",
+    )
+    parser.add_argument(
         "--referee",
         type=Path,
         metavar="DIR",
@@ -72,6 +81,14 @@ def flags() -> Flags:
     parser.add_obsolete("--workers", "--chunk-size", "--executor-type")
     parser.add_stage_flags()
     return parser
+
+
+def _novelties(text: str) -> tuple[str, ...]:
+    """Read names of novelties, separated by commas, for argparse."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if unknown := [name for name in names if name not in NOVELTIES]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(NOVELTIES)}")
+    return names
 
 
 STAGE = STAGES["filter"]
@@ -100,6 +117,8 @@ def main(argv: list[str] | None) -> int:
         "stripped": shortened,
         **asdict(rules),
     }
+    if args.drop:
+        settings["drop"] = list(args.drop)
     if args.referee:
         settings["referee"] = os.path.relpath(args.referee, args.output)
     if rules.outlines_required:  # as it is for every run of ours: their settings do not name it
@@ -113,7 +132,7 @@ def main(argv: list[str] | None) -> int:
             tasks = refereeing.refereed_tasks(tasks, Given.open(args.referee, accept_edits=args.accept_edits))
     else:
         tasks = filtering.column_tasks(args.dataset, args.text_column, args.split)
-    judge = filtering.Filter(rules, args.tokenizer, shortened)
+    judge = filtering.Filter(rules, args.tokenizer, shortened, args.drop)
     if args.overwrite or not is_complete(args.output, settings):
         judge.load()
     foreign = given is None or given.foreign

@@ -56,6 +56,7 @@ def build_row(
     *,
     instruction: str,
     deepseek: bool = False,
+    blocks: Mapping[str, object] | None = None,
 ) -> Row:
     """Return the row of a sample with this trajectory; without a tokenizer it has no chat columns and length 0."""
     columns: dict[str, object] = {
@@ -66,6 +67,7 @@ def build_row(
         "correctness": sample.correctness,
         "ground_truth": sample.solution if isinstance(sample.solution, str) else to_json(sample.solution),
         "trajectory_source": source,
+        **{name: to_json(value) for name, value in (blocks or {}).items()},
     }
     if tokenizer is None:
         return Row(columns, 0)
@@ -271,7 +273,7 @@ ThreadWeaver's data pipeline (arXiv 2512.07843): passages that do not depend on 
 {_origin(licence, source)}
 - Columns: `question`, `response_reasoning` (the trajectory), `response_content` (the answer), `ground_truth`,
   `correctness`, `qwen_text` (the chat template's rendering), `num_qwen_tokens` (plain tokenizer),
-  `raw_messages`, `trajectory_source`, `uuid`
+  `raw_messages`, `trajectory_source`, `uuid`, where known `block_kinds` and `independence` (JSON, one item a block)
 
 {_counts(facts)}
 

@@ -15,6 +15,7 @@ from threadweaver.trajectory.measures import (
     PUBLISHED_SPEEDUP,
     Measures,
     dataset_speedup,
+    speedup_of,
     summarize_measures,
 )
 
@@ -50,12 +51,15 @@ def measures_of(entries: Sequence[AccountEntry]) -> dict[str, Measures]:
 
 def summarize(entries: Sequence[AccountEntry]) -> dict:
     rows = list(measures_of(entries).values())
+    worth = [entry.facts.get("worth", ()) for entry in entries if entry.outcome == "ok" and "measures" in entry.facts]
     conserved = Counter(str(entry.facts.get("conserved")) for entry in entries)
     return {
         "samples": len(entries),
         "accepted": len(rows),
         "rejected": dict(Counter(entry.reason for entry in entries if entry.outcome == "rejected").most_common()),
         "speedup": dataset_speedup(rows),
+        "speedup_of_new_work": speedup_of(rows, [_saved(blocks, new=True) for blocks in worth]),
+        "worth": _worth([block for blocks in worth for block in blocks]),
         "over_15_blocks": sum(row.parallel_count > MAX_BLOCKS for row in rows),
         "answers": dict(Counter(str(entry.facts["answer"]) for entry in entries if "answer" in entry.facts)),
         "disagreements": sum(entry.facts.get("disagreement", False) for entry in entries),
@@ -65,6 +69,25 @@ def summarize(entries: Sequence[AccountEntry]) -> dict:
         "measures": summarize_measures(rows),
         "published": {**PUBLISHED, "speedup": PUBLISHED_SPEEDUP},
     }
+
+
+def _saved(blocks: Sequence[dict], *, new: bool) -> int:
+    return sum(block["saved_tokens"] for block in blocks if block["new"] or not new)
+
+
+def _worth(blocks: Sequence[dict]) -> dict:
+    """Return what blocks are worth: counts and saved tokens by kind and novelty, and what was settled before them."""
+    result: dict = {"blocks": len(blocks), "new": sum(block["new"] for block in blocks)}
+    result["after_answer"] = sum(block["after_answer"] for block in blocks)
+    for name in ("kind", "novelty"):
+        values = sorted({block[name] or "unnamed" for block in blocks})
+        groups = {value: [block for block in blocks if (block[name] or "unnamed") == value] for value in values}
+        result[name] = {
+            value: {"blocks": len(group), "saved_tokens": _saved(group, new=False)} for value, group in groups.items()
+        }
+    settled = [block["settled"] for block in blocks if block["settled"] is not None]
+    result["settled"] = round(sum(settled) / len(settled), 3) if settled else None
+    return result
 
 
 def write(folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry], *, fresh: bool) -> None:
@@ -134,7 +157,18 @@ def table(summary: dict) -> str:
         cells = "".join(f"{number(row[key]):>10}" for key in ("mean", "min", "max", "std"))
         lines.append(f"  {label:30}{cells}{_published(name):>11}")
     speedup = f"{number(summary['speedup']):>10}{'':30}{number(PUBLISHED_SPEEDUP):>11}"
-    return "\n".join([*lines, f"  {'speedup (self-parallelism)':30}{speedup}"])
+    new = f"{number(summary['speedup_of_new_work']):>10}"
+    worth = summary["worth"]
+    lines += [f"  {'speedup (self-parallelism)':30}{speedup}", f"  {'speedup of new work alone':30}{new}"]
+    lines += [
+        f"  {worth['new']} of {worth['blocks']} blocks are new work, {worth['after_answer']} begin after the answer"
+        + (
+            f"; {worth['settled']:.0%} of the values that threads end with were known"
+            if worth["settled"] is not None
+            else ""
+        )
+    ]
+    return "\n".join(lines)
 
 
 def comparison(summary: dict) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,10 @@ from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
 from threadweaver.errors import UserError
 from threadweaver.files import digest, to_pretty_json
 from threadweaver.runs.runner import Result, Task
+from threadweaver.stages import worth
 from threadweaver.stages.inspection import Inspection, Rules, edits_of_answer, final_answer, inspect
 from threadweaver.stages.traced import Traced, traced_files
+from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import Lineage
 from threadweaver.trajectory.measures import measure
 
@@ -27,6 +30,8 @@ class Filter:
     tokenizer_name: str
     shortened: tuple[int, int] | None = None
     """Lines kept at the beginning and at the end of a rejected text; None keeps all."""
+    drop: tuple[str, ...] = ()
+    """Novelties whose blocks are put back in sequence: re-check, restatement."""
 
     @cached_property
     def grader(self) -> grading.Grader:
@@ -42,6 +47,8 @@ class Filter:
 
     def __call__(self, task: Task) -> Result:
         traced: Traced = task.payload
+        with suppress(markup.MarkupError):  # the inspection says what is wrong
+            traced = worth.drop(traced, self.drop)
         found = inspect(traced.text, traced.lineage, self.rules)
         if found.reason:
             return self._rejected(traced, found)
@@ -55,8 +62,9 @@ class Filter:
             return self._rejected(traced, Inspection("answer_wrong", detail, trajectory, found.conserved))
         if marked is False:
             answer["kept_wrong"] = True  # collected with --keep-wrong
-        measures = measure(trajectory, self.tokenizer.starts(trajectory.text))
-        facts = {"measures": asdict(measures), "conserved": found.conserved, **answer}
+        starts = self.tokenizer.starts(trajectory.text)
+        facts = {"measures": asdict(measure(trajectory, starts)), "conserved": found.conserved, **answer}
+        facts["worth"] = worth.worths(trajectory, traced.lineage, starts)
         return Result("ok", None, traced_files(traced.id, trajectory.text, traced.lineage), facts)
 
     def _grade(self, lineage: Lineage | None, reasoning: str) -> dict:

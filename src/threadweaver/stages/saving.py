@@ -210,7 +210,13 @@ class Saver:
         reasoning, source = self._reasoning(id)
         deepseek = self.options.template == "deepseek"
         return training_rows.build_row(
-            self.samples[id], reasoning, source, self.tokenizer, instruction=self.options.instruction, deepseek=deepseek
+            self.samples[id],
+            reasoning,
+            source,
+            self.tokenizer,
+            instruction=self.options.instruction,
+            deepseek=deepseek,
+            blocks=_of_blocks(self.trajectories.get(id)),
         )
 
     def write(self, output: Path, entries: Sequence[AccountEntry], run: Account, *, fresh: bool) -> None:
@@ -280,6 +286,17 @@ class Saver:
         uuids = {row.columns["uuid"] for row in rows}
         wrong = {fact: {self.samples[id].uuid for id in ids} for fact, ids in kept_wrong(run).items()}
         notes: dict[str, object] = {f"rows {WRONG[fact]}": len(uuids & found) for fact, found in wrong.items()}
+        filtered = run.stage("filter")
+        worth = [
+            block
+            for entry in (filtered.entries if filtered else ())
+            if entry.uuid in uuids
+            for block in entry.facts.get("worth", ())
+        ]
+        if worth:
+            notes["blocks"] = len(worth)
+            notes["blocks of new work"] = sum(block["new"] for block in worth)
+            notes["blocks after the final answer"] = sum(block["after_answer"] for block in worth)
         if self.tokenizer and self.tokenizer.has_date:
             notes["date in the chat template, always"] = f"{TEMPLATE_DATE:%Y-%m-%d}"
         return notes
@@ -288,6 +305,16 @@ class Saver:
         """Return what the chains come from: what the user names, else the name of their dataset."""
         first = run.stage("collect")
         return self.options.source or (str(first.settings["dataset"]) if first else self.collected.name)
+
+
+def _of_blocks(traced: Traced | None) -> dict[str, object]:
+    """Return what is known of each block: kind and novelty, and the referee's verdict on its independence."""
+    lineage = traced.lineage if traced else None
+    if lineage is None:
+        return {"block_kinds": None, "independence": None}
+    kinds = [{"kind": block.kind, "novelty": block.novelty} for block in lineage.blocks]
+    judged = [note["independent"] for note in lineage.notes if note.get("kind") == "referee" and "independent" in note]
+    return {"block_kinds": kinds, "independence": judged or None}
 
 
 def _is_whole(output: Path) -> bool:

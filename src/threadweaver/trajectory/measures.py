@@ -97,5 +97,11 @@ def dataset_speedup(rows: Sequence[Measures]) -> float:
     return sum(row.total_num_tokens for row in rows) / longest if longest else 1.0
 
 
+def speedup_of(rows: Sequence[Measures], saved: Sequence[int]) -> float:
+    """Return the speedup of a dataset if each trajectory saved only these tokens; 1.0 for no trajectories."""
+    total = sum(row.total_num_tokens for row in rows)
+    return total / (total - sum(saved)) if total else 1.0
+
+
 def _mean(values: Sequence[float]) -> float:
     return fmean(values) if values else 0.0
