@@ -37,7 +37,7 @@ def test_saved_tokens_are_those_beside_the_longest_thread():
     assert (found["kind"], found["novelty"], found["saved_tokens"], found["new"]) == (
         "cases",
         "",
-        len("short: 34"),
+        len("\n2: short: 34\n"),
         True,
     )
 
