@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from browser.fixture import Run
-from threadweaver.viewer import guards
+from threadweaver.errors import UserError
+from threadweaver.viewer import guards, runs
 from viewing import Server
 
 SECRET = "outside-the-root"
@@ -164,3 +165,59 @@ def test_bytes_that_are_not_text_do_not_hide_a_sample(tmp_path):
     with Server(tmp_path / "a") as served:
         assert served.json("/api/list")["count"] == 2
         assert "broken" in served.json("/api/sample/0")["text"]
+
+
+LINKED = {
+    "folders": ("rejected", "trace", "chat"),
+    "files": ("0.txt", "trace/0.json", "trace/1.json", "collected.jsonl", "account.jsonl"),
+}
+
+
+@pytest.mark.parametrize("names", LINKED.values(), ids=LINKED)
+def test_no_view_and_no_export_shows_what_a_link_out_of_a_stage_leads_to(tmp_path, names):
+    """Of the stages before it too: tar keeps links."""
+    last = Run(tmp_path / "run").write()
+    for folder in [item for item in last.parent.iterdir() if item.is_dir()]:
+        for name in names:
+            link_out(folder / name, tmp_path / "private" / folder.name / name)
+    with Server(last) as served:
+        rows = served.json("/api/list?limit=200")["rows"]
+        pages = [served.ask("/api/run")[2], served.ask("/api/export")[2], json.dumps(rows).encode()]
+        for row in rows[:3]:
+            ways = ["", "/stages", "/chat/steps"]
+            pages += [served.ask(f"/api/sample/{row['id']}{way}")[2] for way in ways]
+    assert rows and not [page for page in pages if SECRET.encode() in page]
+
+
+def link_out(path: Path, secret: Path) -> None:
+    """Move a file or folder away, mark it as secret, and leave a link to it."""
+    if not path.exists():
+        return
+    secret.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(secret)
+    for file in [secret] if secret.is_file() else secret.iterdir():
+        file.write_bytes(file.read_bytes().replace(b"the", SECRET.encode()).replace(b"ok", SECRET.encode()))
+    path.symlink_to(secret)
+
+
+def test_a_dataset_with_a_link_out_of_its_folder_is_refused(tmp_path):
+    (tmp_path / "private.jsonl").write_text('{"problem": "p", "thinking": "t"}\n')
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/rows.jsonl").symlink_to(tmp_path / "private.jsonl")
+    with pytest.raises(UserError, match="is a link to a file outside the folder"):
+        runs.find(tmp_path / "data")
+    cache = tmp_path / "datasets--x" / "snapshots" / "1"
+    cache.mkdir(parents=True)
+    (cache.parent.parent / "blob").write_text('{"problem": "p", "thinking": "t"}\n')
+    (cache / "rows.jsonl").symlink_to(cache.parent.parent / "blob")
+    assert runs.find(cache).kind == runs.DATASET
+
+
+def test_a_name_that_is_not_text_hides_no_sample(tmp_path):
+    (tmp_path / "0.txt").write_text("one")
+    (tmp_path / b"\xff\x1b.txt".decode("utf-8", "surrogateescape")).write_text("two")
+    with Server(tmp_path) as served:
+        rows = served.json("/api/list")["rows"]
+        assert [row["id"] for row in rows] == ["0", "\\xff\x1b"]
+        assert served.json("/api/sample/%5Cxff%1b")["text"] == "two"
+        assert served.ask("/api/export")[0] == 200

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from threadweaver.files import read_text, to_json, to_pretty_json, write_atomic
 from threadweaver.runs.folder import AccountEntry
+from threadweaver.text import whole
 from threadweaver.trajectory.measures import (
     MAX_BLOCKS,
     PUBLISHED,
@@ -109,7 +110,9 @@ def frame(entries: Sequence[AccountEntry]) -> pandas.DataFrame:
     """Return a table of the accepted trajectories: one row per trajectory, with its id and all measures."""
     import pandas
 
-    rows = [{"id": id, **{name: getattr(row, name) for name in LABELS}} for id, row in measures_of(entries).items()]
+    rows = [
+        {"id": whole(id), **{name: getattr(row, name) for name in LABELS}} for id, row in measures_of(entries).items()
+    ]
     return pandas.DataFrame(rows, columns=["id", *LABELS])
 
 

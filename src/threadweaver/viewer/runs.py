@@ -96,10 +96,19 @@ def _find(root: Path) -> Run:
     if inside:
         raise UserError(f"{root} holds the stages of a run: name one of them with --root, for example {inside[-1]}")
     if _has(root, "*.parquet") or _has(root, "*.jsonl") or _has(root, "state.json") or _has(root, "*/*.parquet"):
+        _refuse_links_out(root)
         return Run(root, DATASET, ())
     raise UserError(
         f"{root} holds nothing that can be shown (no <i>.txt, collected.jsonl, parquet or .jsonl): name another --root"
     )
+
+
+def _refuse_links_out(root: Path) -> None:
+    """Raise UserError if a dataset's folder has a link to a file outside; in the hub's cache, outside its repository."""
+    repository = next((folder.parent for folder in (root, *root.parents) if folder.name == "snapshots"), root)
+    for path in root.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(repository):
+            raise UserError(f"{path} is a link to a file outside the folder: name that file with --root, or remove it")
 
 
 def _has(root: Path, pattern: str) -> bool:
@@ -107,7 +116,8 @@ def _has(root: Path, pattern: str) -> bool:
 
 
 def _place(folder: Path) -> Place | None:
-    if not any(inside(folder, folder / name) for name in (SETTINGS_FILE, MANIFEST_FILE)):
+    there = [path for name in (SETTINGS_FILE, MANIFEST_FILE) if (path := folder / name).exists()]
+    if not there or not all(inside(folder, path) for path in there):
         return None
     try:
         settings = read_settings(folder)

@@ -10,6 +10,7 @@ from threadweaver.files import to_pretty_json, write_atomic
 from threadweaver.runs import account, statistics
 from threadweaver.runs.account import Account, StageAccount
 from threadweaver.samples import read_sample
+from threadweaver.text import whole
 from threadweaver.trajectory.measures import PUBLISHED, PUBLISHED_SPEEDUP, Measures, dataset_speedup, summarize_measures
 
 BINS = 24
@@ -97,7 +98,7 @@ def write(run: Account, stem: Path) -> Path:
     data = build(run)
     write_atomic(stem.with_name(stem.name + ".json"), to_pretty_json(data))
     page = stem.with_name(stem.name + ".html")
-    write_atomic(page, render(data))
+    write_atomic(page, whole(render(data)))
     return page
 
 
