@@ -8,6 +8,7 @@ import pytest
 
 from bench.damage import load
 from project import ROOT
+from threadweaver.errors import UserError
 from threadweaver.runs import account
 from threadweaver.stages import filtering, outlining, parallel, rewriting, steps
 
@@ -113,12 +114,22 @@ def test_one_dead_sample_per_stage_ends_no_run_and_is_accounted_for(tmp_path, dy
 
 
 @pytest.mark.parametrize("stage", PLACES)
-def test_when_all_are_dead_the_cause_is_one_line_where_it_happened(tmp_path, dying, capsys, stage):
+def test_when_all_are_dead_the_cause_is_one_line_where_it_happened(tmp_path, dying, capsys, monkeypatch, stage):
+    monkeypatch.setenv("THREADWEAVER_STARTED_IN", str(tmp_path))  # as run.sh does
     dying({stage: None})
     codes = run(tmp_path, max_failed="100%")
     assert codes == [0] * (1 + list(PLACES).index(stage)) + [1]
     error = capsys.readouterr().err.strip()
     assert "\n" not in error and "no sample is left" in error and "RuntimeError: the lights went out" in error
+
+
+def test_a_stage_alone_may_be_allowed_to_lose_all_and_the_next_one_has_nothing(tmp_path, dying, capsys, monkeypatch):
+    monkeypatch.delenv("THREADWEAVER_STARTED_IN", raising=False)
+    dying({"steps": None})
+    assert run(tmp_path, max_failed="50%") == [0, 1]
+    with pytest.raises(UserError, match="all 12 chains failed there"):
+        run(tmp_path, max_failed="100%")
+    assert capsys.readouterr().err.count("no sample is left") == 2
 
 
 def test_a_sample_that_failed_is_done_by_the_next_run_and_reaches_the_dataset(tmp_path, dying, monkeypatch):

@@ -23,4 +23,9 @@ class UserError(Exception):
 def setting(flag: str, variable: str) -> str:
     """Return what a message names: the flag of a command or, where run.sh or a step script started it, their
     variable."""
-    return variable if os.environ.get("THREADWEAVER_STARTED_IN") else flag
+    return variable if runs_in_a_chain() else flag
+
+
+def runs_in_a_chain() -> bool:
+    """Return whether run.sh or a step script started this command."""
+    return bool(os.environ.get("THREADWEAVER_STARTED_IN"))

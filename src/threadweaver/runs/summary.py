@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from threadweaver.errors import runs_in_a_chain
 from threadweaver.runs.flags import allowed_failures
 from threadweaver.runs.folder import LOSSES, OUTCOMES, AccountEntry
 from threadweaver.runs.runner import CAP_REACHED, NOT_IN_LEDGER, StageReport
@@ -70,9 +71,11 @@ def print_no_calls(title: str) -> int:
 
 
 def exit_code(report: StageReport, max_failed: str) -> int:
-    """Return 0, or 1 when more samples failed than allowed or the cap left some undone, with one line on stderr.
+    """Return 0, or 1 when more samples failed than allowed, none is left for the next stage, or the cap left some
+    undone, with one line on stderr.
 
-    One line, too, if many questions have no reply that could be read, though that fails no sample.
+    One line, too, if many questions have no reply that could be read, though that fails no sample, and if all samples
+    failed and a stage that runs alone was allowed to lose them all: no stage follows it.
     """
     failed = report.failed
     if stopped := [entry.id for entry in failed if entry.reason == CAP_REACHED]:
@@ -89,7 +92,8 @@ def exit_code(report: StageReport, max_failed: str) -> int:
             f"no sample is left: all {len(report.entries)} were rejected ({_reasons(report.entries)})", file=sys.stderr
         )
         return 1
-    if len(failed) <= allowed_failures(max_failed, len(report.entries)) and not nothing_left:
+    allowed = len(failed) <= allowed_failures(max_failed, len(report.entries))
+    if allowed and not nothing_left:
         _print_unread(report)
         return 0
     hint = "run again to do only these, or allow more"
@@ -103,7 +107,7 @@ def exit_code(report: StageReport, max_failed: str) -> int:
         shown(f"{len(failed)} of {len(report.entries)} samples failed, {limit} ({examples}): {hint}").split("\n")
     )
     print(told, file=sys.stderr)
-    return 1
+    return 0 if allowed and not runs_in_a_chain() else 1
 
 
 def _reasons(entries: Sequence[AccountEntry]) -> str:
