@@ -72,7 +72,7 @@ def test_of_a_long_conversation_the_last_question_goes_with_the_last_answer():
     [
         ("<think>\na\n\nb\n</think>\n\nc", "a\n\nb", "c"),
         ("a\n</think>\nc", "a", "c"),  # the chat template wrote the opening tag into the prompt
-        (" <think>\n\n  a\n\n</think>  c\n", "\n  a\n", "c\n"),  # the one newline that templates write, no more
+        (" <think>\n\n  a\n\n</think>  c\n", "  a", "c\n"),  # blank lines at the edges are of the template
         ("<think>a</think>", "a", ""),
     ],
 )

@@ -46,7 +46,9 @@ def rows(named: HubName, split: str | None, subset: str | None) -> Iterator[tupl
 
 def _stream(name: str, split: str | None, subset: str | None) -> Iterator[Mapping]:
     from datasets import config, load_dataset
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # every retry of an endpoint that does not answer would be a line
     found = load_dataset(name, subset, streaming=not config.HF_HUB_OFFLINE)
     if split is None and "train" not in found and len(found) > 1:
         raise UserError(

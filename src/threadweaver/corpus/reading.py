@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from threadweaver.corpus.references import is_prose, mark, reference, with_choices
-from threadweaver.corpus.thinking import Cut, FailedCut, cut, cut_turn, read_turn, unwrap
+from threadweaver.corpus.thinking import Cut, FailedCut, cut, cut_turn, read_turn, trim, unwrap
 from threadweaver.corpus.turns import is_conversation, last_exchange, question_text, reference_of
 from threadweaver.corpus.values import OddValue, Path, at, is_blank, path_text, small_extras
 
@@ -150,7 +150,7 @@ def _traces(column: ChainColumn, row: Mapping, first: int) -> Iterator[Trace]:
             yield Trace(number, mark=judged, fault=found.reason, detail=found.detail)
             continue
         thinking, answer = found
-        thinking = thinking.removeprefix("\n").removesuffix("\n") if thinking is not item else thinking
+        thinking = trim(thinking) if thinking is not item else thinking
         said = unwrap(answer if answer is output else answer.lstrip()) if answer.strip() else output
         fault = "" if thinking.strip() else NO_THINKING
         yield Trace(number, thinking, said, judged, fault)
