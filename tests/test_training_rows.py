@@ -39,6 +39,7 @@ def test_the_columns_of_a_row(tokenizer):
         "response_reasoning",
         "response_content",
         "correctness",
+        "graded",
         "ground_truth",
         "qwen_text",
         "num_qwen_tokens",

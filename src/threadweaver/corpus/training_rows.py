@@ -65,6 +65,7 @@ def build_row(
         "response_reasoning": reasoning,
         "response_content": sample.output,
         "correctness": sample.correctness,
+        "graded": sample.extra.get("graded"),
         "ground_truth": sample.solution if isinstance(sample.solution, str) else to_json(sample.solution),
         "trajectory_source": source,
         **{name: to_json(value) for name, value in (blocks or {}).items()},

@@ -28,6 +28,10 @@ MAX_TOKENS = 40960
 """Training length allowed: what the published trainer's context holds."""
 
 
+ORIGINS = ("source", "licence", "license")
+"""Columns of collected rows that say where a row comes from: the card counts their values."""
+MOST_ORIGINS = 20
+
 FILES = "files.json"
 """What the dataset's folder holds, with digests; written last."""
 CARD = "README.md"
@@ -285,7 +289,14 @@ class Saver:
         """Return what a reader of the card has to know: rows that something calls wrong, a date that is made up."""
         uuids = {row.columns["uuid"] for row in rows}
         wrong = {fact: {self.samples[id].uuid for id in ids} for fact, ids in kept_wrong(run).items()}
-        notes: dict[str, object] = {f"rows {WRONG[fact]}": len(uuids & found) for fact, found in wrong.items()}
+        notes: dict[str, object] = {}
+        kept = [sample for sample in self.samples.values() if sample.uuid in uuids]
+        for name in ORIGINS:
+            counted = Counter(str(sample.extra[name]) for sample in kept if sample.extra.get(name))
+            shown = [f"{value} {number}" for value, number in counted.most_common(MOST_ORIGINS)]
+            more = [f"{len(counted) - MOST_ORIGINS} others"] if len(counted) > MOST_ORIGINS else []
+            notes |= {name: ", ".join([*shown, *more])} if counted else {}
+        notes |= {f"rows {WRONG[fact]}": len(uuids & found) for fact, found in wrong.items()}
         filtered = run.stage("filter")
         worth = [
             block
