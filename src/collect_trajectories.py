@@ -24,7 +24,7 @@ from threadweaver.files import digest_file, to_json
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
-from threadweaver.runs.records import read_account
+from threadweaver.runs.records import own_account
 from threadweaver.runs.runner import StageReport, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
@@ -145,7 +145,7 @@ def earlier_grades(output: Path, args) -> Callable[[Candidate], str | None]:
     """Return the grades that an earlier run has given, so that a run that continues grades only what is new."""
     if args.overwrite or args.traces != "first":
         return lambda _: None
-    grades = {entry.id: (entry.source, entry.facts.get("graded")) for entry in read_account(output)}
+    grades = {entry.id: (entry.source, entry.facts.get("graded")) for entry in own_account(output)}
 
     def known(candidate: Candidate) -> str | None:
         source, graded = grades.get(candidate.id, ("", None))

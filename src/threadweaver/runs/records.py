@@ -141,6 +141,17 @@ def read_account(folder: Path) -> list[AccountEntry]:
     return entries
 
 
+def own_account(folder: Path) -> list[AccountEntry]:
+    """Return what a stage that continues may take from its earlier account: lines that cannot be read are left out,
+    and all of them if the account was changed after the stage had ended."""
+    manifest = read_value(folder / MANIFEST_FILE)
+    known = manifest.get("account") if isinstance(manifest, dict) else None
+    path = folder / ACCOUNT_FILE
+    if not path.is_file() or (known is not None and known != digest(path.read_bytes())):
+        return []
+    return [entry for _, entry, _ in account_lines(folder) if entry]
+
+
 def account_lines(folder: Path) -> Iterator[tuple[int, AccountEntry | None, str]]:
     """Yield the number (from 1) and the entry of every line of an account that is not blank, None with the fault
     where it cannot be read."""

@@ -85,7 +85,11 @@ def read_tasks(chains: Given, notes: Given) -> list[Task]:
     """
     collected = chains.folder / COLLECTED
     rows = read_rows(chains, collected) if collected.is_file() or not chains.foreign else {}
-    names = chains.names() if chains.only else sorted({*chains.names(), *(f"{id}.txt" for id in rows)}, key=sample_key)
+    names = (
+        chains.names()
+        if chains.only or chains.foreign
+        else sorted({*chains.names(), *(f"{id}.txt" for id in rows)}, key=sample_key)
+    )
     lost = {entry.id for entry in notes.before.entries if entry.outcome in LOSSES} if notes.before else set()
     pairing = _Pairing(chains, notes, rows, lost)
     ids = [Path(name).stem for name in names if not pairing.is_lost(Path(name).stem)]
