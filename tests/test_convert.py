@@ -110,3 +110,9 @@ def test_the_next_stage_reads_the_rows(tmp_path):
     assert (samples[0].thinking, samples[0].output) == ("first\n\nsecond", "The answer is \\boxed{1}.")
     columns = set(parquet.read_schema(tmp_path / "out" / "some_data_1_1k" / "train.parquet").names)
     assert not columns & {"prompt", "completion", "messages", "conversations", "input_ids"}
+
+
+def test_a_reference_that_is_a_json_list_in_a_text_is_the_list(tmp_path):
+    run = Run(tmp_path, [("p", '["1", "one"]'), ("q", "[0, 1]")], [[output(1)], [output("[0, 1]")]])
+    run()
+    assert run.reasons() == {"0-0": None, "1-0": None}

@@ -293,8 +293,15 @@ def parquet_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
     """Return the processed parquet; the same rows give the same bytes. `ground_truth` keeps its own type."""
     import pyarrow as pa
 
+    kinds = {type(row["ground_truth"]) for row in rows} - {type(None)}
+    if len(kinds) > 1:  # one column has one type: a list among texts is JSON, which is read as a list again
+        rows = [row | {"ground_truth": _as_text(row["ground_truth"])} for row in rows]
     answers = pa.array([row["ground_truth"] for row in rows])
     schema = training_rows.schema(rows[0], ground_truth=answers.type)
     out = io.BytesIO()
     write_parquet(out, schema, [pa.Table.from_pylist(list(rows), schema=schema)])
     return out.getvalue()
+
+
+def _as_text(value: object) -> str | None:
+    return value if isinstance(value, str | None) else to_json(value)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadweaver.corpus.references import reference
 from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.corpus.values import plain
 from threadweaver.errors import UserError
 from threadweaver.files import sha256, to_json
 
@@ -44,7 +46,10 @@ def read_problems(path: Path, *, references: bool = True) -> list[Problem]:
     except pyarrow.ArrowException as error:
         raise UserError(f"{path} cannot be read as parquet ({str(error)[:120]})") from None
     rows = [_values(path, table, row) for row in range(table.num_rows)]
-    problems = [Problem(_user_turn(row["prompt"]), _reference(row) if references else None) for row in rows]
+    try:
+        problems = [Problem(_user_turn(row["prompt"]), _reference(row) if references else None) for row in rows]
+    except ValueError as error:  # bytes that are not UTF-8, a type that no reference has
+        raise UserError(f"{path}: {error}") from None
     if not problems:
         raise UserError(f"{path} holds no rows: name another parquet")
     empty = [index for index, problem in enumerate(problems) if not problem.text.strip()]
@@ -85,14 +90,7 @@ def _user_turn(prompt: object) -> str:
 
 def _reference(row: Mapping) -> object:
     """Return the ground truth, or None where it is empty or the NaN that data frames write for it."""
-    value = (row["reward_model"] or {}).get("ground_truth")
-    if isinstance(value, list):
-        value = [item for item in value if not _blank(item)]
-    return None if _blank(value) else value
-
-
-def _blank(value: object) -> bool:
-    return value is None or value == [] or value != value or (isinstance(value, str) and not value.strip())
+    return reference(plain((row["reward_model"] or {}).get("ground_truth"), ("reward_model", "ground_truth")))
 
 
 def find_data(data_type: str, data: Path) -> tuple[Path, str]:
