@@ -89,7 +89,7 @@ async def test_a_prompt_that_was_cut_is_the_failure_of_its_sample_and_paid_once(
             outcomes, client = await ask_all(settings, texts)
             cut = [isinstance(outcome, errors.PromptCut) for outcome in outcomes]
             assert cut == [False, False, True] and client.total().failed == {"prompt_cut": 1}
-            assert "1,024 tokens" in str(outcomes[2]) and "--retry-failed" in str(outcomes[2])
+            assert "saw 1,024 tokens" in str(outcomes[2]) and "--retry-failed" in str(outcomes[2])
         assert server.stats()["answered"] == 3
         server.disguise = Disguise()
         outcomes, _ = await ask_all(replace(settings, retry_failed=True), texts)

@@ -10,7 +10,9 @@ import pytest
 from aiohttp import web
 
 from fake_engine import FakeEngine
+from fake_openai import FakeOpenAI
 from generating import TOKENIZER, engine, final, generate, project_in
+from odd_answers import Odd
 from threadweaver.errors import UserError
 from threadweaver.generation.engine import Endpoint, Pool, SampleFailed, Sampling, decode, read_choice
 
@@ -68,6 +70,23 @@ def test_reading_a_choice(choice, finish, text):
 def test_a_broken_choice_is_not_a_sample(choice):
     with pytest.raises(SampleFailed):
         read_choice(choice, TOKENIZER, "</Thread>", limit=99)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"token_ids": [1] * 9}, {"text": "a " * 40}, {"text": "-" * 5000}, {"text": "a " * 40, "token_ids": [1] * 9}],
+)
+def test_more_than_was_asked_for_is_not_a_sample(choice):
+    with pytest.raises(SampleFailed, match="were asked for"):
+        read_choice({"finish_reason": "stop", **choice}, TOKENIZER, None, 8)
+
+
+def test_an_error_with_status_200_is_one():
+    with (
+        FakeOpenAI(disguise=Odd("200 an error with a code")) as server,
+        pytest.raises(UserError, match="no such model here"),
+    ):
+        generate(server.url, **{"skip-model-check": True})
 
 
 def test_passing_faults_are_retried(monkeypatch):

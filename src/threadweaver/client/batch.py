@@ -305,16 +305,17 @@ class Batcher:
         """
         service = await self._service()
         outcomes: dict[str, RawReply | errors.ClientError] = {}
-        lines = broken = 0
+        broken = 0
         async for key, row in service.rows(batch):
-            lines, broken = lines + 1, broken + (not row)
+            broken += not row
             if key in requests and key not in outcomes:
                 outcomes[key] = service.read(row, Request.parse(requests[key][0]))
         unreadable = any(isinstance(outcome, RawReply) and outcome.why for outcome in outcomes.values())
-        if (broken or unreadable or lines < batch.completed) and entry.local not in self._read_again:
+        missing = len(outcomes) + broken < batch.completed
+        if (broken or unreadable or missing) and entry.local not in self._read_again:
             self._read_again.add(entry.local)
             raise errors.BadReply(f"the results of batch {entry.remote} cannot be read in full")
-        if broken or lines < batch.completed:
+        if broken or missing:
             lost = RawReply.unreadable("its line in the results of a batch is missing or cannot be read")
             outcomes |= {key: lost for key in requests if key not in outcomes}
         return outcomes

@@ -89,7 +89,7 @@ class BatchService:
         response = row.get("response")
         status = response.get("status_code") if isinstance(response, Mapping) else None
         try:
-            if response is None:  # not worked on
+            if response is None and row.get("error"):  # not worked on
                 return self.transport.of_status(500, row.get("error") or {}, {})
             if isinstance(status, int) and status != 200:
                 body = response.get("body")

@@ -33,6 +33,8 @@ def most_output(params: Mapping[str, Any]) -> int:
     """Return the most output tokens that these parameters allow: the largest limit and the budgets of thinking, times
     the replies.
     """
+    if len(params) == 1:  # as most requests are
+        return min(MOST, params.get("max_output_tokens", 0))
     limits, budgets, replies = [0], [0], [1]
     for name, value in _numbers(params):
         name = name.lower()

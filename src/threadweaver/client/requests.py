@@ -91,13 +91,16 @@ class Request:
     @functools.cached_property
     def most_input(self) -> int:
         """The most tokens that a byte-level tokenizer makes of it."""
-        passed_on = {name: value for name, value in self.params.items() if name not in Params._fields}
-        return self.bytes + bounds.ENVELOPE_TOKENS + 8 * len(self.messages) + bounds.size_of(passed_on)
+        return self.bytes + bounds.ENVELOPE_TOKENS + 8 * len(self.messages) + bounds.size_of(self._passed_on)
 
     @functools.cached_property
     def most_output(self) -> int:
         """The most output tokens that its parameters allow."""
-        return bounds.most_output({name: value for name, value in self.params.items() if name != "prompt"})
+        return bounds.most_output({"max_output_tokens": self.params["max_output_tokens"], **self._passed_on})
+
+    @functools.cached_property
+    def _passed_on(self) -> Mapping[str, Any]:
+        return {name: value for name, value in self.params.items() if name not in Params._fields}
 
     def at(self, attempt: int) -> Request:
         return self if attempt == self.attempt else replace(self, attempt=attempt)
@@ -142,8 +145,8 @@ def fault_of(reply: Reply) -> errors.SampleError | None:
     """Return why nobody should read a reply that is paid and stored; None for one that can be read."""
     if reply.why == errors.PromptCut.code:
         return errors.PromptCut(
-            f"the server counted {reply.usage.input:,} tokens of a longer prompt: it cut the prompt to its context. Give "
-            "the model a longer one (num_ctx of Ollama) and run again with --retry-failed"
+            f"the server saw {reply.usage.input:,} tokens of a longer prompt: raise its context (num_ctx of Ollama) and "
+            "run again with --retry-failed"
         )
     if reply.why == errors.Unreadable.code:
         said = (reply.extra or {}).get("unreadable", "the server's reply cannot be read")

@@ -223,8 +223,10 @@ class Session:
             if raw.doubt:
                 self.tell(f"{raw.doubt}: counted as the most that is possible")
             return None
-        sent = self.dialect(request).unlimited
-        most_out = bounds.MOST_TOKENS if sent else max(request.most_output, len(raw.text.encode("utf-8", "replace")))
+        most_out = request.most_output
+        if raw.usage.output > most_out:  # the server minds no limit, or its count is wrong
+            unlimited = self.dialect(request).unlimited
+            most_out = bounds.MOST_TOKENS if unlimited else max(most_out, len(raw.text.encode("utf-8", "replace")))
         usage, doubt = bounds.bounded(raw.usage, request.most_input, most_out)
         if doubt and "counts" not in self._told:
             self._told.add("counts")  # every reply has another number

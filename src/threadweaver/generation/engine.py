@@ -31,6 +31,8 @@ MAX_CONNECTIONS = 2048
 """Per server: each is an open file, of which a process may often have 4,096 at most."""
 PROBES = (0.2, 1.0, 2.0, 4.0)
 """Seconds between the looks at a server whose connection was lost, before it is left out."""
+LONGEST_TOKEN = 128
+"""Characters; only runs of blanks and dashes have tokens of this length."""
 LOOK_SECONDS = 10.0
 """How long a server may take to say what it serves."""
 
@@ -98,7 +100,11 @@ def _ids(choice: Mapping, tokenizer: Tokenizer, limit: int | None) -> tuple[list
     if not isinstance(text, str | None) or has_half(text or ""):
         raise SampleFailed("the server's reply holds no readable text")
     if given is None:
+        if limit is not None and len(text or "") > LONGEST_TOKEN * limit:
+            raise SampleFailed(f"the server gave {len(text):,} characters where {limit} tokens were asked for")
         ids = tokenizer.ids(text or "")
+        if limit is not None and len(ids) > 2 * limit + 16:  # another way to cut the same text has a few more
+            raise SampleFailed(f"the server gave about {len(ids):,} tokens where {limit} were asked for")
         if decode(tokenizer, ids) != (text or ""):
             raise SampleFailed("the server gives no token ids, and its text cannot be encoded again to the same text")
         return ids, False
