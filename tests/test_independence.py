@@ -75,8 +75,8 @@ LEANING = {
         "expression",
     ),
     "formula in plain notation": (
-        "The last term is n + 2 - 2m here, and it counts: n + 2 - 2m ≥ 1.",
-        "So, \\( n + 2 - 2m \\geq 1 \\), which simplifies.",
+        "The last term is 3n + 12 - 2m here, and it counts: 3n + 12 - 2m ≥ 1.",
+        "So, \\( 3n + 12 - 2m \\geq 1 \\), which simplifies.",
         "expression",
     ),
     "number under a root": ("The product equals 3569.", "We still take $\\sqrt{3569}$.", "number"),

@@ -15,6 +15,7 @@ from threadweaver.outlines.parse import UnreadableOutlines, parse_outlines
 from threadweaver.trajectory.edits import Replacement, UnreadableReply, parse_reply
 from threadweaver.trajectory.loose_json import MAX_DEPTH, find_values, readings
 from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+from threadweaver.trajectory.reply_text import without_fence
 
 # ---- edits
 
@@ -254,3 +255,16 @@ def test_tags_in_a_form_that_is_not_read_are_asked_for_again(form):
     closing = form.replace("parallel", "/parallel")
     found = validation.validate_annotation(["a"] * 4, f"S1: x (L1-L2)\n{form}\nS2: y (L3-L4)\n{closing}", "")
     assert [fault.code for fault in found.faults] == ["unread_tags"] and found.value
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("```\nS1: a (L1-L2)\n```", "S1: a (L1-L2)"),
+        ("```text\nS1: a (L1-L2)\n```\n", "S1: a (L1-L2)"),
+        ("S1: a (L1-L2)", "S1: a (L1-L2)"),
+        ("```\nS1: a\n```\nand\n```\nS2: b\n```", "```\nS1: a\n```\nand\n```\nS2: b\n```"),
+    ],
+)
+def test_a_fence_around_the_whole_reply_is_not_part_of_it(text, bare):
+    assert without_fence(text) == bare

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engine.train import joined_copies, tree
 from fake_engine import FakeEngine
 from scripted import NO_LIMITS, Scripted, Unknown, round_trip
 from strategies import bodies, chains
@@ -104,29 +103,6 @@ def test_the_training_length_of_a_row_is_that_of_its_units(saved, tokenizer):
         found = last["num_context_tokens"] + last["num_continuation_tokens"] + sum(again)
         measured = measure(markup.parse(text), tokenizer.starts(text)).training_length
         assert found == measured and again
-
-
-def test_the_tree_of_a_row_holds_every_unit_and_threads_two_to_n_twice(saved, tokenizer):
-    """Check what tests/engine/train.sh packs, without the model."""
-    for row, begin in saved.trips(tokenizer):
-        found = training_units.as_ids(row, begin, tokenizer)
-        packed, whole = tree(found), tokenizer.ids(row)
-        assert packed.tokens[: len(whole)] == whole
-        for unit, path in zip(found, packed.paths, strict=True):
-            assert [packed.tokens[node] for node in path] == unit.context + unit.continuation
-            assert [packed.parents[node] for node in path] == [-1, *path[:-1]]
-            assert [packed.depths[node] for node in path] == list(range(len(path)))
-        copies = {number: whole[start:end] for number, start, end in joined_copies(found)}
-        assert copies == {
-            number: [*tokenizer.ids(f"<Thread>\n{unit.thread}:"), *unit.continuation]
-            for number, unit in enumerate(found)
-            if unit.thread > 1
-        }
-        shared = 2 * len(copies)  # siblings branch off behind <Thread> and its newline
-        assert len(packed.tokens) == len(whole) + sum(map(len, copies.values())) - shared
-        trained = [packed.tokens[node] for _, node in packed.targets]
-        assert trained == [id for unit in found for id in unit.continuation]
-        assert len(set(packed.targets)) == len(packed.targets)
 
 
 # ---- made-up trajectories

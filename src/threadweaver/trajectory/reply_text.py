@@ -8,6 +8,7 @@ UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters (but line breaks and tabs) and halves of a character. Of a chain the white space among them is
 kept; in a reply they are what is left of a LaTeX command whose backslash was read as an escape."""
 
+_FENCED = re.compile(r"\s*+```[ \t]*+\w*+[ \t]*+\n(.*)\n[ \t]*+```\s*", re.DOTALL)
 _ENTITY = re.compile(r"&(lt|gt|amp|quot|apos|nbsp|#39|#34|#60|#62|#x27|#x22|#x3[cCeE]);")
 _ENTITIES = {
     "lt": "<",
@@ -26,6 +27,12 @@ _ENTITIES = {
     "#x3e": ">",
 }
 _ASCII = str.maketrans("：（）［］【】，．；＜＞／－—–−‐‑～", ":()[][],.;<>/-------")
+
+
+def without_fence(text: str) -> str:
+    """Return the text inside a code fence around the whole of it; any other text as it is."""
+    found = _FENCED.fullmatch(text)
+    return found[1] if found and "```" not in found[1] else text
 
 
 def without_entities(text: str) -> str:

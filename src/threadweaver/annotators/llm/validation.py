@@ -15,7 +15,7 @@ from threadweaver.trajectory import annotation, edits
 from threadweaver.trajectory.annotation import Code
 from threadweaver.trajectory.edits import Replacement
 from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
-from threadweaver.trajectory.reply_text import UNWRITABLE
+from threadweaver.trajectory.reply_text import UNWRITABLE, without_fence
 
 T = TypeVar("T")
 QUOTED = 300
@@ -103,7 +103,7 @@ def validate_annotation(chain_lines: Sequence[str], text: str, before: str) -> V
                 "every block again, also one whose check failed.",
             )
         )
-    return Validation(text.strip() + "\n", tuple(faults))
+    return Validation(without_fence(text).strip() + "\n", tuple(faults))
 
 
 _ADVICE = {
