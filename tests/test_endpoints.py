@@ -96,16 +96,29 @@ async def test_a_prompt_that_was_cut_is_the_failure_of_its_sample_and_paid_once(
         assert all(isinstance(outcome, Reply) for outcome in outcomes) and server.stats()["answered"] == 4
 
 
-async def test_an_address_with_a_query_and_the_header_of_azure():
-    for base, path in (("/openai/deployments/gpt?api-version=2024-10-21", "api-key"), ("/v1", None)):
-        transport = Transport(f"http://127.0.0.1:9{base}", NO_KEY, timeout=5, connections=1)
-        address = str(transport._addresses["/chat/completions"])
-        assert address == f"http://127.0.0.1:9{base}".replace("?", "/chat/completions?") + (
-            "" if path else "/chat/completions"
-        )
-        assert ("api-key" in transport._headers) is bool(path)
-        assert transport._address("/batches?limit=100").endswith("limit=100")
-        await transport.close()
+@pytest.mark.parametrize(
+    ("base", "address", "headers"),
+    [
+        ("http://h/v1", "http://h/v1/chat/completions", {"authorization"}),
+        ("http://h/v1/?api-version=1", "http://h/v1/chat/completions?api-version=1", {"authorization", "api-key"}),
+        (
+            "https://x.openai.azure.com/openai/v1",
+            "https://x.openai.azure.com/openai/v1/chat/completions",
+            {"authorization"},
+        ),
+        (
+            "https://x.openai.azure.com/openai/deployments/gpt?api-version=2024-10-21",
+            "https://x.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=2024-10-21",
+            {"api-key"},
+        ),
+    ],
+)
+async def test_an_address_with_a_query_and_the_header_of_azure(base, address, headers):
+    transport = Transport(base, NO_KEY, timeout=5, connections=1)
+    assert str(transport._addresses["/chat/completions"]) == address
+    assert {name.lower() for name in transport._headers} & {"authorization", "api-key"} == headers
+    assert transport._address("/batches?limit=100").endswith("limit=100")
+    await transport.close()
 
 
 async def test_an_endpoint_without_the_responses_api_names_the_flag(settings):

@@ -53,19 +53,23 @@ class Transport:
             max_retries=0,
             http_client=self._http,
         )
-        made = {**self._sdk.default_headers, **self._sdk.auth_headers}
+        made = {**self._sdk.default_headers, **self._auth()}
         # Addresses are parsed once, and the SDK's seven headers of telemetry left out: each saves a tenth of a call.
         self._headers = {
             name: value
             for name, value in made.items()
             if isinstance(value, str) and not name.lower().startswith("x-stainless")
-        } | self._azure()
+        }
         self._addresses = {api.path: httpx2.URL(self._address(api.path)) for api in APIS.values()}
 
-    def _azure(self) -> dict[str, str]:
-        """Return the header in which Azure's endpoints expect a key, where this is one."""
-        azure = (self._parts.hostname or "").endswith(AZURE) or "api-version" in self._parts.query
-        return {"api-key": self.key.value} if azure else {}
+    def _auth(self) -> dict[str, str]:
+        """Return the headers with the key. Azure's endpoints with an `api-version` take it in a header of their own;
+        what looks like one of them elsewhere, a gateway, may take either.
+        """
+        azure = (self._parts.hostname or "").endswith(AZURE)
+        if "api-version" not in self._parts.query:
+            return self._sdk.auth_headers
+        return {"api-key": self.key.value, **({} if azure else self._sdk.auth_headers)}
 
     def _address(self, path: str) -> str:
         """Return where to send a call: the path goes before the query of the base URL."""
