@@ -1,6 +1,6 @@
 """Hold every command that asks a server against odd answers, each in a process of its own with a watchdog.
 
-python tests/bench/server_answers.py               all: 70 answers × steps 1, 3, 4 and generate, 70 odd batch services,
+python tests/bench/server_answers.py               all: 69 answers × steps 1, 3, 4 and generate, 72 odd batch services,
                                                    33 odd served models; every command twice, over one ledger
 python tests/bench/server_answers.py --only WORD   only the answers with this word in their name; again for more
 
