@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.damage import load
-from fake_hub import FakeHub
+from fake_hub_of_pushes import FakeHub
 from project import ROOT
 from threadweaver.errors import UserError
 from threadweaver.exports import bundle
