@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The viewer in a real Chromium: installs or finds the browser and playwright, runs tests/browser/pages.py.
-#   tests/browser/run.sh [pytest arguments]     the tests
+# The viewer in a real Chromium: installs or finds the browser and playwright, runs the tests.
+#   tests/browser/run.sh [FILE] [pytest arguments]     the tests, or those of one file
 #   tests/browser/run.sh pictures               takes tests/pictures/*.png again
 # PYTHON= names the interpreter (as in src/env.sh), CHROMIUM= the browser. Exits 3 without a browser.
 REQUIREMENTS=requirements-dev.txt
@@ -37,4 +37,5 @@ if [ "${1:-}" = pictures ]; then
   shift
   PYTHONPATH=src:tests exec "$PYTHON" tests/browser/pictures.py "$@"
 fi
-exec "$PYTHON" -m pytest -p no:cacheprovider tests/browser/pages.py "$@"
+if [ -f "${1:-}" ]; then files=("$1"); shift; else files=(tests/browser/{pages,keyboard}.py); fi
+exec "$PYTHON" -m pytest -p no:cacheprovider "${files[@]}" "$@"

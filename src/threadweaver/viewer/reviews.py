@@ -51,16 +51,17 @@ class Reviews:
         review = self._known.get(id)
         return {"verdict": review.verdict, "note": review.note} if review else {"verdict": "", "note": ""}
 
-    def put(self, id: str, uuid: str, verdict: str, note: str) -> dict:
-        """Record a decision; an empty verdict without a note withdraws it.
+    def put(self, id: str, uuid: str, verdict: str | None = None, note: str | None = None) -> dict:
+        """Record a decision: what is None stays as it is; an empty verdict without a note withdraws it.
 
         Raises ValueError, OSError, and UserError when the file has been damaged since.
         """
-        if verdict not in VERDICTS or len(note) > MAX_NOTE:
+        if verdict not in (None, *VERDICTS) or len(note or "") > MAX_NOTE:
             raise ValueError(f"a verdict must be accept, reject or empty, a note at most {MAX_NOTE} characters long")
         with self._lock, _locked(self.path.parent):
             known = dict(_read(self.path))
-            known.pop(id, None)
+            before = known.pop(id, Review(id, uuid, "", ""))
+            verdict, note = before.verdict if verdict is None else verdict, before.note if note is None else note
             if verdict or note.strip():
                 known[id] = Review(id, uuid, verdict, note.strip())
             ordered = sorted(known.values(), key=lambda review: sample_key(review.id))
@@ -112,12 +113,12 @@ def _read(path: Path) -> dict[str, Review]:
     return known
 
 
-def parse_request(body: bytes) -> tuple[str, str]:
-    """Return verdict and note of a request; raises ValueError when it has none."""
+def parse_request(body: bytes) -> tuple[str | None, str | None]:
+    """Return verdict and note of a request, None for what it leaves out; raises ValueError when it has neither."""
     data = parse_json(body)
-    if not isinstance(data, dict):
-        raise ValueError("send an object with verdict and note")
-    verdict, note = data.get("verdict", ""), data.get("note", "")
-    if not isinstance(verdict, str) or not isinstance(note, str):
+    if not isinstance(data, dict) or not data.keys() & {"verdict", "note"}:
+        raise ValueError("send an object with verdict, note or both")
+    verdict, note = data.get("verdict"), data.get("note")
+    if not isinstance(verdict, str | None) or not isinstance(note, str | None):
         raise ValueError("verdict and note must be text")
     return verdict, note

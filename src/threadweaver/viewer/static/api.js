@@ -19,18 +19,20 @@ async function ask(path, options) {
   return body;
 }
 
-function send(method, path, value) {
-  return ask(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
+function send(method, path, value, options) {
+  return ask(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(value), ...options });
 }
 
 export async function getRun() {
   return embedded ? embedded.run : ask("/api/run");
 }
 
-export async function getList(params, offset = 0) {
+export async function getList(params, offset = 0, limit = 0) {
   if (embedded) return embeddedList(params, offset);
+  await written();
   const search = new URLSearchParams(params);
   search.set("offset", offset);
+  if (limit) search.set("limit", limit);
   return ask(`/api/list?${search}`);
 }
 
@@ -41,6 +43,7 @@ export async function getNeighbours(id, params) {
 
 export async function getSample(id) {
   if (embedded) return found(embedded.samples[id]);
+  await written();
   return ask(`/api/sample/${encodeURIComponent(id)}`);
 }
 
@@ -53,8 +56,18 @@ export async function getChat(id, stage) {
   return (await ask(`/api/sample/${encodeURIComponent(id)}/chat/${stage}`)).text;
 }
 
-export async function putReview(id, review) {
-  return send("PUT", `/api/review/${encodeURIComponent(id)}`, review);
+// By sample: the review that is being written. Those of one sample are written in order, and what is read later is
+// read after them; `keepalive` lets them arrive even if the page is closed.
+const writing = new Map();
+const written = () => Promise.all(writing.values());
+
+// Changes the verdict or the note, whichever is given; the other one is kept.
+export function putReview(id, change) {
+  const put = () => send("PUT", `/api/review/${encodeURIComponent(id)}`, change, { keepalive: true });
+  const answer = writing.has(id) ? writing.get(id).then(put) : put();
+  const done = answer.catch(() => null).then(() => writing.get(id) === done && writing.delete(id));
+  writing.set(id, done);
+  return answer;
 }
 
 export function exportAddress(params) {

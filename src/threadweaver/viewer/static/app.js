@@ -17,8 +17,9 @@ let run = null;
 let view = null;
 
 applyPreferences();
-listenToKeys(() => ({ "/": focusSearch, d: toggleTheme, "?": showHelp, ...view?.keys() }));
+listenToKeys({ "/": focusSearch, d: toggleTheme, "?": showHelp }, () => view);
 addEventListener("hashchange", show);
+history.scrollRestoration = "manual";
 start();
 
 async function start() {
@@ -45,7 +46,8 @@ function show() {
   }
   view?.destroy();
   scrollTo(0, 0);
-  view = route.view === "list" ? new ListView(byId("view"), run, route.params) : new views[route.view](byId("view"), run, route);
+  const read = view instanceof ListView ? null : view;
+  view = route.view === "list" ? new ListView(byId("view"), run, route.params, read) : new views[route.view](byId("view"), run, route);
   document.title = route.id === null ? run.name : `${route.id} · ${run.name}`;
   const box = byId("search");
   if (box && document.activeElement !== box) box.value = route.params.get("q") ?? "";
@@ -53,10 +55,10 @@ function show() {
 
 function drawBar() {
   let typing = 0;
-  const box = h("input", { id: "search", type: "search", placeholder: "Search text, problem, id", "aria-label": "Search text, problem and id", autocomplete: "off", spellcheck: "false", value: readRoute().params.get("q") ?? "" });
+  const box = h("input", { id: "search", type: "search", placeholder: "Search text, problem, id", title: "In a sample: marks the words; Enter lists the samples with them", "aria-label": "Search text, problem and id", autocomplete: "off", spellcheck: "false", value: readRoute().params.get("q") ?? "" });
   box.addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => searchFor(box.value), TYPING);
+    typing = setTimeout(() => (view instanceof ListView ? view.search(box.value) : view?.find(box.value)), TYPING);
   });
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
@@ -80,8 +82,8 @@ function emblem() {
 }
 
 function searchFor(text) {
-  if (view instanceof ListView) view.search(text);
-  else go({ params: new URLSearchParams(text.trim() ? [["q", text]] : []) });
+  if (view instanceof ListView) return view.search(text);
+  go({ params: new URLSearchParams(text.trim() ? [["q", text]] : []) });
 }
 
 function focusSearch() {

@@ -8,21 +8,51 @@ const CARD = [
   ["Sample", [["j k", "next, previous sample"], ["] [", "next, previous block"], ["1 2", "trajectory, stages"], ["a x n", "accept, reject, note"], ["m l t", "mathematics, line numbers, tags"], ["c", "copy the trajectory"], ["Esc", "back to the list"]]],
 ];
 
-// `keys()` returns the map of the current view; typing in a field is never a command.
-export function listenToKeys(keys) {
+// Keys that came while the view they are meant for was still being drawn, in order.
+const typed = [];
+let performing = false;
+
+// `everywhere` is what keys do in any view, `current()` returns the view, which has keys of its own. Typing in a field is
+// never a command. A key is carried out on what is shown then: one that comes before the next sample is drawn waits.
+export function listenToKeys(everywhere, current) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
-    const target = event.target;
-    if (target instanceof HTMLElement && target.matches("input, textarea, select")) {
-      if (event.key === "Escape") target.blur();
+    const { key, target } = event;
+    if (isField(target)) {
+      if (key === "Escape") target.blur();
       return;
     }
-    if (event.key === "Enter" && target instanceof HTMLElement && target.matches("a, button, summary")) return;
-    const action = keys()[event.key];
-    if (!action) return;
+    if (key === "Enter" && !performing && target instanceof Element && target.matches("a:not(.row), button, summary")) return;
+    const known = key in everywhere || key in (current()?.keys() ?? {});
+    if (!known && !(performing && /^(.|Enter|Escape)$/u.test(key))) return;
     event.preventDefault();
-    action();
+    typed.push(key);
+    if (!performing) perform(everywhere, current);
   });
+}
+
+async function perform(everywhere, current) {
+  performing = true;
+  try {
+    while (typed.length) {
+      const view = current();
+      if (view && !view.settled && !(typed[0] in everywhere)) await view.ready;
+      if (view !== current()) continue;
+      const key = typed.shift();
+      const field = document.activeElement;
+      if (isField(field)) typeInto(field, key);
+      else await (everywhere[key] ?? view?.keys()[key])?.();
+    }
+  } finally {
+    performing = false;
+  }
+}
+
+const isField = (element) => element instanceof HTMLElement && element.matches("input:not([type=checkbox]), textarea, select");
+
+function typeInto(field, key) {
+  if (key === "Escape") field.blur();
+  else if (key.length === 1) field.setRangeText(key, field.selectionStart, field.selectionEnd, "end");
 }
 
 export function showHelp() {

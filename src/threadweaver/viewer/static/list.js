@@ -1,7 +1,7 @@
 // The list: search, filters with counts of what they would leave, totals of the selection, and one row per sample.
 
 import { h, button, byId, count, measure, plural, toast } from "./dom.js";
-import { exportAddress, getList, getSample, putReview } from "./api.js";
+import { exportAddress, getList, putReview } from "./api.js";
 import { address, FACET_NAMES, go, replaceRoute } from "./state.js";
 import { histogram } from "./histogram.js";
 import { miniPlan } from "./plan.js";
@@ -11,15 +11,21 @@ const MAIN_MEASURES = ["total_num_tokens", "acceleration_ratio", "parallel_ratio
 const FACET_TITLES = { outcome: "Outcome", reason: "Reason", answer: "Answer", review: "Review" };
 const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", pending: "pending" };
 const PAGE_ROWS = 60;
+const MOST_ROWS = 200;
+
+// Where the reader left the list: its address, how many rows were loaded, the current row, the first row in the window.
+let left = null;
 
 export class ListView {
-  constructor(container, run, params) {
+  // `read`: the sample's view from which the reader returns, if any; its sample becomes the current row.
+  constructor(container, run, params, read = null) {
     this.run = run;
     this.params = new URLSearchParams(params);
+    this.wanted = this.returnTo(read);
     this.rows = [];
     this.current = -1;
     this.asked = 0;
-    this.more = false;
+    this.more = null;
     this.open = false;
     this.totals = h("section", { class: "totals", "aria-label": "Totals of the selection" });
     this.filters = h("aside", { class: "filters", id: "filters", "aria-label": "Filters" });
@@ -29,32 +35,65 @@ export class ListView {
     container.replaceChildren(h("div", { class: "list-view" }, this.filters, h("div", { class: "list" }, this.totals, this.head, this.body, this.end)));
     this.watcher = new IntersectionObserver((entries) => entries[0].isIntersecting && this.loadMore(), { rootMargin: "900px" });
     this.watcher.observe(this.end);
+    this.body.addEventListener("focusin", (event) => event.target.matches(".row") && this.point(Number(event.target.dataset.at), false));
     this.load();
   }
 
   destroy() {
     this.watcher.disconnect();
     this.asked += 1;
+    const first = [...this.body.children].find((row) => row.getBoundingClientRect().bottom > 0);
+    left = { address: this.params.toString(), loaded: this.rows.length, id: this.rows[this.current]?.id, first: first?.dataset.id, top: first?.getBoundingClientRect().top };
   }
 
-  async load() {
-    const mine = ++this.asked;
+  // What has to be loaded and shown so that the reader finds the list as it was left; null for a new list.
+  returnTo(read) {
+    const known = left?.address === this.params.toString() ? left : null;
+    const id = read?.route.id ?? known?.id;
+    if (!id && !known) return null;
+    return { id, rows: Math.max(known?.loaded ?? 0, read?.neighbours?.place ?? 0), first: known?.first, top: known?.top };
+  }
+
+  // `ready` is the promise of the rows that are being fetched, `settled` says that they are shown.
+  load() {
+    this.settled = false;
+    this.ready = this.fetch(++this.asked);
+    return this.ready;
+  }
+
+  async fetch(mine) {
     this.body.setAttribute("aria-busy", "true");
     try {
       const page = await getList(this.params);
-      if (mine !== this.asked) return;
+      while (mine === this.asked && page.rows.length < Math.min(page.count, this.wanted?.rows ?? 0)) {
+        page.rows.push(...(await getList(this.params, page.rows.length, MOST_ROWS)).rows);
+      }
+      if (mine !== this.asked) return this.ready;
+      const current = this.wanted?.id ?? this.rows[this.current]?.id;
       this.rows = page.rows;
       this.count = page.count;
       this.page = page;
+      this.current = this.rows.findIndex((row) => row.id === current);
       this.show();
+      if (this.wanted) this.restore();
     } catch (error) {
       if (mine === this.asked) this.body.replaceChildren(h("p", { class: "empty" }, error.message));
     }
+    if (mine !== this.asked) return this.ready;
+    this.settled = true;
     this.body.removeAttribute("aria-busy");
   }
 
+  // Puts the row that was first in the window where it was; rows above it get their true height only when they are laid out.
+  restore() {
+    const { first, top } = this.wanted;
+    this.wanted = null;
+    const row = first && this.body.querySelector(`.row[data-id="${CSS.escape(first)}"]`);
+    if (row) for (let turn = 0; turn < 4; turn++) scrollBy(0, row.getBoundingClientRect().top - top);
+    this.point(this.current);
+  }
+
   show() {
-    this.current = Math.min(this.current, this.rows.length - 1);
     this.drawTotals();
     this.drawFilters();
     this.drawHead();
@@ -69,12 +108,15 @@ export class ListView {
     return h("p", { class: "empty" }, this.run.index.complete ? "There are no samples here." : "The first samples appear as they are read.");
   }
 
-  async loadMore() {
-    if (this.more || !this.rows.length || this.rows.length >= this.count) return;
-    this.more = true;
-    const mine = this.asked;
+  loadMore() {
+    if (this.more) return this.more;
+    if (!this.rows.length || this.rows.length >= this.count) return null;
+    this.more = this.append(this.asked).finally(() => (this.more = null));
+    return this.more;
+  }
+
+  async append(mine) {
     const page = await getList(this.params, this.rows.length).catch(() => null);
-    this.more = false;
     if (!page || mine !== this.asked) return;
     const from = this.rows.length;
     this.rows.push(...page.rows);
@@ -233,39 +275,53 @@ export class ListView {
     );
   }
 
+  // The current row has the focus, so that both always name the same sample.
   point(at, scroll = true) {
     this.body.querySelector(".row.current")?.classList.remove("current");
     this.current = at;
     const row = this.body.children[at];
     if (at < 0 || !row?.classList.contains("row")) return;
     row.classList.add("current");
+    const focused = document.activeElement;
+    if (focused !== row && (focused === document.body || focused.matches(".row"))) row.focus({ preventScroll: true });
     if (scroll) row.scrollIntoView({ block: "nearest" });
   }
 
-  async review(verdict) {
+  async step(by) {
+    if (this.current + by >= this.rows.length) await this.loadMore();
+    this.point(Math.max(0, Math.min(this.rows.length - 1, this.current + by)));
+  }
+
+  // The mark is shown at once, on the row that is current now; the next key may come before the server has answered.
+  review(verdict) {
     const row = this.rows[this.current];
     if (!row || this.run.static) return;
-    const next = row.review === verdict ? "" : verdict;
-    try {
-      const { review } = await getSample(row.id);
-      await putReview(row.id, { verdict: next, note: review.note });
-      row.review = next;
-      this.body.children[this.current].replaceWith(this.rowOf(row, this.current));
-      this.point(this.current);
-    } catch (error) {
+    const before = row.review;
+    this.mark(row, before === verdict ? "" : verdict);
+    putReview(row.id, { verdict: row.review }).catch((error) => {
+      this.mark(row, before);
       toast(error.message);
-    }
+    });
+  }
+
+  mark(row, review) {
+    row.review = review;
+    this.body.querySelector(`.row[data-id="${CSS.escape(row.id)}"] .review-mark`)?.replaceWith(reviewMark(review));
+  }
+
+  openRow(view) {
+    const row = this.rows[this.current];
+    if (row) go({ view, id: row.id, params: this.params });
   }
 
   keys() {
-    const step = (by) => this.point(Math.max(0, Math.min(this.rows.length - 1, this.current + by)));
     return {
-      j: () => step(1),
-      ArrowDown: () => step(1),
-      k: () => step(-1),
-      ArrowUp: () => step(-1),
-      Enter: () => this.rows[this.current] && go({ view: "trajectory", id: this.rows[this.current].id, params: this.params }),
-      2: () => this.rows[this.current] && go({ view: "stages", id: this.rows[this.current].id, params: this.params }),
+      j: () => this.step(1),
+      ArrowDown: () => this.step(1),
+      k: () => this.step(-1),
+      ArrowUp: () => this.step(-1),
+      Enter: () => this.openRow("trajectory"),
+      2: () => this.openRow("stages"),
       a: () => this.review("accept"),
       x: () => this.review("reject"),
     };

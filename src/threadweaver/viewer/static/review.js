@@ -22,11 +22,13 @@ export class ReviewBox {
     }
     const choice = (name, label, key) => button(h("span", null, label, h("kbd", null, key)), () => this.decide(name), { class: `choice ${name}`, pressed: String(verdict === name), title: `${label} (${key})` });
     const area = h("textarea", { class: "note", rows: 3, maxlength: 10000, placeholder: `A note, kept in ${this.file}`, "aria-label": "Note", hidden: !this.noting, onkeydown: (event) => this.noteKey(event), onblur: (event) => this.save({ note: event.target.value }) });
-    area.value = note;
+    area.value = this.element.querySelector("textarea")?.value ?? note;
+    const focused = [...this.element.querySelectorAll("button")].indexOf(document.activeElement);
     this.element.replaceChildren(
       h("div", { class: "choices" }, choice("accept", "Accept", "a"), choice("reject", "Reject", "x"), button(h("span", null, note ? "Note ·" : "Note", h("kbd", null, "n")), () => this.note(), { class: "choice", title: note || "Note (n)", pressed: String(Boolean(note)) })),
       area,
     );
+    this.element.querySelectorAll("button")[focused]?.focus();
   }
 
   decide(verdict) {
@@ -48,18 +50,21 @@ export class ReviewBox {
     event.target.blur();
   }
 
+  // Shows the decision at once: the next key may come before the server has answered.
   async save(change) {
     if (this.readOnly) return;
-    const wanted = { ...this.kept, ...change };
-    if (wanted.verdict === this.kept.verdict && wanted.note.trim() === this.kept.note) {
-      if (!this.noting) this.draw();
-      return;
-    }
+    const before = this.kept;
+    const wanted = { ...before, ...change };
+    const same = wanted.verdict === before.verdict && wanted.note.trim() === before.note;
+    this.kept = same ? before : { ...wanted, note: wanted.note.trim() };
+    if (document.activeElement?.tagName !== "TEXTAREA") this.draw();
+    if (same) return;
     try {
-      this.kept = await putReview(this.id, wanted);
+      await putReview(this.id, change);
     } catch (error) {
+      this.kept = before;
+      this.draw();
       toast(error.message);
     }
-    if (!this.element.contains(document.activeElement) || document.activeElement.tagName !== "TEXTAREA") this.draw();
   }
 }

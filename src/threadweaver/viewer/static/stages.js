@@ -3,7 +3,7 @@
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getChat, getNeighbours, getSample, getStages } from "./api.js";
 import { address } from "./state.js";
-import { inline, passage } from "./rows.js";
+import { inline, markWords, passage } from "./rows.js";
 import { labelOf } from "./list.js";
 import { ReviewBox } from "./review.js";
 import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
@@ -36,7 +36,12 @@ export class StagesView {
     if (this.gone) return;
     this.draw();
     this.neighbours = await around;
+    this.settled = true;
     if (!this.gone) showPlace(this.place, this.neighbours, this.route);
+  }
+
+  find(text) {
+    markWords(this.container, text);
   }
 
   draw() {

@@ -38,8 +38,11 @@ export function address({ view = "list", id, block, thread, params }) {
   return search ? `${path}?${search}` : path;
 }
 
+// Shows the route before the next key is read; assigning to location.hash would show it some time later.
 export function go(route) {
-  location.hash = address(route);
+  if (address(route) === location.hash) return;
+  history.pushState(null, "", address(route));
+  dispatchEvent(new Event("hashchange"));
 }
 
 // Changes the address without a new entry in the history, for filters while they are dragged.

@@ -24,6 +24,8 @@ export class TrajectoryView {
   destroy() {
     removeEventListener("scroll", this.onscroll);
     globalThis.CSS?.highlights?.delete("search");
+    this.sized?.disconnect();
+    document.documentElement.style.removeProperty("--covered");
     this.gone = true;
   }
 
@@ -38,7 +40,12 @@ export class TrajectoryView {
     if (this.gone) return;
     this.draw();
     this.neighbours = await around;
+    this.settled = true;
     if (!this.gone) this.showPlace();
+  }
+
+  find(text) {
+    markWords(this.container, text);
   }
 
   draw() {
@@ -62,6 +69,7 @@ export class TrajectoryView {
         this.foot(),
       ),
     );
+    this.watchStrip();
     this.followScroll();
     const query = this.route.params.get("q");
     if (query) setTimeout(() => !this.gone && markWords(this.container, query), 60);
@@ -182,6 +190,7 @@ export class TrajectoryView {
     if (target && thread) target = target.querySelector(`[data-thread="${Number(thread)}"]`) ?? target;
     if (!target) return;
     if (block) target.classList.add("target");
+    this.stepped = target.closest(".block");
     settle(target);
   }
 
@@ -198,11 +207,28 @@ export class TrajectoryView {
     });
   }
 
+  // Tells the style sheet how much of the window the bar and the plan cover: what is jumped to lands below them.
+  watchStrip() {
+    const strip = this.container.querySelector(".strip-holder");
+    if (!strip) return;
+    this.sized = new ResizeObserver(() => document.documentElement.style.setProperty("--covered", `${strip.offsetHeight}px`));
+    this.sized.observe(strip);
+    document.documentElement.style.setProperty("--covered", `${strip.offsetHeight}px`);
+  }
+
+  // Goes on from the block that the last step led to while it is in the window: the last blocks of a text never reach the top.
   stepBlock(by) {
     const blocks = [...this.container.querySelectorAll(".block")];
-    const line = 140;
-    const next = by > 0 ? blocks.find((block) => block.getBoundingClientRect().top > line + 40) : blocks.findLast((block) => block.getBoundingClientRect().top < line - 40);
-    next?.scrollIntoView({ block: "start" });
+    const edge = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    const top = (block) => block.getBoundingClientRect().top;
+    const from = blocks.indexOf(this.stepped);
+    let to = from + by;
+    if (from < 0 || top(this.stepped) > innerHeight || this.stepped.getBoundingClientRect().bottom < edge) {
+      to = by > 0 ? blocks.findIndex((block) => top(block) > edge + 4) : blocks.findLastIndex((block) => top(block) < edge - 4);
+    }
+    if (!blocks[to]) return;
+    this.stepped = blocks[to];
+    this.jump(null, this.stepped.dataset.block);
   }
 
   keys() {
