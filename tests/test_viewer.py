@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -21,6 +22,7 @@ from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_sample
 from threadweaver.viewer import database, pieces, runs
 from threadweaver.viewer.reviews import Reviews
+from threadweaver.viewer.table import NAMES, Query, Row, Table
 from viewing import COMMAND, Server
 
 
@@ -120,13 +122,30 @@ def test_a_histogram_counts_what_passes_the_other_filters(server):
     assert dict(page["facets"]["outcome"]) == {"ok": 0, "rejected": 0, "failed": 0}
 
 
-def test_totals_are_those_of_the_selection(server, root):
-    totals = server.json("/api/list?outcome=ok")["totals"]
+def test_totals_of_the_rejected_alone_are_theirs(server):
+    totals = server.json("/api/list?outcome=rejected")["totals"]
+    assert totals["count"] == totals["measured"] + 1 and totals["kept"] == 0
+    assert totals["means"]["parallel_ratio"] is not None
+
+
+def test_a_histogram_says_what_lies_beyond_its_last_bin():
+    row = Row("0", "", "", "", "ok", "", "unknown", False, (None,) * len(NAMES), "[]")
+    values = [*range(400), 4000]
+    rows = [replace(row, id=str(at), values=(value, *row.values[1:])) for at, value in enumerate(values)]
+    bars = Table(rows, {}).select(Query(), None, {}).histograms()["total_num_tokens"]
+    assert bars["edges"][-1] < 500 and bars["highest"] == 4000 and sum(bars["all"]) == 401
+
+
+@pytest.mark.parametrize(("query", "count"), [("outcome=ok", 4), ("", 8)])
+def test_totals_average_what_was_kept_as_the_stage_does(server, root, query, count):
+    totals = server.json(f"/api/list?{query}")["totals"]
     measures = [entry.facts["measures"] for entry in read_account(root) if entry.outcome == "ok"]
     whole, longest = (
         sum(item[name] for item in measures) for name in ("total_num_tokens", "num_tokens_in_the_longest_thread")
     )
-    assert totals["count"] == 4 and totals["tokens"] == whole and not totals["estimated"]
+    assert totals["count"] == count and totals["kept"] == 4
+    assert totals["tokens"] == whole and not totals["estimated"]
+    assert totals["means"]["total_num_tokens"] == pytest.approx(whole / 4)
     assert totals["speedup"] == pytest.approx(whole / longest)
     assert totals["means"]["parallel_ratio"] == pytest.approx(sum(item["parallel_ratio"] for item in measures) / 4)
 

@@ -73,6 +73,13 @@ def test_facets_filter_and_totals_follow(page, served):
     expect(page.locator(".row")).to_have_count(1)
 
 
+def test_the_totals_and_the_bars_say_what_they_show(page, served):
+    page.goto(served.base)
+    expect(page.locator(".totals .note")).to_contain_text("Means of the 4 that were kept.")
+    expect(page.locator(".figure", has_text="calls")).to_contain_text("calls, all stages")
+    expect(page.locator("svg.bars title").first).to_contain_text("square root of the number of samples")
+
+
 def test_sorting_by_a_measure(page, served):
     page.goto(served.base)
     expect(page.locator(".row")).to_have_count(8)

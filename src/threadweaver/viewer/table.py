@@ -41,6 +41,8 @@ NAMES = tuple(MEASURES)
 BINS = 36
 MEANS = NAMES[:5]
 """The measures whose means are shown above the list."""
+KEPT = ("ok", "unchanged")
+"""The outcomes of samples that a stage passed on."""
 _UNKNOWN = 255
 """The bin of a row without the measure."""
 FACETS = ("outcome", "reason", "answer", "review")
@@ -99,6 +101,7 @@ class Table:
         self.facets = {name: Facet.of([getattr(row, name) for row in self.rows]) for name in FACETS[:3]}
         self.everything = b"\1" * len(self.rows)
         self._estimated = int.from_bytes(bytes([row.estimated for row in self.rows]))
+        self._kept = bytes([row.outcome in KEPT for row in self.rows])
         self._ids = [(row.id.lower(), row.uuid.lower()) for row in self.rows]
         self._all_ids = "\n".join(f"{id}\n{uuid}" for id, uuid in self._ids)
 
@@ -116,6 +119,12 @@ class Table:
                 bins = bytes([_UNKNOWN if value is None else bisect_right(inner, value) for value in column])
                 found[name] = edges, bins, [bins.count(at) for at in range(len(edges) - 1)]
         return found
+
+    @cached_property
+    def highest(self) -> dict[str, float]:
+        """The highest value by measure: the last bin of a histogram may end below it."""
+        known = {name: [value for value in column if value is not None] for name, column in self.columns.items()}
+        return {name: max(values) for name, values in known.items() if values}
 
     def find(self, text: str, docs: Iterable[int]) -> bytes:
         """Return the mask of rows with these documents, or with the text as id or in their uuid."""
@@ -146,17 +155,24 @@ class Table:
         return bytes([row.id in wanted for row in self.rows])
 
     def summary(self, chosen: bytes) -> dict:
-        """Return the totals of the chosen rows; rows without measures (malformed markup) are counted, not averaged."""
-        total, longest, cost = (self._chosen(name, chosen) for name in (*NAMES[:2], "cost"))
+        """Return the totals of the chosen rows.
+
+        Averaged are those that the stages kept, as in the stage's own statistics, or all where none was kept; rows
+        without measures (malformed markup) are counted only. The cost is that of all.
+        """
+        kept = (int.from_bytes(self._kept) & int.from_bytes(chosen)).to_bytes(len(chosen))
+        averaged = kept if any(kept) else chosen
+        total, longest = (self._chosen(name, averaged) for name in NAMES[:2])
         return {
             "count": sum(chosen),
             "of": len(self.rows),
             "measured": len(total),
-            "estimated": (self._estimated & int.from_bytes(chosen)).bit_count(),
-            "means": {name: _mean(self._chosen(name, chosen)) for name in MEANS},
+            "kept": sum(kept),
+            "estimated": (self._estimated & int.from_bytes(averaged)).bit_count(),
+            "means": {name: _mean(self._chosen(name, averaged)) for name in MEANS},
             "tokens": sum(total),
             "speedup": sum(total) / sum(longest) if sum(longest) else None,
-            "cost": sum(cost),
+            "cost": sum(self._chosen("cost", chosen)),
         }
 
     def _chosen(self, name: str, chosen: bytes) -> list[float]:
@@ -226,7 +242,7 @@ class Selection:
             if mask != self.table.everything:
                 passing = bytes(compress(bins, mask))
                 chosen = [passing.count(at) for at in range(len(edges) - 1)]
-            result[name] = {"edges": edges, "all": everything, "chosen": chosen}
+            result[name] = {"edges": edges, "highest": self.table.highest[name], "all": everything, "chosen": chosen}
         return result
 
     def facet_counts(self) -> dict[str, list[tuple[str, int]]]:

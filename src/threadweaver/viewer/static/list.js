@@ -162,8 +162,8 @@ export class ListView {
       figure(mean("acceleration_ratio", "%"), "acceleration ratio"),
       figure(totals.speedup ? `${about}${totals.speedup.toFixed(2)}×` : "–", "speedup"),
     );
-    if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), "calls, all stages"));
-    const note = this.measureNote(totals);
+    if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), this.run.kind === this.run.stages.at(-1)?.stage ? "calls, all stages" : "calls, up to this stage"));
+    const note = [totals.kept && totals.kept < totals.count ? `Means of the ${count(totals.kept)} that were kept.` : "", this.measureNote(totals)].filter(Boolean).join(" ");
     if (note) this.totals.append(h("p", { class: "note" }, note));
   }
 
