@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,3 +101,21 @@ def test_a_snippet_shows_the_word_in_its_place():
     assert queries.snippet("one two three", queries.hit_words("TWO")) == ["one ", "two", " three"]
     assert queries.snippet("a two, then one Two three", queries.hit_words("one two"))[1] == "one Two"
     assert queries.snippet("one", queries.hit_words("two")) is None and queries.snippet("one", []) is None
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return sum(share * value for share, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out_from_every_background(theme):
+    style = (Path(pieces.__file__).parent / "static" / "base.css").read_text()
+    found = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)
+    colours = {name: luminance(pair[theme]) for name, *pair in found}
+    needed = dict.fromkeys(("ink", "soft", "faint", "accent", "good", "bad", "warn"), 4.5) | {"lane": 3}
+    for name, least in needed.items():
+        for background in ("page", "surface", "sunken", "accent-wash"):
+            low, high = sorted((colours[name], colours[background]))
+            assert (high + 0.05) / (low + 0.05) >= least, f"{name} on {background}"

@@ -143,3 +143,10 @@ def test_a_search_typed_while_reading_stays_in_the_sample(page, served):
     assert page.evaluate("CSS.highlights.get('search').size") > 1
     page.keyboard.press("Enter")
     expect(page.locator(".row")).to_have_count(1)
+
+
+def test_enter_on_the_plan_goes_to_the_block(page, served):
+    page.goto(f"{served.base}/#/sample/0")
+    page.locator(".plan.full .part[tabindex]").nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".block.target")).to_have_id("block-2")

@@ -77,6 +77,7 @@ def test_the_totals_and_the_bars_say_what_they_show(page, served):
     page.goto(served.base)
     expect(page.locator(".totals .note")).to_contain_text("Means of the 4 that were kept.")
     expect(page.locator(".figure", has_text="calls")).to_contain_text("calls, all stages")
+    expect(page.locator(".extent").nth(1)).to_have_text("0.0 % – 35 %")
     expect(page.locator("svg.bars title").first).to_contain_text("square root of the number of samples")
 
 

@@ -11,7 +11,7 @@ export function histogram({ name, label, unit }, data, range, choose) {
   const bins = data.all.length;
   const step = WIDE / bins;
   const chart = svg("svg", { class: "bars", viewBox: `0 0 ${WIDE} ${TALL}`, preserveAspectRatio: "none", "data-measure": name, role: "img", "aria-label": `Distribution of ${label}` });
-  chart.append(svg("title", null, `Height: square root of the number of samples, up to ${peak}${data.highest > data.edges.at(-1) ? "; the last bar holds all that is higher" : ""}`));
+  chart.append(svg("title", null, `Height: square root of the number of samples, up to ${peak}${cut(data, unit) ? "; the last bar holds all that is higher" : ""}`));
   const tall = (number) => (number ? Math.max(1.2, Math.sqrt(number / peak) * (TALL - 2)) : 0);
   data.all.forEach((number, at) => chart.append(svg("rect", { class: "all", x: at * step + 0.4, y: TALL - tall(number), width: step - 0.8, height: tall(number) })));
   data.chosen.forEach((number, at) => {
@@ -40,10 +40,13 @@ function heading(name, label, unit, data, range, choose) {
     if (!ends.hidden) low.focus();
   } }, label);
   const whole = Number.isInteger(data.edges[0] + 0.5) && data.edges[1] - data.edges[0] === 1 ? 0.5 : 0;
-  const extent = range ? `${shown(range[0], 0)} – ${shown(range[1], 1)}` : `${measure(Math.max(0, data.edges[0]), unit)} – ${measure(data.edges.at(-1) - whole, unit)}${data.highest > data.edges.at(-1) ? `, highest ${measure(data.highest, unit)}` : ""}`;
+  const extent = range ? `${shown(range[0], 0)} – ${shown(range[1], 1)}` : `${measure(Math.max(0, data.edges[0]), unit)} – ${measure(data.edges.at(-1) - whole, unit)}${cut(data, unit) ? `, highest ${measure(data.highest, unit)}` : ""}`;
   const clear = range && h("button", { type: "button", class: "clear", "aria-label": `Clear ${label}`, onclick: () => choose(null) }, "×");
   return h("div", { class: "head" }, toggle, h("span", { class: "extent" }, extent, clear), ends);
 }
+
+// Whether the highest value lies beyond the last edge, by more than the rounding of what is shown.
+const cut = ({ edges, highest }, unit) => highest > edges.at(-1) && measure(highest, unit) !== measure(edges.at(-1), unit);
 
 const overlaps = (edges, at, [low, high]) => (low === null || edges[at + 1] > low) && (high === null || edges[at] < high);
 

@@ -37,12 +37,13 @@ export function fullPlan(parts, { total, longest, estimated }, jump) {
   const path = sizes.reduce((sum, size) => sum + size, 0) || 1;
   const whole = parts.reduce((sum, part) => sum + (part.tokens ?? 0), 0) || path;
   const scale = WIDTH / whole;
-  const picture = svg("svg", { class: "plan full", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": "Critical path to scale" });
+  const picture = svg("svg", { class: "plan full", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "group", "aria-label": "Critical path to scale" });
   picture.append(svg("rect", { class: "saved", x: path * scale, y: 0, width: Math.max(0, (whole - path) * scale), height: HEIGHT }));
   let x = 0;
   parts.forEach((part, at) => {
     const wide = sizes[at] * scale;
-    const group = svg("g", { class: "part", "data-part": at, tabindex: part.kind === "block" ? 0 : undefined });
+    const reached = part.kind === "block" ? { tabindex: 0, role: "button", "aria-label": `Block ${part.number}`, onkeydown: (event) => event.key === "Enter" && jump(null, part.number) } : {};
+    const group = svg("g", { class: "part", "data-part": at, ...reached });
     group.append(part.kind === "block" ? lanes(part, x, wide, scale, jump) : stretch(part, x, wide, () => jump(at)));
     picture.append(group);
     x += wide;
