@@ -217,11 +217,18 @@ OPEN = {
     "functions": [
         ("f^{-1}(x)", r"\frac{1}{f(x)}"),
         ("g^{-1}(3)", "g(3)^{-1}"),
+        (r"\ln^{-1}(x)", r"\frac{1}{\ln x}"),
         ("f'(2)", "f(2)"),
         (r"\sqrt{x^2}", "x"),
         ("|x|", "x"),
     ],
-    "set builders": [(r"\{x\in\mathbb{Z} \mid x>4\}", r"(4,\infty)"), (r"x>4, x\in\mathbb{Z}", "x>4")],
+    "set builders": [
+        (r"\{x\in\mathbb{Z} \mid x>4\}", r"(4,\infty)"),
+        (r"x>4, x\in\mathbb{Z}", "x>4"),
+        (r"\{n\in\mathbb{Z} : -1\le n\le 2\}", r"\{-1,0,1,2\}"),
+        (r"\{n : n^2=4\}", r"\{-2,2\}"),
+        (r"\{2k : k\in\{1,2\}\}", r"\{2,4\}"),
+    ],
     "qualifiers": [("9", "at least 9"), ("9", "not 9"), ("at least 9", "at most 9"), ("9", r"9\text{ excluded}")],
     "units": [("2 hours", "120"), ("7 people", "7 persons"), ("3 apples", "3 pears"), ("1 year", "365 days")],
     "number words": [("4 to 7", "7 to 4")],
@@ -234,6 +241,8 @@ OPEN = {
     ],
     "notation": [
         ("1101_2", "13"),
+        ("C", "C_1"),
+        ("7", "7_1"),
         ("C(6,2)", "15"),
         ("P_6^2", "30"),
         (r"k\pi, k\in\mathbb{Z}", r"2k\pi, (2k+1)\pi, k\in\mathbb{Z}"),

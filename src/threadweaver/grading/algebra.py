@@ -31,7 +31,10 @@ _MISREAD = re.compile(
 )
 _CAPITALS = re.compile(r"[A-Z]{2,}")  # a segment, a code, or a product of matrices
 # The inverse of a function, and products of matrices, which do not commute.
-_INVERSE = re.compile(r"(?<![a-zA-Z])[fghFGH](?:_\{\w+\})?\^\{-1\}(?=[({])|[A-Z]\^\{-1\}[A-Z]|[A-Z][A-Z]\^\{-1\}")
+_INVERSE = re.compile(
+    r"(?<![a-zA-Z])[fghFGH](?:_\{\w+\})?\^\{-1\}(?=[({])|[A-Z]\^\{-1\}[A-Z]|[A-Z][A-Z]\^\{-1\}"
+    r"|\\(?:ln|log|lg|exp)(?:_\{\w+\})?\^\{-1\}"
+)
 _PRIMES = re.compile(r"'|\\prime")
 _UPPER = re.compile(r"\\mathbb\{[A-Z]\}|\\(?:begin|end)\{[a-zA-Z]+\}|(\\[A-Z][a-z]+|\\[a-z]+|[A-Z])(?:_\{([^{}]*)\})?")
 _ODD_SYMBOLS = {"I": r"\upsilon", "E": r"\xi"}  # read as the imaginary unit and as an exponent

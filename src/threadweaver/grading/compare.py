@@ -148,13 +148,24 @@ def _bases(answer: str, reference: str) -> bool | None:
     left, right = _BASED.fullmatch(answer), _BASED.fullmatch(reference)
     if not left or not right or not (left[2] or right[2]):
         return None
-    if left[2] == right[2] or (left[1] == right[1] and not (left[2] and right[2])):
+    if left[2] == right[2]:
         return left[1] == right[1]
+    mine, theirs = _in_base(left), _in_base(right)
+    if mine is None or theirs is None:  # `C_{1}`, `7_{1}`: names with an index, not numerals
+        return False if left[2] and right[2] else None
+    if left[1] == right[1] and not (left[2] and right[2]):
+        return True
+    return mine == theirs if (left[2] and right[2]) or mine != theirs else None
+
+
+def _in_base(numeral: re.Match[str]) -> int | None:
+    """Return the value, or None if these are not digits of that base, or no digit but letters alone (`C_{16}`)."""
+    if not re.search(r"\d", numeral[1]):
+        return None
     try:
-        equal = int(left[1], int(left[2] or 10)) == int(right[1], int(right[2] or 10))
+        return int(numeral[1], int(numeral[2] or 10))
     except ValueError:
-        return False
-    return equal if (left[2] and right[2]) or not equal else None
+        return None
 
 
 # ---- several values

@@ -56,6 +56,7 @@ _LETTER = re.compile(
 _POINT = re.compile(r"([A-Z](?:_\{[^{}]*\})?'*)=?(\(.*\))")
 _INTEGERS = re.compile(r"([a-zA-Z])\\in ?(\\mathbb\{[ZN]\}|Z|N)")
 _BUILDER = re.compile(r"\\\{([a-zA-Z])(?:\\in ?(?:\\mathbb\{R\}|R))?[|:](.*)\\\}")
+_CONDITION = re.compile(r"[^,:]*[a-zA-Z][^,:]*:")
 _TRANSPOSED = re.compile(r"(.*[)\]}])\^\{(?:T|\\top ?|\\prime ?|\\intercal ?)\}", re.DOTALL)
 PARAMETER = r"\in n"  # after an expression: its values for all integers n are meant
 _PUNCTURED = re.compile(r"\\mathbb\{R\}\\setminus ?\\\{([^{}]*)\\\}")
@@ -160,8 +161,10 @@ def _both_signs(text: str) -> Shape | None:
 
 
 def _escaped_set(text: str) -> Shape | None:
-    r"""Read `\{1,2\}`, but not the set-builder `\{x|x>1\}`."""
+    r"""Read `\{1,2\}`, but not the set-builders `\{x|x>1\}`, `\{n:n^2=4\}` and `\{2k:k\in\{1,2\}\}`."""
     if not (text.startswith("\\{") and text.endswith("\\}")) or "|" in text or _first_closing(text) != len(text):
+        return None
+    if _CONDITION.match(text, 2):
         return None
     return _set(_parts(text[2:-2]), text)
 
