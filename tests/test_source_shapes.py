@@ -17,6 +17,7 @@ from source_rows import CHAIN
 from source_shapes import SHAPES, asked, chain, limo, open_thoughts, openr1, said, thought, turns
 from threadweaver.corpus.schemas import NoChains, Unrecognized, recognize
 from threadweaver.corpus.sources import SourceOptions, open_source, read_contents
+from threadweaver.corpus.values import clip
 from threadweaver.errors import UserError
 
 
@@ -242,9 +243,9 @@ def test_a_mapping_overrules_and_reaches_inside():
 
 ODD = {
     "bytes": ({"thinking": b"\xff\xfe"}, "thinking holds bytes that are not UTF-8"),
-    "a list of numbers": ({"thinking": [5]}, "thinking holds a int where a chain is needed"),
+    "a list of numbers": ({"thinking": [5]}, "thinking holds a number where a chain is needed"),
     "a problem that is a list": ({"problem": ["p"]}, "problem holds a list where a text is needed"),
-    "an output that is a struct": ({"output": {"a": 1}}, "output holds a dict where a text is needed"),
+    "an output that is a struct": ({"output": {"a": 1}}, "output holds a struct where a text is needed"),
     "a mark that is none": ({"correct": "partly"}, "column correct: 'partly' does not mark"),
     "a problem that is missing": ({"problem": None}, "no problem"),
     "a chain that is missing": ({"thinking": None}, "no chain"),
@@ -259,6 +260,36 @@ def test_an_odd_value_is_a_fault_that_names_its_column(name):
     reading = recognize([good, good])
     with pytest.raises(ValueError, match=says):
         reading.contents(good | changed)
+
+
+TALK = [{"role": "user", "content": "p"}, {"role": "assistant", "content": f"<think>{CHAIN}</think>5"}]
+STRAYS = {
+    "a problem that is a list": ({"problem": "p", "thinking": CHAIN}, {"problem": ["p"]}, "problem holds a list"),
+    "a problem that is a number": ({"problem": "p", "thinking": CHAIN}, {"problem": 7}, "problem holds a number"),
+    "a chain that is a number": ({"problem": "p", "thinking": CHAIN}, {"thinking": 7}, "thinking holds a number"),
+    "turns that are a number": ({"messages": TALK, "answer": "5"}, {"messages": 7}, "messages holds a number"),
+    "turns that are an empty list": ({"messages": TALK, "answer": "5"}, {"messages": []}, "messages holds a list"),
+    "turns that are a text": ({"messages": TALK, "answer": "5"}, {"messages": "p"}, "no_think_tags"),
+}
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize("name", STRAYS)
+def test_a_stray_value_is_a_fault_of_its_row_and_hides_no_column(name, place):
+    good, changed, says = STRAYS[name]
+    rows = [good] * 6
+    rows[place] = good | changed
+    reading = recognize(rows)
+    assert reading.contents(good).traces[0].thinking == CHAIN
+    try:
+        said = str(reading.contents(rows[place]))
+    except ValueError as fault:
+        said = str(fault)
+    assert says in said
+
+
+def test_a_table_of_a_source_escapes_what_would_turn_the_text():
+    assert clip("\u202eab\ncd", 4) == "\\u202eab…"
 
 
 def test_values_of_data_frames_are_plain_ones():

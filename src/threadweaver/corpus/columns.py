@@ -20,6 +20,7 @@ ABOUT = frozenset(
 """A column with one of these words is about something and not the thing: `problem_type`, `grade_reason`."""
 _FLAGS = {"on", "off", "true", "false", "yes", "no", "none", "low", "medium", "high", "enabled", "disabled"}
 _MOST_LABEL_CHARS = 40
+STRAY_IN = 4
 SHORTEST_CHAIN = 400
 LONG_CHARS = 2000
 """Median length from which a column `solution` is a chain: worked solutions of people are shorter."""
@@ -48,17 +49,23 @@ class Column:
         """Return all its texts; of a list of texts, every item."""
         return [text for value in self.values.values() for text in texts_of(value)]
 
+    def talks(self) -> list[Sequence[Mapping]]:
+        """Return all its conversations."""
+        return [value for value in self.values.values() if isinstance(value, Sequence) and is_conversation(value)]
+
     @property
     def is_text(self) -> bool:
-        return all(isinstance(value, str) for value in self.values.values())
+        """Whether its values are texts, but for a stray number or list: reading names the row that holds it."""
+        return _but_for_strays(isinstance(value, str) for value in self.values.values())
 
     @property
     def is_texts(self) -> bool:
-        return all(texts_of(value) or value == [] for value in self.values.values())
+        """Whether its values are texts or lists of texts, but for strays."""
+        return _but_for_strays(bool(texts_of(value)) or value == [] for value in self.values.values())
 
     @property
     def is_turns(self) -> bool:
-        return all(is_conversation(value) for value in self.values.values())
+        return _but_for_strays(is_conversation(value) for value in self.values.values())
 
     @property
     def is_label(self) -> bool:
@@ -91,6 +98,12 @@ class Column:
         """Whether all its values mark right or wrong, or lie between 0 and 1."""
         values = (item for value in self.values.values() for item in (value if isinstance(value, list) else [value]))
         return all(map(_is_mark, values))
+
+
+def _but_for_strays(fits: Iterable[bool]) -> bool:
+    """Whether at most one value in `STRAY_IN` does not fit."""
+    found = list(fits)
+    return found.count(False) * STRAY_IN <= len(found)
 
 
 def _is_mark(value: object) -> bool:

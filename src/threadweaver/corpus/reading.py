@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threadweaver.corpus.references import is_prose, mark, reference, with_choices
 from threadweaver.corpus.thinking import Cut, FailedCut, cut, cut_turn, read_turn, trim, unwrap
 from threadweaver.corpus.turns import is_conversation, last_exchange, question_text, reference_of
-from threadweaver.corpus.values import OddValue, Path, at, is_blank, path_text, small_extras
+from threadweaver.corpus.values import OddValue, Path, at, is_blank, odd, path_text, small_extras
 
 NO_THINKING = "no_thinking"
 
@@ -91,7 +91,7 @@ class Reading:
             if is_conversation(value):
                 value = question_text(last_exchange(value).question)
             if value is not None and not isinstance(value, str):
-                raise OddValue(f"column {path_text(path)} holds a {type(value).__name__} where a text is needed")
+                raise odd(value, path, "a text")
             if value and value.strip():
                 return value.removeprefix(self.instruction)
         raise ValueError(f"no problem (in {', '.join(map(path_text, self.problems))})")
@@ -166,7 +166,7 @@ def _items(value: object, path: Path) -> list:
     items = list(value) if isinstance(value, list) else [value]
     for item in items:
         if not isinstance(item, str | Mapping | None):
-            raise OddValue(f"column {path_text(path)} holds a {type(item).__name__} where a chain is needed")
+            raise odd(item, path, "a chain")
     return items
 
 
@@ -192,7 +192,7 @@ def _output(paths: Sequence[Path], row: Mapping, place: int) -> str:
         if isinstance(value, list):
             value = value[place] if place < len(value) else None
         if value is not None and not isinstance(value, str | int | float):
-            raise OddValue(f"column {path_text(path)} holds a {type(value).__name__} where a text is needed")
+            raise odd(value, path, "a text")
         if not is_blank(value):
             found = cut(str(value))
             return unwrap(str(value) if isinstance(found, FailedCut) else found[1].lstrip())

@@ -232,9 +232,7 @@ class _Finder:
         free = [
             column for column in self.columns if column.path not in used and not column.is_turns and not column.about
         ]
-        inside = [
-            column for column in self.columns if column.is_turns and any(map(reference_of, column.values.values()))
-        ]
+        inside = [column for column in self.columns if column.is_turns and any(map(reference_of, column.talks()))]
         answers = [column for column in free if ANSWER.names(column)]
         short = [column for column in answers if not column.is_prose]
         worked = [column for column in answers if column.is_prose]
@@ -381,7 +379,7 @@ def _answered(column: Column) -> dict[int, str]:
 
 
 def _replied(column: Column) -> list[str]:
-    return [said_by(last_exchange(value).answer).text for value in column.values.values()]
+    return [said_by(last_exchange(value).answer).text for value in column.talks()]
 
 
 def _total(said: Mapping[int, str], others: Iterable[Mapping[int, str]]) -> tuple[int, int]:

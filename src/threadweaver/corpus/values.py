@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from threadweaver.text import parse_json
+from threadweaver.text import parse_json, shown
 
 Path = tuple[str | int, ...]
 """Where a value is in a row: keys of structs, and positions in lists."""
@@ -14,6 +14,14 @@ Path = tuple[str | int, ...]
 _STEP = re.compile(r"\[(-?\d+)\]|\.?([^.\[\]]+)")
 _MOST_DEPTH = 4
 _SHORT = 300
+_KINDS = {
+    "list": "a list",
+    "dict": "a struct",
+    "bool": "a truth value",
+    "int": "a number",
+    "float": "a number",
+    "str": "a text",
+}
 
 
 class OddValue(ValueError):
@@ -132,14 +140,19 @@ def text_at(row: Mapping, path: Path) -> str | None:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    kind = {"list": "a list", "dict": "a struct", "bool": "a truth value"}[type(value).__name__]
-    raise OddValue(f"column {path_text(path)} holds {kind} where a text is needed")
+    raise odd(value, path, "a text")
+
+
+def odd(value: object, path: Path, needed: str) -> OddValue:
+    """Return the fault of a plain value that is not of the kind needed, such as `a text`."""
+    kind = _KINDS[type(value).__name__]
+    return OddValue(f"column {path_text(path)} holds {kind} where {needed} is needed")
 
 
 def clip(text: object, size: int) -> str:
-    """Return a value on one line, with at most `size` characters."""
+    """Return a value on one line, as a terminal can show it: `size` characters of it at most."""
     line = " ".join(str(text)[: 4 * size].split())
-    return line if len(line) <= size else line[: size - 1] + "…"
+    return shown(line if len(line) <= size else line[: size - 1] + "…")
 
 
 def small_extras(row: Mapping, used: set[str]) -> dict[str, object]:
