@@ -31,6 +31,13 @@ SAME = {
         ("40 percent", "0.4"),
     ],
     "counts": [("7 cats, 9 dogs", "9 dogs, 7 cats"), ("7 cats, 9 dogs", "7, 9"), ("a=7, b=9", "b=9, a=7")],
+    "ratios": [
+        ("1:3:4", "2:6:8"),
+        ("1:3", r"\frac12:\frac32"),
+        ("a:b:c", "a : b : c"),
+        ("a:b", "2a:2b"),
+        (r"1\colon 3", "2∶6"),
+    ],
     "functions": [
         (r"f^{-1}(x)=3x", "3x"),
         (r"f^{-1}(x)=3x", "y=3x"),
@@ -175,6 +182,7 @@ DIFFERENT = {
         ("8 dozen", "8"),
     ],
     "counts": [("7 cats, 9 dogs", "9, 7"), ("7 cats, 9 dogs", "9 cats, 7 dogs"), ("a=7, b=9", "9, 7")],
+    "ratios": [("1:3:4", "1:4:3"), ("3:4", "4:3")],
     "set builders": [
         (r"\{x \mid x>4\}", r"[4,\infty)"),
         (r"\{x \mid x>4\}", r"\{x \mid x<4\}"),
@@ -214,6 +222,7 @@ OPEN = {
         (r"\mathbf{A}\mathbf{B}", r"\mathbf{B}\mathbf{A}"),
         ("GHG^{-1}", "H"),
     ],
+    "ratios": [("5:15", "15:45"), ("a:b:c", "a:c:b"), ("1:3:4", r"\frac{1}{12}")],
     "functions": [
         ("f^{-1}(x)", r"\frac{1}{f(x)}"),
         ("g^{-1}(3)", "g(3)^{-1}"),

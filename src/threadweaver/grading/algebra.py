@@ -79,6 +79,8 @@ def _readable(answer: str, reference: str) -> tuple[Any, Any]:
         return None, None
     if _CAPITALS.fullmatch(answer) and _CAPITALS.fullmatch(reference):
         return None, None
+    if max(answer.count(":"), reference.count(":")) > 1:  # `a:b:c` is no quotient
+        return None, None
     if _INVERSE.findall(answer) or _INVERSE.findall(reference):
         return None, None
     if not (_balanced(answer) and _balanced(reference)):

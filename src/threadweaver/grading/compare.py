@@ -105,6 +105,7 @@ def _atoms(answer: str, reference: str, leaf: Leaf) -> bool | None:
         words.texts,
         _not_numbers,
         _bases,
+        _ratios,
         _number_and_variable,
         _far_apart,
     ):
@@ -141,6 +142,14 @@ def _not_numbers(answer: str, reference: str) -> bool | None:
 
 def _far_apart(answer: str, reference: str) -> bool | None:
     return False if estimates.differ(answer, reference) else None
+
+
+def _ratios(answer: str, reference: str) -> bool | None:
+    """Compare `1:2:3` and `2:4:6`, ratios of as many numbers."""
+    mine, theirs = ([values.number(part.strip()) for part in side.split(":")] for side in (answer, reference))
+    if len(mine) < 2 or len(mine) != len(theirs) or not all(mine) or not all(theirs):
+        return None
+    return len({left / right for left, right in zip(mine, theirs, strict=True)}) == 1
 
 
 def _bases(answer: str, reference: str) -> bool | None:

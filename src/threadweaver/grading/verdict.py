@@ -74,7 +74,7 @@ def by_algebra(answer: str, reference: str) -> Finding:
         correct = compare.same(mine, theirs, algebra.leaf)
         if correct is None:
             whole = algebra.whole(mine, theirs)
-            if whole is False and words.leave_open(mine, theirs):
+            if (words.turns if whole else words.leave_open)(mine, theirs):
                 return Finding()
             return Finding("" if whole is None else "math-verify" if whole else "algebra", whole)
     except algebra.TooLong:

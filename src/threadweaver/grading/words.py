@@ -17,6 +17,7 @@ _NUMBERS = frozenset(
 )
 # A point or a number of arrangements; an index and a power, or the same number; a period or a product.
 _TWO_MEANINGS = re.compile(r"[ACP](?:\(\d+, ?\d+\)|_\{\d+\}\^\{\d+\})|-?\d+\.\d+\(\d+\)")
+_TIME = re.compile(r"\d{1,2}(?::[0-5]\d){1,2}")
 _NUMBER = re.compile(r"[-\d./{}\\frac]+")
 _SYNONYMS = (
     {"yes", "true", "correct", "right"},
@@ -102,7 +103,10 @@ def leave_open(answer: str, reference: str) -> bool:
 
 
 def turns(answer: str, reference: str) -> bool:
-    """Return whether a word on one side only may turn the meaning, as in `5"excluded"`."""
+    """Return whether two that look equal may differ: by a word on one side only, as in `5"excluded"`, or as times of
+    day: `5:15` and `15:45`, which are the same ratio."""
+    if _TIME.fullmatch(answer) and _TIME.fullmatch(reference):
+        return True
     mine, theirs = (set(re.findall("[a-z]+", " ".join(_QUOTED.findall(text)).lower())) for text in (answer, reference))
     return bool((mine ^ theirs) & _TURNING)
 

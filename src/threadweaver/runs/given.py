@@ -38,7 +38,7 @@ class Given:
     def open(cls, path: Path, *, accept_edits: bool = False) -> Given:
         """Take a folder or one file of it; raises UserError if it is missing or of a stage that did not end."""
         if not path.exists():
-            other = setting("name another --input", "correct SRC_NAME, INPUT_SUFFIX or NUM_SAMPLES")
+            other = setting("name another folder", "correct SRC_NAME, INPUT_SUFFIX or NUM_SAMPLES")
             raise UserError(f"{shown(str(path))} not found: run the stage before it, or {other}")
         folder, only = (path, None) if path.is_dir() else (path.parent, path.name)
         before = read_finished(folder)
