@@ -68,4 +68,5 @@ def test_a_new_ledger_waits_for_another_process_that_makes_it(tmp_path):
     finished.start()
     Ledger(path).close()
     finished.join()
+    assert maker.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     maker.close()

@@ -247,7 +247,7 @@ def _checked(raw: RawReply, data: Mapping[str, Any]) -> RawReply:
 
 
 def _is_void(data: Any) -> bool:
-    """Whether this is no more than a frame without a reply, as overloaded servers send it: nothing was paid."""
+    """Return whether this is only a frame without a reply, as overloaded servers send it: nothing was paid."""
     frame = isinstance(data, Mapping) and not data.get("usage")
     return frame and any(name in data and not data[name] for name in ("choices", "output"))
 

@@ -17,7 +17,7 @@ NO_THINKING = "no_thinking"
 class MarkColumn:
     path: Path
     strict: bool = True
-    """A value that is no mark is a fault; otherwise (a score between 0 and 1) it says nothing."""
+    """A value that is not a mark is a fault; otherwise (a score between 0 and 1) it is ignored."""
     average: bool = False
     """It holds for all chains of the row: 1.0 means that all are right."""
 

@@ -64,7 +64,7 @@ _FOLLOWS = re.compile(r"\b(?:so|then)\b", re.IGNORECASE)
 _BOLD = re.compile(r"[\s#>\-]{0,8}+(?:\(?\d{1,2}[.)]\s{1,2})?\*\*(?P<title>[^*\n]{2,60}?)[:.]?\*\*(?P<colon>:?)")
 _HASHED = re.compile(r"#{2,5}\s(?:\d{1,2}[.)]\s{1,2})?(?P<title>[^\n]{2,60}?):?\s{0,3}$")
 _PLAIN = re.compile(r"[\s>\-•]{0,8}+(?:\(?\d{1,2}[.)]\s{1,2})?(?P<title>[A-Z][\w'° -]{1,40}):(?=\s|$)")
-# what is said in passing before a colon, and what goes on from one to the next: layers, steps, months
+# what is said in passing before a colon, and what continues from one to the next: layers, steps, months
 _NO_TITLE = re.compile(
     r"^(?:let|but|so|from|wait|then|thus|hence|therefore|given|substitut\w*|divid\w*|multipl\w*|after|before|the equations?|now|next|and|or|if|this|that|which)\b"
     r"|\b(?:equation|steps?|layer|level|move|round|iteration|generation|stage|state|base|day|month|year|week|turn|idea|attempt|next|last|remaining|other)s?\b",

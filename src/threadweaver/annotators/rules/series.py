@@ -216,7 +216,7 @@ def _last_end(chain: Chain, run: Sequence[int], longest: int) -> int | None:
         if joint or is_section(part.text) or (part.head and _closes(part.head, own)):
             return number - 1 if body >= MIN_MEMBER else None
         if _UNSURE.match(part.text) or (part.head and part.head.kind == "label"):
-            return None  # it goes on with the last member, or takes up a further one
+            return None  # it continues the last member, or begins a further one
         if _TURN.match(part.text) and _opening(part.text) not in familiar:
             ended = body >= _LEAST_OF_LONGEST * longest and _CONCLUDED.search(chain.parts[number - 1].text)
             return number - 1 if ended else None
@@ -234,7 +234,7 @@ def _gathers(chain: Chain, run: Sequence[int], number: int) -> bool:
 
 
 def _uniform_end(chain: Chain, run: Sequence[int], count: int) -> int | None:
-    """Return where the last member ends if it has as many parts as each of the others, and nothing goes on with it."""
+    """Return where the last member ends if it has as many parts as each of the others, and nothing continues it."""
     start, after = run[-1], run[-1] + count
     if after >= len(chain.parts) or _UNSURE.match(chain.parts[after].text) or chain.parts[after].text[:1].islower():
         return None

@@ -41,7 +41,7 @@ def propose_edits(context: str, siblings: Sequence[str], thread: str) -> list[tu
     """Replacements (src, dest) for a beginning that leaned on a sibling by wording only; [] for none.
 
     `src` occurs once in the thread, at its beginning; the rest of the thread stays as it is. The rules read
-    the thread alone: what it says of `context` and `siblings` beyond such words is not theirs to mend.
+    the thread alone: what it says of `context` and `siblings` beyond such words is left to a model.
     """
     start = _MARKS.match(thread).end()
     found = _rewritten(thread[start:].split("\n", 1)[0])
