@@ -14,14 +14,11 @@ import os
 from threadweaver.annotators import registry as annotators
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
-from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
-from threadweaver.runs.summary import exit_code, print_summary
 from threadweaver.stages import refereeing
-from threadweaver.stages.stage_plan import print_stage_plan
-from threadweaver.stages.traced import traced_names, traced_tasks
+from threadweaver.stages.asking import run_asking
+from threadweaver.stages.traced import traced_names
 
 
 def flags() -> Flags:
@@ -43,30 +40,17 @@ def main(argv: list[str] | None) -> int:
     given = Given.open(args.input, accept_edits=args.accept_edits)
     names = traced_names(given, args.glob)[: args.max_samples]
     referee = annotators.build_referee(args)
-    if args.plan:
-        work = (refereeing.judge(task.payload, referee) for task in traced_tasks(given, names) if not task.fault)
-        return print_stage_plan(STAGE.title, referee, work)
     settings = {"stage": STAGE.name, "input": os.path.relpath(args.input, args.output), **referee.settings()}
-
-    async def judge(task: Task) -> Result:
-        return await refereeing.judge(task.payload, referee)
-
-    given.report()
-    with StageFolder(
-        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=given.foreign
-    ) as folder:
-        report = run_stage(
-            traced_tasks(given, names),
-            judge,
-            folder,
-            total=len(names),
-            title=STAGE.title,
-            around=referee,
-            workers=annotators.samples_at_once(referee, args, len(names)),
-            partial=args.max_samples is not None or args.glob != "*.txt",
-        )
-    print_summary(STAGE.title, report, args.output)
-    return exit_code(report, args.max_failed)
+    return run_asking(
+        STAGE,
+        args,
+        referee,
+        lambda traced: refereeing.judge(traced, referee),
+        given,
+        names,
+        settings=settings,
+        partial=args.max_samples is not None or args.glob != "*.txt",
+    )
 
 
 if __name__ == "__main__":

@@ -15,14 +15,11 @@ from threadweaver.annotators import registry as annotators
 from threadweaver.independence import CONFIDENT
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
-from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Result, Task, run_stage
 from threadweaver.runs.stages import STAGES
-from threadweaver.runs.summary import exit_code, print_summary
 from threadweaver.stages import rewriting
-from threadweaver.stages.stage_plan import print_stage_plan
-from threadweaver.stages.traced import traced_names, traced_tasks
+from threadweaver.stages.asking import run_asking
+from threadweaver.stages.traced import traced_names
 
 
 def flags() -> Flags:
@@ -47,11 +44,6 @@ def main(argv: list[str] | None) -> int:
     names = traced_names(given, args.glob)
     annotator = annotators.build(args, "edits")
     options = rewriting.RewriteOptions(args.rewrite == "suspected", args.max_leak)
-    if args.plan:
-        work = (
-            rewriting.rewrite(task.payload, annotator, options) for task in traced_tasks(given, names) if not task.fault
-        )
-        return print_stage_plan(STAGE.title, annotator, work)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(args.input, args.output),
@@ -59,26 +51,16 @@ def main(argv: list[str] | None) -> int:
         "max_leak": args.max_leak,
         **annotator.settings(),
     }
-
-    async def rewrite(task: Task) -> Result:
-        return await rewriting.rewrite(task.payload, annotator, options)
-
-    given.report()
-    with StageFolder(
-        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=given.foreign
-    ) as folder:
-        report = run_stage(
-            traced_tasks(given, names),
-            rewrite,
-            folder,
-            total=len(names),
-            title=STAGE.title,
-            around=annotator,
-            workers=annotators.samples_at_once(annotator, args, len(names)),
-            partial=args.glob != "*.txt",
-        )
-    print_summary(STAGE.title, report, args.output)
-    return exit_code(report, args.max_failed)
+    return run_asking(
+        STAGE,
+        args,
+        annotator,
+        lambda traced: rewriting.rewrite(traced, annotator, options),
+        given,
+        names,
+        settings=settings,
+        partial=args.glob != "*.txt",
+    )
 
 
 if __name__ == "__main__":
