@@ -34,6 +34,7 @@ def files_of(path: Path, split: str | None, subset: str | None) -> list[Path]:
     found = sorted(_candidates(path), key=lambda file: sample_key(str(file)))
     for kind in _SUFFIXES:  # parquet before a copy of it as JSON lines
         if files := [file for file in found if file.name.endswith(kind)]:
+            _refuse_others(path, found, files)
             return _one_split(path, files, split, subset)
     texts = next(path.glob("*.txt"), None)
     raise UserError(
@@ -52,6 +53,17 @@ def _candidates(path: Path) -> Iterable[Path]:
         hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
         if not hidden and file.name.endswith(_SUFFIXES) and not _ABOUT.match(file.name) and file.is_file():
             yield file
+
+
+def _refuse_others(path: Path, found: list[Path], chosen: list[Path]) -> None:
+    """Raise UserError if rows of another name lie beside the chosen files; `.json` may be anything, such as results."""
+    own = {_stem(file) for file in chosen}
+    if others := [file.name for file in found if _stem(file) not in own and not file.name.endswith(".json")]:
+        raise UserError(f"{path} holds several datasets ({chosen[0].name}, {others[0]}): name one of these files")
+
+
+def _stem(file: Path) -> str:
+    return _DIGITS.sub("", file.name.partition(".")[0])
 
 
 def _one_split(path: Path, files: list[Path], split: str | None, subset: str | None) -> list[Path]:

@@ -65,6 +65,9 @@ def _refusal(name: str, error: Exception) -> str:
     if configs := re.search(r"available configs: \[([^\]]*)\]", text):
         listed = configs[1].replace("'", "")
         return f"{name} holds several subsets ({listed}): choose one with --subset {listed.split(',')[0]}"
+    if missing := re.search(r"BuilderConfig '([^']*)' not found. Available: \[([^\]]*)\]", text):
+        listed = missing[2].replace("'", "")
+        return f"{name} has no subset {missing[1]!r} ({listed}): choose one with --subset {listed.split(',')[0]}"
     from datasets import config
 
     hint = "offline mode is on (HF_HUB_OFFLINE), and it is not in the cache" if config.HF_HUB_OFFLINE else text[:160]
