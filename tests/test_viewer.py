@@ -20,7 +20,7 @@ from browser.fixture import IMAGE, SCRIPT, STAGES, Run, add_sample
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_sample
-from threadweaver.viewer import database, pieces, runs
+from threadweaver.viewer import database, pieces, runs, table
 from threadweaver.viewer.reviews import Reviews
 from threadweaver.viewer.table import NAMES, Query, Row, Table
 from viewing import COMMAND, Server
@@ -126,6 +126,17 @@ def test_totals_of_the_rejected_alone_are_theirs(server):
     totals = server.json("/api/list?outcome=rejected")["totals"]
     assert totals["count"] == totals["measured"] + 1 and totals["kept"] == 0
     assert totals["means"]["parallel_ratio"] is not None
+
+
+def test_a_sample_may_have_several_values_of_one_facet(monkeypatch):
+    monkeypatch.setitem(table.FACETS, "kind", "Kind")
+    row = Row("0", "", "", "", "ok", "", "unknown", False, (None,) * len(NAMES), "[]")
+    rows = [
+        replace(row, id=str(at), labels={"kind": kinds})
+        for at, kinds in enumerate((["cases", "checks"], ["cases"], []))
+    ]
+    chosen = Table(rows, {}).select(Query(facets={"kind": frozenset({"checks"})}), None, {})
+    assert chosen.order() == [0] and dict(chosen.facet_counts()["kind"]) == {"cases": 2, "checks": 1}
 
 
 def test_a_histogram_says_what_lies_beyond_its_last_bin():

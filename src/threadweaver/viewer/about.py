@@ -9,7 +9,7 @@ from threadweaver.viewer.gauge import ESTIMATE
 from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.reviews import Reviews
 from threadweaver.viewer.runs import Run
-from threadweaver.viewer.table import MEASURES
+from threadweaver.viewer.table import FACETS, MEASURES
 
 EXPORT_LIMIT = 500
 """Samples on one exported page: a trajectory of 35 KB becomes some 150 KB with its formulas, so 500 make 75 MB."""
@@ -24,6 +24,7 @@ def about(run: Run, indexer: Indexer, kept: Reviews) -> dict:
         "kind": run.kind,
         "stages": stages.funnel(run),
         "measures": [{"name": name, "label": label, "unit": unit} for name, (label, unit) in MEASURES.items()],
+        "facets": [{"name": name, "title": title} for name, title in FACETS.items()],
         "index": asdict(indexer.status),
         "generation": indexer.generation,
         "review": kept.path.name,

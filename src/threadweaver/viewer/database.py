@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.files import digest
+from threadweaver.viewer.table import FACETS, NAMES
 
-VERSION = "2"
-"""Of the schema: an index of another version is rebuilt."""
+VERSION = " ".join(("3", *NAMES, *FACETS))
+"""Of the schema and its columns: an index of another version is rebuilt."""
 
 _SCHEMA = """
 PRAGMA page_size = 8192;

@@ -32,6 +32,8 @@ class Fate:
     calls: float = 0
     cost: float = 0
     edits: float = 0
+    facts: dict = field(default_factory=dict)
+    """The facts of each stage's account about the sample, by stage, without the measures."""
     measures: dict = field(default_factory=dict)
     lost: bool = False
 
@@ -136,6 +138,7 @@ def _take(known: dict[str, Fate], place: Place, entry: AccountEntry) -> None:
     fate.calls += number(facts.get("calls"))
     fate.cost += cost_of(facts)
     fate.edits = number(facts.get("edits")) or fate.edits
+    fate.facts[place.stage] = {name: value for name, value in facts.items() if name != "measures"}
     if isinstance(facts.get("measures"), dict):
         fate.measures = {name: value for name, value in facts["measures"].items() if is_number(value)}
     if not fate.lost:

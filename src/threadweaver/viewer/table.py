@@ -36,8 +36,10 @@ MEASURES = {
     "calls": ("calls", ""),
     "cost": ("cost", "$"),
 }
-"""Label and unit by name, in the order of the page."""
+"""Label and unit by name, in the order of the page. A new one also needs its value in `describe.measured`."""
 NAMES = tuple(MEASURES)
+FACETS = {"outcome": "Outcome", "reason": "Reason", "answer": "Answer", "review": "Review"}
+"""Title by name of the columns of few values. A new one also needs its values of each row, in `Row.labels`."""
 BINS = 36
 MEANS = NAMES[:5]
 """The measures whose means are shown above the list."""
@@ -45,7 +47,7 @@ KEPT = ("ok", "unchanged")
 """The outcomes of samples that a stage passed on."""
 _UNKNOWN = 255
 """The bin of a row without the measure."""
-FACETS = ("outcome", "reason", "answer", "review")
+_ONE_VALUE = ("outcome", "reason", "answer")
 _POSITION = {name: at for at, name in enumerate(NAMES)}
 
 
@@ -67,6 +69,12 @@ class Row:
     """The plan of the text as JSON; see gauge.shape."""
     place: str = ""
     """The stage whose text is shown."""
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The values of further facets by their names; a sample may have several of one facet."""
+
+    def facet(self, name: str) -> tuple[str, ...]:
+        """Return the sample's values of a facet."""
+        return (getattr(self, name),) if name in _ONE_VALUE else tuple(self.labels.get(name, ()))
 
     def to_json(self) -> str:
         return to_json([getattr(self, name) for name in Row.__slots__])
@@ -98,7 +106,7 @@ class Table:
         self.at = {row.id: at for at, row in enumerate(self.rows)}
         self.docs = [docs.get(row.id, -1) for row in self.rows]
         self.columns = {name: [row.values[at] for row in self.rows] for name, at in _POSITION.items()}
-        self.facets = {name: Facet.of([getattr(row, name) for row in self.rows]) for name in FACETS[:3]}
+        self.facets = {name: Facet.of([row.facet(name) for row in self.rows]) for name in FACETS if name != "review"}
         self.everything = b"\1" * len(self.rows)
         self._estimated = int.from_bytes(bytes([row.estimated for row in self.rows]))
         self._kept = bytes([row.outcome in KEPT for row in self.rows])
@@ -137,9 +145,9 @@ class Table:
         return (int.from_bytes(found) | int.from_bytes(named)).to_bytes(len(found))
 
     def select(self, query: Query, found: bytes | None, reviews: Mapping[str, str]) -> Selection:
-        verdicts = Facet(("none",), bytes(len(self.rows)))
+        verdicts = Facet((("none",),), bytes(len(self.rows)))
         if reviews:
-            verdicts = Facet.of([reviews.get(row.id, "none") for row in self.rows])
+            verdicts = Facet.of([(reviews.get(row.id, "none"),) for row in self.rows])
         facets = self.facets | {"review": verdicts}
         masks: dict[str, bytes] = {} if found is None else {"search": found}
         for name, (low, high) in query.ranges.items():
@@ -181,13 +189,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A column of few values: their labels, the most frequent first, and one byte per row that says which."""
+    """A column of few values: their combinations, the most frequent first, and one byte per row that says which."""
 
-    labels: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...]
     codes: bytes
 
     @classmethod
-    def of(cls, values: Sequence[str]) -> Facet:
+    def of(cls, values: Sequence[tuple[str, ...]]) -> Facet:
         labels = tuple(label for label, _ in Counter(values).most_common(_UNKNOWN))
         code = {label: at for at, label in enumerate(labels)}
         return cls(labels, bytes([code.get(value, _UNKNOWN) for value in values]))
@@ -195,11 +203,16 @@ class Facet:
     def mask(self, wanted: Iterable[str]) -> bytes:
         """Return the mask of rows with one of these values."""
         wanted = frozenset(wanted)
-        return self.codes.translate(bytes([at < len(self.labels) and self.labels[at] in wanted for at in range(256)]))
+        return self.codes.translate(
+            bytes([at < len(self.labels) and not wanted.isdisjoint(self.labels[at]) for at in range(256)])
+        )
 
     def counts(self, chosen: bytes) -> list[tuple[str, int]]:
         codes = bytes(compress(self.codes, chosen))
-        return [(label, codes.count(at)) for at, label in enumerate(self.labels) if label]
+        counts: Counter[str] = Counter()
+        for at, labels in enumerate(self.labels):
+            counts.update({label: codes.count(at) for label in labels if label})
+        return list(counts.items())
 
 
 class Selection:

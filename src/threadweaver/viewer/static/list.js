@@ -2,13 +2,12 @@
 
 import { h, button, byId, count, measure, plural, toast } from "./dom.js";
 import { exportAddress, getList, putReview } from "./api.js";
-import { address, FACET_NAMES, go, replaceRoute } from "./state.js";
+import { address, go, replaceRoute } from "./state.js";
 import { histogram } from "./histogram.js";
 import { miniPlan } from "./plan.js";
 import { inline } from "./rows.js";
 
 const MAIN_MEASURES = ["total_num_tokens", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "avg_thread_length"];
-const FACET_TITLES = { outcome: "Outcome", reason: "Reason", answer: "Answer", review: "Review" };
 const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", pending: "pending" };
 const PAGE_ROWS = 60;
 const MOST_ROWS = 200;
@@ -207,7 +206,7 @@ export class ListView {
 
   drawFilters() {
     const unfolded = this.filters.querySelector("details")?.open ?? false;
-    const sections = [this.funnel(), ...FACET_NAMES.map((name) => this.facet(name)), ...this.measures(unfolded)];
+    const sections = [this.funnel(), ...this.run.facets.map((item) => this.facet(item)), ...this.measures(unfolded)];
     const active = [...this.params.keys()].some((key) => key !== "sort" && key !== "dir");
     this.filters.replaceChildren(...sections.filter(Boolean), active ? button("Clear all filters", () => this.clear(), { class: "button wide" }) : "");
     this.filters.classList.toggle("open", this.open);
@@ -230,7 +229,7 @@ export class ListView {
     return h("section", { class: "filter" }, h("h2", null, "Stages"), h("ul", { class: "funnel" }, lines));
   }
 
-  facet(name) {
+  facet({ name, title }) {
     const values = this.page.facets[name] ?? [];
     const chosen = this.params.getAll(name);
     if (values.length < 2 && !chosen.length) return null;
@@ -238,7 +237,7 @@ export class ListView {
       const box = h("input", { type: "checkbox", checked: chosen.includes(value), onchange: (event) => this.change(name, event.target.checked ? [...chosen, value] : chosen.filter((other) => other !== value)) });
       return h("li", null, h("label", { class: number ? "" : "none" }, box, h("span", { class: `dot ${name}-${value}` }), h("span", { class: "value" }, labelOf(name, value)), h("span", { class: "number" }, count(number))));
     });
-    return h("section", { class: "filter" }, h("h2", null, FACET_TITLES[name]), h("ul", { class: "facet" }, items));
+    return h("section", { class: "filter" }, h("h2", null, title), h("ul", { class: "facet" }, items));
   }
 
   measures(unfolded) {

@@ -1,6 +1,5 @@
 // The state in the address (sample, filters), and the reader's preferences.
 
-export const FACET_NAMES = ["outcome", "reason", "answer", "review"];
 const PREFERENCES = { theme: "", math: true, numbers: true, tags: false };
 
 // Returns {view, id, block, thread, params} from the part of the address after #.
