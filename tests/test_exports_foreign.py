@@ -15,6 +15,10 @@ from threadweaver.corpus.training_rows import schema
 from threadweaver.errors import UserError
 from threadweaver.exports.folder import write_rows
 from threadweaver.runs.folder import read_account
+from threadweaver.runs.given import Given
+from threadweaver.stages import refereeing
+from threadweaver.stages.traced import traced_names, traced_tasks
+from threadweaver.trajectory import markup
 from threadweaver.viewer import runs
 from viewing import Server, text_of
 
@@ -97,6 +101,18 @@ def test_everybodys_data_have_the_same_measures_as_ours(capsys):
     Path("folder/0.txt").write_text(OUTLINED + "\n")
     ours = filtered("--input", "folder", output="ours5")
     assert filtered("--dataset", "theirs.parquet", "--text_column", "text", output="theirs5") == ours
+
+
+def test_the_referee_is_shown_the_problem_and_the_threads_of_anybodys_blocks():
+    given(OUTLINED)
+    assert (
+        filtered("--dataset", "theirs.parquet", "--text_column", "text", output="theirs5")["0"]["parallel_count"] == 1
+    )
+    given_to_referee = Given.open(Path("theirs5"), accept_edits=False)
+    [task] = traced_tasks(given_to_referee, traced_names(given_to_referee))
+    asked = refereeing.questions(markup.parse(task.payload.text), task.payload.problem)
+    assert [question.problem for question in asked] == ["What is 0?"]
+    assert len(asked[0].threads) == 2 and all(asked[0].outlines)
 
 
 def test_a_set_without_outlines_is_rejected_unless_they_are_not_required():

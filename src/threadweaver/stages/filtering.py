@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from threadweaver.files import digest, to_pretty_json
 from threadweaver.runs.runner import Result, Task
 from threadweaver.stages import worth
 from threadweaver.stages.inspection import Inspection, Rules, edits_of_answer, final_answer, inspect
-from threadweaver.stages.traced import Traced, traced_files
+from threadweaver.stages.traced import Traced, bare_lineage, traced_files
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import Lineage
 from threadweaver.trajectory.measures import measure
@@ -112,7 +112,15 @@ def column_tasks(dataset: Path, column: str, split: str) -> Iterator[Task]:
         text = row.fields[column]
         if not isinstance(text, str | None):
             raise UserError(f"{row.place} has no text in the column {column!r}: name another with --text_column")
-        yield Task(str(row.index), digest(text or ""), Traced(str(row.index), text or "", None))
+        yield Task(str(row.index), digest(text or ""), _of_a_row(str(row.index), text or "", row.fields))
+
+
+def _of_a_row(id: str, text: str, fields: Mapping[str, object]) -> Traced:
+    """Return a trajectory from a dataset, with its problem where the row has one: the referee is shown it."""
+    problem = next((fields[name] for name in ("question", "problem") if isinstance(fields.get(name), str)), "")
+    with suppress(markup.MarkupError):  # the inspection says what is wrong
+        return Traced(id, text, bare_lineage(markup.parse(text).blocks, id, problem) if problem else None)
+    return Traced(id, text, None)
 
 
 def shorten(text: str, first: int, last: int) -> str:

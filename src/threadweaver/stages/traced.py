@@ -106,12 +106,12 @@ def _correctness(sample: Sample) -> bool | None:
     return False if graded_wrong else sample.correctness
 
 
-def bare_lineage(trajectory_blocks: tuple, id: str) -> Lineage:
+def bare_lineage(trajectory_blocks: tuple, id: str, problem: str = "") -> Lineage:
     """Return an empty lineage, to record later edits of a trajectory without a trace (its chain is unknown)."""
     blocks = tuple(
         edits.BlockLineage(0, 0, tuple(edits.ThreadLineage(0, 0) for _ in block.threads)) for block in trajectory_blocks
     )
-    return Lineage(int(id) if id.isdecimal() else 0, id, "", "", None, "", 0, 0, blocks)
+    return Lineage(int(id) if id.isdecimal() else 0, id, problem, "", None, "", 0, 0, blocks)
 
 
 def is_lineage_of(lineage: Lineage, chain: str) -> bool:
