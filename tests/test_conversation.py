@@ -60,6 +60,7 @@ def test_a_good_reply_is_accepted_at_once_and_counted():
     assert answer.value == [Replacement("Similarly, for", "For")] and answer.reason is None
     assert client.verdicts == [("1", "accepted", "")]
     assert answer.facts == {
+        "ledger": [{"about": "", "keys": [client.asked[0].key[:16]]}],
         "calls": 1,
         "accepted_first": 1,
         "repairs": 0,

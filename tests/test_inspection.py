@@ -120,3 +120,5 @@ def test_a_thread_that_certainly_depends_on_its_sibling_is_rejected_unless_allow
     text = f"We begin.\n{markup.write_block(['Let $Q_7 = 4913$.', 'By what we found above, $Q_7 + 2$ is 4915.'], OUTLINES)}"
     assert reason(text) == "leak"
     assert reason(text, max_leak=1.1) is None
+    assert inspect(text, None, Rules()).leaks.facts()["strongest_leak"] >= 0.6
+    assert inspect(text, None, Rules(max_leak=None)).leaks is None

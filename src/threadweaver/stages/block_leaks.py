@@ -46,6 +46,12 @@ class BlockLeaks:
             number: leaks[0] for number, leaks in enumerate(self.blocks, 1) if leaks and leaks[0].score >= threshold
         }
 
+    def facts(self) -> dict[str, float]:
+        """Return how many leaks are at least suspected, and the score of the strongest of all, 0 without any."""
+        scores = [leak.score for leaks in self.blocks for leak in leaks]
+        suspected = sum(score >= SUSPECTED for score in scores)
+        return {"leaks": suspected, "strongest_leak": round(max(scores, default=0.0), 3)}
+
     def notes(self, threshold: float) -> list[Mapping[str, object]]:
         """Return every leak that reaches the threshold in the form of a lineage's notes: blocks and threads are
         numbered from 1, places are offsets within the two threads."""

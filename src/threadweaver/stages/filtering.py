@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -59,12 +59,12 @@ class Filter:
             answer["disagreement"] = True  # with the source's mark, which counts
         elif answer.get("answer") == "wrong" and marked is not False:  # False: kept on purpose
             detail = f"{answer['answer_given']} where {traced.lineage.solution} is right"
-            return self._rejected(traced, Inspection("answer_wrong", detail, trajectory, found.conserved))
+            return self._rejected(traced, replace(found, reason="answer_wrong", detail=detail))
         if marked is False:
             answer["kept_wrong"] = True  # collected with --keep-wrong
         starts = self.tokenizer.starts(trajectory.text)
         facts = {"measures": asdict(measure(trajectory, starts)), "conserved": found.conserved, **answer}
-        facts["worth"] = worth.worths(trajectory, traced.lineage, starts)
+        facts |= _leaks_of(found) | {"worth": worth.worths(trajectory, traced.lineage, starts)}
         return Result("ok", None, traced_files(traced.id, trajectory.text, traced.lineage), facts)
 
     def _grade(self, lineage: Lineage | None, reasoning: str) -> dict:
@@ -87,7 +87,12 @@ class Filter:
             "detail": found.detail,
         }
         files = {f"rejected/{traced.id}.txt": text + "\n", f"rejected/{traced.id}.json": to_pretty_json(why)}
-        return Result("rejected", found.reason, files, {"detail": found.detail, "conserved": found.conserved})
+        facts = {"detail": found.detail, "conserved": found.conserved, **_leaks_of(found)}
+        return Result("rejected", found.reason, files, facts)
+
+
+def _leaks_of(found: Inspection) -> dict[str, float]:
+    return found.leaks.facts() if found.leaks else {}
 
 
 def _box_edited(lineage: Lineage) -> bool:

@@ -22,8 +22,9 @@ class Rules:
     keep_sequential: bool = False
     think_end_required: bool = True
     outlines_required: bool = True
-    max_leak: float = CONFIDENT
-    """Reject a trajectory if a thread uses a sibling's mathematics with this score or more; above 1, reject none."""
+    max_leak: float | None = CONFIDENT
+    """Reject a trajectory if a thread uses a sibling's mathematics with this score or more; above 1, reject none; None:
+    do not even look for leaks, which takes longer than all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Inspection:
     detail: str = ""
     trajectory: markup.Trajectory | None = None
     conserved: bool | None = None
+    leaks: BlockLeaks | None = None
+    """None where there was an earlier fault, or leaks were not looked for."""
 
 
 def inspect(text: str, lineage: Lineage | None, rules: Rules) -> Inspection:
@@ -61,9 +64,10 @@ def inspect(text: str, lineage: Lineage | None, rules: Rules) -> Inspection:
         except edits.ConservationError as error:
             return Inspection("text_lost", str(error), trajectory, False)
     reason, detail = _block_fault(trajectory, rules)
-    if reason is None:
-        reason, detail = _leak(trajectory, lineage.problem if lineage else "", rules.max_leak)
-    return Inspection(reason, detail, trajectory, conserved)
+    if reason or rules.max_leak is None:
+        return Inspection(reason, detail, trajectory, conserved)
+    leaks = BlockLeaks.read(trajectory, lineage.problem if lineage else "")
+    return Inspection(*_leak(leaks, rules.max_leak), trajectory, conserved, leaks)
 
 
 def final_answer(lineage: Lineage, reasoning: str) -> str | None:
@@ -110,8 +114,8 @@ def _block_fault(trajectory: markup.Trajectory, rules: Rules) -> tuple[str | Non
     return None, ""
 
 
-def _leak(trajectory: markup.Trajectory, problem: str, limit: float) -> tuple[str | None, str]:
-    for number, leak in BlockLeaks.read(trajectory, problem).strongest(limit).items():
+def _leak(leaks: BlockLeaks, limit: float) -> tuple[str | None, str]:
+    for number, leak in leaks.strongest(limit).items():
         where = f"block {number}: thread {leak.target + 1} leans on thread {leak.source + 1}"
         return "leak", f"{where} ({leak.kind} {leak.what})"
     return None, ""

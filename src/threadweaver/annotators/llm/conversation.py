@@ -27,6 +27,9 @@ CUT_REPLY_SHOWN = 1000
 TURN_LEFT_OUT = "(This turn is left out.)"
 """Replaces a reply that remained empty or truncated: one such reply does not waste the other five turns."""
 
+KEY_DIGITS = 16
+"""Hexadecimal digits of a request's key in the facts: enough to find it in the ledger."""
+
 
 class NotAccepted(Exception):
     """Neither the reply to a turn nor its repair was accepted."""
@@ -45,6 +48,7 @@ class Conversation(Generic[T]):
         self.history: list[tuple[str, str]] = []
         self.transcript: list[str] = []
         self.left_out: list[str] = []
+        self.keys: list[str] = []
         self.calls = self.repairs = self.accepted_first = 0
         self.usage = Usage()
         self.cost: float | None = 0.0
@@ -124,6 +128,7 @@ class Conversation(Generic[T]):
     async def _ask(self, messages: Sequence[tuple[str, str]], title: str, asked: str, label: str = "") -> Reply:
         self.transcript.append(f"=== {title}: question ===\n{asked}\n")
         request = self.client.settings.request(messages, **self.params)
+        self.keys.append(request.at(0).key[:KEY_DIGITS])
         reply = await self.client.ask(request, label=label or self.label)
         ended = "" if reply.status == "ok" else f" ({reply.status})"
         self.transcript.append(f"=== {title}: answer{ended} ===\n{shown(reply.text)}\n")
@@ -169,6 +174,7 @@ class Conversation(Generic[T]):
             "tokens_cached": self.usage.cached,
             "tokens_out": self.usage.output,
             "tokens_reasoning": self.usage.reasoning,
+            "ledger": [{"about": self.where.rstrip(": "), "keys": self.keys}],
         }
         if self.cost is not None:
             facts["cost_usd"] = round(self.cost, 9)
