@@ -17,6 +17,7 @@ for name in PLAN RECORDED NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_
   MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT REFEREE REFEREE_MODEL; do
   settings+=(--setting "$name=${!name}")
 done
+settings+=(--setting "LEDGER=$ledger") # of a shard, its own
 given="$("$PYTHON" src/check.py "${settings[@]}" -- "$@")" # flags_collect=…, flags_step1=…
 eval "$given"
 stage() { # $1: its name; then its command, which gets the flags of ./run.sh that it knows
@@ -25,9 +26,10 @@ stage() { # $1: its name; then its command, which gets the flags of ./run.sh tha
   eval "\"\$@\" ${!flags:-}"
 }
 
+[ "$ANNOTATOR" != llm ] || cap_of_shards
 if [ -n "$PLAN" ]; then # what it would call and cost; nothing is called or written
   stage plan "$PYTHON" src/plan.py "${annotator[@]}" --dataset_path "$DATASET_PATH" --max_samples "$NUM_SAMPLES" \
-    ${KEEP_WRONG:+--keep-wrong} --filter-diff-threshold "$FILTER_DIFF_THRESHOLD" \
+    ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong} --filter-diff-threshold "$FILTER_DIFF_THRESHOLD" \
     --step1-prompt "$STEP1_PROMPT" --step3-prompt "$STEP3_PROMPT" --step4-prompt "$STEP4_PROMPT" \
     ${EFFORT:+--step3-effort "$EFFORT" --step4-effort "$EFFORT"}
   exit
@@ -48,9 +50,9 @@ if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
   done
 fi
 stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
-  --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${KEEP_WRONG:+--keep-wrong}
+  --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong}
 if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
-  stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$LEDGER"
+  stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$ledger"
 fi
 stage step1 ./step1.sh # steps with line ranges, and which of them are independent
 stage step2 ./step2.sh # the independent ones become threads of parallel blocks
@@ -59,6 +61,10 @@ stage step4 ./step4.sh # an outline announces each thread
 [ -z "$REFEREE" ] || stage referee "$PYTHON" src/referee.py --openai_model "$REFEREE_MODEL" "${asking[@]}" \
   ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --input "$STEP4" --output "$FINDINGS" # no thread depends on a sibling, says another model
 stage step5 ./step5.sh # what is well-formed and complete is kept, and measured
+if [ -n "$shards" ]; then
+  echo "shard $this_shard is done up to step 5; a dataset is saved of all shards"
+  exit
+fi
 stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \
   --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" --trajectory-matched-only --build-chat \
   --repeat "$REPEAT" ${LICENSE:+--license "$LICENSE"} --output "$DATASET"

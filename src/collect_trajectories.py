@@ -26,6 +26,7 @@ from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.records import own_account
 from threadweaver.runs.runner import StageReport, Task, run_stage
+from threadweaver.runs.shards import SETTING
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.samples import read_collected
@@ -136,6 +137,7 @@ def settings(source: Source, args, output: Path) -> dict:
         "input": os.path.relpath(path, output) if path.exists() else str(path),
         "dataset": source.name,
         "max_samples": args.max_samples,
+        **({SETTING: str(args.shard)} if args.shard else {}),
         "keep_wrong": args.keep_wrong,
         **{name: value for name, value in given.items() if value is not None},
     }

@@ -29,6 +29,10 @@ esac
 : "${LICENSE:=}" # licence of the data, for the dataset's card
 : "${KEEP_WRONG:=}" # 1: collect chains marked or graded wrong, too
 
+# ── one run in many parts ───────────────────────────────────────────────────────────────────────────────────────
+: "${SHARD:=}" # i/k: only the rows r with r mod k = i, in folders of their own; auto: as the launcher numbers its tasks
+source "$ROOT/src/shard.sh"
+
 # ── who annotates ───────────────────────────────────────────────────────────────────────────────────────────────
 : "${ANNOTATOR:=llm}" # llm: a language model; rules: no model and no cost
 : "${MODEL:=gpt-5}" # the language model
@@ -63,15 +67,15 @@ STEP4_VERSION="${STEP3_VERSION}_v1"
 STEP1_PROMPT="prompt/step1-prompt_$STEP1_VERSION.txt"
 STEP3_PROMPT="prompt/step3-prompt_$(prompt_version "$STEP3_VERSION").txt"
 STEP4_PROMPT="prompt/step4-prompt_$(prompt_version "$STEP4_VERSION").txt"
-COLLECTED="data/$DIR_NAME"
-STEP1="data/${BASE_NAME}_step1_$STEP1_VERSION"
-STEP2="data/${BASE_NAME}_step2_$STEP2_VERSION"
-STEP3="data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX"
+COLLECTED="data/$DIR_NAME$shard_suffix"
+STEP1="data/${BASE_NAME}_step1_$STEP1_VERSION$shard_suffix"
+STEP2="data/${BASE_NAME}_step2_$STEP2_VERSION$shard_suffix"
+STEP3="data/${BASE_NAME}_step3_$STEP3_VERSION$SUFFIX$shard_suffix"
 : "${STEP4_NAME:=${BASE_NAME}_step4_$STEP4_VERSION$SUFFIX}"
 : "${STEP5_NAME:=${BASE_NAME}_step5_$STEP4_VERSION$SUFFIX}"
-STEP4="data/$STEP4_NAME"
-STEP5="data/$STEP5_NAME"
-FINDINGS="data/${BASE_NAME}_referee_$STEP4_VERSION$SUFFIX"
+STEP4="data/$STEP4_NAME$shard_suffix"
+STEP5="data/$STEP5_NAME$shard_suffix"
+FINDINGS="data/${BASE_NAME}_referee_$STEP4_VERSION$SUFFIX$shard_suffix"
 lineage_digits="v$(prompt_version "$STEP4_VERSION" | sed 's/[v_]//g')"   # v1_v1_v1 → v111
 threshold_part="$(printf %s "$STEP4_VERSION" | sed -n 's/.*\(_filter_diff_th_[0-9]*\).*/\1/p')"
 dataset_suffix="${SUFFIX:-$lineage_digits}$threshold_part"
@@ -82,9 +86,11 @@ for switch in PLAN OFFLINE BATCH REFEREE KEEP_WRONG; do # 0 means no
 done
 
 # ── flags of the stages that ask a model: 1, 3, 4, the referee and the plan ─────────────────────────────────────────────
-asking=(--workers "$WORKERS" --ledger "$LEDGER")
+ledger="${LEDGER//"{shard}"/$shard_suffix}" one_of_ledgers="" # with {shard}, each shard has a ledger, and a part of the cap
+[ "$ledger" = "$LEDGER" ] || one_of_ledgers="$shards"
+asking=(--workers "$WORKERS" --ledger "$ledger")
 [ -z "$OPENAI_KEY_PATH" ] || asking+=(--key-path "$OPENAI_KEY_PATH")
-[ -z "$MAX_COST" ] || asking+=(--max-cost "$MAX_COST")
+[ -z "$MAX_COST" ] || asking+=(--max-cost "$MAX_COST${one_of_ledgers:+/$shards}")
 [ -z "$OFFLINE" ] || asking+=(--offline)
 [ -z "$BATCH" ] || asking+=(--batch)
 annotator=(--annotator "$ANNOTATOR" --openai_model "$MODEL" "${asking[@]}")

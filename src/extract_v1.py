@@ -56,6 +56,7 @@ def main(argv: list[str] | None) -> int:
         "stage": STAGE.name,
         "input": os.path.relpath(args.annotations, args.output_dir),
         "chains": os.path.relpath(args.trajectory, args.output_dir),
+        **notes.part(),
         "filter_diff_threshold": options.threshold,
         "merge_dependent": options.merge_dependent,
         "recheck_weight": options.recheck_weight,

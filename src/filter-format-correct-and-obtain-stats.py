@@ -127,6 +127,7 @@ def main(argv: list[str] | None) -> int:
     names = traced_names(given, args.glob) if given else []
     if given:
         given.report()
+        settings |= given.part()
         tasks = traced_tasks(given, names)
         if args.referee:
             tasks = refereeing.refereed_tasks(tasks, Given.open(args.referee, accept_edits=args.accept_edits))

@@ -45,17 +45,22 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     given = Given.open(args.input, accept_edits=args.accept_edits)
     every = steps.read_tasks(given)
-    if not every:
+    if not every and not given.shard:
         raise given.nothing()
     tasks = every[args.start_idx : args.end_idx]
-    if not tasks:
+    if every and not tasks:
         raise UserError(f"--start_idx and --end_idx leave none of the {len(every)} samples of {args.input}")
     annotator = annotators.build(args, "steps")
     if args.plan:
         work = (steps.annotate(task.payload, annotator) for task in tasks if not task.fault)
         return print_stage_plan(STAGE.title, annotator, work)
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
-    settings = {"stage": STAGE.name, "input": os.path.relpath(args.input, args.output), **annotator.settings()}
+    settings = {
+        "stage": STAGE.name,
+        "input": os.path.relpath(args.input, args.output),
+        **given.part(),
+        **annotator.settings(),
+    }
 
     async def annotate(task: Task) -> Result:
         return await steps.annotate(task.payload, annotator, chat)

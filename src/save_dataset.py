@@ -105,6 +105,7 @@ def main(argv: list[str] | None) -> int:
         "stage": STAGE.name,
         "input": os.path.relpath(folder, args.output),
         "review": digest(to_json(review)) if review else None,
+        **given.part(),
         **options.settings(),
     }
     if args.overwrite or not is_complete(args.output, settings):

@@ -138,7 +138,12 @@ def _add_money(add: Callable[..., None]) -> None:
     add("in_cost_per_million", type=float, metavar="USD", help="price of input tokens, over data/prices.json")
     add("out_cost_per_million", type=float, metavar="USD", help="price of output tokens, over data/prices.json")
     add("retry-failed", action="store_true", help="ask again where an earlier run's reply was not accepted")
-    add("max-cost", type=float, metavar="USD", help="limit of the ledger's total spending, never exceeded")
+    add(
+        "max-cost",
+        type=dollars,
+        metavar="USD",
+        help="limit of the ledger's total spending, never exceeded; 20/8: an eighth of 20, for one of 8 ledgers",
+    )
     add("offline", action="store_true", help="answer from the ledger alone")
     add("service-tier", metavar="TIER", help="sent with every request and priced: flex, default, …")
 
@@ -172,6 +177,17 @@ def _add_batch(add: Callable[..., None]) -> None:
         metavar="S",
         help="seconds without a new request after which a wave is sent (default: %(default)g)",
     )
+
+
+def dollars(text: str) -> float:
+    """Read an amount, or one part of it: `20/8` is a part of 20 such that 8 of them are no more than that."""
+    whole, found, parts = text.partition("/")
+    amount = float(whole)
+    if not found or not math.isfinite(amount):
+        return amount
+    if not parts.isdecimal() or int(parts) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount, nor a part of one such as 20/8")
+    return math.floor(amount * 1e9 / int(parts)) / 1e9
 
 
 def settings_from(args: argparse.Namespace) -> ClientSettings:

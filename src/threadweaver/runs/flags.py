@@ -12,6 +12,7 @@ from typing import Any
 
 from threadweaver.errors import UserError
 from threadweaver.runs.parsers import commands_with
+from threadweaver.runs.shards import shard
 
 DEFAULT_MAX_FAILED = "0.1"
 """Fraction of the samples of a stage. The published run lost 4 % of 1,000; more than a tenth is not an accident."""
@@ -97,6 +98,11 @@ SHARED: dict[str, dict[str, Any]] = {
     "--text_column": {"help": "column of a dataset with the trajectories (as in our own datasets)"},
     "--dataset_path": {"type": Path, "required": True, "help": "the source dataset"},
     "--max_samples": {"type": positive_int, "help": "rows to read, from the first on (%(default)s)"},
+    "--shard": {
+        "type": shard,
+        "metavar": "I/K",
+        "help": "collect only the rows r with r mod K = I, as one of K shards that are merged later",
+    },
     "--split": {"help": "split to read (train, or the only one)"},
     "--benchmark": {"type": Path, "nargs": "+", "default": [], "metavar": "FILE"},
     "--dedupe": {

@@ -15,6 +15,7 @@ from pathlib import Path
 from threadweaver.errors import SampleFault, UserError, setting
 from threadweaver.files import digest
 from threadweaver.runs.records import LOSSES, AccountEntry, Finished, read_finished
+from threadweaver.runs.shards import SETTING, Shard
 from threadweaver.samples import NoSamples, list_samples, sample_key
 from threadweaver.text import decode, shown
 
@@ -60,6 +61,15 @@ class Given:
         """The samples that the stage before passed on; empty for a foreign folder."""
         return self.before.passed if self.before else {}
 
+    @property
+    def shard(self) -> Shard | None:
+        """The shard that this folder is of, which may be empty."""
+        return Shard.of(self.before.settings) if self.before else None
+
+    def part(self) -> dict[str, object]:
+        """Return the setting that a folder made from a shard's has, too."""
+        return {SETTING: str(self.shard)} if self.shard else {}
+
     def report(self) -> None:
         """Report that a folder is somebody else's."""
         if self.foreign:
@@ -68,7 +78,7 @@ class Given:
     def names(self, pattern: str = "*.txt") -> list[str]:
         """Return the samples' files in the order of their numbers: those that are there and those that should be.
 
-        Raises UserError when there are none.
+        Raises UserError when there are none, unless it is a shard's folder.
         """
         if self.only:
             return [self.only]
@@ -76,7 +86,7 @@ class Given:
         try:
             found = {path.name for path in list_samples(self.folder, pattern)}
         except NoSamples:
-            if not expected:
+            if not expected and not self.shard:
                 raise self.nothing() from None
             found = set()
         return sorted(found | expected, key=sample_key)

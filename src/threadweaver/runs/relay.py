@@ -49,6 +49,7 @@ FOLDERS = "SRC_NAME, DIR_NAME, BASE_NAME, STEP4_NAME or STEP5_NAME"
 SET_BY_RUN = {
     "--dataset-path": "DATASET_PATH",
     "--max-samples": "NUM_SAMPLES",
+    "--shard": "SHARD",
     "--filter-diff-threshold": "FILTER_DIFF_THRESHOLD",
     "--prompt": "VERSION, STEP2_VERSION or STEP3_VERSION",
     **{f"--step{step}-prompt": "VERSION, STEP2_VERSION or STEP3_VERSION" for step in (1, 3, 4)},

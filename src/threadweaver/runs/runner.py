@@ -15,6 +15,7 @@ from pathlib import Path
 from threadweaver.errors import SampleFault, UserError
 from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.runs.progress import progress_bar
+from threadweaver.runs.shards import Shard
 from threadweaver.samples import sample_key
 
 NOT_IN_LEDGER = "not_in_ledger"
@@ -74,6 +75,7 @@ class StageReport:
     entries: tuple[AccountEntry, ...]
     fresh: int
     seconds: float
+    shard: Shard | None = None
 
     def count(self, outcome: str) -> int:
         return sum(entry.outcome == outcome for entry in self.entries)
@@ -132,7 +134,7 @@ def run_stage(
                 done(task, _guarded(work, task))
     ordered = tuple(sorted(entries, key=lambda entry: sample_key(entry.id)))
     folder.close_account(entries, partial=partial, extra=extra(ordered) if extra else None)
-    return StageReport(ordered, fresh, time.monotonic() - begun)
+    return StageReport(ordered, fresh, time.monotonic() - begun, Shard.of(folder.settings))
 
 
 def _put(folder: StageFolder, task: Task, result: Result) -> AccountEntry:

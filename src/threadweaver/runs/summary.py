@@ -75,7 +75,8 @@ def exit_code(report: StageReport, max_failed: str) -> int:
     undone, with one line on stderr.
 
     One line, too, if many questions have no reply that could be read, though that fails no sample, and if all samples
-    failed and a stage that runs alone was allowed to lose them all: no stage follows it.
+    failed and a stage that runs alone was allowed to lose them all: no stage follows it. A shard may lose them all:
+    only the cap ends its run.
     """
     failed = report.failed
     if stopped := [entry.id for entry in failed if entry.reason == CAP_REACHED]:
@@ -86,6 +87,9 @@ def exit_code(report: StageReport, max_failed: str) -> int:
             file=sys.stderr,
         )
         return 1
+    if report.shard:
+        _print_failed_of_shard(failed, len(report.entries))
+        return 0
     nothing_left = bool(report.entries) and all(entry.outcome in LOSSES for entry in report.entries)
     if nothing_left and not failed:
         print(
@@ -108,6 +112,17 @@ def exit_code(report: StageReport, max_failed: str) -> int:
     )
     print(told, file=sys.stderr)
     return 0 if allowed and not runs_in_a_chain() else 1
+
+
+def _print_failed_of_shard(failed: Sequence[AccountEntry], total: int) -> None:
+    """Print on stderr how many samples of a shard failed; whether they are too many is decided by the whole."""
+    if failed:
+        examples = "; ".join(f"{entry.id}: {entry.facts.get('error') or entry.reason}" for entry in failed[:3])
+        told = f"{len(failed)} of {total} samples of this shard failed ({examples}): run it again to do only these; "
+        print(
+            " ".join(shown(f"{told}how many may fail is decided when the shards are merged").split("\n")),
+            file=sys.stderr,
+        )
 
 
 def _reasons(entries: Sequence[AccountEntry]) -> str:

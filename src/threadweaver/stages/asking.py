@@ -37,7 +37,11 @@ def run_asking(
 
     given.report()
     with StageFolder(
-        args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=given.foreign
+        args.output,
+        {**settings, **given.part()},
+        overwrite=args.overwrite,
+        accept_edits=args.accept_edits,
+        foreign=given.foreign,
     ) as folder:
         report = run_stage(
             traced_tasks(given, names),

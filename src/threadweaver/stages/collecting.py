@@ -7,6 +7,7 @@ from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from threadweaver.errors import UserError
 from threadweaver.files import digest
 from threadweaver.runs.flags import Flags, allowed_failures
 from threadweaver.runs.runner import Result, Task
+from threadweaver.runs.shards import Shard
 from threadweaver.samples import Sample
 from threadweaver.stages.collected import ROW, row_hash
 from threadweaver.stages.reference_checks import ReferenceChecks
@@ -47,6 +49,8 @@ class CollectOptions:
     benchmark: tuple[Path, ...] = ()
     dedupe: bool = False
     max_failed: str = "0"
+    shard: Shard | None = None
+    """The rows that are collected, if they are not all: the rest is read for what needs the whole source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def add_flags(parser: Flags) -> None:
     """Add the flags that say what is read of a source and which of its chains are collected."""
     parser.add_shared("--dataset_path")
     parser.add_shared("--max_samples", default=1000)
+    parser.add_shared("--shard")
     parser.add_shared("--keep-wrong")
     add = parser.add_argument
     parser.add_shared("--split")
@@ -119,7 +124,8 @@ def collect_options(args) -> CollectOptions:
         args.trust_reference,
         tuple(args.benchmark),
         args.dedupe,
-        getattr(args, "max_failed", "100%"),
+        "100%" if args.shard else getattr(args, "max_failed", "100%"),  # of shards, judged when they are merged
+        args.shard,
     )
 
 
@@ -253,7 +259,8 @@ def candidates(
     """Yield the candidates of the first rows, decided. `known` gives the grade of an earlier run.
 
     Raises UserError for more malformed rows than are allowed, and when the reference answers cannot be trusted. Only a
-    batch of rows is in memory.
+    batch of rows is in memory. Of a shard, all rows are read, its own are yielded, and graded are also those that the
+    others depend on.
     """
     hygiene = Hygiene(options)
     checks = ReferenceChecks(source.path, options.trust_reference) if options.grade else None
@@ -264,15 +271,33 @@ def candidates(
             read = [read_row(row, source.reading, source.name, options.traces) for row in batch]
             faults.add(read, rows)
             if options.grade:
-                read = grade(read, grader, known)
+                read = grade(read, grader, partial(grade_known, options, known, checked=checks.done or checks.trusted))
                 checks.add([candidate for found in read for candidate in found])
             else:
                 read = grade(read, grader, lambda _: "none")
             for found in read:
                 judged = [judge(candidate, keep_wrong=options.keep_wrong) for candidate in found]
                 judged = [best_of(judged)] if options.traces == "best" else judged
-                yield from name_all(hygiene(judged))
+                kept = hygiene(judged)
+                if options.shard is None or options.shard.takes(found[0].row):
+                    yield from name_all(kept)
     faults.close()
+
+
+def grade_known(
+    options: CollectOptions, known: Callable[[Candidate], str | None], candidate: Candidate, *, checked: bool
+) -> str | None:
+    """Return the grade that need not be asked for: that of an earlier run or, for a row of another shard, "none".
+
+    A grade of another shard's row matters for the checks of the references, until they are `checked`, and with
+    `--dedupe` where it decides whether the chain is collected: of two equal problems the first such one is.
+    """
+    shard, sample = options.shard, candidate.sample
+    if shard and not shard.takes(candidate.row) and checked:
+        decides = options.dedupe and sample is not None and sample.correctness is None and not options.keep_wrong
+        if not decides:
+            return "none"
+    return known(candidate)
 
 
 class Faults:

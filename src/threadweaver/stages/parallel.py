@@ -93,7 +93,7 @@ def read_tasks(chains: Given, notes: Given) -> list[Task]:
     lost = {entry.id for entry in notes.before.entries if entry.outcome in LOSSES} if notes.before else set()
     pairing = _Pairing(chains, notes, rows, lost)
     ids = [Path(name).stem for name in names if not pairing.is_lost(Path(name).stem)]
-    if not ids:
+    if not ids and not notes.shard:
         raise UserError(f"{notes.folder} has no annotation, all {len(lost)} chains failed there: run step 1 again")
     if notes.only and len(ids) > 1:
         raise UserError(f"{notes.path} is one annotation, {chains.path} holds {len(ids)} chains: name one <i>.txt")
