@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -15,6 +16,7 @@ from project import ROOT
 from threadweaver.corpus import chat, training_rows, training_units
 from threadweaver.errors import UserError
 from threadweaver.exports import folder, recipes, trainers
+from threadweaver.exports.shipped import verl_reward
 from threadweaver.trajectory import markup
 from training_samples import REASONING, sample
 
@@ -63,7 +65,7 @@ def test_an_export_has_its_columns_its_recipe_and_what_the_recipe_names(name, sa
     assert tuple(parquet.read_schema(made / "train.parquet").names) == trainers.EXPORTS[name].columns
     assert rows_of(name, "val") and "RECIPE.md" in capsys.readouterr().out
     texts = {path.name: path.read_text() for path in made.iterdir() if path.suffix in (".md", ".sh", ".yaml", ".py")}
-    assert [file for file, text in texts.items() if "{{" in text.replace("{{{ground", "")] == []
+    assert [file for file, text in texts.items() if re.search(r"\{\{\w+\}\}", text)] == []
     named = set(re.findall(r"[\w-]+\.(?:py|sh|yaml|parquet|json)\b", texts["RECIPE.md"])) - {"save_dataset.py"}
     assert named <= {path.name for path in made.iterdir()}
     assert "license: mit" in texts["README.md"] and "my chains" in texts["README.md"]
@@ -124,6 +126,22 @@ def test_verl_rl_has_the_problem_and_its_reference_and_leaves_out_rows_without_o
     assert (first["data_source"], first["ability"]) == ("dataset", "math")
     [lost] = map(json.loads, Path("out/verl-rl/left_out.jsonl").read_text().splitlines())
     assert (lost["split"], lost["row"], lost["reason"]) == ("train", 1, "no_ground_truth")
+
+
+def test_the_reward_is_given_in_any_thread_and_a_bomb_ends(monkeypatch):
+    found = []
+
+    def score() -> None:
+        for answer in (r"\frac12", "3", "9^{9^{9^{9^9}}}", "0.5"):
+            found.append(verl_reward.compute_score("d", f"<think>\n</think>\nIt is \\boxed{{{answer}}}.", "1/2"))
+
+    monkeypatch.setattr(verl_reward, "SECONDS", 1.0)
+    thread = threading.Thread(target=score)
+    thread.start()
+    thread.join()
+    with verl_reward._judge as judge:
+        judge.kill()
+    assert found == [1.0, 0.0, 0.0, 1.0]
 
 
 def test_rows_that_inference_would_not_build_are_left_out_with_their_reason(saved, capsys):

@@ -4,7 +4,7 @@
     python tests/engine/trainers.py start --export DIR --to DIR                         in an environment with transformers
     python tests/engine/trainers.py NAME --export DIR --expected FILE --model DIR       in the trainer's environment
 
-NAME is one of trl, llama-factory, axolotl, verl, openrlhf. `start` checks prepare_model.py, and makes the start model
+NAME is one of trl, llama-factory, axolotl, verl, verl-rl, openrlhf. `start` checks prepare_model.py, and makes the start model
 of the others. What is expected is read off the saved rows themselves: the
 tokens of `qwen_text` up to the end token, trained from the prompt's end on; for OpenRLHF the units as they were saved.
 """
@@ -194,6 +194,45 @@ def openrlhf(export: Path, model: str) -> list[Pair]:
     ]
 
 
+def verl_rl(export: Path, model: str, expected: Sequence) -> int:
+    """verl's prompts and its reward, by the command of the recipe: the prompts are those of fine-tuning, in tokens, and
+    the reward is called as verl's reward loop calls it, outside the main thread."""
+    import re
+    import threading
+
+    import verl.trainer.main_ppo as trainer
+    from hydra import compose, initialize_config_dir
+    from transformers import AutoTokenizer
+    from verl.trainer.ppo.reward import get_custom_reward_fn
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    [command] = re.findall(r"main_ppo (.*?)```", (export / "RECIPE.md").read_text(), re.S)
+    words = command.replace("\\\n", " ").replace('"$PWD/', f'"{export}/').replace('"', "").split()
+    settings = [word for word in words if not word.endswith("…")]
+    with initialize_config_dir(str(Path(trainer.__file__).parent / "config"), version_base=None):
+        config = compose("ppo_trainer", overrides=settings)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    rows = RLHFDataset(str(export / config.data.train_files), tokenizer, config.data)
+    prompts = [
+        tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True)["input_ids"] for row in rows.dataframe
+    ]
+    alike = sum(ids[:untrained] in prompts for ids, untrained in expected)
+    reward, scores = get_custom_reward_fn(config), []
+
+    def score() -> None:
+        for row in rows.dataframe:
+            reference = row["reward_model"]["ground_truth"]
+            for answer in (f"<think>\n</think>\n\\boxed{{{reference}}}", "<think>\n</think>\n\\boxed{no number}"):
+                scores.append(reward(row["data_source"], answer, reference, row["extra_info"]))
+
+    thread = threading.Thread(target=score)
+    thread.start()
+    thread.join()
+    report(f"  {len(rows)} prompts, those of {alike} of {len(expected)} rows equal in tokens")
+    report(f"  rewards of the reference and of another answer: {sorted(set(scores[::2]))}, {sorted(set(scores[1::2]))}")
+    return 0 if alike == len(expected) and set(scores[::2]) == {1.0} and set(scores[1::2]) == {0.0} else 1
+
+
 def _of_labels(batch) -> list[Pair]:
     """Return the rows of a padded batch of input_ids, attention_mask and labels; padding must not be trained."""
     seen = batch["attention_mask"]
@@ -243,7 +282,7 @@ def report(line: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("expect", "start", *TRAINERS))
+    parser.add_argument("what", choices=("expect", "start", *TRAINERS, "verl-rl"))
     parser.add_argument("--dataset", type=Path, help="the folder that save_dataset.py --units wrote")
     parser.add_argument("--tokenizer", help="name or local path")
     parser.add_argument("--to", type=Path, help="the file of what is expected, or the folder of the start model")
@@ -258,8 +297,10 @@ def main() -> int:
         start(args.export.resolve(), args.to)
         return 0
     expected = json.loads(args.expected.read_text())["units" if args.what == "openrlhf" else "rows"]
-    found = TRAINERS[args.what](args.export.resolve(), args.model)
-    code = compare(found, pairs(expected), args.model)
+    if args.what == "verl-rl":
+        code = verl_rl(args.export.resolve(), args.model, expected)
+    else:
+        code = compare(TRAINERS[args.what](args.export.resolve(), args.model), pairs(expected), args.model)
     sys.stdout.flush()
     os._exit(code)  # axolotl leaves a thread that never ends
 

@@ -12,7 +12,7 @@ mkdir -p "$ENGINE_DIR"
 ENGINE_DIR="$(cd "$ENGINE_DIR" && pwd)"
 source src/env.sh
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false HF_DATASETS_DISABLE_PROGRESS_BARS=1 CUDA_VISIBLE_DEVICES=""
-[ $# -gt 0 ] || set -- trl llama-factory verl openrlhf axolotl
+[ $# -gt 0 ] || set -- trl llama-factory verl verl-rl openrlhf axolotl
 
 # OpenRLHF asks for flash-attn, which is built with CUDA: the package goes in without its dependencies, and what its data
 # code imports from the file. LLaMA-Factory brings a torchvision and a torchaudio that do not load beside a CPU build of
@@ -38,11 +38,12 @@ SRC_NAME=sample OFFLINE=1 NUM_SAMPLES=12 ./run.sh > /dev/null
 date -u +"%Y-%m-%d %H:%M UTC"
 failed=0
 for trainer in "$@"; do
-  venv="$ENGINE_DIR/$trainer-venv" sum="$(cksum < "tests/engine/requirements-$trainer.txt")"
+  library="${trainer%-rl}" # verl-rl is verl
+  venv="$ENGINE_DIR/$library-venv" sum="$(cksum < "tests/engine/requirements-$library.txt")"
   export="$ENGINE_DIR/exports/$trainer" model="$ENGINE_DIR/tiny-start"
   echo "$trainer"
   if [ "$(cat "$venv/.sum" 2> /dev/null)" != "$sum" ]; then
-    install "$venv" "$trainer" || { echo "  does not install here"; failed=1; continue; }
+    install "$venv" "$library" || { echo "  does not install here"; failed=1; continue; }
     echo "$sum" > "$venv/.sum"
   fi
   "$PYTHON" src/export_dataset.py --for "$trainer" --tokenizer "$tokenizer" --dataset "$dataset" --output "$export" \
