@@ -128,8 +128,7 @@ def export(run, gauge, args) -> int:
     if indexer.status.fault:
         raise UserError(f"{run.root} cannot be read completely: {indexer.status.fault}")
     kept = Reviews(args.review or run.review_file)
-    selection = queries.Lists(indexer, kept).selection(args.query, Query())
-    ids = _chosen([selection.table.rows[at].id for at in selection.order()], args.ids)[: args.limit]
+    ids = _chosen(queries.Lists(indexer, kept).ids(Query(text=args.query)), args.ids)[: args.limit]
     if not ids:
         raise UserError("no sample is selected: name others with --ids or --query")
     if len(ids) > about.EXPORT_LIMIT:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -19,10 +21,12 @@ import pytest
 from browser.fixture import IMAGE, SCRIPT, STAGES, Run, add_sample
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
+from threadweaver.runs.statistics import Bins
 from threadweaver.samples import read_sample
-from threadweaver.viewer import database, pieces, runs, table
+from threadweaver.viewer import database, pieces, runs
 from threadweaver.viewer.reviews import Reviews
-from threadweaver.viewer.table import NAMES, Query, Row, Table
+from threadweaver.viewer.selection import Extent, Selection
+from threadweaver.viewer.table import NAMES, Query, Row
 from viewing import COMMAND, Server
 
 
@@ -128,23 +132,44 @@ def test_totals_of_the_rejected_alone_are_theirs(server):
     assert totals["means"]["parallel_ratio"] is not None
 
 
-def test_a_sample_may_have_several_values_of_one_facet(monkeypatch):
-    monkeypatch.setitem(table.FACETS, "kind", "Kind")
-    row = Row("0", "", "", "", "ok", "", "unknown", False, (None,) * len(NAMES), "[]")
-    rows = [
-        replace(row, id=str(at), labels={"kind": kinds})
-        for at, kinds in enumerate((["cases", "checks"], ["cases"], []))
-    ]
-    chosen = Table(rows, {}).select(Query(facets={"kind": frozenset({"checks"})}), None, {})
-    assert chosen.order() == [0] and dict(chosen.facet_counts()["kind"]) == {"cases": 2, "checks": 1}
+@contextlib.contextmanager
+def selected(path: Path, rows: list[Row], query: Query, verdicts=()):
+    """Write rows into an index and select from it."""
+    index = database.Database(path)
+    index.prepare()
+    with index.connect() as connection:
+        database.add(connection, [database.Item(at, row, "", "", "") for at, row in enumerate(rows, 1)])
+        yield Selection(connection, Extent.of(connection), query, dict(verdicts))
 
 
-def test_a_histogram_says_what_lies_beyond_its_last_bin():
-    row = Row("0", "", "", "", "ok", "", "unknown", False, (None,) * len(NAMES), "[]")
+PLAIN = Row("0", "", "", "", "ok", "", "unknown", False, (None,) * len(NAMES), "[]")
+
+
+def test_a_sample_may_have_several_values_of_one_facet(tmp_path):
+    labels = [["cases", "checks"], ["cases"], []]
+    rows = [replace(PLAIN, id=str(at), labels={"reason": kinds}) for at, kinds in enumerate(labels)]
+    query = Query(facets={"reason": frozenset({"checks"})})
+    with selected(tmp_path / "x.sqlite", rows, query) as chosen:
+        assert chosen.ids() == ["0"] and dict(chosen.facet_counts()["reason"]) == {"cases": 2, "checks": 1}
+
+
+def test_a_histogram_says_what_lies_beyond_its_last_bin(tmp_path):
     values = [*range(400), 4000]
-    rows = [replace(row, id=str(at), values=(value, *row.values[1:])) for at, value in enumerate(values)]
-    bars = Table(rows, {}).select(Query(), None, {}).histograms()["total_num_tokens"]
-    assert bars["edges"][-1] < 500 and bars["highest"] == 4000 and sum(bars["all"]) == 401
+    rows = [replace(PLAIN, id=str(at), values=(value, *PLAIN.values[1:])) for at, value in enumerate(values)]
+    with selected(tmp_path / "x.sqlite", rows, Query()) as chosen:
+        bars = chosen.histograms()["total_num_tokens"]
+    assert bars["cut"] and bars["edges"][-2] < 500 and bars["edges"][-1] == bars["highest"] == 4000
+    assert bars["all"][-1] == sum(value >= bars["edges"][-2] for value in values) and sum(bars["all"]) == 401
+
+
+def test_the_index_and_the_statistics_of_stage_5_count_alike(tmp_path):
+    random.seed(3)
+    for values in ([random.lognormvariate(8, 1) for _ in range(300)], [random.randrange(7) for _ in range(90)]):
+        rows = [replace(PLAIN, id=str(at), values=(value, *PLAIN.values[1:])) for at, value in enumerate(values)]
+        with selected(tmp_path / f"{len(values)}.sqlite", rows, Query()) as chosen:
+            bars = chosen.histograms()["total_num_tokens"]
+        bins = Bins.of(values)
+        assert bars["edges"] == bins.edges and bars["all"] == bins.counts(values) and sum(bars["all"]) == len(values)
 
 
 @pytest.mark.parametrize(("query", "count"), [("outcome=ok", 4), ("", 8)])

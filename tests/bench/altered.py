@@ -291,12 +291,12 @@ def _views(root: Path) -> tuple[int, str]:
     while not indexer.status.complete and not indexer.status.fault:
         time.sleep(0.01)
     reviews = Reviews(run.review_file)
-    rows = indexer.table.rows
-    export.page(run, indexer, reviews, [row.id for row in rows])  # with the documents and stages of all
-    selected = Lists(indexer, reviews).selection("is", Query())
-    assert len(selected.order()) <= len(rows)
+    lists = Lists(indexer, reviews)
+    ids = lists.ids(Query())
+    export.page(run, indexer, reviews, ids)  # with the documents and stages of all
+    assert len(lists.ids(Query(text="is"))) <= len(ids)
     indexer.stop()
-    return len(rows), indexer.status.fault
+    return len(ids), indexer.status.fault
 
 
 def sweep(

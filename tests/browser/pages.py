@@ -78,7 +78,11 @@ def test_the_totals_and_the_bars_say_what_they_show(page, served):
     expect(page.locator(".totals .note")).to_contain_text("Means of the 4 that were kept.")
     expect(page.locator(".figure", has_text="calls")).to_contain_text("calls, all stages")
     expect(page.locator(".extent").nth(1)).to_have_text("0.0 % – 35 %")
-    expect(page.locator("svg.bars title").first).to_contain_text("square root of the number of samples")
+    bars = page.locator("svg.bars[data-measure='parallel_count']")
+    expect(bars.locator("title")).to_contain_text("Number of samples per bar, up to 5")
+    counts = served.json("/api/list")["histograms"]["parallel_count"]["all"]
+    tall = [float(bars.locator("rect.all").nth(at).get_attribute("height")) for at in range(len(counts))]
+    assert tall == pytest.approx([36 * number / max(counts) for number in counts])
 
 
 def test_sorting_by_a_measure(page, served):

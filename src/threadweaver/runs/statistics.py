@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 EXTREMES = 5
 """Number of trajectories listed at each end of each measure."""
+
+BINS = 36
+"""Of a histogram, at most."""
+USUAL = 0.995
+"""The share of the values that the bins of equal width cover where the rest would flatten the histogram."""
 
 LABELS = {
     "total_num_tokens": "tokens per trajectory",
@@ -123,6 +130,72 @@ def extremes(rows: pandas.DataFrame) -> dict:
         ordered = rows.sort_values([name, "id"])[["id", name]].rename(columns={name: "value"}).to_dict("records")
         result[name] = {"lowest": ordered[:EXTREMES], "highest": ordered[::-1][:EXTREMES]}
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """The bins of a histogram: `number` of equal width from `low` on, and one more up to `highest` if that is beyond them.
+
+    A bin holds its lower edge. The same bins are drawn in the viewer, on the account's page and in the PNGs.
+    """
+
+    low: float
+    width: float
+    number: int
+    highest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Bins:
+        """Return the bins of values, of which there must be one."""
+        ordered = sorted(values)
+        whole = all(value == int(value) for value in ordered)
+        return cls.between(ordered[0], ordered[cls.usual_rank(len(ordered))], ordered[-1], whole=whole)
+
+    @classmethod
+    def between(cls, low: float, usual: float, highest: float, *, whole: bool) -> Bins:
+        """Return the bins of values from `low` to `highest`; `usual` is the value at `usual_rank`.
+
+        Bins of whole numbers hold equally many of them: one where they are few.
+        """
+        if highest - low <= 1.5 * (usual - low):
+            usual = highest
+        span = (usual if usual > low else highest) - low
+        if whole:
+            width = ceil((span + 1) / BINS)
+            return cls(low - 0.5, float(width), ceil((span + 1) / width), highest)
+        return cls(low, span / BINS, BINS, highest) if span else cls(low - 0.5, 1.0, 1, highest)
+
+    @staticmethod
+    def usual_rank(number: int) -> int:
+        """Return the position of the highest usual one among so many ordered values."""
+        return ceil(USUAL * (number - 1))
+
+    @property
+    def end(self) -> float:
+        """The upper edge of the last bin of equal width."""
+        return self.low + self.number * self.width
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last bin holds what is beyond those of equal width."""
+        return self.highest > self.end + 1e-9 * abs(self.end)
+
+    def __len__(self) -> int:
+        return self.number + self.is_cut
+
+    @property
+    def edges(self) -> list[float]:
+        ends = [float(f"{self.low + at * self.width:.9g}") for at in range(self.number + 1)]
+        return [*ends, self.highest] if self.is_cut else ends
+
+    def counts(self, values: Sequence[float]) -> list[int]:
+        counts = [0] * len(self)
+        for value in values:
+            counts[min(len(self) - 1, int((value - self.low) / self.width))] += 1
+        return counts
+
+    def to_json(self) -> dict:
+        return {"edges": self.edges, "cut": self.is_cut, "highest": self.highest}
 
 
 def histogram(measure: str, values: Sequence[float]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.queries import Lists
 from threadweaver.viewer.reviews import Reviews
 from threadweaver.viewer.runs import Run
+from threadweaver.viewer.table import Query
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -90,26 +92,23 @@ class Viewer:
         return answer(about.about(self.run, self.indexer, self.reviews))
 
     def list(self, request: Request) -> Response:
-        text, query = self._query(request)
+        query = self._query(request)
         with _bad_requests():
             offset, limit = queries.page_bounds(request.query_params)
-        return answer(self.lists.page(text, query, offset, limit))
+        return answer(self.lists.page(query, offset, limit))
 
     def neighbours(self, request: Request) -> Response:
-        text, query = self._query(request)
-        return answer(self.lists.neighbours(request.path_params["id"], text, query))
+        return answer(self.lists.neighbours(request.path_params["id"], self._query(request)))
 
-    def _query(self, request: Request):
-        params = request.query_params
+    def _query(self, request: Request) -> Query:
         with _bad_requests():
-            return params.get("q", "")[:400], queries.read_query(params, params.getlist)
+            return queries.read_query(request.query_params, request.query_params.getlist)
 
     def _source(self, request: Request) -> documents.Source:
-        table = self.indexer.table
-        at = table.at.get(request.path_params["id"])
-        if at is None:
+        row = self.indexer.db.row(request.path_params["id"])
+        if row is None:
             raise HTTPException(404, "no such sample" + ("" if self.indexer.status.complete else " yet"))
-        return documents.load(self.run, self.indexer, table.rows[at])
+        return documents.load(self.run, self.indexer, row)
 
     def sample(self, request: Request) -> Response:
         source = self._source(request)
@@ -127,13 +126,12 @@ class Viewer:
 
     async def review(self, request: Request) -> Response:
         id = request.path_params["id"]
-        at = self.indexer.table.at.get(id)
-        if at is None:
+        row = self.indexer.db.row(id)
+        if row is None:
             raise HTTPException(404, "no such sample")
         body = await _body(request)
         with _bad_requests():
             verdict, note = reviews.parse_request(body)
-            row = self.indexer.table.rows[at]
             try:
                 return answer(self.reviews.put(id, row.uuid, verdict, note))
             except OSError as error:
@@ -153,9 +151,7 @@ class Viewer:
         return answer(await run_in_threadpool(lambda: [mathml.render(*formula) for formula in formulas]))
 
     def export(self, request: Request) -> Response:
-        text, query = self._query(request)
-        selection = self.lists.selection(text, query)
-        ids = [selection.table.rows[at].id for at in selection.order()]
+        ids = self.lists.ids(self._query(request))
         if len(ids) > about.EXPORT_LIMIT:
             raise HTTPException(413, f"an exported page holds at most {about.EXPORT_LIMIT} samples, not {len(ids)}")
         html = export.page(self.run, self.indexer, self.reviews, ids)
@@ -191,6 +187,13 @@ async def refuse(request: Request, error: HTTPException) -> Response:
     return Response(json.dumps({"error": error.detail}), error.status_code, media_type="application/json")
 
 
+async def refuse_for_now(request: Request, error: sqlite3.Error) -> Response:
+    """Answer while the index is away: it was removed, or another program holds it."""
+    return Response(
+        json.dumps({"error": f"the index cannot be read now ({error})"}), 503, media_type="application/json"
+    )
+
+
 def build(run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | None = None):
     """Return the application and its index, which starts and stops with the application.
 
@@ -205,5 +208,6 @@ def build(run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | 
         yield
         indexer.stop()
 
-    app = Starlette(routes=viewer.routes(), lifespan=lifespan, exception_handlers={HTTPException: refuse})
+    refusals = {HTTPException: refuse, sqlite3.Error: refuse_for_now}
+    app = Starlette(routes=viewer.routes(), lifespan=lifespan, exception_handlers=refusals)
     return Guard(app, exposed_as), indexer

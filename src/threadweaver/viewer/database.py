@@ -1,4 +1,7 @@
-"""The index on disk: one SQLite file with one row per sample and the words of every text.
+"""The index on disk: one SQLite file with the samples' columns and the words of every text.
+
+`samples` has what is filtered, sorted and counted, `shown` what the list shows of a row; both have the document's number
+`at`. Kept apart, a query of the columns reads a fifth of the pages.
 
 The words are kept without the text (FTS5 with `content=''`). Rows of such a table cannot be deleted in older SQLite
 (from 3.20 on), so a sample that changed gets a new document number and no sample refers to the old one any more.
@@ -12,30 +15,37 @@ import re
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.files import digest
-from threadweaver.viewer.table import FACETS, NAMES
+from threadweaver.viewer.table import FACETS, NAMES, Row
 
-VERSION = " ".join(("3", *NAMES, *FACETS))
+VERSION = " ".join(("4", *NAMES, *FACETS))
 """Of the schema and its columns: an index of another version is rebuilt."""
 
-_SCHEMA = """
+_COLUMNS = [f"m_{name}" for name in NAMES] + [f"f_{name}" for name in FACETS if name != "review"]
+"""A measure's is a number or NULL, a facet's holds its values; see `joined`. Reviews are kept in their own file."""
+_SCHEMA = f"""
 PRAGMA page_size = 8192;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS samples (id TEXT PRIMARY KEY, signature TEXT, doc INTEGER, row TEXT);
+CREATE TABLE IF NOT EXISTS samples (
+  at INTEGER PRIMARY KEY, id TEXT UNIQUE, uuid TEXT, place TEXT, estimated INTEGER, {", ".join(_COLUMNS)}, signature TEXT
+);
+CREATE TABLE IF NOT EXISTS shown (at INTEGER PRIMARY KEY, row TEXT);
 CREATE TABLE IF NOT EXISTS collected (id TEXT PRIMARY KEY, uuid TEXT, problem TEXT, fields TEXT, at INTEGER, bytes INTEGER);
-CREATE TABLE IF NOT EXISTS texts (doc INTEGER PRIMARY KEY, packed BLOB, extra TEXT);
+CREATE TABLE IF NOT EXISTS texts (at INTEGER PRIMARY KEY, packed BLOB, extra TEXT);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(problem, text, content='');
 """
 _SETTINGS = {"hashsize": 64 << 20, "automerge": 0, "pgsz": 8100}
 """Of the words: gather the words of one commit before writing, merge segments only when there are many, fill whole
 pages. Together this saves a sixth of the CPU time of the first index."""
+_BETWEEN = "\x1f"
+_PUT = f"INSERT OR REPLACE INTO samples VALUES ({', '.join('?' * (6 + len(_COLUMNS)))})"
 _CACHE = 64_000
 """KB of pages that the writer keeps: the pages of one commit, so that none is written twice."""
 
@@ -66,10 +76,9 @@ def _cache() -> Path:
 class Item:
     """A sample to be written. With `extra`, its text and these other fields are kept in the index too."""
 
-    id: str
+    at: int
+    row: Row
     signature: str
-    doc: int
-    row: str
     problem: str
     text: str
     extra: dict | None = None
@@ -129,10 +138,20 @@ class Database:
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
             connection.commit()
 
-    def samples(self) -> list[tuple[str, str, int, str]]:
-        """Return for every sample: id, signature, document number, row as JSON."""
+    def signatures(self) -> dict[str, tuple[int, str]]:
+        """Return the document number and the signature of every sample by id."""
         with self.connect() as connection:
-            return connection.execute("SELECT id, signature, doc, row FROM samples").fetchall()
+            return {id: (at, known) for id, at, known in connection.execute("SELECT id, at, signature FROM samples")}
+
+    def row(self, id: str) -> Row | None:
+        with self.connect() as connection:
+            found = connection.execute("SELECT at FROM samples WHERE id = ?", (clean(id),)).fetchone()
+            return row_at(connection, found[0]) if found else None
+
+    def estimated(self) -> list[str]:
+        """Return the ids of the samples whose lengths are estimates."""
+        with self.connect() as connection:
+            return [id for (id,) in connection.execute("SELECT id FROM samples WHERE estimated ORDER BY at")]
 
     def collected(self, id: str) -> tuple[str, str, str, int, int] | None:
         """Return uuid, problem, other fields as JSON, and offset and bytes of the line in collected.jsonl."""
@@ -140,19 +159,40 @@ class Database:
             query = "SELECT uuid, problem, fields, at, bytes FROM collected WHERE id = ?"
             return connection.execute(query, (id,)).fetchone()
 
-    def text(self, doc: int) -> tuple[str, dict] | None:
+    def text(self, at: int) -> tuple[str, dict] | None:
         """Return the text and other fields of a dataset's row; those of a folder's samples are in their files."""
         with self.connect() as connection:
-            found = connection.execute("SELECT packed, extra FROM texts WHERE doc = ?", (doc,)).fetchone()
+            found = connection.execute("SELECT packed, extra FROM texts WHERE at = ?", (at,)).fetchone()
         return (zlib.decompress(found[0]).decode("utf-8", "replace"), json.loads(found[1])) if found else None
 
-    def search(self, match: str) -> list[int]:
-        """Return the numbers of the documents that match; a query that FTS5 cannot read finds nothing."""
-        with self.connect() as connection:
-            try:
-                return [doc for (doc,) in connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (match,))]
-            except sqlite3.OperationalError:
-                return []
+
+def row_at(connection: sqlite3.Connection, at: int) -> Row | None:
+    found = connection.execute("SELECT row FROM shown WHERE at = ?", (at,)).fetchone()
+    return Row.from_json(found[0]) if found else None
+
+
+def find(connection: sqlite3.Connection, text: str) -> None:
+    """Fill `temp.found` with the numbers of the samples that hold the words, or have the text as id or in their uuid.
+
+    A query that FTS5 cannot read finds no words.
+    """
+    connection.execute("CREATE TEMP TABLE found (at INTEGER PRIMARY KEY)")
+    if match := match_expression(text):
+        with suppress(sqlite3.OperationalError):
+            connection.execute("INSERT INTO temp.found SELECT rowid FROM words WHERE words MATCH ?", (match,))
+    needle = clean(text.strip().lower())
+    named = "lower(id) = :it OR (:long AND instr(lower(uuid), :it))"
+    named = f"INSERT OR IGNORE INTO temp.found SELECT at FROM samples WHERE {named}"
+    connection.execute(named, {"it": needle, "long": len(needle) > 2})
+
+
+def joined(values: Sequence[str]) -> str:
+    """Return a sample's values of one facet as one text."""
+    return _BETWEEN.join(clean(value) for value in values)
+
+
+def values_of(text: str | None) -> tuple[str, ...]:
+    return tuple((text or "").split(_BETWEEN))
 
 
 def match_expression(query: str) -> str:
@@ -176,16 +216,34 @@ def add(connection: sqlite3.Connection, items: Sequence[Item]) -> None:
     """Write a few hundred samples and their words, in one statement: other threads run meanwhile."""
     if not items:
         return
-    words = [value for item in items for value in (item.doc, clean(item.problem), clean(item.text))]
+    words = [value for item in items for value in (item.at, clean(item.problem), clean(item.text))]
     places = ", ".join(["(?, ?, ?)"] * len(items))
     connection.execute(f"INSERT INTO words(rowid, problem, text) VALUES {places}", words)
-    rows = [(clean(item.id), item.signature, item.doc, clean(item.row)) for item in items]
-    connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?)", rows)
     for item in items:
+        put(connection, item.at, item.row, item.signature)
         if item.extra is not None:
             packed = zlib.compress(item.text.encode("utf-8", "surrogatepass"), 1)
             extra = json.dumps(item.extra)
-            connection.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (item.doc, packed, extra))
+            connection.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (item.at, packed, extra))
+
+
+def put(connection: sqlite3.Connection, at: int, row: Row, signature: str) -> None:
+    """Write a sample's columns and what the list shows of it."""
+    place = re.sub(r"\d+", lambda found: f"\x01{found[0]:0>20}", clean(row.id))
+    facets = [joined(row.facet(name)) for name in FACETS if name != "review"]
+    values = (at, clean(row.id), clean(row.uuid), place, row.estimated, *_measures(row), *facets, signature)
+    connection.execute(_PUT, values)
+    connection.execute("INSERT OR REPLACE INTO shown VALUES (?, ?)", (at, clean(row.to_json())))
+
+
+def _measures(row: Row) -> Sequence[float | None]:
+    return row.values or (None,) * len(NAMES)
+
+
+def remove(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    numbers = [(at,) for at in numbers]
+    for name in ("samples", "shown", "texts"):
+        connection.executemany(f"DELETE FROM {name} WHERE at = ?", numbers)
 
 
 def clean(text: str) -> str:

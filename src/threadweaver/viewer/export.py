@@ -65,17 +65,16 @@ def _hash(text: str) -> str:
 
 def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> str:
     """Return everything that the page would request, as JSON that cannot close its element."""
-    table, verdicts = indexer.table, reviews.verdicts()
+    verdicts = reviews.verdicts()
     lists = Lists(indexer, reviews)
-    rows = [table.rows[table.at[id]] for id in ids]
+    rows = [row for id in ids if (row := indexer.db.row(id))]
     sources = [documents.load(run, indexer, row) for row in rows]
     shown = [documents.document(source, indexer.gauge) | {"review": reviews.get(source.row.id)} for source in sources]
     ways = [stages.stages(run, source, indexer.gauge) | {"chats": []} for source in sources] if run.places else []
-    chosen = table.select_ids(ids)
     data = {
         "run": about(run, indexer, reviews) | {"static": True},
         "rows": [lists.row(row, verdicts.get(row.id, ""), ()) for row in rows],
-        "totals": table.summary(chosen),
+        "totals": lists.totals(ids),
         "samples": {document["id"]: document for document in shown},
         "stages": {way["id"]: way for way in ways},
         "math": dict(_math([shown, ways])),

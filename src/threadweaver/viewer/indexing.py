@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import threading
 import time
@@ -20,7 +21,6 @@ from threadweaver.viewer.describe import Described, Known
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.runs import DATASET, Run
 from threadweaver.viewer.scan import Fate, Found
-from threadweaver.viewer.table import Row, Table
 
 BATCH = 400
 """Samples per commit, which a killed server may have to index again."""
@@ -47,25 +47,21 @@ class Status:
 
 
 class Indexer:
-    """Fills the index from a thread of its own. `table` is always a complete snapshot, `generation` counts snapshots."""
+    """Fills the index from a thread of its own. `generation` counts the commits that changed the list."""
 
     def __init__(self, run: Run, gauge: Gauge, db: Database):
         self.run, self.gauge, self.db = run, gauge, db
         self.status = Status()
         self.generation = 0
-        self.table = Table((), {})
         self.found: dict[str, Found] = {}
-        self._rows: dict[str, Row] = {}
-        self._docs: dict[str, int] = {}
-        self._signatures: dict[str, str] = {}
-        self._changed = False
+        self._known: dict[str, tuple[int, str]] = {}
+        """The document number and the signature of every sample in the index."""
         self._stop = threading.Event()
-        self._published = 0.0
-        self._build_seconds = 0.0
         self._begun = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="index", daemon=True)
 
     def start(self) -> None:
+        self._load()
         self._thread.start()
 
     def stop(self) -> None:
@@ -73,7 +69,6 @@ class Indexer:
         self._thread.join(timeout=10)
 
     def _work(self) -> None:
-        self._load()
         before, checked = "", 0.0
         while not self._stop.is_set():
             begun = time.monotonic()
@@ -94,13 +89,8 @@ class Indexer:
 
     def _load(self) -> None:
         self.db.prepare()
-        self._rows, self._docs, self._signatures = {}, {}, {}
-        samples = self.db.samples()
-        rows = Row.all_from_json([row for _, _, _, row in samples])
-        for (id, signature, doc, _), row in zip(samples, rows, strict=True):
-            self._rows[id], self._docs[id], self._signatures[id] = row, doc, signature
-        self._changed = True
-        self._publish(force=True)
+        self._known = self.db.signatures()
+        self.generation += 1
 
     def refresh(self) -> None:
         """Bring the index up to date with the folders."""
@@ -113,7 +103,6 @@ class Indexer:
             self._refresh_folders()
         if self.gauge.exact:
             self._count_tokens()
-        self._publish(force=True)
         self.status.seconds = self.status.seconds or round(time.monotonic() - self._begun, 2)
         self.status.phase, self.status.complete = "ready", True
 
@@ -126,8 +115,10 @@ class Indexer:
         fates = scan.fates(self.run)
         known = self._collected()
         wanted = {id: _signature(found.get(id), fates.get(id), self.gauge) for id in {*found, *fates}}
-        self._remove(self._signatures.keys() - wanted.keys())
-        pending = sorted((id for id in wanted if self._signatures.get(id) != wanted[id]), key=sample_key)
+        self._remove(self._known.keys() - wanted.keys())
+        pending = sorted(
+            (id for id in wanted if id not in self._known or self._known[id][1] != wanted[id]), key=sample_key
+        )
 
         def described() -> Iterator[tuple[str, str, Described]]:
             for id in pending:
@@ -138,7 +129,7 @@ class Indexer:
             self.db.set_meta({"accounts": accounts})
 
     def _same_files(self, found: dict[str, Found]) -> bool:
-        kept = {id: file for id, signature in self._signatures.items() if (file := signature.split("|")[0])}
+        kept = {id: file for id, (_, signature) in self._known.items() if (file := signature.split("|")[0])}
         return kept == {id: item.signature for id, item in found.items()}
 
     def _described(self, id: str, found: Found | None, fate: Fate | None, known: dict[str, tuple]) -> Described:
@@ -184,7 +175,7 @@ class Indexer:
         mark += "".join(f"{file.name}:{file.stat().st_mtime_ns}:{file.stat().st_size}" for file in files[:1000])
         if mark == self.db.meta("dataset"):
             return
-        self._remove(list(self._rows))
+        self._remove(list(self._known))
 
         def described() -> Iterator[tuple[str, str, Described]]:
             name = dataset_name(self.run.root)
@@ -206,54 +197,54 @@ class Indexer:
     def _write(self, described: Iterable[tuple[str, str, Described]], total: int) -> None:
         """Write samples while the next ones are described: SQLite works without the interpreter's lock."""
         self.status.phase, self.status.done, self.status.total = "indexing", 0, total
-        next_doc = max(self._docs.values(), default=0) + 1
         with self.db.writing() as connection:
-            next_doc = max(next_doc, (connection.execute("SELECT max(id) FROM words_docsize").fetchone()[0] or 0) + 1)
+            last = connection.execute("SELECT max(id) FROM words_docsize").fetchone()[0] or 0
+            last = max(last, *(at for at, _ in self._known.values()), 0)
             committed = 0
             for chunk in ahead(chunks(described), 3):
                 if self._stop.is_set():
                     break
+                database.remove(connection, [self._known[id][0] for id, _, _ in chunk if id in self._known])
                 items = []
                 for id, signature, item in chunk:
-                    items.append(Item(id, signature, next_doc, item.row.to_json(), item.problem, item.text, item.extra))
-                    self._rows[id], self._docs[id], self._signatures[id] = item.row, next_doc, signature
-                    next_doc += 1
+                    last += 1
+                    items.append(Item(last, item.row, signature, item.problem, item.text, item.extra))
+                    self._known[id] = last, signature
                 database.add(connection, items)
                 self.status.done += len(items)
-                self._changed = True
                 if self.status.done - committed >= BATCH:
-                    connection.commit()
+                    self._commit(connection)
                     committed = self.status.done
-                self._publish()
-            connection.commit()
+            self._commit(connection)
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        connection.commit()
+        self.generation += 1
 
     def _remove(self, ids: Iterable[str]) -> None:
         ids = list(ids)
+        if not ids:
+            return
         with self.db.connect() as connection:
-            connection.executemany("DELETE FROM texts WHERE doc = ?", [(self._docs[id],) for id in ids])
-            connection.executemany("DELETE FROM samples WHERE id = ?", [(id,) for id in ids])
-            connection.commit()
-        self._changed = self._changed or bool(ids)
-        for id in ids:
-            del self._rows[id], self._docs[id], self._signatures[id]
+            database.remove(connection, [self._known.pop(id)[0] for id in ids])
+            self._commit(connection)
 
     def _count_tokens(self) -> None:
         """Replace estimates by counts, sample by sample; finished ones are kept when the server stops."""
-        pending = [row for row in self._rows.values() if row.estimated]
+        pending = self.db.estimated()
         self.status.phase, self.status.done, self.status.total = "counting tokens", 0, len(pending)
         with self.db.connect() as connection:
-            for row in pending:
+            for id in pending:
                 if self._stop.is_set():
                     break
-                counted = describe.remeasured(row, self.text(row.id), self.gauge)
-                self._rows[row.id] = counted
-                connection.execute("UPDATE samples SET row = ? WHERE id = ?", (counted.to_json(), row.id))
+                at, signature = self._known[id]
+                row = database.row_at(connection, at)
+                database.put(connection, at, describe.remeasured(row, self.text(id), self.gauge), signature)
                 self.status.done += 1
-                self._changed = True
                 if self.status.done % 50 == 0:
-                    connection.commit()
-                    self._publish()
-            connection.commit()
+                    self._commit(connection)
+            if pending:
+                self._commit(connection)
 
     def text(self, id: str) -> str:
         """Return the text of a sample in the list; empty if it no longer exists."""
@@ -267,17 +258,7 @@ class Indexer:
 
     def kept(self, id: str) -> tuple[str, dict]:
         """Return the text of a dataset's row and its other fields."""
-        return self.db.text(self._docs.get(id, -1)) or ("", {})
-
-    def _publish(self, force: bool = False) -> None:
-        """Make a new snapshot if anything changed, at most once per second and for at most a thirtieth of the time."""
-        now = time.monotonic()
-        if self._changed and (force or now - self._published > max(1.0, 30 * self._build_seconds)):
-            self._changed = False
-            self.table = Table(list(self._rows.values()), dict(self._docs))
-            self.generation += 1
-            self._published = time.monotonic()
-            self._build_seconds = self._published - now
+        return self.db.text(self._known.get(id, (-1, ""))[0]) or ("", {})
 
 
 def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:

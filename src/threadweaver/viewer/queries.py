@@ -1,32 +1,38 @@
-"""Requests for the list: read from the address, answered from the table."""
+"""Requests for the list: read from the address, answered from the index."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from threadweaver.viewer import database, pieces
+from threadweaver.viewer import pieces
 from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.reviews import Reviews
-from threadweaver.viewer.table import FACETS, MEASURES, Query, Row, Selection
+from threadweaver.viewer.selection import Extent, Selection
+from threadweaver.viewer.table import FACETS, MEASURES, Query, Row
 
 PAGE, MAX_PAGE = 60, 200
 SORTS = ("id", *FACETS, *MEASURES)
+MAX_TEXT = 400
+"""Characters of a search that count."""
 _BEFORE, _AFTER = 28, 90
 """Characters before and after a hit in the text."""
 
 
 def read_query(params: Mapping[str, str], facet_values) -> Query:
-    """Return the query of an address: `sort`, `dir`, `<facet>=a` (repeatable), `<measure>=low..high`. Raises ValueError."""
+    """Return the query of an address: `sort`, `dir`, `q`, `<facet>=a` (repeatable), `<measure>=low..high`.
+
+    Raises ValueError.
+    """
     ranges = {name: _range(params[name]) for name in MEASURES if name in params}
     facets = {name: frozenset(facet_values(name)) for name in FACETS if name in params}
     sort = params.get("sort", "id")
     if sort not in SORTS:
         raise ValueError(f"sort must be one of {', '.join(SORTS)}")
-    return Query(ranges, facets, sort, params.get("dir") == "desc")
+    return Query(ranges, facets, sort, params.get("dir") == "desc", params.get("q", "")[:MAX_TEXT])
 
 
 def _range(text: str) -> tuple[float | None, float | None]:
@@ -48,40 +54,43 @@ def page_bounds(params: Mapping[str, str]) -> tuple[int, int]:
 
 
 class Lists:
-    """Answers requests for the list; the results of a search are kept until the index changes."""
+    """Answers requests for the list; what does not depend on the request is kept until the index changes."""
 
     def __init__(self, indexer: Indexer, reviews: Reviews):
         self.indexer, self.reviews = indexer, reviews
-        self._documents = lru_cache(maxsize=64)(self._search)
+        self._extent: tuple[int, Extent] | None = None
 
-    def _search(self, generation: int, match: str) -> tuple[int, ...]:
-        return tuple(self.indexer.db.search(match))
+    @contextmanager
+    def selection(self, query: Query) -> Iterator[Selection]:
+        """Open the index as it is now and select from it."""
+        generation = self.indexer.generation
+        with self.indexer.db.connect() as connection:
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute("BEGIN")  # all statements see the same commit
+            if self._extent is None or self._extent[0] != generation:
+                self._extent = generation, Extent.of(connection)
+            yield Selection(connection, self._extent[1], query, self.reviews.verdicts())
 
-    def selection(self, text: str, query: Query) -> Selection:
-        table, generation = self.indexer.table, self.indexer.generation
-        found: bytes | None = None
-        if text.strip():
-            match = database.match_expression(text)
-            found = table.find(text, self._documents(generation, match) if match else ())
-        return table.select(query, found, self.reviews.verdicts())
-
-    def page(self, text: str, query: Query, offset: int, limit: int) -> dict:
+    def page(self, query: Query, offset: int, limit: int) -> dict:
         """Return `limit` rows from `offset` on; the first page also has totals, facets and histograms."""
-        selection = self.selection(text, query)
-        order = selection.order()
-        verdicts = self.reviews.verdicts()
-        rows = [selection.table.rows[at] for at in order[offset : offset + limit]]
-        words = hit_words(text)
-        result = {
-            "generation": self.indexer.generation,
-            "count": len(order),
-            "offset": offset,
-            "rows": [self.row(row, verdicts.get(row.id, ""), words) for row in rows],
-        }
-        if offset == 0:
-            result |= {"totals": selection.table.summary(selection.mask), "facets": selection.facet_counts()}
-            result |= {"histograms": selection.histograms()}
-        return result
+        generation = self.indexer.generation
+        with self.selection(query) as selection:
+            count, rows = selection.count(), selection.rows(offset, limit)
+            about = {}
+            if offset == 0:
+                about = {"totals": selection.totals(), "facets": selection.facet_counts()}
+                about |= {"histograms": selection.histograms()}
+        words = hit_words(query.text)
+        shown = [self.row(row, selection.verdicts.get(row.id, ""), words) for row in rows]
+        return {"generation": generation, "count": count, "offset": offset, "rows": shown, **about}
+
+    def ids(self, query: Query) -> list[str]:
+        with self.selection(query) as selection:
+            return selection.ids()
+
+    def totals(self, ids: Sequence[str]) -> dict:
+        with self.selection(Query(ids=ids)) as selection:
+            return selection.totals()
 
     def row(self, row: Row, review: str, words: Sequence[str]) -> dict:
         hit = None
@@ -103,18 +112,14 @@ class Lists:
             "hit": hit,
         }
 
-    def neighbours(self, id: str, text: str, query: Query) -> dict:
+    def neighbours(self, id: str, query: Query) -> dict:
         """Return the samples before and after this one in the list, and its place, None if it is not in the list."""
-        selection = self.selection(text, query)
-        order = selection.order()
-        at = selection.table.at.get(id)
-        place = order.index(at) if at in order else None
-        ids = [selection.table.rows[position].id for position in order[:1]] if place is None else []
-        if place is not None:
-            before = selection.table.rows[order[place - 1]].id if place else None
-            after = selection.table.rows[order[place + 1]].id if place + 1 < len(order) else None
-            return {"place": place + 1, "count": len(order), "previous": before, "next": after}
-        return {"place": None, "count": len(order), "previous": None, "next": ids[0] if ids else None}
+        ids = self.ids(query)
+        if id not in ids:
+            return {"place": None, "count": len(ids), "previous": None, "next": ids[0] if ids else None}
+        at = ids.index(id)
+        before, after = ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None
+        return {"place": at + 1, "count": len(ids), "previous": before, "next": after}
 
 
 def hit_words(text: str) -> list[str]:

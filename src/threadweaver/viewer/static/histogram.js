@@ -1,22 +1,24 @@
 // A histogram that is a filter: drag over it to choose a range.
 
-import { h, svg, measure } from "./dom.js";
+import { h, svg, count, measure } from "./dom.js";
 
 const WIDE = 240;
 const TALL = 38;
+const APART = 3; // between the bars of equal width and the last one, which holds what is beyond them
 
 // `range` is [low, high] with null for an open end; `choose` is called with a range or null when it changes.
 export function histogram({ name, label, unit }, data, range, choose) {
   const peak = Math.max(1, ...data.all);
   const bins = data.all.length;
-  const step = WIDE / bins;
+  const step = (WIDE - (data.cut ? APART : 0)) / bins;
+  const left = (at) => at * step + (data.cut && at === bins - 1 ? APART : 0) + 0.4;
   const chart = svg("svg", { class: "bars", viewBox: `0 0 ${WIDE} ${TALL}`, preserveAspectRatio: "none", "data-measure": name, role: "img", "aria-label": `Distribution of ${label}` });
-  chart.append(svg("title", null, `Height: square root of the number of samples, up to ${peak}${cut(data, unit) ? "; the last bar holds all that is higher" : ""}`));
-  const tall = (number) => (number ? Math.max(1.2, Math.sqrt(number / peak) * (TALL - 2)) : 0);
-  data.all.forEach((number, at) => chart.append(svg("rect", { class: "all", x: at * step + 0.4, y: TALL - tall(number), width: step - 0.8, height: tall(number) })));
+  chart.append(svg("title", null, `Number of samples per bar, up to ${count(peak)}${data.cut ? `; the last bar, set apart, is all from ${measure(data.edges.at(-2), unit)} to ${measure(data.highest, unit)}` : ""}`));
+  const tall = (number) => (number ? Math.max(1.2, (number / peak) * (TALL - 2)) : 0);
+  data.all.forEach((number, at) => chart.append(svg("rect", { class: "all", x: left(at), y: TALL - tall(number), width: step - 0.8, height: tall(number) })));
   data.chosen.forEach((number, at) => {
     const inside = !range || overlaps(data.edges, at, range);
-    chart.append(svg("rect", { class: inside ? "chosen" : "chosen outside", x: at * step + 0.4, y: TALL - tall(number), width: step - 0.8, height: tall(number) }));
+    chart.append(svg("rect", { class: inside ? "chosen" : "chosen outside", x: left(at), y: TALL - tall(number), width: step - 0.8, height: tall(number) }));
   });
   const brush = svg("rect", { class: "brush", y: 0, height: TALL, width: 0 });
   chart.append(brush);
@@ -39,20 +41,28 @@ function heading(name, label, unit, data, range, choose) {
     toggle.setAttribute("aria-expanded", String(!ends.hidden));
     if (!ends.hidden) low.focus();
   } }, label);
-  const whole = Number.isInteger(data.edges[0] + 0.5) && data.edges[1] - data.edges[0] === 1 ? 0.5 : 0;
-  const extent = range ? `${shown(range[0], 0)} – ${shown(range[1], 1)}` : `${measure(Math.max(0, data.edges[0]), unit)} – ${measure(data.edges.at(-1) - whole, unit)}${cut(data, unit) ? `, highest ${measure(data.highest, unit)}` : ""}`;
+  const extent = range ? `${shown(range[0], 0)} – ${shown(range[1], 1)}` : extentOf(data, unit);
   const clear = range && h("button", { type: "button", class: "clear", "aria-label": `Clear ${label}`, onclick: () => choose(null) }, "×");
   return h("div", { class: "head" }, toggle, h("span", { class: "extent" }, extent, clear), ends);
 }
 
-// Whether the highest value lies beyond the last edge, by more than the rounding of what is shown.
-const cut = ({ edges, highest }, unit) => highest > edges.at(-1) && measure(highest, unit) !== measure(edges.at(-1), unit);
+// Bins of whole numbers begin and end between two of them.
+export const isWhole = ({ edges }) => Number.isInteger(edges[0] + 0.5) && Number.isInteger(edges[1] - edges[0]);
+
+// From the lowest value to the highest; where the last bar is set apart, also where it begins.
+export function extentOf(data, unit) {
+  const lowest = data.edges[0] + (isWhole(data) ? 0.5 : 0);
+  if (!data.cut) return `${measure(lowest, unit)} – ${measure(data.highest, unit)}`;
+  return `${measure(lowest, unit)} – ${measure(Math.floor(data.edges.at(-2) * 1e6) / 1e6, unit)}, ${count(data.all.at(-1))} up to ${measure(data.highest, unit)}`;
+}
 
 const overlaps = (edges, at, [low, high]) => (low === null || edges[at + 1] > low) && (high === null || edges[at] < high);
 
 function position(edges, value, end) {
   if (value === null) return end ? 1 : 0;
-  return Math.min(1, Math.max(0, (value - edges[0]) / (edges.at(-1) - edges[0])));
+  const at = edges.findLastIndex((edge) => edge <= value);
+  if (at < 0 || at >= edges.length - 1) return at < 0 ? 0 : 1;
+  return (at + (value - edges[at]) / (edges[at + 1] - edges[at])) / (edges.length - 1);
 }
 
 function drawBrush(brush, from, to) {
