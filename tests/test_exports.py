@@ -139,8 +139,7 @@ def test_the_reward_is_given_in_any_thread_and_a_bomb_ends(monkeypatch):
     thread = threading.Thread(target=score)
     thread.start()
     thread.join()
-    with verl_reward._judge as judge:
-        judge.kill()
+    verl_reward.stop(verl_reward._judge)
     assert found == [1.0, 0.0, 0.0, 1.0]
 
 

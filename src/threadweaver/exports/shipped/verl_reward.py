@@ -7,6 +7,7 @@ in a process of its own (this file as a script), which is ended when an answer t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -24,21 +25,34 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None) -> f
 def _ask(question: list[str]) -> float:
     global _judge
     with _turn:
-        if _judge is None or _judge.poll() is not None:
-            if _judge is not None:
-                _judge.communicate()  # closes its pipes
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-            _judge = subprocess.Popen([sys.executable, __file__], **pipes)
-            _judge.stdout.readline()  # math-verify is imported: not part of the time for an answer
-        limit = threading.Timer(SECONDS, _judge.kill)
+        judge = _judge = _judge or _start()
+        limit = threading.Timer(SECONDS, judge.kill)
         limit.start()
         try:
-            print(json.dumps(question), file=_judge.stdin, flush=True)
-            return float(_judge.stdout.readline() or 0.0)
+            print(json.dumps(question), file=judge.stdin, flush=True)
+            line = judge.stdout.readline()
         except BrokenPipeError:
-            return 0.0
-        finally:
-            limit.cancel()
+            line = ""
+        limit.cancel()
+        if not line:  # it was ended
+            _judge = None
+            stop(judge)
+        return float(line or 0.0)
+
+
+def _start() -> subprocess.Popen:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    judge = subprocess.Popen([sys.executable, __file__], **pipes)
+    judge.stdout.readline()  # math-verify is imported: not part of the time for an answer
+    return judge
+
+
+def stop(judge: subprocess.Popen) -> None:
+    judge.kill()
+    judge.wait()
+    for pipe in (judge.stdin, judge.stdout):
+        with contextlib.suppress(OSError):  # what was written after its end
+            pipe.close()
 
 
 def _serve() -> None:
