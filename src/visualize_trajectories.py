@@ -1,6 +1,6 @@
 """View a folder of trajectories, or any stage of a run, as a page on this machine.
 
-Reads   the folder, the stages of its run, collected.jsonl; or a dataset (parquet, .jsonl)
+Reads   the folder, the stages of its run, collected.jsonl, the ledger of its calls; or a dataset (parquet, .jsonl)
 Writes  review.jsonl next to the data when a sample is reviewed; an index next to the folder (.viewer/); --export: one page
 Calls   nothing
 Exits   0; 2 something to fix, in one line; 130 stopped
@@ -39,6 +39,7 @@ def flags() -> Flags:
         "--tokenizer", help="name or local folder: counts tokens where the folder has no counts (else characters / 4)"
     )
     parser.add_shared("--review", help="file of the reviews (review.jsonl next to the data)")
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help="the run's calls (ledger.sqlite beside the data)")
     parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and exit")
     parser.add_argument("--ids", help="samples to export, such as 0-4,9 (all)")
     parser.add_argument("--query", default="", help="export the samples that contain these words")
@@ -87,7 +88,8 @@ def serve(run, gauge, args) -> int:
 
     from threadweaver.viewer import app
 
-    application, _ = app.build(run, gauge, args.review, None if _is_local(args.host) else args.host)
+    exposed_as = None if _is_local(args.host) else args.host
+    application, _ = app.build(run, gauge, args.review, exposed_as, args.ledger)
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

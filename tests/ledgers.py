@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
-from threadweaver.ledger import Ledger, LedgerEntry, canonical, request_key
+from threadweaver.ledger import Ledger, LedgerEntry, canonical, request_key, rows
 
 SRC = str(Path(__file__).parents[1] / "src")
 LONG = "a chain of thought, " * 100
@@ -58,6 +59,13 @@ async def pay(ledger: Ledger, text: str, *, cost: int = 5) -> LedgerEntry:
     claim = await ledger.claim(key(text), cost, None)
     assert claim.state == "mine"
     return await ledger.record(record(text, cost=cost), claim.reservation)
+
+
+def write(path: Path, entries: Sequence[LedgerEntry]) -> None:
+    """Write a ledger that holds these replies."""
+    ledger = Ledger(path)
+    ledger.thread.call(lambda db: rows.insert(db, entries, rows.Texts()))
+    ledger.close()
 
 
 def run_child(path: Path, code: str) -> subprocess.Popen[str]:

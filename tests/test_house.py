@@ -34,7 +34,7 @@ WINGS = {
     "runs": "errors files samples text trajectory",
     "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",
-    "viewer": "corpus errors files grading runs samples stages text trajectory",
+    "viewer": "corpus errors files grading ledger runs samples stages text trajectory",
     "exports": "corpus errors files ledger runs samples trajectory",
 }
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from browser import calls
 from threadweaver.corpus.readers import SourceRow
 from threadweaver.files import to_json, write_atomic
 from threadweaver.runs.folder import AccountEntry, StageFolder
@@ -199,7 +200,9 @@ class Run:
                 f"{uuid}_reasoning.txt": steps,
                 f"chat/{uuid}_chat.txt": f"=== user ===\nMark the steps of {uuid}.\n\n=== assistant ===\n{steps}",
             }
-            entries.append((AccountEntry(str(index), "ok", uuid=uuid, facts=facts), files))
+            known = calls.facts(("", calls.STEPS)) if index == 0 else {}
+            entries.append((AccountEntry(str(index), "ok", uuid=uuid, facts=facts | known), files))
+        calls.write_ledger(self.parent)
         self._write(1, {"stage": "steps", "input": f"../{NAME}", "annotator": "fixture"}, entries)
 
     def _parallel(self, samples: list[Sample], found: dict) -> dict[str, tuple[str, Lineage]]:
@@ -240,6 +243,8 @@ class Run:
             text, record = rewriting.apply_answers(trajectory, record, answers)
             changed = sum(len(thread.edits) for block in record.blocks for thread in block.threads)
             facts = {"edits": changed, "calls": len(asked), "tokens_in": 900, "tokens_out": 40, "cost_usd": 0.0011}
+            if id == "0":
+                facts |= calls.facts(("block 1, thread 2", calls.EDITS), ("block 2, thread 2", []))
             entries.append(
                 (
                     AccountEntry(

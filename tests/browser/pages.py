@@ -229,12 +229,6 @@ def test_unused_blocks_are_shown_with_reason_and_evidence(page, served):
     expect(page.locator(".left .lit").first).to_be_visible()
 
 
-def test_the_conversation_of_a_stage_can_be_read(page, served):
-    page.goto(f"{served.base}/#/sample/0/stages")
-    page.get_by_role("button", name="conversation").click()
-    expect(page.locator(".chat pre")).to_contain_text("Mark the steps of fixture-0.")
-
-
 @pytest.mark.parametrize(
     ("id", "words"), [("5", "rejected: looping"), ("7", "failed: unreadable reply"), ("3", "rejected: no block")]
 )

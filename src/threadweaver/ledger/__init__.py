@@ -11,9 +11,10 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from threadweaver.ledger import batches, budget, claims, endpoints, processes, schema, statistics
+from threadweaver.ledger import batches, budget, claims, endpoints, processes, rows, schema, statistics
 from threadweaver.ledger.batches import BatchEntry, BatchRow
 from threadweaver.ledger.claims import Claim, Ended, Judged, Wish
 from threadweaver.ledger.entries import VERDICTS, LedgerEntry, canonical, key_of, request_key
@@ -116,6 +117,11 @@ class Ledger:
     async def find(self, base: str) -> list[LedgerEntry]:
         """Return the replies to all attempts of a request, the first attempt first."""
         return await self.thread.do(self._find, bytes.fromhex(base))
+
+    def of_requests(self, beginnings: Sequence[str], *, with_request: bool = False) -> list[LedgerEntry]:
+        """Return the replies to all attempts of the requests whose keys begin with these hexadecimal digits."""
+        look = partial(rows.of_requests, beginnings=beginnings, with_request=with_request)
+        return self.thread.call(look, write=False)
 
     async def claim(self, key: str, amount: int, cap: int | None, *, again: bool = False) -> Claim:
         """Ask for the right to send a request that may cost `amount` nano-dollars; of several askers one gets it.

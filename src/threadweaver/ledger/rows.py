@@ -16,6 +16,7 @@ from threadweaver.ledger.bulk import select_in, write_rows
 from threadweaver.ledger.entries import FIELDS, LedgerEntry, canonical, key_of
 from threadweaver.ledger.schema import Unreadable
 
+KEY_BYTES = 32
 LONG = 1024  # bytes from which a message is stored once and referred to
 
 COLUMNS = ", ".join(FIELDS)
@@ -161,3 +162,16 @@ def read(db: sqlite3.Connection, row: tuple[Any, ...], *, with_request: bool = F
             "imported": bool(values["imported"]),
         }
         return LedgerEntry(**values)
+
+
+def of_requests(db: sqlite3.Connection, beginnings: Sequence[str], *, with_request: bool) -> list[LedgerEntry]:
+    """Return the replies to all attempts of the requests whose keys begin with these hexadecimal digits, in this order.
+
+    Raises Unreadable, and ValueError for what is not hexadecimal.
+    """
+    query = f"SELECT {COLUMNS} FROM replies WHERE base >= ? AND base <= ? ORDER BY base, attempt"
+    found: list[tuple[Any, ...]] = []
+    for digits in beginnings:
+        low = bytes.fromhex(digits)
+        found += db.execute(query, (low, low.ljust(KEY_BYTES, b"\xff"))).fetchall()
+    return [read(db, row, with_request=with_request) for row in found]

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from threadweaver.errors import UserError
 from threadweaver.text import parse_json
-from threadweaver.viewer import about, documents, export, mathml, queries, reviews, stages
+from threadweaver.viewer import about, conversations, documents, export, mathml, queries, reviews, stages
 from threadweaver.viewer.database import Database, location
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.guards import MAX_BODY, Guard
@@ -53,8 +53,8 @@ def assets() -> dict[str, Asset]:
 class Viewer:
     """The endpoints, over one run, its index and its reviews."""
 
-    def __init__(self, run: Run, indexer: Indexer, kept: Reviews):
-        self.run, self.indexer, self.reviews = run, indexer, kept
+    def __init__(self, run: Run, indexer: Indexer, kept: Reviews, ledger: Path | None):
+        self.run, self.indexer, self.reviews, self.ledger = run, indexer, kept, ledger
         self.lists = Lists(indexer, kept)
         self.assets = assets()
 
@@ -68,6 +68,8 @@ class Viewer:
             Route("/api/sample/{id}", self.sample),
             Route("/api/sample/{id}/stages", self.stages),
             Route("/api/sample/{id}/chat/{stage}", self.chat),
+            Route("/api/sample/{id}/calls", self.calls),
+            Route("/api/sample/{id}/calls/{stage}/{number:int}", self.turns),
             Route("/api/review/{id}", self.review, methods=["PUT"]),
             Route("/api/math", self.math, methods=["POST"]),
             Route("/api/export", self.export),
@@ -123,6 +125,16 @@ class Viewer:
         if text is None:
             raise HTTPException(404, "no conversation was kept")
         return answer({"text": text})
+
+    def calls(self, request: Request) -> Response:
+        return answer(conversations.conversations(self.run, self._source(request), self.ledger))
+
+    def turns(self, request: Request) -> Response:
+        stage, number = request.path_params["stage"], request.path_params["number"]
+        found = conversations.turns(self.run, self._source(request), self.ledger, stage, number)
+        if found is None:
+            raise HTTPException(404, "no such conversation")
+        return answer({"turns": found})
 
     async def review(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -194,13 +206,16 @@ async def refuse_for_now(request: Request, error: sqlite3.Error) -> Response:
     )
 
 
-def build(run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | None = None):
+def build(
+    run: Run, gauge: Gauge, review: Path | None = None, exposed_as: str | None = None, ledger: Path | None = None
+):
     """Return the application and its index, which starts and stops with the application.
 
-    `review` is the file of the reviews; `exposed_as` the address of a server that others may reach.
+    `review` is the file of the reviews; `exposed_as` the address of a server that others may reach; `ledger` the one
+    that holds the run's calls, if it is not beside the run. Raises UserError.
     """
     indexer = Indexer(run, gauge, Database(location(run.root)))
-    viewer = Viewer(run, indexer, Reviews(review or run.review_file))
+    viewer = Viewer(run, indexer, Reviews(review or run.review_file), conversations.ledger_of(run, ledger))
 
     @contextlib.asynccontextmanager
     async def lifespan(app):

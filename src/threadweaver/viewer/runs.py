@@ -144,7 +144,7 @@ def _chain(place: Place) -> Iterator[Place]:
 
 
 def _before(place: Place) -> Iterator[Place]:
-    for key in ("input", "chains"):
+    for key in ("input", "chains", "referee"):
         named = place.settings.get(key)
         if not isinstance(named, str):
             continue

@@ -97,14 +97,28 @@ def _annotated(block) -> dict:
     return {"number": block.number, "threads": threads}
 
 
+def title_of(stage: str) -> str:
+    return STAGES[stage].title.capitalize() if stage in STAGES else stage
+
+
+def facts_of(place: Place, id: str) -> dict:
+    """Return the facts about a sample in a stage's account; empty if it is not in it."""
+    return dict(next((entry.facts for entry in _entries_of(place, id)), {}))
+
+
 def _station(place: Place, source: Source) -> dict:
     """Return what one stage's account says about the sample."""
     entry = next((entry for entry in _entries_of(place, source.row.id)), None)
     settings = {key: value for key, value in place.settings.items() if key not in ("stage", "input", "chains")}
-    title = STAGES[place.stage].title.capitalize() if place.stage in STAGES else place.stage
-    station = {"stage": place.stage, "title": title, "folder": place.path.name, "settings": settings, "outcome": None}
+    station = {
+        "stage": place.stage,
+        "title": title_of(place.stage),
+        "folder": place.path.name,
+        "settings": settings,
+        "outcome": None,
+    }
     if entry:
-        facts = {key: value for key, value in entry.facts.items() if key != "measures"}
+        facts = {key: value for key, value in entry.facts.items() if key not in ("measures", "ledger")}
         station |= {"outcome": entry.outcome, "reason": entry.reason, "facts": facts}
     return station
 

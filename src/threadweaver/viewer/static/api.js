@@ -56,6 +56,16 @@ export async function getChat(id, stage) {
   return (await ask(`/api/sample/${encodeURIComponent(id)}/chat/${stage}`)).text;
 }
 
+// By stage the calls about a sample, without their texts.
+export async function getCalls(id) {
+  if (embedded) return { stages: [], notes: ["This page holds no conversations."] };
+  return ask(`/api/sample/${encodeURIComponent(id)}/calls`);
+}
+
+export async function getTurns(id, stage, number) {
+  return (await ask(`/api/sample/${encodeURIComponent(id)}/calls/${stage}/${number}`)).turns;
+}
+
 // By sample: the review that is being written. Those of one sample are written in order, and what is read later is
 // read after them; `keepalive` lets them arrive even if the page is closed.
 const writing = new Map();

@@ -1,16 +1,19 @@
 // One sample through all stages: the annotation, the original next to the result, every edit in place.
 
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
-import { getChat, getNeighbours, getSample, getStages } from "./api.js";
+import { getNeighbours, getSample, getStages } from "./api.js";
 import { address } from "./state.js";
 import { inline, markWords, passage } from "./rows.js";
 import { labelOf } from "./list.js";
 import { ReviewBox } from "./review.js";
+import { Conversations } from "./turns.js";
 import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
 
 const FOLDED_FROM = 14;
 const EDGE_LINES = 3;
 const MONEY = ["cost_usd"];
+// Facts that are shown in other words or elsewhere, and keys that no reader needs.
+const HIDDEN = ["calls", "asked", "error", "detail", "recorded", "recorded_usd", "row", "worth", "leaks", "strongest_leak", "answer_rl", "source_uuid", ...MONEY];
 
 export class StagesView {
   constructor(container, run, route) {
@@ -47,6 +50,7 @@ export class StagesView {
   draw() {
     this.place = h("span", { class: "place" });
     this.review = new ReviewBox(this.sample, this.run);
+    this.talks = new Conversations(this.sample.id, (first, last) => this.light(first, last));
     this.compared = h("div", { class: "compared" }, this.compare());
     this.container.replaceChildren(
       h(
@@ -54,6 +58,7 @@ export class StagesView {
         { class: "sample stages" },
         sampleHead(this.sample, this.run, this.route, this.place, this.review),
         h("ol", { class: "way" }, this.way.path.map((station) => this.station(station))),
+        this.talks.element,
         this.unused(),
         this.evidence(),
         h("div", { class: "bench" }, this.outline(), this.compared),
@@ -64,8 +69,8 @@ export class StagesView {
   station(station) {
     const facts = station.facts ?? {};
     const calls = facts.calls ? [plural(facts.calls, "call"), tokensOf(facts), costOf(facts)].filter(Boolean).join(" · ") : "";
-    const others = Object.entries(facts).filter(([name, value]) => !["calls", "error", "detail", ...MONEY].includes(name) && !/token/.test(name) && isShown(value));
-    const chat = this.way.chats.includes(station.stage) && button("conversation", (event) => this.showChat(event.target, station), { class: "link" });
+    const others = Object.entries(facts).filter(([name, value]) => !HIDDEN.includes(name) && !/token/.test(name) && isShown(value));
+    const said = !this.run.static && (facts.calls || this.way.chats.includes(station.stage));
     return h(
       "li",
       { class: station.outcome ? `station ${station.outcome}` : "station absent", title: settingsOf(station) },
@@ -74,20 +79,8 @@ export class StagesView {
       others.map(([name, value]) => h("span", { class: "fact" }, factText(name, value))),
       calls && h("span", { class: "fact calls" }, calls),
       (facts.error || facts.detail) && h("span", { class: "fact" }, facts.error || facts.detail),
-      chat,
+      said ? button("conversation", () => this.talks.toggle(station.stage), { class: "link" }) : null,
     );
-  }
-
-  async showChat(opener, { stage, title }) {
-    const shown = this.container.querySelector(".chat");
-    if (shown) {
-      shown.remove();
-      if (shown.dataset.stage === stage) return;
-    }
-    const text = await getChat(this.sample.id, stage).catch((error) => error.message);
-    const close = button("close", () => box.remove(), { class: "link" });
-    const box = h("section", { class: "chat", "data-stage": stage }, h("header", null, h("h2", null, `Conversation, ${title}`), close), h("pre", { tabindex: 0 }, text));
-    this.container.querySelector(".way").after(box);
   }
 
   unused() {
@@ -100,21 +93,23 @@ export class StagesView {
     );
   }
 
+  // What the stages noted: what threads have of each other, what was chosen, what is wrong with the annotation.
   evidence() {
-    const notes = this.way.notes.filter((note) => note.kind !== "annotation");
-    const faults = this.way.notes.filter((note) => note.kind === "annotation");
-    if (!notes.length && !faults.length) return null;
-    return h(
-      "section",
-      { class: "panel" },
-      notes.length ? [h("h2", null, "Evidence that threads depend on each other"), h("ul", null, notes.map((note) => h("li", null, h("b", null, String(note.kind ?? "note").replaceAll("_", " ")), this.noteLines(note), h("span", null, noteText(note)))))] : null,
-      faults.length ? [h("h2", null, "Defects of the annotation"), h("ul", null, faults.map((note) => h("li", null, h("b", null, String(note.code).replaceAll("_", " ")), h("span", null, `${note.block ? `block ${note.block}` : ""}${note.thread ? `, thread ${note.thread}` : ""}: ${note.detail ?? ""}`))))] : null,
-    );
+    const of = (...kinds) => this.way.notes.filter((note) => kinds.includes(note.kind));
+    const others = this.way.notes.filter((note) => !["annotation", "candidate", "leak", "referee"].includes(note.kind));
+    const lists = [
+      ["Evidence that threads depend on each other", [...of("leak"), ...others], noteText],
+      ["Blocks that were considered", of("candidate"), candidateText],
+      ["Defects of the annotation", of("annotation"), defectText],
+    ];
+    const shown = lists.filter(([, notes]) => notes.length);
+    if (!shown.length) return null;
+    return h("section", { class: "panel" }, shown.map(([title, notes, text]) => [h("h2", null, title), h("ul", null, notes.map((note) => h("li", null, h("b", null, nameOf(note)), this.noteLines(note), h("span", null, text(note)))))]));
   }
 
   noteLines(note) {
-    if (!Array.isArray(note.lines)) return null;
-    return note.lines.map((range) => {
+    if (!note.lines) return null;
+    return [note.lines].flat().map((range) => {
       const [first, last] = String(range).match(/\d+/g)?.map(Number) ?? [];
       return first ? this.lineLink(first, last ?? first) : null;
     });
@@ -213,7 +208,8 @@ export class StagesView {
   }
 }
 
-const isShown = (value) => (typeof value === "number" && value !== 0) || typeof value === "boolean" || typeof value === "string" || (Array.isArray(value) && value.length > 0);
+const isShown = (value) => typeof value !== "object" || value === null || Array.isArray(value) ? isFact(value) : false;
+const isFact = (value) => (typeof value === "number" && value !== 0) || typeof value === "boolean" || typeof value === "string" || (Array.isArray(value) && value.length > 0);
 
 function factText(name, value) {
   const label = name.replaceAll("_", " ");
@@ -231,6 +227,7 @@ function tokensOf(facts) {
 }
 
 function costOf(facts) {
+  if (facts.recorded && facts.recorded === facts.calls) return `${measure(facts.recorded_usd ?? 0, "$")} when recorded`;
   const name = MONEY.find((key) => typeof facts[key] === "number");
   return name ? measure(facts[name], "$") : "";
 }
@@ -239,7 +236,19 @@ function settingsOf(station) {
   return [station.folder, ...Object.entries(station.settings).map(([name, value]) => `${name}: ${value}`)].join("\n");
 }
 
+const nameOf = (note) => String((note.kind === "annotation" ? note.code : note.kind) ?? "note").replaceAll("_", " ");
+
 function noteText(note) {
-  const known = [note.block ? `block ${note.block}` : "", note.evidence ?? "", note.what ? `“${note.what}”` : "", note.detail ?? ""].filter(Boolean).join(" · ");
+  const threads = note.source && note.target ? `thread ${note.target} uses thread ${note.source}` : note.thread ? `thread ${note.thread}` : "";
+  const score = typeof note.score === "number" ? `score ${note.score.toFixed(2)}` : "";
+  const known = [note.block ? `block ${note.block}` : "", threads, note.evidence ?? note.code?.replaceAll("_", " ") ?? "", note.what ? `“${note.what}”` : "", score, note.detail ?? ""].filter(Boolean).join(" · ");
   return known || JSON.stringify(note);
+}
+
+function candidateText(note) {
+  return [`block ${note.block} of the annotation`, plural(note.threads, "thread"), note.nature, `${plural(note.saved, "character")} beside the longest`, note.chosen ? "chosen" : "not chosen"].filter(Boolean).join(" · ");
+}
+
+function defectText(note) {
+  return `${note.block ? `block ${note.block}` : ""}${note.thread ? `, thread ${note.thread}` : ""}: ${note.detail ?? ""}`;
 }

@@ -1,0 +1,69 @@
+"""What the viewer says a result rests on: the calls about a sample, the leaks between its threads, why it was lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from browser import calls
+from browser.fixture import Run
+from threadweaver.errors import UserError
+from threadweaver.viewer import app, conversations, runs
+from threadweaver.viewer.gauge import Gauge
+from viewing import Server
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return Run(tmp_path_factory.mktemp("run")).write()
+
+
+@pytest.fixture(scope="module")
+def server(root):
+    with Server(root) as served:
+        yield served
+
+
+def test_every_call_that_an_account_names_is_found_in_the_ledger(server):
+    steps, edits = server.json("/api/sample/0/calls")["stages"]
+    [talk] = steps["conversations"]
+    assert (steps["stage"], talk["about"], talk["missing"]) == ("steps", "", 0)
+    assert [(call["verdict"], call["why"], call["seconds"], call["cost"]) for call in talk["calls"]] == [
+        ("accepted", None, 1.5, 0.005),
+        ("repaired", "out_of_file", 1.5, 0.005),
+        ("accepted", None, 1.5, 0.005),
+    ]
+    assert [talk["about"] for talk in edits["conversations"]] == ["block 1, thread 2", "block 2, thread 2"]
+
+
+def test_a_turn_holds_what_is_new_and_a_long_text_is_cut(server):
+    turns = server.json("/api/sample/0/calls/steps/0")["turns"]
+    assert [[item["role"] for item in turn["asked"]] for turn in turns] == [["system", "user"], ["user"], ["user"]]
+    assert turns[2]["thinking"]["text"] == "<think>Let me look at L8 again.</think>"
+    assert turns[2]["reply"]["text"] == "One block, L4-L10."
+    [turn] = server.json("/api/sample/0/calls/rewrite/0")["turns"]
+    assert len(turn["reply"]["text"]) == conversations.MESSAGE_LIMIT < turn["reply"]["chars"] == len(calls.LONG)
+
+
+@pytest.mark.parametrize("path", ["steps/1", "steps/99999", "filter/0", "..%2f/0", "nothing/0"])
+def test_a_conversation_that_no_account_names_is_not_found(server, path):
+    assert server.ask(f"/api/sample/0/calls/{path}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "named", [None, 3, "x", [1], [{"keys": "0" * 16}], [{"keys": ["zz" * 8, 5, "0" * 64, "AB" * 8]}], [{"about": {}}]]
+)
+def test_what_is_no_conversation_in_an_account_is_left_out(named):
+    assert all(talk.keys == () for talk in conversations._talks({"ledger": named}))
+
+
+def test_a_damaged_ledger_is_said_so_and_the_page_goes_on(root, tmp_path):
+    (tmp_path / "bad.sqlite").write_bytes(b"no database at all" * 100)
+    with Server(root, ledger=tmp_path / "bad.sqlite") as served:
+        found = served.json("/api/sample/0/calls")
+    assert found["stages"][0]["conversations"][0]["missing"] == 3
+    assert any("bad.sqlite" in note for note in found["notes"])
+
+
+def test_a_ledger_that_is_named_has_to_exist(root, tmp_path):
+    with pytest.raises(UserError, match="name another --ledger"):
+        app.build(runs.find(root), Gauge(), ledger=tmp_path / "none.sqlite")
