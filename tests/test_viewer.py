@@ -186,6 +186,19 @@ def test_totals_average_what_was_kept_as_the_stage_does(server, root, query, cou
     assert totals["means"]["parallel_ratio"] == pytest.approx(sum(item["parallel_ratio"] for item in measures) / 4)
 
 
+def test_a_stage_in_between_says_which_of_its_samples_were_lost_later(root):
+    with Server(Run(root.parent).folder(2)) as served:
+        page = served.json("/api/list")
+    later = {row["id"]: row["labels"].get("later", [""])[0] for row in page["rows"]}
+    assert later == {
+        **dict.fromkeys("0126", "passed step 5"),
+        **dict.fromkeys("34", "rejected in step 5"),
+        "7": "failed in step 3",
+        "5": "",
+    }
+    assert dict(page["facets"]["later"]) == {"passed step 5": 4, "rejected in step 5": 2, "failed in step 3": 1}
+
+
 def test_neighbours_follow_the_selection(server):
     assert server.json("/api/neighbours/2?outcome=ok") == {"place": 3, "count": 4, "previous": "1", "next": "6"}
     assert server.json("/api/neighbours/3?outcome=ok")["place"] is None
@@ -263,6 +276,8 @@ def test_malformed_markup_is_shown_with_its_tags_marked(tmp_path):
     (tmp_path / "a" / "0.txt").write_text("before\n<Parallel>\n<Thread>\n1: x\n")
     with Server(tmp_path / "a") as served:
         document = served.json("/api/sample/0")
+        row = served.json("/api/list")["rows"][0]
+    assert (row["outcome"], row["reason"]) == ("malformed", "unbalanced_tag")
     assert "unbalanced_tag" in document["fault"]
     assert {"t": "<Parallel>"} in [piece for row in document["parts"][0]["rows"] for piece in row[2]]
 

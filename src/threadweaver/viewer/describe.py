@@ -66,6 +66,7 @@ def describe(id: str, found: Found | None, fate: Fate | None, known: Known) -> D
         values=(None,) * len(table.NAMES),
         shape="[]",
         place=found.stage if found else "",
+        labels={"later": [fate.later]} if fate and fate.later else {},
     )
     return Described(measured(row, text if found else None, fate), known.problem, text)
 
@@ -85,8 +86,9 @@ def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTI
         plan = shape(trajectory)
         estimated = not account and not gauge.exact
         values |= {name: value for name, value in (account or gauge.measures(trajectory)).items() if name in values}
-    except markup.MarkupError:
-        pass
+    except markup.MarkupError as error:
+        if row.outcome in table.KEPT and row.place != "collect":
+            row = replace(row, outcome=table.MALFORMED, reason=error.code)
     return replace(row, values=tuple(values.values()), shape=to_json(plan), estimated=estimated)
 
 

@@ -265,7 +265,7 @@ def _signature(found: Found | None, fate: Fate | None, gauge: Gauge) -> str:
     """Return a string that changes when the text, its account entries or the way of measuring change."""
     parts = [found.signature if found else ""]
     if fate:
-        facts = (fate.stage, fate.outcome, fate.reason, fate.facts, fate.measures)
+        facts = (fate.stage, fate.outcome, fate.reason, fate.later, fate.facts, fate.measures)
         parts.append(digest(repr(facts)))
     if found and not (fate and fate.measures):
         parts.append(gauge.name)

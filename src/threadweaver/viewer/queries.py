@@ -105,6 +105,7 @@ class Lists:
             "outcome": row.outcome,
             "reason": row.reason,
             "answer": row.answer,
+            "labels": row.labels,
             "estimated": row.estimated,
             "values": row.values,
             "shape": json.loads(row.shape),

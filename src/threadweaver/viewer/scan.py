@@ -9,6 +9,7 @@ from pathlib import Path
 
 from threadweaver.files import to_json
 from threadweaver.runs.records import ACCOUNT_FILE, LOSSES, AccountEntry, account_lines
+from threadweaver.runs.stages import STAGES
 from threadweaver.samples import Sample
 from threadweaver.text import parse_json, whole
 from threadweaver.viewer.runs import DATASET, PLAIN, Place, Run, inside
@@ -36,6 +37,8 @@ class Fate:
     """The facts of each stage's account about the sample, by stage, without the measures."""
     measures: dict = field(default_factory=dict)
     lost: bool = False
+    later: str = ""
+    """What the stages after the root's made of a sample that the root's passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _texts(folder: Path) -> Iterator[tuple[str, Path, str]]:
 def state(run: Run) -> str:
     """Return a string that changes when a folder or an account does; cheap to compute often."""
     marks = []
-    for place in run.shown or (Place(DATASET, run.root),):
+    for place in run.places or (Place(DATASET, run.root),):
         for path in (place.path, place.path / REJECTED, place.path / ACCOUNT_FILE, place.path / "collected.jsonl"):
             try:
                 stat = path.stat()
@@ -102,7 +105,7 @@ def state(run: Run) -> str:
 def accounts_state(run: Run) -> str:
     """Return a string that changes when an account or the collected samples do, but not with other files."""
     marks = []
-    for place in run.shown:
+    for place in run.places:
         for name in (ACCOUNT_FILE, "collected.jsonl"):
             path = place.path / name
             if path.is_file():
@@ -120,7 +123,19 @@ def fates(run: Run) -> dict[str, Fate]:
     for fate in known.values():
         if fate.stage != run.kind and not fate.lost and run.kind not in (PLAIN, DATASET):
             fate.outcome, fate.reason = PENDING, f"not in {run.kind}"
+    _look_ahead(run, known)
     return known
+
+
+def _look_ahead(run: Run, known: dict[str, Fate]) -> None:
+    """Note which samples the stages after the root's lost, and how far the others came."""
+    for place in run.places[len(run.shown) :]:
+        title = STAGES[place.stage].title.split(" (")[0]
+        for entry in read_entries(place.path):
+            fate = known.get(entry.id)
+            if fate is None or fate.lost or fate.later.startswith(LOSSES):
+                continue
+            fate.later = f"{entry.outcome} in {title}" if entry.outcome in LOSSES else f"passed {title}"
 
 
 def read_entries(folder: Path) -> Iterator[AccountEntry]:

@@ -28,8 +28,10 @@ MEASURES = {
 }
 """Label and unit by name, in the order of the page. A new one also needs its value in `describe.measured`."""
 NAMES = tuple(MEASURES)
-FACETS = {"outcome": "Outcome", "reason": "Reason", "answer": "Answer", "review": "Review"}
+FACETS = {"outcome": "Outcome", "reason": "Reason", "later": "Later stages", "answer": "Answer", "review": "Review"}
 """Title by name of the columns of few values. A new one also needs its values of each row, in `Row.labels`."""
+MALFORMED = "malformed"
+"""The outcome of a sample that a stage passed on, but whose text is not a trajectory."""
 MEANS = NAMES[:5]
 """The measures whose means are shown above the list."""
 KEPT = ("ok", "unchanged")

@@ -8,7 +8,7 @@ import { miniPlan } from "./plan.js";
 import { inline } from "./rows.js";
 
 const MAIN_MEASURES = ["total_num_tokens", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "avg_thread_length"];
-const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", pending: "pending" };
+const OUTCOMES = { ok: "accepted", unchanged: "unchanged", rejected: "rejected", failed: "failed", malformed: "malformed", pending: "pending" };
 const PAGE_ROWS = 60;
 const MOST_ROWS = 200;
 
@@ -260,7 +260,8 @@ export class ListView {
     const [tokens, , acceleration, , blocks] = row.values;
     const about = row.estimated ? "≈" : "";
     const target = address({ view: "trajectory", id: row.id, params: this.params });
-    const lost = row.outcome === "rejected" || row.outcome === "failed" || row.outcome === "pending";
+    const lost = row.outcome !== "ok" && row.outcome !== "unchanged";
+    const later = row.labels.later?.find((value) => !value.startsWith("passed"));
     return h(
       "a",
       { class: "row", role: "listitem", href: target, "data-at": at, "data-id": row.id },
@@ -270,7 +271,7 @@ export class ListView {
       h("span", { class: "num accel" }, acceleration ? about + measure(acceleration, "%") : "–"),
       h("span", { class: "num tokens" }, tokens === null ? "–" : about + count(tokens)),
       h("span", { class: "num blocks" }, blocks === null ? "–" : count(blocks)),
-      h("span", { class: "state" }, h("span", { class: `dot outcome-${row.outcome}`, title: labelOf("outcome", row.outcome) }), h("span", { class: "reason" }, lost ? (row.reason || labelOf("outcome", row.outcome)).replaceAll("_", " ") : ""), answerMark(row.answer), reviewMark(row.review)),
+      h("span", { class: "state" }, h("span", { class: `dot outcome-${row.outcome}`, title: labelOf("outcome", row.outcome) }), h("span", { class: "reason" }, lost ? (row.reason || labelOf("outcome", row.outcome)).replaceAll("_", " ") : later ? `later ${later}` : ""), answerMark(row.answer), reviewMark(row.review)),
     );
   }
 
