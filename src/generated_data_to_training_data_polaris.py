@@ -52,7 +52,7 @@ def flags() -> Flags:
         metavar="FILE",
         help="the outputs: a .json, a journal .jsonl, or the splits of a run",
     )
-    add("--polaris-parquet", type=Path, required=True, help="the problems for which they were sampled")
+    parser.add_shared("--polaris-parquet")
     add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
     parser.add_shared(
         "--instruction",

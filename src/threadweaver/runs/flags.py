@@ -135,6 +135,7 @@ SHARED: dict[str, dict[str, Any]] = {
         "sequential again and step 5 rejects the trajectory (%(default)s; 1.1 keeps all)",
     },
     "--ctx_lines": {"type": count, "help": "lines of context shown before a block (all)"},
+    "--polaris-parquet": {"type": Path, "required": True, "help": "the problems for which they were sampled"},
     "--tokenizer": {"help": "tokenizer, a name on the hub or a local folder (%(default)s)"},
     "--template": {"default": "qwen"},
     "--instruction": {"help": "text added after the question, once"},
