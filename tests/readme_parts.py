@@ -29,6 +29,8 @@ WITHOUT_COMMENT = {
     ".md": "part of RECIPE.md",
     ".svg": "an icon",
     ".json": "data",
+    ".txt": "a licence",
+    ".woff2": "a font",
 }
 
 
@@ -42,7 +44,7 @@ def map_of_files() -> str:
 
 def _folder(path: Path, depth: int) -> Iterator[str]:
     """Yield a folder's line, its files and its folders: wings in the order of the table, everything else by name."""
-    inside = [item for item in sorted(path.iterdir()) if item.name not in ("__pycache__", "__init__.py")]
+    inside = [item for item in sorted(path.iterdir()) if item.name not in ("__pycache__", "__init__.py", "README.md")]
     if path == LIBRARY:
         order = list(WINGS)
         inside.sort(key=lambda item: order.index(item.stem) if item.stem in order else len(order))
@@ -68,6 +70,8 @@ def sentence(path: Path) -> str:
     source = path / "__init__.py" if path.is_dir() else path
     if not source.is_file():  # a folder of files that are not Python
         return ""
+    if source.parent.name == "vendor":  # made by others, and not all of it text
+        return WITHOUT_COMMENT.get(source.suffix, "a library, as published")
     text = source.read_text()
     if source.suffix == ".py":
         said = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]

@@ -16,8 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from threadweaver.errors import UserError
-from threadweaver.text import parse_json
-from threadweaver.viewer import about, conversations, documents, export, mathml, queries, reviews, stages
+from threadweaver.viewer import about, conversations, documents, export, queries, reviews, stages
 from threadweaver.viewer.database import Database, location
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.guards import MAX_BODY, Guard
@@ -28,9 +27,13 @@ from threadweaver.viewer.runs import Run
 from threadweaver.viewer.table import Query
 
 STATIC = Path(__file__).parent / "static"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-MAX_FORMULAS = 400
-"""Per request; the page requests more as the reader scrolls."""
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class Asset:
 def assets() -> dict[str, Asset]:
     """Read the page's files once, by name: a request can name only one of these, never a path."""
     found = {}
-    for path in sorted(STATIC.iterdir()):
+    for path in sorted(STATIC.rglob("*")):
         if path.suffix in TYPES:
             body = path.read_bytes()
-            found[path.name] = Asset(body, TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+            found[path.relative_to(STATIC).as_posix()] = Asset(
+                body, TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+            )
     return found
 
 
@@ -61,7 +66,7 @@ class Viewer:
     def routes(self) -> list[Route]:
         return [
             Route("/", self.page),
-            Route("/static/{name}", self.asset),
+            Route("/static/{name:path}", self.asset),
             Route("/api/run", self.run_facts),
             Route("/api/list", self.list),
             Route("/api/neighbours/{id}", self.neighbours),
@@ -71,7 +76,6 @@ class Viewer:
             Route("/api/sample/{id}/calls", self.calls),
             Route("/api/sample/{id}/calls/{stage}/{number:int}", self.turns),
             Route("/api/review/{id}", self.review, methods=["PUT"]),
-            Route("/api/math", self.math, methods=["POST"]),
             Route("/api/export", self.export),
         ]
 
@@ -151,16 +155,6 @@ class Viewer:
                 raise HTTPException(409, detail) from None
             except UserError as error:
                 raise HTTPException(409, str(error)) from None
-
-    async def math(self, request: Request) -> Response:
-        from starlette.concurrency import run_in_threadpool
-
-        with _bad_requests():
-            asked = parse_json(await _body(request))
-            if not isinstance(asked, list) or len(asked) > MAX_FORMULAS:
-                raise ValueError(f"send a list of at most {MAX_FORMULAS} formulas")
-            formulas = [(str(tex), bool(display)) for tex, display in asked]
-        return answer(await run_in_threadpool(lambda: [mathml.render(*formula) for formula in formulas]))
 
     def export(self, request: Request) -> Response:
         ids = self.lists.ids(self._query(request))

@@ -130,7 +130,7 @@ def document(source: Source, gauge: Gauge) -> dict:
         "measures": dict(zip(table.NAMES, row.values, strict=True)),
         "problem": pieces.rows(source.problem),
         "solution": _answer(source.solution),
-        "final": pieces.split(f"${final}$") if final and len(final) < 400 else None,
+        "final": [pieces.formula(final)] if final and len(final) < 400 else None,
         "output": pieces.rows(source.output) if source.output.strip() else None,
         "text": source.text,
         "parts": [],

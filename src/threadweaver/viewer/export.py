@@ -6,10 +6,10 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from threadweaver.viewer import documents, mathml, stages
+from threadweaver.viewer import documents, stages
 from threadweaver.viewer.about import about
 from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.queries import Lists
@@ -17,28 +17,39 @@ from threadweaver.viewer.reviews import Reviews
 from threadweaver.viewer.runs import Run
 
 STATIC = Path(__file__).parent / "static"
+VENDOR = "vendor"
+_FONT = re.compile(r"url\('\./(\w+\.woff2)'\)")
 _IMPORT = re.compile(r"^import .*? from \"\./([\w-]+\.js)\";\n", re.M | re.S)
 
 
 def page(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> str:
-    """Return the page as HTML. Its policy allows only its own script and style, by their hashes."""
-    script, style = bundle("app.js"), "".join(path.read_text() for path in styles())
+    """Return the page as HTML. Its policy allows only its own scripts, style and font, by their hashes or as data."""
+    made, script, style = (STATIC / VENDOR / "temml.min.js").read_text(), bundle("app.js"), styles()
     data = _data(run, indexer, reviews, ids)
     html = (STATIC / "index.html").read_text()
-    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; script-src {_hash(made)} {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        "font-src data:; base-uri 'none'; form-action 'none'"
+    )
     html = re.sub(r"\s*<link [^>]*>", "", html)
     html = re.sub(r"\s*<script [^>]*></script>", "", html)
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>\n</head>'
     tail = (
-        f'<script type="application/json" id="data">{data}</script>\n<script type="module">{script}</script>\n</body>'
+        f'<script type="application/json" id="data">{data}</script>\n<script>{made}</script>\n'
+        f'<script type="module">{script}</script>\n</body>'
     )
     return html.replace("</head>", head).replace("</body>", tail)
 
 
-def styles() -> list[Path]:
-    """Return the style sheets in the order in which the page names them."""
-    named = re.findall(r'href="/static/([\w-]+\.css)"', (STATIC / "index.html").read_text())
-    return [STATIC / name for name in named]
+def styles() -> str:
+    """Return the style sheets in the order in which the page names them, with the font as data."""
+    named = re.findall(r'rel="stylesheet" href="/static/([\w/-]+\.css)"', (STATIC / "index.html").read_text())
+    return "".join(_FONT.sub(_as_data, (STATIC / name).read_text()) for name in named)
+
+
+def _as_data(match: re.Match[str]) -> str:
+    font = base64.b64encode((STATIC / VENDOR / match.group(1)).read_bytes()).decode()
+    return f"url(data:font/woff2;base64,{font})"
 
 
 def bundle(entry: str) -> str:
@@ -77,20 +88,5 @@ def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> s
         "totals": lists.totals(ids),
         "samples": {document["id"]: document for document in shown},
         "stages": {way["id"]: way for way in ways},
-        "math": dict(_math([shown, ways])),
     }
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _math(value: object) -> Iterator[tuple[str, str]]:
-    """Yield every formula in the documents: the key under which the page looks it up, and its MathML."""
-    if isinstance(value, dict):
-        if "m" in value and "s" in value:
-            display = bool(value.get("d"))
-            if rendered := mathml.render(value["m"], display):
-                yield ("d:" if display else "i:") + value["m"], rendered
-            return
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _math(item)

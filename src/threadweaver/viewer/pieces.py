@@ -3,60 +3,46 @@
 A row is [number, lines, pieces]: the number of its first line, how many lines it covers (a display formula may cover
 several), and its pieces. A piece is a string, or an object with one of the keys
     m  a formula (TeX without its delimiters), `d` true for display, `s` its source
-    b  bold words, `s` their source
+    b  bold words as pieces, `s` their source
     t  a tag of the markup, in a text that could not be parsed
     del, ins  what an edit removed or inserted
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import Edit
+from threadweaver.viewer import formulas
 
 Piece = str | dict
 Row = list
-
-_SPAN = re.compile(
-    r"""
-      \$\$(?P<dollars>(?:[^$\\]|\\.){1,4000}?)\$\$
-    | \\\[(?P<square>(?:[^\\]|\\(?!\]).){1,4000}?)\\\]
-    | \\\((?P<round>(?:[^\\\n]|\\(?!\)).){1,2000}?)\\\)
-    | (?P<env>\\begin\{(?P<name>align|aligned|equation|gather|cases|array|pmatrix|bmatrix|vmatrix)\*?\}
-        .{1,4000}?\\end\{(?P=name)\*?\})
-    | (?<![\\$])\$(?P<dollar>(?![\s$])(?:[^$\\\n]|\\.){0,1999}?(?:(?<!\s)(?<!\\)))\$(?![\d$])
-    | (?P<boxed>\\boxed\{(?:[^{}\n]|\{(?:[^{}\n]|\{[^{}\n]*\})*\})+\})
-    | \*\*(?P<bold>[^\s*](?:[^*\n]{0,300}[^\s*])?)\*\*
-    """,
-    re.X | re.S,
-)
 
 
 def split(text: str) -> list[Piece]:
     """Split a passage into pieces; their sources, joined, give the passage back."""
     pieces: list[Piece] = []
     cursor = 0
-    for match in _SPAN.finditer(text):
-        if match.start() > cursor:
-            pieces.append(text[cursor : match.start()])
-        pieces.append(_span(match))
-        cursor = match.end()
+    for span in formulas.find(text):
+        if span.start > cursor:
+            pieces.append(text[cursor : span.start])
+        pieces.append(_piece(span, text[span.start : span.end]))
+        cursor = span.end
     if cursor < len(text):
         pieces.append(text[cursor:])
     return pieces
 
 
-def _span(match: re.Match[str]) -> dict:
-    found = match.groupdict()
-    if found["bold"] is not None:
-        return {"b": found["bold"], "s": match.group()}
-    for kind in ("dollars", "square", "env"):
-        if found[kind] is not None:
-            return {"m": found[kind].strip(), "d": True, "s": match.group()}
-    tex = next(found[kind] for kind in ("round", "dollar", "boxed") if found[kind] is not None)
-    return {"m": tex.strip(), "s": match.group()}
+def _piece(span: formulas.Span, shown: str) -> dict:
+    if span.kind == "bold":
+        return {"b": split(span.body), "s": shown}
+    return {"m": span.body, "s": shown} | ({"d": True} if span.kind == "display" else {})
+
+
+def formula(tex: str) -> dict:
+    """Return a formula that comes without delimiters as a piece."""
+    return {"m": tex.strip(), "s": f"${tex}$"}
 
 
 def source(piece: Piece) -> str:

@@ -89,12 +89,6 @@ function found(value) {
   return value;
 }
 
-// [[tex, display], …] -> for each the MathML, or null
-export async function getMath(formulas) {
-  if (embedded) return formulas.map(([tex, display]) => embedded.math[(display ? "d:" : "i:") + tex] ?? null);
-  return send("POST", "/api/math", formulas);
-}
-
 function embeddedRows(params) {
   const words = (params.get("q") ?? "").toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? [];
   if (!words.length) return embedded.rows;

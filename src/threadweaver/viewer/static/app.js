@@ -24,7 +24,7 @@ start();
 
 async function start() {
   try {
-    run = await getRun();
+    [run] = await Promise.all([getRun(), mathematicsFont()]);
   } catch (error) {
     byId("view").replaceChildren(h("p", { class: "empty" }, error.message));
     return;
@@ -32,6 +32,11 @@ async function start() {
   drawBar();
   show();
   if (!run.static) setTimeout(checkForNews, BUSY_CHECK);
+}
+
+// A formula that is laid out before its font is there keeps the widths of another one.
+function mathematicsFont() {
+  return document.fonts.load("16px STIX2").catch(() => null);
 }
 
 function show() {

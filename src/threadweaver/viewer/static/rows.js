@@ -1,13 +1,9 @@
-// Rows of pieces as lines on the page; formulas are requested as the reader approaches them.
+// Rows of pieces as lines on the page, a chunk of lines at a time, and the marks of a search.
 
 import { h } from "./dom.js";
-import { getMath } from "./api.js";
+import { drawWhenNear, formula } from "./math.js";
 
 const LINES_PER_CHUNK = 60;
-const FORMULAS_PER_REQUEST = 300;
-const FORMULA_CHARS_PER_REQUEST = 120_000;
-const NEAR = "1400px";
-const rendered = new Map();
 
 // A passage as chunks of lines; the browser lays out only those near the window.
 export function passage(rows, options = {}) {
@@ -23,7 +19,7 @@ function addChunks(box, rows, from, options) {
     const chunk = h("div", { class: "chunk" }, rows.slice(at, at + LINES_PER_CHUNK).map((row) => lineOf(row, options)));
     chunk.style.setProperty("--about", `${heightOf(rows.slice(at, at + LINES_PER_CHUNK))}px`);
     box.append(chunk);
-    if (chunk.querySelector(".m")) nearby.observe(chunk);
+    drawWhenNear(chunk);
     at += LINES_PER_CHUNK;
   }
   if (at < rows.length) setTimeout(() => addChunks(box, rows, at, options), 0);
@@ -44,87 +40,43 @@ function lineOf([number, height, pieces], { numbers = true } = {}) {
     line.dataset.first = number;
     line.dataset.last = number + height - 1;
   }
-  line.append(...pieces.map(piece));
+  line.append(...flow(pieces));
   return line;
 }
 
 // A few pieces as one inline element (a problem's title, an outline).
 export function inline(pieces) {
-  const box = h("span", { class: "inline" }, pieces.map(piece));
-  if (box.querySelector(".m")) nearby.observe(box);
+  const box = h("span", { class: "inline" }, flow(pieces));
+  drawWhenNear(box);
   return box;
 }
 
 function piece(item) {
   if (typeof item === "string") return item;
   if (item.m !== undefined) return formula(item);
-  if (item.b !== undefined) return h("span", { class: "b" }, h("span", { class: "src" }, item.s), h("strong", null, item.b));
+  if (item.b !== undefined) return h("span", { class: "b" }, h("span", { class: "src" }, item.s), h("strong", null, flow(item.b)));
   if (item.t !== undefined) return h("span", { class: "tag" }, item.t);
   if (item.del !== undefined) return h("del", null, item.del);
   return h("ins", null, item.ins);
 }
 
-function formula({ m, d, s }) {
-  const box = h("span", { class: d ? "m display" : "m" }, h("span", { class: "src" }, s));
-  box.tex = [m, Boolean(d)];
-  const known = rendered.get(key(box.tex));
-  if (known) place(box, known);
-  return box;
-}
-
-const key = ([tex, display]) => (display ? "d:" : "i:") + tex;
-
-// Safe: the server has parsed the converter's output as XML and passed only MathML.
-function place(box, mathml) {
-  const holder = h("span", { class: "tex" });
-  holder.innerHTML = mathml;
-  box.append(holder);
-  box.classList.add("done");
-}
-
-const waiting = new Set();
-let timer = 0;
-const nearby = new IntersectionObserver(
-  (entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      nearby.unobserve(entry.target);
-      for (const box of entry.target.querySelectorAll(".m:not(.done)")) waiting.add(box);
+// What touches an inline formula without a space stays in its line: no comma or bracket is parted from it.
+function flow(pieces) {
+  const items = [...pieces];
+  const nodes = [];
+  items.forEach((item, at) => {
+    if (item?.m === undefined || item.d) {
+      if (item !== "") nodes.push(piece(item));
+      return;
     }
-    if (waiting.size && !timer) timer = setTimeout(renderWaiting, 16);
-  },
-  { rootMargin: `${NEAR} 0px` },
-);
-
-async function renderWaiting() {
-  timer = 0;
-  const boxes = [...waiting];
-  waiting.clear();
-  const wanted = new Map();
-  for (const box of boxes) if (!rendered.has(key(box.tex))) wanted.set(key(box.tex), box.tex);
-  for (const formulas of requests([...wanted.values()])) {
-    const answers = await getMath(formulas).catch(() => null);
-    answers?.forEach((mathml, at) => rendered.set(key(formulas[at]), mathml));
-    for (const box of boxes) {
-      const mathml = rendered.get(key(box.tex));
-      if (mathml && !box.classList.contains("done")) place(box, mathml);
-    }
-  }
-  if (!wanted.size) for (const box of boxes) if (rendered.get(key(box.tex)) && !box.classList.contains("done")) place(box, rendered.get(key(box.tex)));
-}
-
-function* requests(formulas) {
-  let batch = [];
-  let chars = 0;
-  for (const item of formulas) {
-    if (batch.length === FORMULAS_PER_REQUEST || chars + item[0].length > FORMULA_CHARS_PER_REQUEST) {
-      yield batch;
-      [batch, chars] = [[], 0];
-    }
-    batch.push(item);
-    chars += item[0].length;
-  }
-  if (batch.length) yield batch;
+    const before = typeof nodes.at(-1) === "string" ? nodes.at(-1).match(/[^\s]{0,12}$/u)[0] : "";
+    const after = typeof items[at + 1] === "string" ? items[at + 1].match(/^[^\s]{0,12}/u)[0] : "";
+    if (!before && !after) return nodes.push(piece(item));
+    if (before) nodes[nodes.length - 1] = nodes.at(-1).slice(0, -before.length);
+    if (after) items[at + 1] = items[at + 1].slice(after.length);
+    nodes.push(h("span", { class: "glued" }, before || null, piece(item), after || null));
+  });
+  return nodes;
 }
 
 const MARKS = 2000;
