@@ -6,6 +6,7 @@
 #   SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh    the same without any model
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine PLAN=1 ./run.sh    what your own chains would cost
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine MAX_COST=20 ./run.sh --val-size 50
+#   SRC_NAME=mine SHARD=0/8 ./run.sh                           one of 8 parts, on any machine; when all are done, MERGE=8
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh run.sh
 for word in "$@"; do
   case "$word" in -h | --help) exec bash "$(dirname "$(readlink -f "$0" 2>/dev/null || echo "$0")")/src/help.sh" ;; esac
@@ -13,7 +14,7 @@ done
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}" 2>/dev/null || echo "${BASH_SOURCE[0]}")")/src/env.sh"
 
 settings=() # checked, with the flags, before anything is written or spent
-for name in PLAN RECORDED NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_KEY_PATH LEDGER MAX_COST OFFLINE BATCH \
+for name in PLAN RECORDED MERGE NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_KEY_PATH LEDGER MAX_COST OFFLINE BATCH \
   MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT REFEREE REFEREE_MODEL; do
   settings+=(--setting "$name=${!name}")
 done
@@ -35,7 +36,7 @@ if [ -n "$PLAN" ]; then # what it would call and cost; nothing is called or writ
   exit
 fi
 full() { case "$1" in /*) printf %s "$1" ;; *) printf %s "$ROOT/$1" ;; esac; } # a path as it can be typed anywhere
-if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
+if [ -z "$MERGE" ] && [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
   for outputs in data/*/*.json; do
     stem="$(basename "$outputs" .json)"
     if [ "${stem//-/_}_1k" = "$SRC_NAME" ]; then
@@ -49,20 +50,25 @@ if [ ! -e "$DATASET_PATH" ]; then # generated, but not converted yet?
     fi
   done
 fi
-stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
-  --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong}
-if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
-  stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$ledger"
+if [ -n "$MERGE" ]; then # what the shards have made
+  stage merge "$PYTHON" src/merge_shards.py --shards "$MERGE" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --ledger "$ledger" \
+    ${one_of_ledgers:+--shard-ledgers "$LEDGER"} "$COLLECTED" "$STEP1" "$STEP2" "$STEP3" "$STEP4" ${REFEREE:+"$FINDINGS"} "$STEP5"
+else
+  stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
+    --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong}
+  if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
+    stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$ledger"
+  fi
+  stage step1 ./step1.sh # steps with line ranges, and which of them are independent
+  stage step2 ./step2.sh # the independent ones become threads of parallel blocks
+  stage step3 ./step3.sh # no thread depends on a sibling
+  stage step4 ./step4.sh # an outline announces each thread
+  [ -z "$REFEREE" ] || stage referee "$PYTHON" src/referee.py --openai_model "$REFEREE_MODEL" "${asking[@]}" \
+    ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --input "$STEP4" --output "$FINDINGS" # no thread depends on a sibling, says another model
+  stage step5 ./step5.sh # what is well-formed and complete is kept, and measured
 fi
-stage step1 ./step1.sh # steps with line ranges, and which of them are independent
-stage step2 ./step2.sh # the independent ones become threads of parallel blocks
-stage step3 ./step3.sh # no thread depends on a sibling
-stage step4 ./step4.sh # an outline announces each thread
-[ -z "$REFEREE" ] || stage referee "$PYTHON" src/referee.py --openai_model "$REFEREE_MODEL" "${asking[@]}" \
-  ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --input "$STEP4" --output "$FINDINGS" # no thread depends on a sibling, says another model
-stage step5 ./step5.sh # what is well-formed and complete is kept, and measured
 if [ -n "$shards" ]; then
-  echo "shard $this_shard is done up to step 5; a dataset is saved of all shards"
+  echo "shard $this_shard is done; when all $shards are, MERGE=$shards instead of SHARD merges them and saves the dataset"
   exit
 fi
 stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \

@@ -52,7 +52,10 @@ def main(argv: list[str] | None) -> int:
         check_recorded(values)
         if values.get("REFEREE") and values.get("REFEREE_MODEL", values.get("MODEL")) in ("", values.get("MODEL")):
             raise UserError("REFEREE=1 needs a model that did not annotate: name it with REFEREE_MODEL")
-        check_stages(settings, given, recorded=bool(values.get("RECORDED")), referee=bool(values.get("REFEREE")))
+        steps = ("step1", "step3", "step4", *(["referee"] if values.get("REFEREE") else []))
+        check_stages(
+            (*(() if values.get("MERGE") else steps), "save"), settings, given, recorded=bool(values.get("RECORDED"))
+        )
     for name, own in given.items():
         print(f"flags_{name}={shlex.quote(shlex.join(own))}")
     return 0
@@ -65,10 +68,14 @@ def check_recorded(values: Mapping[str, str]) -> None:
 
 
 def check_stages(
-    settings: Mapping[str, Mapping[str, str]], given: Mapping[str, Sequence[str]], *, recorded: bool, referee: bool
+    steps: Sequence[str],
+    settings: Mapping[str, Mapping[str, str]],
+    given: Mapping[str, Sequence[str]],
+    *,
+    recorded: bool,
 ) -> None:
-    """Raise UserError for what would end a later stage: an endpoint, a key, a prompt or a tokenizer."""
-    for step in ("step1", "step3", "step4", *(["referee"] if referee else []), "save"):
+    """Raise UserError for what would end one of these steps: an endpoint, a key, a prompt or a tokenizer."""
+    for step in steps:
         args = parsed(step, [*settings[step].values(), *given[step]])
         try:
             if step == "save":

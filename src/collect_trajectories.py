@@ -31,7 +31,7 @@ from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.samples import read_collected
 from threadweaver.stages import collecting
-from threadweaver.stages.collected import COLLECTED
+from threadweaver.stages.collected import COLLECTED, SOURCE, RowsRead
 from threadweaver.stages.collecting import Candidate
 
 
@@ -68,7 +68,8 @@ def main(argv: list[str] | None) -> int:
 def collect(source: Source, args, output: Path) -> StageReport:
     """Collect the chains of a source; nothing is left of an attempt that ends with an error."""
     options = collecting.collect_options(args)
-    found = collecting.candidates(source, args.max_samples, options, earlier_grades(output, args))
+    every = RowsRead()
+    found = collecting.candidates(source, args.max_samples, options, earlier_grades(output, args), every)
     first = next(found, None)  # the first batch is read and graded before anything is written
     made_with = settings(source, args, output)
     new = not output.exists()
@@ -78,7 +79,11 @@ def collect(source: Source, args, output: Path) -> StageReport:
             Lines(output, args.accept_edits) as lines,
         ):
             tasks = lines.written(chain([first] if first else [], found), folder)
-            return run_stage(tasks, collecting.collect, folder, total=None, title=STAGE.title, extra=lines.finish)
+
+            def extra(_) -> dict[str, str | Path]:
+                return {COLLECTED: lines.finish(), **({SOURCE: every.to_json()} if args.shard else {})}
+
+            return run_stage(tasks, collecting.collect, folder, total=None, title=STAGE.title, extra=extra)
     except UserError:
         if new:
             shutil.rmtree(output, ignore_errors=True)
@@ -110,12 +115,12 @@ class Lines:
                 self.file.write((to_json(candidate.sample.to_row()) + "\n").encode())
                 self.uuids.append(candidate.sample.uuid)
 
-    def finish(self, _) -> dict[str, Path]:
+    def finish(self) -> Path:
         """Return the finished file; one that was edited, if edits are taken and it holds the same samples, stays."""
         self.file.flush()
         edited = self.accept_edits and self.there.is_file()
         same = edited and [sample.uuid for sample in read_collected(self.there)] == self.uuids
-        return {COLLECTED: self.there if same else self.part}
+        return self.there if same else self.part
 
 
 def settings(source: Source, args, output: Path) -> dict:

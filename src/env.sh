@@ -31,6 +31,7 @@ esac
 
 # ── one run in many parts ───────────────────────────────────────────────────────────────────────────────────────
 : "${SHARD:=}" # i/k: only the rows r with r mod k = i, in folders of their own; auto: as the launcher numbers its tasks
+: "${MERGE:=}" # k: merge the k shards of a run, and save the dataset of the whole
 source "$ROOT/src/shard.sh"
 
 # ── who annotates ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,10 +88,10 @@ done
 
 # ── flags of the stages that ask a model: 1, 3, 4, the referee and the plan ─────────────────────────────────────────────
 ledger="${LEDGER//"{shard}"/$shard_suffix}" one_of_ledgers="" # with {shard}, each shard has a ledger, and a part of the cap
-[ "$ledger" = "$LEDGER" ] || one_of_ledgers="$shards"
+[ "$ledger" = "$LEDGER" ] || one_of_ledgers="${shards:-$MERGE}"
 asking=(--workers "$WORKERS" --ledger "$ledger")
 [ -z "$OPENAI_KEY_PATH" ] || asking+=(--key-path "$OPENAI_KEY_PATH")
-[ -z "$MAX_COST" ] || asking+=(--max-cost "$MAX_COST${one_of_ledgers:+/$shards}")
+[ -z "$MAX_COST" ] || asking+=(--max-cost "$MAX_COST${one_of_ledgers:+/$one_of_ledgers}")
 [ -z "$OFFLINE" ] || asking+=(--offline)
 [ -z "$BATCH" ] || asking+=(--batch)
 annotator=(--annotator "$ANNOTATOR" --openai_model "$MODEL" "${asking[@]}")

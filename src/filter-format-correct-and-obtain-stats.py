@@ -67,8 +67,8 @@ def flags() -> Flags:
         metavar="DIR",
         help="findings of referee.py: a block that they call dependent becomes sequential again",
     )
-    parser.add_argument("--summary_name", default="summary.json", help="file name of the summary (summary.json)")
-    parser.add_argument("--sidecar_dirname", default="stats", help="name of the folder for summary and plots (stats)")
+    parser.add_shared("--summary_name")
+    parser.add_shared("--sidecar_dirname")
     parser.add_argument(
         "--strip_reasoning", action="store_true", help="shorten rejected texts to their first and last lines"
     )

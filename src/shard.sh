@@ -19,6 +19,7 @@ shard_of_launcher() { # prints the shard that Slurm's array or, without one, RAN
 
 this_shard="$SHARD" shards="" shard_suffix=""
 if [ -n "$SHARD" ]; then
+  [ -z "$MERGE" ] || refuse_shard "with MERGE=$MERGE all shards are merged: leave one of them out"
   if [ "$SHARD" = auto ]; then
     this_shard="$(shard_of_launcher)" || exit
     : "${LEDGER:="data/ledger{shard}.sqlite"}" # the tasks of a launcher may be on several machines

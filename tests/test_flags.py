@@ -136,7 +136,7 @@ def relayed(*words: str) -> dict[str, list[str]]:
 
 
 ASKING = ("step1", "step3", "step4", "referee")
-EVERY = tuple(stage.step for stage in STAGES.values())
+EVERY = (*(stage.step for stage in STAGES.values()), "merge")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ EVERY = tuple(stage.step for stage in STAGES.values())
         ("--tokenizer t", ["step5", "save"]),
         ("--effort high", ASKING),
         ("--batch-quiet 0.2 --extra-body {}", ASKING),
-        ("--ledger l", ["ledger", *ASKING]),
+        ("--ledger l", ["ledger", *ASKING, "merge"]),
         ("--overwrite --max-failed 3", EVERY),
         ("--source a --source b", ["save"]),
     ],

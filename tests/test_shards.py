@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -74,6 +76,30 @@ def test_parts_of_a_cap_are_together_no_more_than_the_cap():
     for cap, parts in (("1", 3), ("0.7", 7), ("19.99", 64)):
         nano = parts * int(dollars(f"{cap}/{parts}") * 1e9)  # as the ledger counts
         assert -2 * parts < nano - round(float(cap) * 1e9) <= 0
+
+
+ASKING = 'source src/env.sh; cap_of_shards; echo "${asking[@]}"'
+
+
+def test_a_cap_is_one_for_a_shared_ledger_and_an_equal_part_for_separate_ones():
+    for settings, ledger, cap, says in (
+        ({"SHARD": "1/4"}, "data/ledger.sqlite", "20", "is one cap over all shards that share the ledger"),
+        ({"SHARD": "1/4", "LEDGER": "/d/l{shard}"}, "/d/l_shard1of4", "20/4", "each has a ledger of its own"),
+        ({"SHARD": "auto", "RANK": "1", "WORLD_SIZE": "4"}, "data/ledger_shard1of4.sqlite", "20/4", "an equal part"),
+        ({"MERGE": "4", "LEDGER": "/d/l{shard}"}, "/d/l", "20/4", ""),
+    ):
+        known = {
+            "PYTHON": sys.executable,
+            "THREADWEAVER_PYTHON": f"requirements.txt {sys.executable}",
+            "MAX_COST": "20",
+        }
+        environment = {"PATH": os.environ["PATH"], **known, **settings}
+        done = subprocess.run(
+            ["bash", "-c", ASKING], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        *lines, asking = done.stdout.splitlines()
+        assert asking == f"--workers 128 --ledger {ledger} --max-cost {cap}"
+        assert lines == [line for line in lines if says in line] and len(lines) == bool(says)
 
 
 # ---- what is collected

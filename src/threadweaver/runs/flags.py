@@ -139,6 +139,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "--tokenizer": {"help": "tokenizer, a name on the hub or a local folder (%(default)s)"},
     "--template": {"default": "qwen"},
     "--instruction": {"help": "text added after the question, once"},
+    "--summary_name": {"default": "summary.json", "help": "file name of the summary (%(default)s)"},
+    "--sidecar_dirname": {"default": "stats", "help": "name of the folder for summary and plots (%(default)s)"},
     "--max-tokens": {"type": positive_int, "help": "maximum training length in tokens (%(default)s)"},
     "--sample-size": {"type": positive_int},
     "--seed": {"type": int, "default": 0},

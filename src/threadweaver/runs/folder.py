@@ -21,10 +21,12 @@ from threadweaver.files import FileLock, digest, digest_file, to_json, to_pretty
 from threadweaver.runs.parsers import parser_of
 from threadweaver.runs.records import (
     ACCOUNT_FILE,
+    COLLECTED,
     LOCK_FILE,
     MANIFEST_FILE,
     OUTCOMES,
     SETTINGS_FILE,
+    SOURCE,
     AccountEntry,
     account_lines,
     read_settings,
@@ -36,7 +38,7 @@ from threadweaver.runs.stages import STAGES
 from threadweaver.samples import sample_key
 from threadweaver.text import shown
 
-_FILES = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, "files.json", "collected.jsonl", "README.md")
+_FILES = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, "files.json", COLLECTED, SOURCE, "README.md")
 """Files of a stage besides its samples': those of a saved dataset and of the collected samples among them."""
 _FOLDERS = re.compile(r"trace|chat|rejected|stats|(sample|val|units|val_units)_\d+(_\d+x)?")
 CHANGED = ".changed"
@@ -117,12 +119,16 @@ class StageFolder:
             if self.accept_edits:
                 return None
             raise UserError(f"{self.path} was made from other inputs ({id} differs); {_ways_out()}")
-        found = {name: self._digest_of(name) for name in entry.files}
-        if found == entry.files:
+        if self.holds(entry):
             return entry
+        found = {name: self._digest_of(name) for name in entry.files}
         if self.accept_edits and None not in found.values():
             return self._accept(entry, found)
         return None
+
+    def holds(self, entry: AccountEntry) -> bool:
+        """Whether the files of an entry are there as it says."""
+        return all(self._digest_of(name) == known for name, known in entry.files.items())
 
     def put(self, entry: AccountEntry, files: Mapping[str, str | bytes]) -> AccountEntry:
         """Write a sample's files, each renamed into place, then its line in the account.

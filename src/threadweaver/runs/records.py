@@ -18,6 +18,8 @@ from threadweaver.runs.stages import STAGES
 from threadweaver.text import parse_json, what_is_wrong
 
 SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
+COLLECTED, SOURCE = "collected.jsonl", "source.json"
+"""What stage 0 writes beside its samples' files: their rows and, for a shard alone, the hash of all rows of the source."""
 OUTCOMES = ("ok", "unchanged", "rejected", "failed")
 LOSSES = ("rejected", "failed")
 _OUTSIDE = re.compile(r"^/|^$|\0|(^|/)\.\.(/|$)")

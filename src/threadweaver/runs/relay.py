@@ -16,13 +16,16 @@ from threadweaver.runs.flags import Flags, Obsolete, count, listed, positive_int
 from threadweaver.runs.parsers import commands_with, parser_of
 from threadweaver.runs.stages import STAGES
 
-COMMANDS = {"ledger": "ledger.py"} | {stage.step: stage.command for stage in STAGES.values()}
+COMMANDS = (
+    {"ledger": "ledger.py"} | {stage.step: stage.command for stage in STAGES.values()} | {"merge": "merge_shards.py"}
+)
 """The commands of run.sh in their order, by the names that it gives them."""
 PLAN = {"plan": "plan.py"}
 
 BY_VARIABLE = {
     "--max-samples": "NUM_SAMPLES",
     "--keep-wrong": "KEEP_WRONG",
+    "--shards": "MERGE",
     "--annotator": "ANNOTATOR",
     "--openai-model": "MODEL",
     "--workers": "WORKERS",
@@ -50,6 +53,7 @@ SET_BY_RUN = {
     "--dataset-path": "DATASET_PATH",
     "--max-samples": "NUM_SAMPLES",
     "--shard": "SHARD",
+    "--shards": "MERGE",
     "--filter-diff-threshold": "FILTER_DIFF_THRESHOLD",
     "--prompt": "VERSION, STEP2_VERSION or STEP3_VERSION",
     **{f"--step{step}-prompt": "VERSION, STEP2_VERSION or STEP3_VERSION" for step in (1, 3, 4)},

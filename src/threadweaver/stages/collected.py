@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import SampleFault
-from threadweaver.files import digest, to_json
+from threadweaver.files import digest, to_json, to_pretty_json
 from threadweaver.runs.given import ALTERED, Given
+from threadweaver.runs.records import COLLECTED as COLLECTED
+from threadweaver.runs.records import SOURCE as SOURCE
 from threadweaver.samples import Sample, read_collected, sample_key
 
-COLLECTED = "collected.jsonl"
 ROW = "row"
 """The fact of stage 0 that is the hash of a sample's row."""
 
@@ -25,6 +27,22 @@ class Row:
     sample: Sample | None
     fault: SampleFault | None = None
     edited: tuple[str, ...] = ()
+
+
+class RowsRead:
+    """How many rows of a source were read, and what they hold, as one hash: the same for all shards of one source."""
+
+    def __init__(self) -> None:
+        self.count, self._hash = 0, hashlib.sha256()
+
+    def add(self, hashes: Iterable[str]) -> None:
+        """Add the hashes of the next rows."""
+        for row in hashes:
+            self.count += 1
+            self._hash.update(f"{row}\n".encode())
+
+    def to_json(self) -> str:
+        return to_pretty_json({"rows": self.count, "sha256": self._hash.hexdigest()})
 
 
 def row_hash(sample: Sample) -> str:

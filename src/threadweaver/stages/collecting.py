@@ -26,7 +26,7 @@ from threadweaver.runs.flags import Flags, allowed_failures
 from threadweaver.runs.runner import Result, Task
 from threadweaver.runs.shards import Shard
 from threadweaver.samples import Sample
-from threadweaver.stages.collected import ROW, row_hash
+from threadweaver.stages.collected import ROW, RowsRead, row_hash
 from threadweaver.stages.reference_checks import ReferenceChecks
 from threadweaver.text import unstorable
 from threadweaver.trajectory.markup import reserved_tag
@@ -254,13 +254,17 @@ def _renamed(candidate: Candidate) -> Candidate:
 
 
 def candidates(
-    source: Source, limit: int, options: CollectOptions, known: Callable[[Candidate], str | None] = lambda _: None
+    source: Source,
+    limit: int,
+    options: CollectOptions,
+    known: Callable[[Candidate], str | None] = lambda _: None,
+    every: RowsRead | None = None,
 ) -> Iterator[Candidate]:
-    """Yield the candidates of the first rows, decided. `known` gives the grade of an earlier run.
+    """Yield the candidates of the first rows, decided. `known` gives the grade of an earlier run, `every` is given the
+    hash of each row.
 
     Raises UserError for more malformed rows than are allowed, and when the reference answers cannot be trusted. Only a
-    batch of rows is in memory. Of a shard, all rows are read, its own are yielded, and graded are also those that the
-    others depend on.
+    batch of rows is in memory. Of a shard, all rows are read, and its own are yielded.
     """
     hygiene = Hygiene(options)
     checks = ReferenceChecks(source.path, options.trust_reference) if options.grade else None
@@ -270,6 +274,8 @@ def candidates(
         while batch := list(islice(rows, BATCH)):
             read = [read_row(row, source.reading, source.name, options.traces) for row in batch]
             faults.add(read, rows)
+            if every:
+                every.add(found[0].source for found in read)
             if options.grade:
                 read = grade(read, grader, partial(grade_known, options, known, checked=checks.done or checks.trusted))
                 checks.add([candidate for found in read for candidate in found])
@@ -292,12 +298,9 @@ def grade_known(
     A grade of another shard's row matters for the checks of the references, until they are `checked`, and with
     `--dedupe` where it decides whether the chain is collected: of two equal problems the first such one is.
     """
-    shard, sample = options.shard, candidate.sample
-    if shard and not shard.takes(candidate.row) and checked:
-        decides = options.dedupe and sample is not None and sample.correctness is None and not options.keep_wrong
-        if not decides:
-            return "none"
-    return known(candidate)
+    sample, others = candidate.sample, options.shard and not options.shard.takes(candidate.row)
+    decides = options.dedupe and sample is not None and sample.correctness is None and not options.keep_wrong
+    return "none" if others and checked and not decides else known(candidate)
 
 
 class Faults:
