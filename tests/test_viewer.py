@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -21,12 +18,9 @@ import pytest
 from browser.fixture import IMAGE, SCRIPT, STAGES, Run, add_sample
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
-from threadweaver.runs.statistics import Bins
 from threadweaver.samples import read_sample
 from threadweaver.viewer import database, pieces, runs
 from threadweaver.viewer.reviews import Reviews
-from threadweaver.viewer.selection import Extent, Selection
-from threadweaver.viewer.table import NAMES, Query, Row
 from viewing import COMMAND, Server
 
 
@@ -124,66 +118,6 @@ def test_a_histogram_counts_what_passes_the_other_filters(server):
     bars = page["histograms"]["parallel_count"]
     assert sum(bars["all"]) == 7 and sum(bars["chosen"]) == 4
     assert dict(page["facets"]["outcome"]) == {"ok": 0, "rejected": 0, "failed": 0}
-
-
-def test_totals_of_the_rejected_alone_are_theirs(server):
-    totals = server.json("/api/list?outcome=rejected")["totals"]
-    assert totals["count"] == totals["measured"] + 1 and totals["kept"] == 0
-    assert totals["means"]["parallel_ratio"] is not None
-
-
-@contextlib.contextmanager
-def selected(path: Path, rows: list[Row], query: Query, verdicts=()):
-    """Write rows into an index and select from it."""
-    index = database.Database(path)
-    index.prepare()
-    with index.connect() as connection:
-        database.add(connection, [database.Item(at, row, "", "", "") for at, row in enumerate(rows, 1)])
-        yield Selection(connection, Extent.of(connection), query, dict(verdicts))
-
-
-PLAIN = Row("0", "", "", "", "ok", "", "unknown", False, (None,) * len(NAMES), "[]")
-
-
-def test_a_sample_may_have_several_values_of_one_facet(tmp_path):
-    labels = [["cases", "checks"], ["cases"], []]
-    rows = [replace(PLAIN, id=str(at), labels={"reason": kinds}) for at, kinds in enumerate(labels)]
-    query = Query(facets={"reason": frozenset({"checks"})})
-    with selected(tmp_path / "x.sqlite", rows, query) as chosen:
-        assert chosen.ids() == ["0"] and dict(chosen.facet_counts()["reason"]) == {"cases": 2, "checks": 1}
-
-
-def test_a_histogram_says_what_lies_beyond_its_last_bin(tmp_path):
-    values = [*range(400), 4000]
-    rows = [replace(PLAIN, id=str(at), values=(value, *PLAIN.values[1:])) for at, value in enumerate(values)]
-    with selected(tmp_path / "x.sqlite", rows, Query()) as chosen:
-        bars = chosen.histograms()["total_num_tokens"]
-    assert bars["cut"] and bars["edges"][-2] < 500 and bars["edges"][-1] == bars["highest"] == 4000
-    assert bars["all"][-1] == sum(value >= bars["edges"][-2] for value in values) and sum(bars["all"]) == 401
-
-
-def test_the_index_and_the_statistics_of_stage_5_count_alike(tmp_path):
-    random.seed(3)
-    for values in ([random.lognormvariate(8, 1) for _ in range(300)], [random.randrange(7) for _ in range(90)]):
-        rows = [replace(PLAIN, id=str(at), values=(value, *PLAIN.values[1:])) for at, value in enumerate(values)]
-        with selected(tmp_path / f"{len(values)}.sqlite", rows, Query()) as chosen:
-            bars = chosen.histograms()["total_num_tokens"]
-        bins = Bins.of(values)
-        assert bars["edges"] == bins.edges and bars["all"] == bins.counts(values) and sum(bars["all"]) == len(values)
-
-
-@pytest.mark.parametrize(("query", "count"), [("outcome=ok", 4), ("", 8)])
-def test_totals_average_what_was_kept_as_the_stage_does(server, root, query, count):
-    totals = server.json(f"/api/list?{query}")["totals"]
-    measures = [entry.facts["measures"] for entry in read_account(root) if entry.outcome == "ok"]
-    whole, longest = (
-        sum(item[name] for item in measures) for name in ("total_num_tokens", "num_tokens_in_the_longest_thread")
-    )
-    assert totals["count"] == count and totals["kept"] == 4
-    assert totals["tokens"] == whole and not totals["estimated"]
-    assert totals["means"]["total_num_tokens"] == pytest.approx(whole / 4)
-    assert totals["speedup"] == pytest.approx(whole / longest)
-    assert totals["means"]["parallel_ratio"] == pytest.approx(sum(item["parallel_ratio"] for item in measures) / 4)
 
 
 def test_a_stage_in_between_says_which_of_its_samples_were_lost_later(root):

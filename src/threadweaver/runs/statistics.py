@@ -204,11 +204,18 @@ def histogram(measure: str, values: Sequence[float]) -> bytes:
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6, 3.4), dpi=110)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.09, 0.16, 0.88, 0.8))  # automatic layout would draw each figure twice
-    axes.hist(values, bins=min(30, max(5, len(set(values)))), color="#4c72b0", edgecolor="white", linewidth=0.5)
+    axes = figure.add_axes((0.12, 0.16, 0.84, 0.8))  # automatic layout would draw each figure twice
+    bins = Bins.of(values)
+    counts, style = bins.counts(values), {"width": bins.width, "align": "edge", "edgecolor": "white", "linewidth": 0.5}
+    axes.bar([bins.low + at * bins.width for at in range(bins.number)], counts[: bins.number], color="#4c72b0", **style)
+    if bins.is_cut:
+        beyond = f"{counts[-1]} from {number(bins.end)} to {number(bins.highest)}"
+        axes.bar(bins.end + bins.width / 2, counts[-1], color="#b8c6de", label=beyond, **style)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     mean = sum(values) / len(values)
     axes.axvline(mean, color="#c44e52", linewidth=1.5, label=f"mean {number(mean)}")
     if measure in PUBLISHED:

@@ -69,6 +69,9 @@ class Viewer:
             Route("/static/{name:path}", self.asset),
             Route("/api/run", self.run_facts),
             Route("/api/list", self.list),
+            Route("/api/statistics", self.statistics),
+            Route("/api/points", self.points),
+            Route("/api/table.csv", self.table),
             Route("/api/neighbours/{id}", self.neighbours),
             Route("/api/sample/{id}", self.sample),
             Route("/api/sample/{id}/stages", self.stages),
@@ -102,6 +105,22 @@ class Viewer:
         with _bad_requests():
             offset, limit = queries.page_bounds(request.query_params)
         return answer(self.lists.page(query, offset, limit))
+
+    def statistics(self, request: Request) -> Response:
+        with _bad_requests():
+            return answer(self.lists.distributions(self._query(request), request.query_params.get("by", "sample")))
+
+    def points(self, request: Request) -> Response:
+        params = request.query_params
+        with _bad_requests():
+            return answer(self.lists.points(self._query(request), params.get("x", ""), params.get("y", "")))
+
+    def table(self, request: Request) -> Response:
+        by = request.query_params.get("by", "sample")
+        with _bad_requests():
+            body = self.lists.csv(self._query(request), by)
+        headers = {"content-disposition": f'attachment; filename="{by}s.csv"'}
+        return Response(body, media_type="text/csv", headers=headers)
 
     def neighbours(self, request: Request) -> Response:
         return answer(self.lists.neighbours(request.path_params["id"], self._query(request)))

@@ -23,7 +23,7 @@ from pathlib import Path
 from threadweaver.files import digest
 from threadweaver.viewer.table import FACETS, NAMES, Row
 
-VERSION = " ".join(("4", *NAMES, *FACETS))
+VERSION = " ".join(("5", *NAMES, *FACETS))
 """Of the schema and its columns: an index of another version is rebuilt."""
 
 _COLUMNS = [f"m_{name}" for name in NAMES] + [f"f_{name}" for name in FACETS if name != "review"]
@@ -37,6 +37,12 @@ CREATE TABLE IF NOT EXISTS samples (
   at INTEGER PRIMARY KEY, id TEXT UNIQUE, uuid TEXT, place TEXT, estimated INTEGER, {", ".join(_COLUMNS)}, signature TEXT
 );
 CREATE TABLE IF NOT EXISTS shown (at INTEGER PRIMARY KEY, row TEXT);
+CREATE TABLE IF NOT EXISTS blocks (
+  at INTEGER, block INTEGER, threads INTEGER, length REAL, longest REAL, saved REAL, PRIMARY KEY (at, block)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS threads (
+  at INTEGER, block INTEGER, thread INTEGER, length REAL, share REAL, PRIMARY KEY (at, block, thread)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS collected (id TEXT PRIMARY KEY, uuid TEXT, problem TEXT, fields TEXT, at INTEGER, bytes INTEGER);
 CREATE TABLE IF NOT EXISTS texts (at INTEGER PRIMARY KEY, packed BLOB, extra TEXT);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(problem, text, content='');
@@ -234,6 +240,20 @@ def put(connection: sqlite3.Connection, at: int, row: Row, signature: str) -> No
     values = (at, clean(row.id), clean(row.uuid), place, row.estimated, *_measures(row), *facets, signature)
     connection.execute(_PUT, values)
     connection.execute("INSERT OR REPLACE INTO shown VALUES (?, ?)", (at, clean(row.to_json())))
+    blocks = [[chars * _tokens_per_char(row) for chars in block] for block in row.blocks]
+    for number, lengths in enumerate(blocks, 1):
+        longest = max(lengths)
+        values = (at, number, len(lengths), sum(lengths), longest, sum(lengths) - longest)
+        connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)", values)
+        threads = [(at, number, k, length, length / longest if longest else 1.0) for k, length in enumerate(lengths, 1)]
+        connection.executemany("INSERT OR REPLACE INTO threads VALUES (?, ?, ?, ?, ?)", threads)
+
+
+def _tokens_per_char(row: Row) -> float:
+    """Return the factor from characters of threads to tokens with which their mean is the measured one."""
+    chars = [length for block in row.blocks for length in block]
+    mean = row.measure("avg_thread_length")
+    return mean * len(chars) / sum(chars) if mean is not None and sum(chars) else 0.0
 
 
 def _measures(row: Row) -> Sequence[float | None]:
@@ -242,7 +262,7 @@ def _measures(row: Row) -> Sequence[float | None]:
 
 def remove(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
     numbers = [(at,) for at in numbers]
-    for name in ("samples", "shown", "texts"):
+    for name in ("samples", "shown", "texts", "blocks", "threads"):
         connection.executemany(f"DELETE FROM {name} WHERE at = ?", numbers)
 
 

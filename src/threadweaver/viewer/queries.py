@@ -7,8 +7,9 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from threadweaver.viewer import pieces
+from threadweaver.viewer import distributions, pieces
 from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.reviews import Reviews
 from threadweaver.viewer.selection import Extent, Selection
@@ -84,6 +85,20 @@ class Lists:
         shown = [self.row(row, selection.verdicts.get(row.id, ""), words) for row in rows]
         return {"generation": generation, "count": count, "offset": offset, "rows": shown, **about}
 
+    def distributions(self, query: Query, by: str) -> dict:
+        with self.selection(query) as selection:
+            return distributions.distributions(selection, _unit(by))
+
+    def points(self, query: Query, x: str, y: str) -> dict:
+        """Return the points of a scatter plot; filters by its own two measures are left to the page."""
+        ranges = {name: ends for name, ends in query.ranges.items() if name not in (x, y)}
+        with self.selection(replace(query, ranges=ranges)) as selection:
+            return distributions.points(selection, x, y)
+
+    def csv(self, query: Query, by: str) -> str:
+        with self.selection(query) as selection:
+            return distributions.as_csv(selection, _unit(by))
+
     def ids(self, query: Query) -> list[str]:
         with self.selection(query) as selection:
             return selection.ids()
@@ -121,6 +136,12 @@ class Lists:
         at = ids.index(id)
         before, after = ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None
         return {"place": at + 1, "count": len(ids), "previous": before, "next": after}
+
+
+def _unit(by: str) -> distributions.Unit:
+    if by not in distributions.UNITS:
+        raise ValueError(f"by must be one of {', '.join(distributions.UNITS)}")
+    return distributions.UNITS[by]
 
 
 def hit_words(text: str) -> list[str]:

@@ -11,7 +11,8 @@ from threadweaver.runs.statistics import Bins
 from threadweaver.viewer import database
 from threadweaver.viewer.table import FACETS, KEPT, MEANS, NAMES, Query, Row
 
-_KEPT = f"f_outcome IN ({', '.join(repr(outcome) for outcome in KEPT)})"
+KEPT_ROWS = f"f_outcome IN ({', '.join(repr(outcome) for outcome in KEPT)})"
+"""The condition of the samples that the stages passed on."""
 _REVIEW = "coalesce((SELECT verdict FROM temp.verdicts WHERE verdicts.id = samples.id), 'none')"
 _LOWEST_CHAR = 0x100
 """The character that stands for the first bin of a histogram."""
@@ -35,17 +36,18 @@ class Extent:
             if name != "review":
                 query = f"SELECT f_{name}, count(*) FROM samples GROUP BY 1 ORDER BY 2 DESC, 1"
                 facets[name] = {database.values_of(value): number for value, number in connection.execute(query)}
-        bins = {name: found for name in NAMES if (found := bins_of(connection, f"m_{name}", "samples"))}
+        found = {name: bins_of(connection, f"m_{name}", "samples") for name in NAMES}
+        bins = {name: item for name, item in found.items() if item and len(item) > 1}
         number = connection.execute("SELECT count(*) FROM samples").fetchone()[0]
         return cls(number, bins, facets, counts_in(bins, connection.execute(f"SELECT {chars_of(bins)} FROM samples")))
 
 
 def bins_of(connection: sqlite3.Connection, value: str, source: str) -> Bins | None:
-    """Return the bins of an expression's values in a table; None where it has one value only."""
+    """Return the bins of an expression's values in a table; None where it has none."""
     known = f"FROM {source} WHERE {value} IS NOT NULL"
     about = f"SELECT count(*), min({value}), max({value}), max({value} != CAST({value} AS INTEGER)) {known}"
     number, low, high, fractions = connection.execute(about).fetchone()
-    if not number or low == high:
+    if not number:
         return None
     at = {"at": Bins.usual_rank(number)}
     usual = connection.execute(f"SELECT {value} {known} ORDER BY 1 LIMIT 1 OFFSET :at", at).fetchone()[0]
@@ -65,12 +67,13 @@ def chars_of_one(value: str, bins: Bins) -> str:
     return f"group_concat(char({_LOWEST_CHAR} + min({len(bins) - 1}, {number})), '')"
 
 
+def counts_of(bins: Bins, chars: str | None) -> list[int]:
+    return [(chars or "").count(chr(_LOWEST_CHAR + at)) for at in range(len(bins))]
+
+
 def counts_in(bins: Mapping[str, Bins], found: sqlite3.Cursor) -> dict[str, list[int]]:
     """Return the counts of the bins in the answer to a query of `chars_of`."""
-    return {
-        name: [(chars or "").count(chr(_LOWEST_CHAR + at)) for at in range(len(item))]
-        for (name, item), chars in zip(bins.items(), found.fetchone(), strict=False)
-    }
+    return {name: counts_of(item, chars) for (name, item), chars in zip(bins.items(), found.fetchone(), strict=False)}
 
 
 class Selection:
@@ -149,11 +152,11 @@ class Selection:
         Averaged are those that the stages kept, as in the stage's own statistics, or all where none was kept; rows
         without measures (malformed markup) are counted only. The cost is that of all.
         """
-        count, kept, cost = self.select(f"count(*), total({_KEPT}), total(m_cost)").fetchone()
+        count, kept, cost = self.select(f"count(*), total({KEPT_ROWS}), total(m_cost)").fetchone()
         total, longest = (f"m_{name}" for name in NAMES[:2])
         means = ", ".join(f"avg(m_{name})" for name in MEANS)
         what = f"count({total}), total(estimated), total({total}), total({longest}), {means}"
-        measured, estimated, tokens, path, *averages = self.select(what, f"AND {_KEPT}" if kept else "").fetchone()
+        measured, estimated, tokens, path, *averages = self.select(what, f"AND {KEPT_ROWS}" if kept else "").fetchone()
         return {
             "count": count,
             "of": self.extent.count,

@@ -34,6 +34,14 @@ MALFORMED = "malformed"
 """The outcome of a sample that a stage passed on, but whose text is not a trajectory."""
 MEANS = NAMES[:5]
 """The measures whose means are shown above the list."""
+BLOCK_MEASURES = {
+    "length": ("tokens in threads", "tok"),
+    "threads": ("threads", ""),
+    "longest": ("longest thread", "tok"),
+    "saved": ("tokens saved", "tok"),
+}
+THREAD_MEASURES = {"length": ("tokens", "tok"), "share": ("share of the longest thread", "%")}
+"""Label and unit by name, of each block and of each thread. Their tokens are shares of the sample's by characters."""
 KEPT = ("ok", "unchanged")
 """The outcomes of samples that a stage passed on."""
 
@@ -58,6 +66,14 @@ class Row:
     """The stage whose text is shown."""
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The values of further facets by their names; a sample may have several of one facet."""
+
+    @property
+    def blocks(self) -> list[list[int]]:
+        """The characters of every thread, by block."""
+        return [part for part in json.loads(self.shape) if isinstance(part, list)]
+
+    def measure(self, name: str) -> float | None:
+        return self.values[NAMES.index(name)] if self.values else None
 
     def facet(self, name: str) -> tuple[str, ...]:
         """Return the sample's values of a facet."""

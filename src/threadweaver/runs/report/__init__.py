@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from threadweaver.files import to_pretty_json, write_atomic
 from threadweaver.runs import account, statistics
 from threadweaver.runs.account import Account, StageAccount
+from threadweaver.runs.statistics import Bins
 from threadweaver.samples import read_sample
 from threadweaver.text import whole
 from threadweaver.trajectory.measures import PUBLISHED, PUBLISHED_SPEEDUP, Measures, dataset_speedup, summarize_measures
 
-BINS = 24
+WIDE, TALL = 240, 58
+"""Of a histogram, in units of its drawing."""
 EXAMPLE_CHARS = 600
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -74,23 +76,35 @@ def _cost(run: Account, accepted: int) -> list[dict]:
 
 def _measure(name: str, rows: Mapping[str, Measures]) -> dict:
     values = [float(getattr(row, name)) for row in rows.values()]
-    low, high = min(values), max(values)
+    bins = Bins.of(values)
     return {
         "name": name,
         "label": statistics.LABELS[name],
         "published": PUBLISHED.get(name),
-        "low": low,
-        "high": high,
-        "bins": _bins(values, low, high),
+        **bins.to_json(),
+        "counts": bins.counts(values),
         **summarize_measures(list(rows.values()))[name],
     }
 
 
-def _bins(values: Sequence[float], low: float, high: float) -> list[int]:
-    counts = [0] * BINS
-    for value in values:
-        counts[min(BINS - 1, int((value - low) / (high - low) * BINS)) if high > low else 0] += 1
-    return counts
+def drawn(measure: Mapping) -> dict:
+    """Return where the bars and lines of a measure's histogram are, in units of the drawing; see `Bins`.
+
+    The bar of what is beyond the bins of equal width is as wide as they are, and half a bin apart.
+    """
+    edges, counts = list(measure["edges"]), measure["counts"]
+    width = edges[1] - edges[0]
+    if measure["cut"]:
+        edges[-2:] = [edges[-2] + width / 2, edges[-2] + 1.5 * width]
+    marks = {name: measure[name] for name in ("mean", "published") if measure[name] is not None}
+    low, high = min(edges[0], *marks.values()), max(edges[-1], *marks.values())
+    scale, peak = WIDE / (high - low), max(counts)
+    bars = [
+        {"x": (edge - low) * scale, "width": width * scale, "height": TALL * number / peak, "count": number}
+        for edge, number in zip(edges, counts, strict=False)
+        if number
+    ]
+    return {"bars": bars, "marks": {name: (value - low) * scale for name, value in marks.items()}, "peak": peak}
 
 
 def write(run: Account, stem: Path) -> Path:
@@ -106,5 +120,5 @@ def render(data: Mapping) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["figure"] = statistics.number
+    environment.filters |= {"figure": statistics.number, "drawn": drawn}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(run=data)
