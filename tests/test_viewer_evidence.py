@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from browser import calls
-from browser.fixture import Run
+from browser.fixture import Run, leaking
 from threadweaver.errors import UserError
-from threadweaver.viewer import app, conversations, runs
+from threadweaver.viewer import app, columns, conversations, runs, table
 from threadweaver.viewer.gauge import Gauge
 from viewing import Server
 
@@ -33,6 +33,42 @@ def test_every_call_that_an_account_names_is_found_in_the_ledger(server):
         ("accepted", None, 1.5, 0.005),
     ]
     assert [talk["about"] for talk in edits["conversations"]] == ["block 1, thread 2", "block 2, thread 2"]
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory):
+    folder = Run(tmp_path_factory.mktemp("leaky"), leaking(), merge=False).write()
+    with Server(folder) as served:
+        yield served
+
+
+def values(row: dict) -> dict:
+    return dict(zip(table.NAMES, row["values"], strict=True))
+
+
+def test_leaks_and_worth_are_columns_with_filters_and_sort(leaky):
+    rows = leaky.json("/api/list?sort=strongest_leak&dir=desc&strongest_leak=0..")["rows"]
+    assert [(row["id"], row["outcome"], values(row)["strongest_leak"]) for row in rows] == [
+        ("0", "rejected", 0.75),
+        ("1", "ok", 0.475),
+        ("2", "ok", 0.0),
+    ]
+    assert [row["id"] for row in leaky.json("/api/list?strongest_leak=0.5..")["rows"]] == ["0"]
+    assert values(rows[2])["saved_tokens"] > 50 and values(rows[2])["after_answer"] == 0
+
+
+def test_kinds_of_blocks_are_filters(server):
+    facets = server.json("/api/list")["facets"]
+    assert dict(facets["kind"]) == {"cases": 4, "methods": 4} and dict(facets["novelty"])["re-check"] == 4
+    assert server.json("/api/list?kind=methods")["count"] == 4
+    assert server.json("/api/list?kind=checks")["count"] == 0
+
+
+@pytest.mark.parametrize("worth", [None, 3, "x", [1], [{"kind": {}, "saved_tokens": "x", "settled": 1e99}]])
+def test_columns_of_a_strange_account_are_left_out(worth):
+    facts = {"filter": {"worth": worth, "leaks": "many", "strongest_leak": float("inf")}}
+    assert set(columns.measures_of(facts)) <= {"saved_tokens", "after_answer"}
+    assert all(label == columns.UNNAMED for labels in columns.labels_of(facts).values() for label in labels)
 
 
 def test_a_turn_holds_what_is_new_and_a_long_text_is_cut(server):

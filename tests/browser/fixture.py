@@ -11,7 +11,7 @@ from threadweaver.corpus.readers import SourceRow
 from threadweaver.files import to_json, write_atomic
 from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.samples import Sample
-from threadweaver.stages import extraction, inspection, outlining, rewriting
+from threadweaver.stages import extraction, inspection, outlining, rewriting, worth
 from threadweaver.stages.block_leaks import BlockLeaks
 from threadweaver.stages.collecting import source_hash
 from threadweaver.stages.rewriting import edit_questions
@@ -57,7 +57,7 @@ It cannot be prime, because it is larger than three.
 So the only one is $p = 3$, and the answer is $\\boxed{3}$."""
 
 CASES_STEPS = """S1: The task (L1-L2)
-<parallel>[Parallel reason: the cases do not use each other]
+<parallel>[cases; new work; the cases do not use each other]
 <thread>
 S2: The case $p = 2$ (L4-L6)
 </thread> (range: L4-L6, check passed: nothing of case 2 is used)
@@ -67,7 +67,7 @@ S3: The case $p = 3$ (L8-L10)
 </thread> (range: L8-L10, check passed: stands alone)
 </parallel> (range: L4-L10)
 S4: The rest (L12-L12)
-<parallel>[Parallel reason: two ways to the same end]
+<parallel>[methods; re-check; two ways to the same end]
 <thread>
 S5: Modulo three (L14-L16)
 </thread> (range: L14-L16, check passed: yes)
@@ -149,18 +149,36 @@ def chains() -> dict[int, tuple[str, str, str, bool | None]]:
     }
 
 
+def leaking() -> dict[int, tuple[str, str, str, bool | None]]:
+    """Chains whose threads are not merged: one with a certain leak, one with a suspected one, one without any."""
+    problem = "How many ways to seat four guests at a round table?"
+    suspected = (
+        LEANING.replace(
+            "Let T = 3! denote the number of ways to seat the other three, so T = 6.", "Say $a^2+b^2$ = 25."
+        )
+        .replace("we divide T by two", "we look at $a^2+b^2$ and halve")
+        .replace("Since T = 6, as we found above, the result is 3 ways.", "Half of them are three ways.")
+    )
+    return {
+        0: (problem, LEANING, LEANING_STEPS, True),
+        1: (f"Two numbers $a$ and $b$ are given. {problem}", suspected, LEANING_STEPS, True),
+        2: ("Find every prime $p$ for which $p^2 + 2$ is prime.", CASES, CASES_STEPS, True),
+    }
+
+
 class Run:
     """Writes the folders of a run under `parent`; `folder(stage)` names them."""
 
-    def __init__(self, parent: Path):
-        self.parent = parent
+    def __init__(self, parent: Path, found: dict | None = None, *, merge: bool = True):
+        """`found` are the chains, those of `chains` without it; with `merge` dependent threads become one."""
+        self.parent, self.found, self.merge = parent, found or chains(), merge
 
     def folder(self, number: int) -> Path:
         return self.parent / f"{NAME}{[*STAGES.values()][number]}"
 
     def write(self) -> Path:
         """All six stages; the path of the last."""
-        found = chains()
+        found = self.found
         samples = [
             Sample(index, f"fixture-{index}", problem, chain, "3", right, "The answer is $\\boxed{3}$.")
             for index, (problem, chain, _, right) in found.items()
@@ -185,7 +203,7 @@ class Run:
             (AccountEntry(str(sample.index), "ok", uuid=sample.uuid), {f"{sample.index}.txt": sample.thinking + "\n"})
             for sample in samples
         ]
-        left_out = source_hash(SourceRow(5, "", everything[5].to_row()))
+        left_out = source_hash(SourceRow(5, "", looping.to_row()))
         entries.append((AccountEntry("5", "rejected", "looping", "fixture-5", left_out), {}))
         self._write(0, {"stage": "collect", "input": "../source.jsonl", "dataset": "fixture"}, entries)
         rows = "".join(to_json(sample.to_row()) + "\n" for sample in samples)
@@ -220,7 +238,11 @@ class Run:
                 len(lines),
             )
             made = extraction.extract(
-                sample.thinking, annotation.parse(found[sample.index][2], lines), record, threshold=50
+                sample.thinking,
+                annotation.parse(found[sample.index][2], lines),
+                record,
+                threshold=50,
+                merge_dependent=self.merge,
             )
             texts[str(sample.index)] = (made.trajectory, made.lineage)
             outcome = ("ok", None) if made.lineage.blocks else ("unchanged", "no_block")
@@ -284,15 +306,22 @@ class Run:
         entries = []
         for id, (text, record) in texts.items():
             verdict = inspection.inspect(text, record, inspection.Rules())
+            leaks = verdict.leaks.facts() if verdict.leaks else {}
             if verdict.reason:
                 why = {"id": id, "uuid": record.uuid, "reason": verdict.reason, "detail": verdict.detail}
                 files = {f"rejected/{id}.txt": text + "\n", f"rejected/{id}.json": json.dumps(why)}
                 entries.append(
-                    (AccountEntry(id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail}), files)
+                    (
+                        AccountEntry(
+                            id, "rejected", verdict.reason, record.uuid, facts={"detail": verdict.detail, **leaks}
+                        ),
+                        files,
+                    )
                 )
                 continue
             measures = measure(verdict.trajectory, range(0, len(text), 3))
-            facts = {"measures": asdict(measures), "conserved": verdict.conserved}
+            facts = {"measures": asdict(measures), "conserved": verdict.conserved, **leaks}
+            facts["worth"] = worth.worths(verdict.trajectory, record, range(0, len(text), 3))
             entries.append((AccountEntry(id, "ok", None, record.uuid, facts=facts), traced_files(id, text, record)))
         self._write(5, {"stage": "filter", "input": f"../{NAME}_step4_v1_v1_v1", "tokenizer": "fixture"}, entries)
 

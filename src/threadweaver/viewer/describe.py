@@ -10,7 +10,7 @@ from threadweaver.files import to_json
 from threadweaver.samples import Sample
 from threadweaver.text import parse_json
 from threadweaver.trajectory import markup
-from threadweaver.viewer import table
+from threadweaver.viewer import columns, table
 from threadweaver.viewer.gauge import Gauge, shape
 from threadweaver.viewer.runs import inside
 from threadweaver.viewer.scan import Fate, Found
@@ -66,9 +66,15 @@ def describe(id: str, found: Found | None, fate: Fate | None, known: Known) -> D
         values=(None,) * len(table.NAMES),
         shape="[]",
         place=found.stage if found else "",
-        labels={"later": [fate.later]} if fate and fate.later else {},
+        labels=_labels(fate),
     )
     return Described(measured(row, text if found else None, fate), known.problem, text)
+
+
+def _labels(fate: Fate | None) -> dict[str, list[str]]:
+    if fate is None:
+        return {}
+    return columns.labels_of(fate.facts) | ({"later": [fate.later]} if fate.later else {})
 
 
 def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTIMATE) -> Row:
@@ -76,6 +82,7 @@ def measured(row: Row, text: str | None, fate: Fate | None, gauge: Gauge = _ESTI
     values: dict[str, float | None] = dict.fromkeys(table.NAMES)
     if fate:
         values |= {"calls": fate.calls or None, "cost": fate.cost or None, "edits": fate.edits}
+        values |= columns.measures_of(fate.facts)
     if text is None:
         return replace(row, values=tuple(values.values()))
     values |= {"chars": len(text), "lines": text.count("\n") + 1}

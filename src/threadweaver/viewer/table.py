@@ -20,6 +20,11 @@ MEASURES = {
     "avg_outlines_block_length": ("outlines length", "tok"),
     "avg_conclusion_block_length": ("conclusion length", "tok"),
     "training_length": ("training length", "tok"),
+    "strongest_leak": ("strongest leak", ""),
+    "leaks": ("leaks", ""),
+    "saved_tokens": ("tokens saved", "tok"),
+    "settled": ("values already settled", "%"),
+    "after_answer": ("blocks after the answer", ""),
     "lines": ("lines", ""),
     "chars": ("characters", ""),
     "edits": ("edits", ""),
@@ -28,7 +33,15 @@ MEASURES = {
 }
 """Label and unit by name, in the order of the page. A new one also needs its value in `describe.measured`."""
 NAMES = tuple(MEASURES)
-FACETS = {"outcome": "Outcome", "reason": "Reason", "later": "Later stages", "answer": "Answer", "review": "Review"}
+FACETS = {
+    "outcome": "Outcome",
+    "reason": "Reason",
+    "later": "Later stages",
+    "answer": "Answer",
+    "kind": "Kind of blocks",
+    "novelty": "Novelty of blocks",
+    "review": "Review",
+}
 """Title by name of the columns of few values. A new one also needs its values of each row, in `Row.labels`."""
 MALFORMED = "malformed"
 """The outcome of a sample that a stage passed on, but whose text is not a trajectory."""

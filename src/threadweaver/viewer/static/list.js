@@ -179,7 +179,7 @@ export class ListView {
     const chooser = h("select", { "aria-label": "Sort by", onchange: (event) => this.sortBy(event.target.value, event.target.value !== "id") }, options.map(([value, label]) => h("option", { value, selected: value === sort }, label)));
     const down = this.params.get("dir") === "desc";
     const turn = button(down ? "↓" : "↑", () => this.sortBy(sort, !down), { class: "turn", aria: down ? "Highest first" : "Lowest first", title: down ? "Highest first" : "Lowest first" });
-    const columns = [["acceleration_ratio", "accel."], ["total_num_tokens", "tokens"], ["parallel_count", "blocks"]];
+    const columns = [["acceleration_ratio", "accel."], ["total_num_tokens", "tokens"], ["parallel_count", "blocks"], ["strongest_leak", "leak"]];
     this.head.replaceChildren(
       button("Filters", () => this.toggleFilters(), { class: "button narrow-only" }),
       h("span", { class: "sorting" }, "sorted by ", chooser, turn),
@@ -258,6 +258,7 @@ export class ListView {
 
   rowOf(row, at) {
     const [tokens, , acceleration, , blocks] = row.values;
+    const leak = row.values[this.run.measures.findIndex(({ name }) => name === "strongest_leak")];
     const about = row.estimated ? "≈" : "";
     const target = address({ view: "trajectory", id: row.id, params: this.params });
     const lost = row.outcome !== "ok" && row.outcome !== "unchanged";
@@ -271,6 +272,7 @@ export class ListView {
       h("span", { class: "num accel" }, acceleration ? about + measure(acceleration, "%") : "–"),
       h("span", { class: "num tokens" }, tokens === null ? "–" : about + count(tokens)),
       h("span", { class: "num blocks" }, blocks === null ? "–" : count(blocks)),
+      h("span", { class: "num leak" }, leak === null ? "–" : leak ? leak.toFixed(2) : "0"),
       h("span", { class: "state" }, h("span", { class: `dot outcome-${row.outcome}`, title: labelOf("outcome", row.outcome) }), h("span", { class: "reason" }, lost ? (row.reason || labelOf("outcome", row.outcome)).replaceAll("_", " ") : later ? `later ${later}` : ""), answerMark(row.answer), reviewMark(row.review)),
     );
   }
