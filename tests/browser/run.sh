@@ -37,5 +37,5 @@ if [ "${1:-}" = pictures ]; then
   shift
   PYTHONPATH=src:tests exec "$PYTHON" tests/browser/pictures.py "$@"
 fi
-if [ -f "${1:-}" ]; then files=("$1"); shift; else files=(tests/browser/{pages,keyboard,evidence,mathematics}.py); fi
+if [ -f "${1:-}" ]; then files=("$1"); shift; else files=(tests/browser/{pages,keyboard,evidence,mathematics,charts}.py); fi
 exec "$PYTHON" -m pytest -p no:cacheprovider "${files[@]}" "$@"

@@ -36,6 +36,25 @@ export async function getList(params, offset = 0, limit = 0) {
   return ask(`/api/list?${search}`);
 }
 
+export async function getStatistics(params, by) {
+  const search = new URLSearchParams(params);
+  search.set("by", by);
+  return ask(`/api/statistics?${search}`);
+}
+
+export async function getPoints(params, x, y) {
+  const search = new URLSearchParams(params);
+  search.set("x", x);
+  search.set("y", y);
+  return ask(`/api/points?${search}`);
+}
+
+export function tableAddress(params, by) {
+  const search = new URLSearchParams(params);
+  search.set("by", by);
+  return `/api/table.csv?${search}`;
+}
+
 export async function getNeighbours(id, params) {
   if (embedded) return embeddedNeighbours(id, params);
   return ask(`/api/neighbours/${encodeURIComponent(id)}?${params}`);

@@ -6,6 +6,7 @@ import { applyPreferences, go, isDark, prefer, readRoute } from "./state.js";
 import { ListView } from "./list.js";
 import { TrajectoryView } from "./trajectory.js";
 import { StagesView } from "./stages.js";
+import { StatisticsView } from "./statistics.js";
 import { listenToKeys, showHelp } from "./keys.js";
 
 // Milliseconds: between two checks while the index grows, between two checks later, and after the last key of a search.
@@ -42,7 +43,7 @@ function mathematicsFont() {
 function show() {
   if (!run) return;
   const route = readRoute();
-  const views = { list: ListView, trajectory: TrajectoryView, stages: StagesView };
+  const views = { list: ListView, trajectory: TrajectoryView, stages: StagesView, statistics: StatisticsView };
   const again = view instanceof views[route.view] && view.route?.id === route.id && route.view === "trajectory";
   if (again) {
     view.route = route;

@@ -103,4 +103,4 @@ function ends(edges, from, to) {
   return [first === 0 ? null : tidy(edges[first]), last === bins - 1 ? null : tidy(edges[last + 1])];
 }
 
-const tidy = (value) => Number(value.toPrecision(6));
+export const tidy = (value) => Number(value.toPrecision(6));

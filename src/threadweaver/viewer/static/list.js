@@ -48,7 +48,7 @@ export class ListView {
   // What has to be loaded and shown so that the reader finds the list as it was left; null for a new list.
   returnTo(read) {
     const known = left?.address === this.params.toString() ? left : null;
-    const id = read?.route.id ?? known?.id;
+    const id = read?.route?.id ?? known?.id;
     if (!id && !known) return null;
     return { id, rows: Math.max(known?.loaded ?? 0, read?.neighbours?.place ?? 0), first: known?.first, top: known?.top };
   }
@@ -163,6 +163,7 @@ export class ListView {
     );
     if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), this.run.kind === this.run.stages.at(-1)?.stage ? "calls, all stages" : "calls, up to this stage"));
     const note = [totals.kept && totals.kept < totals.count ? `Means of the ${count(totals.kept)} that were kept.` : "", this.measureNote(totals)].filter(Boolean).join(" ");
+    if (!this.run.static) this.totals.append(h("a", { class: "to-statistics", href: address({ view: "statistics", params: this.params }), title: "Distributions of this selection (s)" }, "Statistics →"));
     if (note) this.totals.append(h("p", { class: "note" }, note));
   }
 
@@ -323,6 +324,7 @@ export class ListView {
       k: () => this.step(-1),
       ArrowUp: () => this.step(-1),
       Enter: () => this.openRow("trajectory"),
+      s: () => this.run.static || go({ view: "statistics", params: this.params }),
       2: () => this.openRow("stages"),
       a: () => this.review("accept"),
       x: () => this.review("reject"),

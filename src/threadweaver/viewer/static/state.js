@@ -7,6 +7,7 @@ export function readRoute() {
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
   const parts = path.split("/").filter(Boolean).map(decode);
   const route = { view: "list", id: null, block: null, thread: null, params: new URLSearchParams(search) };
+  if (parts[0] === "statistics") route.view = "statistics";
   if (parts[0] !== "sample" || parts[1] === undefined) return route;
   route.id = parts[1];
   route.view = parts[2] === "stages" ? "stages" : "trajectory";
@@ -27,7 +28,8 @@ function decode(part) {
 
 export function address({ view = "list", id, block, thread, params }) {
   let path = "#/";
-  if (view !== "list") {
+  if (view === "statistics") path += view;
+  else if (view !== "list") {
     path += `sample/${encodeURIComponent(id)}`;
     if (view === "stages") path += "/stages";
     if (block) path += `/block/${block}`;
@@ -35,6 +37,13 @@ export function address({ view = "list", id, block, thread, params }) {
   }
   const search = params?.toString();
   return search ? `${path}?${search}` : path;
+}
+
+// What the address of the statistics has besides the filters, which all views share.
+const OF_STATISTICS = ["by", "x", "y"];
+
+export function filtersOf(params) {
+  return new URLSearchParams([...params].filter(([name]) => !OF_STATISTICS.includes(name)));
 }
 
 // Shows the route before the next key is read; assigning to location.hash would show it some time later.
