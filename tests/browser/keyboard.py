@@ -113,7 +113,7 @@ def test_the_list_is_found_as_it_was_left(reviewing, many, page):
     assert before > 100
     for back in (lambda: page.keyboard.press("Escape"), page.go_back):
         row.click()
-        expect(page.locator("h1")).to_be_visible()
+        expect(page.locator(".sample h1")).to_be_visible()
         back()
         expect(page.locator(".row")).to_have_count(8 + SAMPLES)
         assert row.get_attribute("data-id") == name

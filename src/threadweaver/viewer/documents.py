@@ -158,7 +158,7 @@ def _body(source: Source, gauge: Gauge) -> dict:
         return {"parts": [{"kind": "text", "tokens": None, "rows": rows}], "fault": str(error), "numbering": "file"}
     from threadweaver.stages import inspection
 
-    found = inspection.inspect(source.text, source.lineage, inspection.Rules())
+    found = inspection.inspect(source.text, source.lineage, inspection.Rules(max_leak=None))
     verdict = {"reason": found.reason, "detail": found.detail, "conserved": found.conserved}
     body = {"parts": parts(trajectory, source.lineage, Lengths(trajectory, gauge, source.row)), "verdict": verdict}
     return body if matches(trajectory, source.lineage) else body | {"numbering": "file"}

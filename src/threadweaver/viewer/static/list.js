@@ -28,10 +28,10 @@ export class ListView {
     this.open = false;
     this.totals = h("section", { class: "totals", "aria-label": "Totals of the selection" });
     this.filters = h("aside", { class: "filters", id: "filters", "aria-label": "Filters" });
-    this.body = h("div", { class: "rows", role: "list" });
+    this.body = h("div", { class: "rows" });
     this.head = h("div", { class: "list-head" });
     this.end = h("div", { class: "end" });
-    container.replaceChildren(h("div", { class: "list-view" }, this.filters, h("div", { class: "list" }, this.totals, this.head, this.body, this.end)));
+    container.replaceChildren(h("div", { class: "list-view" }, this.filters, h("div", { class: "list" }, h("h1", { class: "unseen" }, run.name), this.totals, this.head, this.body, this.end)));
     this.watcher = new IntersectionObserver((entries) => entries[0].isIntersecting && this.loadMore(), { rootMargin: "900px" });
     this.watcher.observe(this.end);
     this.body.addEventListener("focusin", (event) => event.target.matches(".row") && this.point(Number(event.target.dataset.at), false));
@@ -266,7 +266,7 @@ export class ListView {
     const later = row.labels.later?.find((value) => !value.startsWith("passed"));
     return h(
       "a",
-      { class: "row", role: "listitem", href: target, "data-at": at, "data-id": row.id },
+      { class: "row", href: target, "data-at": at, "data-id": row.id },
       h("span", { class: "id" }, row.id),
       h("span", { class: "what" }, h("span", { class: "problem" }, row.problem ? inline(row.title) : h("em", null, row.uuid || "problem not available")), row.hit && h("span", { class: "hit-text" }, row.hit[0], h("mark", null, row.hit[1]), row.hit[2])),
       h("span", { class: "picture" }, miniPlan(row.shape)),

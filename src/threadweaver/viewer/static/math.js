@@ -8,8 +8,8 @@ const MAX_BRACES = 60;
 const MAX_ELEMENTS = 6000;
 const MAX_NESTED = 80;
 const MAX_KEPT = 4000;
-// Milliseconds: what a second may spend on formulas that are drawn with the text itself, and how long a turn may take.
-const AT_ONCE = 40;
+// Milliseconds: how long the formulas in the window may hold up its first picture, and how long a turn may take later.
+const AT_ONCE = 80;
 const TURN = 10;
 const NEAR = "1400px";
 // Characters: a formula is broken at its relations into pieces of this many or more.
@@ -26,28 +26,15 @@ export function formula({ m, d, s }) {
   const box = h("span", { class: d ? "m display" : "m" }, h("span", { class: "src" }, s));
   box.tex = m;
   box.displayed = Boolean(d);
-  if (mayDrawNow()) timed(() => draw(box));
+  if (drawn.has(keyOf(box))) draw(box);
   return box;
 }
 
-let second = 0;
-let spent = 0;
-
-function mayDrawNow() {
-  const now = performance.now();
-  if (now - second > 1000) [second, spent] = [now, 0];
-  return spent < AT_ONCE;
-}
-
-function timed(work) {
-  const begun = performance.now();
-  work();
-  spent += performance.now() - begun;
-}
+const keyOf = (box) => (box.displayed ? "d:" : "i:") + box.tex;
 
 function draw(box) {
   if (box.classList.contains("done") || box.classList.contains("failed")) return;
-  const key = (box.displayed ? "d:" : "i:") + box.tex;
+  const key = keyOf(box);
   if (!drawn.has(key)) {
     if (drawn.size >= MAX_KEPT) drawn.clear();
     drawn.set(key, mathematics(box.tex, box.displayed));
@@ -146,9 +133,34 @@ function breakable(holder) {
   );
 }
 
-// Draws the formulas of an element when it comes near the window.
+// Draws the formulas of an element: before it is first painted if it is in the window, else when it comes near.
 export function drawWhenNear(element) {
-  if (element.querySelector(".m:not(.done, .failed)")) nearby.observe(element);
+  if (!undrawn(element).length) return;
+  fresh.add(element);
+  frame ||= requestAnimationFrame(drawFresh);
+}
+
+const undrawn = (element) => [...element.querySelectorAll(".m:not(.done, .failed)")];
+const fresh = new Set();
+let frame = 0;
+
+// What is drawn makes the text taller or lower, so the window is looked at a few times.
+function drawFresh() {
+  frame = 0;
+  const begun = performance.now();
+  const elements = [...fresh];
+  fresh.clear();
+  for (let turn = 0; turn < 3; turn++) {
+    const boxes = elements.filter(isInWindow).flatMap(undrawn);
+    if (!boxes.length) break;
+    for (const box of boxes) if (performance.now() - begun < AT_ONCE) draw(box);
+  }
+  for (const element of elements) if (undrawn(element).length) nearby.observe(element);
+}
+
+function isInWindow(element) {
+  const { top, bottom, width } = element.getBoundingClientRect();
+  return width > 0 && bottom > -100 && top < innerHeight + 200;
 }
 
 const waiting = [];
@@ -158,7 +170,7 @@ const nearby = new IntersectionObserver(
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       nearby.unobserve(entry.target);
-      waiting.push(...entry.target.querySelectorAll(".m:not(.done, .failed)"));
+      waiting.push(...undrawn(entry.target));
     }
     drawWaiting();
   },

@@ -16,7 +16,7 @@ function addChunks(box, rows, from, options) {
   const begun = performance.now();
   let at = from;
   while (at < rows.length && (at < from + LINES_PER_CHUNK || performance.now() - begun < 8)) {
-    const chunk = h("div", { class: "chunk" }, rows.slice(at, at + LINES_PER_CHUNK).map((row) => lineOf(row, options)));
+    const chunk = h("div", { class: rows.length > LINES_PER_CHUNK ? "chunk of-many" : "chunk" }, rows.slice(at, at + LINES_PER_CHUNK).map((row) => lineOf(row, options)));
     chunk.style.setProperty("--about", `${heightOf(rows.slice(at, at + LINES_PER_CHUNK))}px`);
     box.append(chunk);
     drawWhenNear(chunk);

@@ -172,7 +172,7 @@ export class TrajectoryView {
       h(
         "p",
         { class: "soft" },
-        verdict && (verdict.reason ? `The filter’s rules, applied now: ${verdict.reason.replaceAll("_", " ")} (${verdict.detail}). ` : "The filter’s rules, applied now: accepted. "),
+        verdict && (verdict.reason ? `The filter’s rules but for leaks, applied now: ${verdict.reason.replaceAll("_", " ")} (${verdict.detail}). ` : "The filter’s rules but for leaks, applied now: accepted. "),
         verdict?.conserved === true && "Without markup and edits it is the chain, character for character. ",
         verdict?.conserved === false && "Without markup and edits it is NOT the chain. ",
         this.sample.estimated && `Lengths are ${this.run.tokenizer.estimate}.`,
