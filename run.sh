@@ -6,6 +6,7 @@
 #   SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh    the same without any model
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine PLAN=1 ./run.sh    what your own chains would cost
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine MAX_COST=20 ./run.sh --val-size 50
+#   SELF_TRAIN=1 DATASET_PATH=data/<model>/<problems>_1.json ./run.sh    the trajectories that a model generated itself
 #   SRC_NAME=mine SHARD=0/8 ./run.sh                           one of 8 parts, on any machine; when all are done, MERGE=8
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # sh run.sh
 for word in "$@"; do
@@ -15,7 +16,8 @@ source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}" 2>/dev/null || echo "${BASH
 
 settings=() # checked, with the flags, before anything is written or spent
 for name in PLAN RECORDED MERGE NUM_SAMPLES KEEP_WRONG ANNOTATOR MODEL WORKERS OPENAI_KEY_PATH LEDGER MAX_COST OFFLINE BATCH \
-  MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT REFEREE REFEREE_MODEL; do
+  MAX_FAILED FILTER_DIFF_THRESHOLD TOKENIZER REPEAT LICENSE EFFORT STEP1_PROMPT STEP3_PROMPT STEP4_PROMPT REFEREE REFEREE_MODEL \
+  SELF_TRAIN PROBLEMS SHARD; do
   settings+=(--setting "$name=${!name}")
 done
 settings+=(--setting "LEDGER=$ledger") # of a shard, its own
@@ -28,6 +30,10 @@ stage() { # $1: its name; then its command, which gets the flags of ./run.sh tha
 }
 
 [ "$ANNOTATOR" != llm ] || cap_of_shards
+if [ -n "$SELF_TRAIN" ] && [ -n "$PLAN" ]; then
+  echo "self-training calls no model${REFEREE:+ but the referee}: nothing to plan"
+  exit
+fi
 if [ -n "$PLAN" ]; then # what it would call and cost; nothing is called or written
   stage plan "$PYTHON" src/plan.py "${annotator[@]}" --dataset_path "$DATASET_PATH" --max_samples "$NUM_SAMPLES" \
     ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong} --filter-diff-threshold "$FILTER_DIFF_THRESHOLD" \
@@ -53,6 +59,11 @@ fi
 if [ -n "$MERGE" ]; then # what the shards have made
   stage merge "$PYTHON" src/merge_shards.py --shards "$MERGE" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --ledger "$ledger" \
     ${one_of_ledgers:+--shard-ledgers "$LEDGER"} "$COLLECTED" "$STEP1" "$STEP2" "$STEP3" "$STEP4" ${REFEREE:+"$FINDINGS"} "$STEP5"
+elif [ -n "$SELF_TRAIN" ]; then # what a model that branches has generated
+  stage adopt "$PYTHON" src/adopt_trajectories.py --max_samples "$NUM_SAMPLES" --tokenizer "$TOKENIZER" \
+    --dataset-json "$DATASET_PATH" --polaris-parquet "$PROBLEMS" --output_path "$COLLECTED"
+  STEP4="$COLLECTED"
+  export STEP4_NAME="$DIR_NAME"
 else
   stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
     --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong}
@@ -63,6 +74,8 @@ else
   stage step2 ./step2.sh # the independent ones become threads of parallel blocks
   stage step3 ./step3.sh # no thread depends on a sibling
   stage step4 ./step4.sh # an outline announces each thread
+fi
+if [ -z "$MERGE" ]; then
   [ -z "$REFEREE" ] || stage referee "$PYTHON" src/referee.py --openai_model "$REFEREE_MODEL" "${asking[@]}" \
     ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --input "$STEP4" --output "$FINDINGS" # no thread depends on a sibling, says another model
   stage step5 ./step5.sh # what is well-formed and complete is kept, and measured
@@ -74,3 +87,5 @@ fi
 stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \
   --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" --trajectory-matched-only --build-chat \
   --repeat "$REPEAT" ${LICENSE:+--license "$LICENSE"} --output "$DATASET"
+[ -z "$SELF_TRAIN" ] || echo "The next round, with the model trained on it:  $PYTHON src/generate_trajectories.py --branching \
+--model_name … --launch_server --data-type $PROBLEMS -n $samples_per_problem --suffix next"

@@ -50,15 +50,27 @@ def main(argv: list[str] | None) -> int:
         print("PLAN=1")
     else:
         check_recorded(values)
+        check_self_training(values)
         if values.get("REFEREE") and values.get("REFEREE_MODEL", values.get("MODEL")) in ("", values.get("MODEL")):
             raise UserError("REFEREE=1 needs a model that did not annotate: name it with REFEREE_MODEL")
         steps = ("step1", "step3", "step4", *(["referee"] if values.get("REFEREE") else []))
         check_stages(
-            (*(() if values.get("MERGE") else steps), "save"), settings, given, recorded=bool(values.get("RECORDED"))
+            (*(() if values.get("MERGE") or values.get("SELF_TRAIN") else steps), "save"),
+            settings,
+            given,
+            recorded=bool(values.get("RECORDED")),
         )
     for name, own in given.items():
         print(f"flags_{name}={shlex.quote(shlex.join(own))}")
     return 0
+
+
+def check_self_training(values: Mapping[str, str]) -> None:
+    """Raise UserError if self-training does not know the problems, or would be sharded."""
+    if values.get("SELF_TRAIN") and not values.get("PROBLEMS"):
+        raise UserError("SELF_TRAIN=1 needs the problems of the run: name their parquet with PROBLEMS")
+    if values.get("SELF_TRAIN") and (values.get("MERGE") or values.get("SHARD")):
+        raise UserError("SELF_TRAIN=1 has no shards: leave SHARD and MERGE out")
 
 
 def check_recorded(values: Mapping[str, str]) -> None:

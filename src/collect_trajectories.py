@@ -38,7 +38,7 @@ from threadweaver.stages.collecting import Candidate
 def flags() -> Flags:
     parser = Flags(__doc__)
     collecting.add_flags(parser)
-    parser.add_argument("--output_path", type=Path, help="the folder to write, or its collected.jsonl")
+    parser.add_shared("--output_path", help="the folder to write, or its collected.jsonl")
     parser.add_argument("--inspect", action="store_true", help="show what the columns are recognized as, and stop")
     parser.add_stage_flags(max_failed="0")
     return parser

@@ -8,6 +8,16 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
 
 # ── what is read ────────────────────────────────────────────────────────────────────────────────────────────────
+: "${SELF_TRAIN:=}" # 1: DATASET_PATH is the .json of a fork-join run, whose sound trajectories become the dataset
+if [ -n "${SELF_TRAIN#0}" ]; then
+  outputs="$(basename "${DATASET_PATH:?the .json of a fork-join run (generate_trajectories.py --branching)}" | sed 's/\.jsonl\{0,1\}$//')"
+  samples_per_problem="${outputs##*_}"
+  : "${SRC_NAME:=${outputs//-/_}}"
+  for problems in "data/${outputs%_*}.parquet" "$(dirname "$DATASET_PATH")/problems.parquet"; do
+    [ ! -f "$problems" ] || : "${PROBLEMS:=$problems}"
+  done
+fi
+: "${PROBLEMS:=}" # with SELF_TRAIN: the problems of that run (data/<name>.parquet)
 : "${SRC_NAME:=polaris_data_53K_1_1k}" # name of the source, and of the run; "sample" ships with the project
 : "${INPUT_SUFFIX:=}" # added to the names of the run's folders, to keep two runs of one source
 : "${NUM_SAMPLES:=1000}" # rows to read, from the first on
@@ -82,7 +92,7 @@ threshold_part="$(printf %s "$STEP4_VERSION" | sed -n 's/.*\(_filter_diff_th_[0-
 dataset_suffix="${SUFFIX:-$lineage_digits}$threshold_part"
 DATASET="dataset/${BASE_NAME}_${dataset_suffix#_}"
 
-for switch in PLAN OFFLINE BATCH REFEREE KEEP_WRONG; do # 0 means no
+for switch in PLAN OFFLINE BATCH REFEREE KEEP_WRONG SELF_TRAIN; do # 0 means no
   [ "${!switch}" != 0 ] || printf -v "$switch" ''
 done
 

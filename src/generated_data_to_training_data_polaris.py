@@ -44,14 +44,7 @@ USUAL_CONTEXT = 40960
 def flags() -> Flags:
     parser = Flags(__doc__)
     add = parser.add_argument
-    add(
-        "--dataset-json",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help="the outputs: a .json, a journal .jsonl, or the splits of a run",
-    )
+    parser.add_shared("--dataset-json")
     parser.add_shared("--polaris-parquet")
     add("--output-dir", type=Path, default=Path("data/processed"), help="the folder to write into (data/processed)")
     parser.add_shared(

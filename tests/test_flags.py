@@ -149,11 +149,11 @@ EVERY = (*(stage.step for stage in STAGES.values()), "merge")
         ("--units", ["save"]),
         ("--keep-sequential", ["step5"]),
         ("--max-leak 0.5", ["step3", "step5"]),
-        ("--tokenizer t", ["step5", "save"]),
+        ("--tokenizer t", ["adopt", "step5", "save"]),
         ("--effort high", ASKING),
         ("--batch-quiet 0.2 --extra-body {}", ASKING),
         ("--ledger l", ["ledger", *ASKING, "merge"]),
-        ("--overwrite --max-failed 3", EVERY),
+        ("--overwrite --max-failed 3", [*EVERY, "adopt"]),
         ("--source a --source b", ["save"]),
     ],
 )
@@ -261,7 +261,7 @@ def test_good_settings_pass_and_a_named_key_or_a_server_without_one_too(capsys, 
 def test_run_has_every_variable_checked():
     listed = re.search(r"for name in (.*?); do", (ROOT / "run.sh").read_text(), re.S)[1].replace("\\\n", " ").split()
     known = {*relay.BY_VARIABLE.values(), *(name for own in relay.BY_VARIABLE_OF.values() for name in own.values())}
-    assert {*listed} - {"PLAN", "RECORDED", "REFEREE"} == known
+    assert {*listed} - {"PLAN", "RECORDED", "REFEREE", "SELF_TRAIN", "SHARD"} == known
 
 
 def test_flags_without_effect_are_named_once_and_not_passed_on(capsys):

@@ -32,8 +32,8 @@ WINGS = {
     "client": "corpus errors ledger",
     "annotators": "client corpus errors grading independence outlines samples text trajectory",
     "runs": "errors files samples text trajectory",
-    "stages": "annotators client corpus errors files grading independence ledger outlines runs samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",
+    "stages": "annotators client corpus errors files generation grading independence ledger outlines runs samples text trajectory",
     "viewer": "corpus errors files grading ledger runs samples stages text trajectory",
     "exports": "corpus errors files ledger runs samples trajectory",
 }

@@ -17,7 +17,9 @@ from threadweaver.runs.parsers import commands_with, parser_of
 from threadweaver.runs.stages import STAGES
 
 COMMANDS = (
-    {"ledger": "ledger.py"} | {stage.step: stage.command for stage in STAGES.values()} | {"merge": "merge_shards.py"}
+    {"ledger": "ledger.py"}
+    | {stage.step: stage.command for stage in STAGES.values()}
+    | {"merge": "merge_shards.py", "adopt": "adopt_trajectories.py"}
 )
 """The commands of run.sh in their order, by the names that it gives them."""
 PLAN = {"plan": "plan.py"}
@@ -39,6 +41,7 @@ BY_VARIABLE = {
     "--tokenizer": "TOKENIZER",
     "--repeat": "REPEAT",
     "--license": "LICENSE",
+    "--polaris-parquet": "PROBLEMS",
 }
 """The variables of run.sh whose values are those of flags; of a switch, any value but none means yes."""
 BY_VARIABLE_OF = {
@@ -54,6 +57,8 @@ SET_BY_RUN = {
     "--max-samples": "NUM_SAMPLES",
     "--shard": "SHARD",
     "--shards": "MERGE",
+    "--polaris-parquet": "PROBLEMS",
+    "--dataset-json": "DATASET_PATH",
     "--filter-diff-threshold": "FILTER_DIFF_THRESHOLD",
     "--prompt": "VERSION, STEP2_VERSION or STEP3_VERSION",
     **{f"--step{step}-prompt": "VERSION, STEP2_VERSION or STEP3_VERSION" for step in (1, 3, 4)},
