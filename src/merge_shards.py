@@ -18,7 +18,7 @@ from threadweaver.ledger import NANO, Ledger
 from threadweaver.ledger.merging import merge as merge_ledger
 from threadweaver.runs import merging, statistics
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import DEFAULT_MAX_FAILED, Flags, allowed_failures, positive_int
+from threadweaver.runs.flags import DEFAULT_MAX_FAILED, Flags, allowed_failures
 from threadweaver.runs.merging import Parts
 from threadweaver.runs.runner import StageReport
 from threadweaver.runs.shards import Shard
@@ -29,7 +29,7 @@ from threadweaver.runs.summary import exit_code, print_summary
 def flags() -> Flags:
     parser = Flags(__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="the folders to write, the stages of a run in order")
-    parser.add_argument("--shards", type=positive_int, required=True, metavar="K", help="how many shards there are")
+    parser.add_shared("--shards")
     add_ledger_flag(parser)
     parser.add_argument(
         "--shard-ledgers",

@@ -51,7 +51,7 @@ class Block:
 
 
 def blocks(file: str) -> list[Block]:
-    found = re.finditer(r"((?:^<!--.*-->\n)*)^```bash\n(.*?)^```$", TEXTS[file], re.M | re.S)
+    found = re.finditer(r"((?:^<!--[^\n]*-->\n)*)^```bash\n(.*?)^```$", TEXTS[file], re.M | re.S)
     return [block(file, match) for match in found]
 
 

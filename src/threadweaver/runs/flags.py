@@ -103,6 +103,7 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "I/K",
         "help": "collect only the rows r with r mod K = I, as one of K shards that are merged later",
     },
+    "--shards": {"type": positive_int, "required": True, "metavar": "K", "help": "how many shards there are"},
     "--split": {"help": "split to read (train, or the only one)"},
     "--benchmark": {"type": Path, "nargs": "+", "default": [], "metavar": "FILE"},
     "--dedupe": {
