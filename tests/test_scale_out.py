@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import threadweaver.runs
-from project import InProcess, load
+from project import ROOT, InProcess, load
 from sharding import made, remove
 from threadweaver.runs import ranks
 from threadweaver.runs.ranks import was_killed
@@ -154,3 +156,38 @@ def test_ranks_get_the_settings_of_run_sh_and_no_secret(monkeypatch):
     monkeypatch.setenv("MAX_COST", "7")
     given = ranks.given_settings()
     assert given["MAX_COST"] == "7" and not {"SHARD", "OPENAI_API_KEY"} & given.keys()
+
+
+# ---- the processes of a rank
+
+SLOW = """#!/usr/bin/env bash
+trap 'echo ended orderly >>said; exit 143' TERM
+echo $$ >pid
+sleep 60 &
+wait
+"""
+START = """
+import sys
+from pathlib import Path
+from threadweaver.runs.ranks import start
+start(Path(sys.argv[1]), ("--flag",), {"SHARD": "0/2"}, Path(sys.argv[1]) / "logs/00000.log")
+"""
+
+
+def test_what_a_killed_rank_was_running_ends_and_the_next_one_waits_for_it(tmp_path):
+    (tmp_path / "run.sh").write_text(SLOW)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    rank = subprocess.Popen([sys.executable, "-c", START, tmp_path], env=environment)
+    until((tmp_path / "pid").is_file)
+    rank.kill()
+    rank.wait()
+    (tmp_path / "run.sh").write_text("cat said; echo $SHARD $1; exit 3")
+    assert ranks.start(tmp_path, ("--flag",), {"SHARD": "1/2"}, tmp_path / "logs/00000.log") == 3
+    assert (tmp_path / "logs/00000.log").read_text() == "ended orderly\n1/2 --flag\n"
+
+
+def until(condition) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)

@@ -5,20 +5,26 @@ The engine itself is datatrove's: these are the steps of its pipelines, called w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from threadweaver.errors import UserError
+from threadweaver.files import FileLock
 from threadweaver.runs.shards import Shard
 
 ROOT = Path(__file__).resolve().parents[3]
 TRIES = 3
 """Starts of a shard whose processes were killed, as those that need too much memory are: it continues where it was."""
+LONGEST_WAIT = 900.0
+"""Seconds to wait until an earlier start of a shard has ended: it waits for its calls under way."""
 _SETTING = re.compile(r'^ *: "\$\{([A-Z0-9_]+):=', re.M)
 _OWN = ("SHARD", "MERGE", "PLAN")
 
@@ -78,22 +84,77 @@ class RunMerge:
 
 
 def start(root: Path, flags: tuple[str, ...], settings: Mapping[str, str], log: Path | None) -> int:
-    """Run run.sh with these settings and return its exit code; what it prints is added to the log, if there is one."""
+    """Run run.sh with these settings and return its exit code. What it prints is added to the log; with one, the run
+    has a process group of its own, which ends when this process does, however it does."""
     environment = {name: value for name, value in os.environ.items() if name not in _OWN}
     environment |= {"PYTHON": sys.executable, **settings}
     command = ["bash", str(root / "run.sh"), *flags]
     if log is None:
         return subprocess.run(command, cwd=root, env=environment).returncode
     log.parent.mkdir(parents=True, exist_ok=True)
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    watched = [
+        sys.executable,
+        "-m",
+        "threadweaver.runs.ranks",
+        str(log.with_suffix(".lock")),
+        str(os.getpid()),
+        *command,
+    ]
     with open(log, "ab") as file:
         process = subprocess.Popen(
-            command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            watched,
+            cwd=root,
+            env={**environment, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.wait()  # Ctrl-C has reached it, too: it ends orderly
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait()
             raise
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # what a killed watcher has left
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def watch(lock: Path, parent: int, command: Sequence[str]) -> int:
+    """Run a command and return its exit code; end it, orderly, when `parent` has ended. It begins when the one before
+    that has this lock has ended: a rank that is queued again may come sooner."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # sent to the whole group
+    with _held(FileLock(lock)):
+        process, told = subprocess.Popen(command), False
+        while True:
+            try:
+                code = process.wait(timeout=1)
+                return code if code >= 0 else 128 - code
+            except subprocess.TimeoutExpired:
+                if os.getppid() != parent and not told:
+                    os.killpg(os.getpgrp(), signal.SIGTERM)
+                    told = True
+
+
+@contextlib.contextmanager
+def _held(lock: FileLock) -> Iterator[None]:
+    """Hold a lock, for which it waits; ends the program when that takes too long."""
+    patience = time.monotonic() + LONGEST_WAIT
+    while True:
+        try:
+            lock.acquire("another process ({holder}) still runs this shard: end it, and run the same command again")
+            break
+        except UserError as error:
+            if time.monotonic() > patience:
+                raise SystemExit(str(error)) from None
+            time.sleep(1)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def was_killed(code: int) -> bool:
@@ -105,3 +166,7 @@ def was_killed(code: int) -> bool:
 def last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").split("\n") if line.strip()] if log.is_file() else []
     return lines[-1].strip()[-300:] if lines else "it printed nothing"
+
+
+if __name__ == "__main__":
+    raise SystemExit(watch(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
