@@ -80,7 +80,7 @@ def collect(source: Source, args, output: Path) -> StageReport:
         ):
             tasks = lines.written(chain([first] if first else [], found), folder)
 
-            def extra(_) -> dict[str, str | Path]:
+            def extra() -> dict[str, str | Path]:
                 return {COLLECTED: lines.finish(), **({SOURCE: every.to_json()} if args.shard else {})}
 
             return run_stage(tasks, collecting.collect, folder, total=None, title=STAGE.title, extra=extra)

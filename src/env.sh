@@ -57,6 +57,7 @@ source "$ROOT/src/shard.sh"
 : "${BATCH:=}" # 1: the Batch API, at half the price
 : "${REFEREE:=}" # 1: a second model judges the blocks, and those that it calls dependent become sequential again
 : "${REFEREE_MODEL:=}" # that model: one that did not annotate
+: "${JOBS:=}" # most processes for all work but the calls (one per core)
 : "${MAX_FAILED:=}" # failed samples allowed per stage, a count or a fraction (0.1; 0 when collecting)
 
 # ── what comes out ──────────────────────────────────────────────────────────────────────────────────────────────

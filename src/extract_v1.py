@@ -10,13 +10,14 @@ Example python src/extract_v1.py -t data/sample_24samples -a data/sample_24sampl
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.runner import read_task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.stages import parallel
@@ -33,6 +34,7 @@ def flags() -> Flags:
     parser.add_shared("--no-merge-dependent")
     parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
     parser.add_argument("--dry-run", action="store_true", help="print what would be marked, write nothing")
+    parser.add_shared("--jobs")
     parser.add_obsolete("--encoding")
     parser.add_stage_flags()
     return parser
@@ -47,9 +49,9 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(STAGE.title)
     options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent, args.recheck_weight)
     chains, notes = (Given.open(path, accept_edits=args.accept_edits) for path in (args.trajectory, args.annotations))
-    tasks = parallel.read_tasks(chains, notes)
+    tasks, read = parallel.places(chains, notes)
     if args.dry_run:
-        for task in tasks:
+        for task in (read_task(task, read) for task in tasks):
             print(f"{task.id}: {task.fault}" if task.fault else parallel.describe(task.payload, options))
         return 0
     settings = {
@@ -62,16 +64,14 @@ def main(argv: list[str] | None) -> int:
         "recheck_weight": options.recheck_weight,
     }
 
-    def mark(task: Task) -> Result:
-        return parallel.mark(task.payload, options)
-
     for given in (chains, notes):
         given.report()
     foreign = chains.foreign or notes.foreign
     with StageFolder(
         args.output_dir, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=foreign
     ) as folder:
-        report = run_stage(tasks, mark, folder, total=len(tasks), title=STAGE.title)
+        mark = partial(parallel.mark_task, options=options)
+        report = run_stage(tasks, mark, folder, total=len(tasks), title=STAGE.title, read=read, jobs=args.jobs)
     print_summary(STAGE.title, report, args.output_dir)
     return exit_code(report, args.max_failed)
 

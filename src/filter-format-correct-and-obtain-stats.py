@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,12 +24,12 @@ from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, count
 from threadweaver.runs.folder import StageFolder, is_complete
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import run_stage
+from threadweaver.runs.runner import Read, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.stages import filtering, refereeing
 from threadweaver.stages.inspection import Rules
-from threadweaver.stages.traced import traced_names, traced_tasks
+from threadweaver.stages.traced import TracedReader, traced_names, traced_places
 from threadweaver.trajectory.annotation import NOVELTIES
 
 
@@ -79,6 +80,7 @@ def flags() -> Flags:
         "--keep_last", type=count, default=20, help="lines that --strip_reasoning keeps at the end (20)"
     )
     parser.add_obsolete("--workers", "--chunk-size", "--executor-type")
+    parser.add_shared("--jobs")
     parser.add_stage_flags()
     return parser
 
@@ -128,11 +130,7 @@ def main(argv: list[str] | None) -> int:
     if given:
         given.report()
         settings |= given.part()
-        tasks = traced_tasks(given, names)
-        if args.referee:
-            tasks = refereeing.refereed_tasks(tasks, Given.open(args.referee, accept_edits=args.accept_edits))
-    else:
-        tasks = filtering.column_tasks(args.dataset, args.text_column, args.split)
+    tasks, read = tasks_of(args, given, names)
     judge = filtering.Filter(rules, args.tokenizer, shortened, args.drop)
     if args.overwrite or not is_complete(args.output, settings):
         judge.load()
@@ -140,13 +138,33 @@ def main(argv: list[str] | None) -> int:
     with StageFolder(
         args.output, settings, overwrite=args.overwrite, accept_edits=args.accept_edits, foreign=foreign
     ) as folder:
-        report = run_stage(tasks, judge, folder, total=len(names), title=STAGE.title, partial=args.glob != "*.txt")
+        report = run_stage(
+            tasks,
+            judge,
+            folder,
+            total=len(names),
+            title=STAGE.title,
+            read=read,
+            jobs=args.jobs,
+            partial=args.glob != "*.txt",
+        )
         summary = statistics.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
         statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)
     print_summary(STAGE.title, report, args.output)
     print(statistics.table(summary))
     return exit_code(report, args.max_failed)
+
+
+def tasks_of(args: argparse.Namespace, given: Given | None, names: list[str]) -> tuple[Iterable[Task], Read | None]:
+    """Return the tasks, and what reads them, None if they are read."""
+    if given is None:
+        return filtering.column_tasks(args.dataset, args.text_column, args.split), None
+    tasks, read = traced_places(given, names), TracedReader(given.files)
+    if not args.referee:
+        return tasks, read
+    findings = Given.open(args.referee, accept_edits=args.accept_edits)
+    return refereeing.refereed_places(tasks, findings), refereeing.RefereedReader(read, findings.files)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags, count
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Result, Task, run_stage
+from threadweaver.runs.runner import Result, Task, read_task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_summary
 from threadweaver.stages import steps
@@ -44,7 +44,7 @@ STAGE = STAGES["steps"]
 def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     given = Given.open(args.input, accept_edits=args.accept_edits)
-    every = steps.read_tasks(given)
+    every, read = steps.places(given)
     if not every and not given.shard:
         raise given.nothing()
     tasks = every[args.start_idx : args.end_idx]
@@ -52,7 +52,8 @@ def main(argv: list[str] | None) -> int:
         raise UserError(f"--start_idx and --end_idx leave none of the {len(every)} samples of {args.input}")
     annotator = annotators.build(args, "steps")
     if args.plan:
-        work = (steps.annotate(task.payload, annotator) for task in tasks if not task.fault)
+        read_now = (read_task(task, read) for task in tasks)
+        work = (steps.annotate(task.payload, annotator) for task in read_now if not task.fault)
         return print_stage_plan(STAGE.title, annotator, work)
     chat = os.path.relpath(args.chat or args.output / "chat", args.output)
     settings = {
@@ -75,6 +76,7 @@ def main(argv: list[str] | None) -> int:
             folder,
             total=len(tasks),
             title=STAGE.title,
+            read=read,
             around=annotator,
             workers=annotators.samples_at_once(annotator, args, len(tasks)),
             partial=bool(args.start_idx) or args.end_idx is not None,

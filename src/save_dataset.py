@@ -33,7 +33,7 @@ from threadweaver.runs.runner import StageReport, Task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
 from threadweaver.samples import NoSamples
-from threadweaver.stages.collected import read_rows
+from threadweaver.stages.collected import Rows
 from threadweaver.stages.saving import FROM_OTHERS, MAX_TOKENS, SaveOptions, Saver, read_review, read_trajectories
 from threadweaver.stages.traced import traced_names, traced_tasks
 from threadweaver.trajectory.measures import MAX_BLOCKS
@@ -90,7 +90,8 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(STAGE.title)
     options = options_of(args)
     given = Given.open(args.input, accept_edits=args.accept_edits)
-    rows = read_rows(given)
+    found_rows = Rows(given)
+    rows = {id: found_rows.read(id) for id in found_rows.ids}
     tasks = accepted(args.trajectory_glob, accept_edits=args.accept_edits)
     found = read_trajectories(tasks, rows, args.input)
     if args.trajectory_strict and (missing := [id for id in rows if id not in found.sound]):

@@ -13,7 +13,7 @@ from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.given import Given
 from threadweaver.runs.records import ACCOUNT_FILE, MANIFEST_FILE, SETTINGS_FILE, AccountEntry, read_account
 from threadweaver.samples import Sample
-from threadweaver.stages.collected import read_rows, row_hash
+from threadweaver.stages.collected import Row, Rows, row_hash
 from threadweaver.stages.traced import new_lineage, traced_names, traced_tasks
 
 STAGE = {"stage": "parallel", "input": "../s1"}
@@ -167,30 +167,35 @@ def collected(path: Path) -> list[Sample]:
     return samples
 
 
+def rows_of(given: Given) -> dict[str, Row]:
+    rows = Rows(given)
+    return {id: rows.read(id) for id in rows.ids}
+
+
 def test_a_row_that_was_changed_lost_or_added_fails_its_own_sample(tmp_path):
     samples = collected(tmp_path)
     given = Given.open(tmp_path)
-    assert {id: row.sample for id, row in read_rows(given).items()} == {str(item.index): item for item in samples}
+    assert {id: row.sample for id, row in rows_of(given).items()} == {str(item.index): item for item in samples}
     lines = (tmp_path / "collected.jsonl").read_text().splitlines()
     added = json.dumps(Sample(9, "set-9", "p", "t").to_row())
     changed = [lines[0], lines[2].replace("problem 2", "another"), added]
     (tmp_path / "collected.jsonl").write_text("\n".join(changed) + "\n")
-    rows = read_rows(given)
+    rows = rows_of(given)
     assert {id: row.fault and row.fault.reason for id, row in rows.items()} == {
         "0": None,
         "1": "altered",
         "2": "altered",
         "9": "altered",
     }
-    taken = read_rows(Given.open(tmp_path, accept_edits=True))
+    taken = rows_of(Given.open(tmp_path, accept_edits=True))
     assert taken["2"].sample.problem == "another" and taken["2"].edited and taken["9"].sample
     assert taken["1"].fault.reason == "altered"
 
 
 def test_a_single_file_is_held_against_the_account_of_its_folder(tmp_path):
     given = Given.open(made(tmp_path) / "1.txt")
-    assert given.names() == ["1.txt"] and given.text("1.txt") == "text 1\n"
+    assert given.names() == ["1.txt"] and given.files.text("1.txt", given.known("1")["1.txt"]) == "text 1\n"
     (tmp_path / "1.txt").write_text("another\n")
     with pytest.raises(SampleFault, match=r"1\.txt was changed after that stage had ended"):
-        given.text("1.txt")
-    assert digest("another\n") != given.known["1.txt"]
+        given.files.text("1.txt", given.known("1")["1.txt"])
+    assert digest("another\n") != given.known("1")["1.txt"]

@@ -12,7 +12,7 @@ from threadweaver.annotators.protocol import Answer
 from threadweaver.errors import SampleFault
 from threadweaver.files import digest
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Task
+from threadweaver.runs.runner import Task, read_task
 from threadweaver.stages import refereeing
 from threadweaver.stages.traced import Traced
 from threadweaver.trajectory import edits, markup
@@ -168,7 +168,8 @@ def findings(tmp_path, text: str, *blocks: BlockFindings) -> Given:
 
 
 def refereed(given: Given) -> Task:
-    (task,) = refereeing.refereed_tasks([Task("0", "source", TRACED, "set-0")], given)
+    (place,) = refereeing.refereed_places([Task("0", "source", TRACED, "set-0")], given)
+    task = read_task(place, refereeing.RefereedReader(lambda read: read, given.files))
     return task
 
 

@@ -12,6 +12,9 @@ class SampleFault(Exception):
         super().__init__(detail)
         self.reason = reason
 
+    def __reduce__(self):
+        return SampleFault, (self.reason, str(self))
+
 
 class UserError(Exception):
     """An error that the user can fix. Its text is one line: what is wrong and what to do.

@@ -35,11 +35,10 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
 
     Readers see the whole file or none of it; `durable`: also after a power cut. An OSError names `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     name = path.parent / f".{path.name[:40]}.{uuid.uuid4().hex}.part"
     try:
         # Not tempfile's 0600: the mode is what the user's umask leaves of 0666.
-        with open(name, "xb") as file:
+        with _created(name) as file:
             yield file
             if durable:
                 file.flush()
@@ -51,6 +50,15 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError):
             error.filename = str(path)  # a failed write knows only its descriptor, a failed rename its temporary name
         raise
+
+
+def _created(path: Path) -> IO[bytes]:
+    """Open a new file, in a folder that is made if it is missing."""
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "xb")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -105,12 +105,12 @@ class Sample:
 class Collected(Sequence[Sample]):
     """The samples of a `collected.jsonl` in order, read from the file when they are asked for.
 
-    Only where each line begins is in memory: a corpus may be larger than that.
+    Only their names, and where each line begins, are in memory: a corpus may be larger than that.
     """
 
-    def __init__(self, path: Path, places: Mapping[str, tuple[int, int]]):
+    def __init__(self, path: Path, places: Mapping[str, tuple[int, int, str]]):
         self.path, self.places = path, dict(places)
-        """Name → offset of its line, and its position among the samples."""
+        """Name → offset of its line, its position among the samples, and its uuid."""
         self._names = list(self.places)
 
     def __len__(self) -> int:
@@ -123,20 +123,22 @@ class Collected(Sequence[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         with open(self.path, "rb") as file:
-            for name in self._names:
-                yield self._read(file, name)
+            for offset, position, _ in self.places.values():
+                yield sample_at(file, offset, position)
 
     def get(self, name: str) -> Sample | None:
         """Return the sample of this name, None if there is none."""
         if name not in self.places:
             return None
+        offset, position, _ = self.places[name]
         with open(self.path, "rb") as file:
-            return self._read(file, name)
+            return sample_at(file, offset, position)
 
-    def _read(self, file: IO[bytes], name: str) -> Sample:
-        offset, position = self.places[name]
-        file.seek(offset)
-        return Sample.from_row(json.loads(file.readline()), position)
+
+def sample_at(file: IO[bytes], offset: int, position: int) -> Sample:
+    """Return the sample whose line begins at this byte of a `collected.jsonl`."""
+    file.seek(offset)
+    return Sample.from_row(json.loads(file.readline()), position)
 
 
 def read_collected(path: Path) -> Collected:
@@ -148,7 +150,7 @@ def read_collected(path: Path) -> Collected:
         path = path / "collected.jsonl"
     if not path.is_file():
         raise UserError(f"{path} not found: run src/collect_trajectories.py first, or name another --input")
-    places: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[int, int, str]] = {}
     seen: set[str] = set()
     offset = 0
     with open(path, "rb") as file:
@@ -159,7 +161,7 @@ def read_collected(path: Path) -> Collected:
                     if value in held:
                         raise UserError(f"{path}: the {what} {value} appears twice: collect again")
                 seen.add(sample.uuid)
-                places[sample.name] = (offset, len(places))
+                places[sample.name] = (offset, len(places), sample.uuid)
             offset += len(raw)
     return Collected(path, places)
 

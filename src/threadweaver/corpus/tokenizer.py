@@ -27,16 +27,26 @@ def short_name(name_or_path: str) -> str:
 
 
 class Tokenizer:
-    """A Hugging Face tokenizer; build it with `load_tokenizer`. Pickled by its name."""
+    """A Hugging Face tokenizer; build it with `load_tokenizer`.
+
+    Pickled with what encoding needs; transformers, which takes a second to import, is loaded again only for a template.
+    """
 
     def __init__(self, name: str, hf):
         self.name, self.hf = name, hf
 
     def __getstate__(self):
-        return self.name
+        return self.name, self._backend.to_str()
 
-    def __setstate__(self, name: str):
-        self.__dict__.update(load_tokenizer(name).__dict__)
+    def __setstate__(self, state: tuple[str, str]):
+        import tokenizers
+
+        self.name = state[0]
+        self._backend = tokenizers.Tokenizer.from_str(state[1])
+
+    @cached_property
+    def hf(self):
+        return load_tokenizer(self.name).hf
 
     @cached_property
     def _backend(self):

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from threadweaver.cores import cores
 from threadweaver.grading.verdict import Finding, Verdict, by_algebra, by_rewards, combine, conclude, in_parent
 
 CPU_S = 3.0  # the slowest of 1,023 labelled pairs takes 0.7
@@ -44,8 +45,7 @@ class Grader:
     def __init__(
         self, workers: int | None = None, cpu_s: float = CPU_S, memory_mb: int = MEMORY_MB, *, rewards: bool = True
     ) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.workers = min(workers or cores, cores)
+        self.workers = min(workers or cores(), cores())
         self.cpu_s = cpu_s
         self.memory_mb = memory_mb
         self.rewards = rewards
@@ -203,6 +203,17 @@ def _peak_mb() -> float:
 
 
 # ---- one answer at a time
+
+
+def at_once(answer: str | None, references: Reference, *, rewards: bool = True) -> Verdict | None:
+    """Return the verdict that `Grader.grade` would give, None if it needs a process for the algebra."""
+    texts = as_texts(references)
+    pairs = [(answer, text) for text in texts] if answer and answer.strip() else []
+    findings = {pair: in_parent(*pair) for pair in pairs}
+    if any(found.asks_algebra or (rewards and found.asks_rewards) for found in findings.values()):
+        return None
+    return _of_one(answer, texts, {pair: conclude(found) for pair, found in findings.items()})
+
 
 _shared: Grader | None = None
 _shared_lock = threading.Lock()

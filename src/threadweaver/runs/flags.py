@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from threadweaver.cores import cores
 from threadweaver.errors import UserError
 from threadweaver.runs.parsers import commands_with
 from threadweaver.runs.shards import shard
@@ -154,6 +155,11 @@ SHARED: dict[str, dict[str, Any]] = {
     "--sample-size": {"type": positive_int},
     "--seed": {"type": int, "default": 0},
     "--review": {"type": Path, "metavar": "FILE"},
+    "--jobs": {
+        "type": positive_int,
+        "default": cores(),
+        "help": "most processes for work that is not calls (one per core)",
+    },
     "--overwrite": {"action": "store_true", "help": "replace an output that was made with other settings"},
     "--max-failed": {
         "type": _failures,

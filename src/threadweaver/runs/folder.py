@@ -12,13 +12,14 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, replace
-from itertools import count, takewhile
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from threadweaver.errors import UserError, setting
-from threadweaver.files import FileLock, digest, digest_file, to_json, to_pretty_json, write_atomic
-from threadweaver.runs.parsers import parser_of
+from threadweaver.files import FileLock, atomic_file, digest, digest_file, to_json, to_pretty_json, write_atomic
+from threadweaver.runs.differing import differing, named
+from threadweaver.runs.entries import Entries, EntryIndex, read_lines
 from threadweaver.runs.records import (
     ACCOUNT_FILE,
     COLLECTED,
@@ -34,7 +35,6 @@ from threadweaver.runs.records import (
 )
 from threadweaver.runs.records import LOSSES as LOSSES
 from threadweaver.runs.records import read_account as read_account
-from threadweaver.runs.stages import STAGES
 from threadweaver.samples import sample_key
 from threadweaver.text import shown
 
@@ -43,10 +43,6 @@ _FILES = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, "files.json", COLLECTED, S
 _FOLDERS = re.compile(r"trace|chat|rejected|stats|(sample|val|units|val_units)_\d+(_\d+x)?")
 CHANGED = ".changed"
 """Added to the name of a file that was changed by hand, when the stage writes it again."""
-_NAMED, _NAMED_FIRST = 3, ("annotator", "model")
-"""How many settings that differ are named, and which of them first."""
-_SHOWN = 40
-"""Characters of a value that are shown."""
 
 
 def _ways_out() -> str:
@@ -78,12 +74,15 @@ class StageFolder:
         self.path, self.overwrite, self.refusing = path, overwrite, refusing
         self.accept_edits, self.foreign = accept_edits, foreign
         self.settings = json.loads(json.dumps(settings, sort_keys=True))
-        self.done: dict[str, AccountEntry] = {}
+        self.done = EntryIndex(path / ACCOUNT_FILE)
         self.was_complete = False
         self.notices: list[str] = []
         """What the user should know: files that were moved aside or kept, an account that was changed."""
         self._trusted = True
+        self._has_old_lines = False
+        """Whether the account has lines that no longer count."""
         self._extra: Mapping[str, str] = {}
+        self._folders_inside: dict[str, bool] = {}
         self._account = None
         self._lock = FileLock(self.path / LOCK_FILE)
 
@@ -110,11 +109,16 @@ class StageFolder:
         for notice in self.notices:
             print(shown(notice))
 
+    def known_source(self, id: str) -> str | None:
+        """Return the hash of the input from which a finished sample was made, None if it has to be done."""
+        entry = self.done.get(id) if self._trusted else None
+        return None if entry is None or entry.outcome == "failed" else entry.source
+
     def finished(self, id: str, source: str) -> AccountEntry | None:
         """Return the entry of a finished sample, or None if it has to be done; failed samples are done again."""
-        entry = self.done.get(id)
-        if entry is None or entry.outcome == "failed" or not self._trusted:
+        if self.known_source(id) is None:
             return None
+        entry = self.done[id]
         if entry.source != source:
             if self.accept_edits:
                 return None
@@ -151,30 +155,47 @@ class StageFolder:
         """Sort the account, remove files that it no longer names (unless `partial`), write the files in `extra`, which
         belong to no one sample (text, or a finished file to move there), and then the manifest, which marks the stage
         as done."""
-        named = {entry.id: entry for entry in entries}
-        entries = sorted(
-            ({**self.done, **named} if partial else named).values(), key=lambda entry: sample_key(entry.id)
-        )
-        current = {entry.id for entry in entries}
-        for id in self.done.keys() - current:
-            self._remove_stale(self.done.pop(id), None)
+        ids = set(entries.ids) if isinstance(entries, Entries) else set(map(self._known, entries))
+        for id in [] if partial else self.done.keys() - ids:
+            self._remove_stale(self.done[id], None)
+            self.done.forget(id)
+            self._has_old_lines = True
         digests = {name: self._write_extra(name, content) for name, content in (extra or {}).items()}
-        text = "".join(to_json(asdict(entry)) + "\n" for entry in entries)
-        if (self.path / ACCOUNT_FILE).read_bytes() != text.encode():
-            write_atomic(self.path / ACCOUNT_FILE, text)
-        counts = Counter(entry.outcome for entry in entries)
-        manifest = {"settings": self.settings, "samples": len(entries), "account": digest(text)}
+        counts = self._sort_account()
+        manifest = {"settings": self.settings, "samples": counts.total(), "account": digest_file(self.done.path)}
         manifest["outcomes"] = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
         manifest |= {"files": digests} if digests else {}
         manifest |= {"input": "foreign"} if self.foreign else {}
         write_atomic(self.path / MANIFEST_FILE, to_pretty_json(manifest))
 
+    def _known(self, entry: AccountEntry) -> str:
+        """Note an entry if the account does not have it; return its id."""
+        if self.done.get(entry.id) != entry:
+            self._note(entry)
+        return entry.id
+
+    def _sort_account(self) -> Counter[str]:
+        """Bring the lines of the account into the order of the samples; return how many have each outcome."""
+        before, counts = self.done, Counter()
+        if list(before) != (ids := sorted(before, key=sample_key)) or self._has_old_lines:
+            self.done = EntryIndex(before.path)
+            with atomic_file(before.path) as file:
+                for entry in before.read(ids):
+                    self.done.add(file.tell(), entry)
+                    file.write(_line(entry))
+            self._account.close()
+            self._account = open(before.path, "ab")  # noqa: SIM115  held until __exit__
+            self._has_old_lines = False
+        counts.update(entry.outcome for entry in self.done.values())
+        return counts
+
     def _note(self, entry: AccountEntry) -> None:
         """Append a line to the account; until the stage ends again, it is not done."""
         (self.path / MANIFEST_FILE).unlink(missing_ok=True)
-        self._account.write((to_json(asdict(entry)) + "\n").encode())
+        self._has_old_lines |= entry.id in self.done
+        self.done.add(self._account.tell(), entry)
+        self._account.write(_line(entry))
         self._account.flush()
-        self.done[entry.id] = entry
 
     def _accept(self, entry: AccountEntry, found: Mapping[str, str]) -> AccountEntry:
         """Take what was changed by hand, and name it in the account."""
@@ -222,8 +243,11 @@ class StageFolder:
         return made
 
     def _inside(self, name: str) -> bool:
-        """Whether a name leads to a place inside the folder, links followed."""
-        return (self.path / name).resolve().is_relative_to(self.path.resolve())
+        """Whether a name is of a place inside the folder, the links of its folders followed."""
+        parent = os.path.dirname(name)
+        if parent not in self._folders_inside:
+            self._folders_inside[parent] = (self.path / parent).resolve().is_relative_to(self.path.resolve())
+        return self._folders_inside[parent]
 
     def _clear(self) -> None:
         """Remove what a stage wrote, if one wrote this folder at all; what people put there stays."""
@@ -262,17 +286,17 @@ class StageFolder:
                 )
             write_atomic(path, to_pretty_json(self.settings))
             return
-        differing = _differing(before, self.settings)
-        if differing and "stage" not in differing and self._gives_way_to(differing):
+        other = differing(before, self.settings)
+        if other and "stage" not in other and self._gives_way_to(other):
             self._forget()
-        elif differing:
-            raise UserError(f"{self.path} was made with other settings: {_named(differing)}; {_ways_out()}")
+        elif other:
+            raise UserError(f"{self.path} was made with other settings: {named(other)}; {_ways_out()}")
         if before != self.settings or not path.is_file() or path.read_bytes() != to_pretty_json(self.settings).encode():
             write_atomic(path, to_pretty_json(self.settings))
 
-    def _gives_way_to(self, differing: Collection[str]) -> bool:
+    def _gives_way_to(self, other: Collection[str]) -> bool:
         """Whether other settings may replace those of the folder: a first try that failed does not block the second."""
-        return not self._has_finished() or (self.refusing is not None and not {*differing} & {*self.refusing})
+        return not self._has_finished() or (self.refusing is not None and not {*other} & {*self.refusing})
 
     def _forget(self) -> None:
         """Do all samples again, in the same folder."""
@@ -295,20 +319,34 @@ class StageFolder:
         path, manifest = self.path / ACCOUNT_FILE, self._manifest()
         for leftover in self.path.rglob(".*.part"):
             leftover.unlink(missing_ok=True)
-        # a killed run may leave half a line at the end: its sample is done again
-        self.done = {entry.id: entry for _, entry, _ in account_lines(self.path) if entry}
-        data = path.read_bytes() if path.is_file() else b""
-        if manifest and manifest.get("account") != digest(data):
+        if manifest and (not path.is_file() or manifest.get("account") != digest_file(path)):
             self._trusted = False
             self.notices.append(
                 f"{path} was changed after the stage had ended: every sample is done again (replies in the ledger cost nothing)"
             )
-        text = "".join(to_json(asdict(entry)) + "\n" for entry in self.done.values()).encode()
-        if not path.is_file() or data != text:
-            write_atomic(path, text)
+        self._load_account()
         self.was_complete = bool(manifest)
         self._extra = manifest.get("files", {}) if manifest else {}
         self._account = open(path, "ab")  # noqa: SIM115  held until __exit__
+
+    def _load_account(self) -> None:
+        """Find the entries of the account. Of one in which a line cannot be read, as a killed run leaves it, those that
+        can be read are kept: the sample of the other is done again."""
+        path, whole = self.done.path, self.done.path.is_file()
+        for _, offset, line, entry, _ in read_lines(path):
+            if entry is None:
+                whole = False
+                continue
+            whole &= line == _line(entry)
+            self._has_old_lines |= entry.id in self.done
+            self.done.add(offset, entry)
+        if whole:
+            return
+        before, self.done = self.done, EntryIndex(path)
+        with atomic_file(path) as file:
+            for entry in before.values():
+                self.done.add(file.tell(), entry)
+                file.write(_line(entry))
 
     def _manifest(self) -> Mapping | None:
         """Return the manifest of this stage's earlier end, or None."""
@@ -327,6 +365,10 @@ class StageFolder:
             return digest((self.path / name).read_bytes())
         except OSError:
             return None
+
+
+def _line(entry: AccountEntry) -> bytes:
+    return (to_json(entry.to_row()) + "\n").encode()
 
 
 def _free(path: Path) -> Path:
@@ -349,46 +391,3 @@ def is_complete(path: Path, settings: Mapping[str, object]) -> bool:
     """Whether a stage with these settings has ended in this folder."""
     found = read_value(path / MANIFEST_FILE)
     return isinstance(found, dict) and found.get("settings") == json.loads(json.dumps(settings))
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# settings that differ
-
-
-def _differing(before: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    """Return the settings that differ, with both values; a setting that the folder does not know, because an earlier
-    version of the project made it, differs only if it is not what it is by default."""
-    keys = sorted({*before, *now}, key=lambda key: (key not in _NAMED_FIRST, key))
-    pairs = {key: (before.get(key), now.get(key)) for key in keys if before.get(key) != now.get(key)}
-    stage = str(now.get("stage"))
-    return {key: pair for key, pair in pairs.items() if key in before or not _is_default(stage, key, pair[1], now)}
-
-
-def _is_default(stage: str, key: str, value: object, settings: Mapping[str, object]) -> bool:
-    """Whether a setting is what it is without a flag; the hash of a prompt goes with its name."""
-    if key.endswith("_sha256"):
-        named = key.removesuffix("_sha256")
-        return _is_default(stage, named, settings.get(named), {})
-    if not value or stage not in STAGES:
-        return not value
-    default = parser_of(STAGES[stage].command).get_default(key)
-    return value == (default.name if isinstance(default, Path) else default)
-
-
-def _named(differing: Mapping[str, tuple[object, object]]) -> str:
-    """Return the settings that differ in short: those that only one side has, and hashes, go with the others."""
-    both = {key for key, pair in differing.items() if None not in pair}
-    own = {key for key in differing if not key.endswith("_sha256")}
-    keys = [key for key in differing if key in (both & own or both or own)]
-    more = f" (and {len(keys) - _NAMED} more)" if len(keys) > _NAMED else ""
-    parts = [f"{key}: {there} there, {here} now" for key in keys[:_NAMED] for there, here in [_short(*differing[key])]]
-    return "; ".join(parts) + more
-
-
-def _short(*values: object) -> list[str]:
-    """Return values in short, without what long ones have in common at the beginning."""
-    texts = ["none" if value is None else to_json(value) for value in values]
-    if max(map(len, texts)) > _SHOWN:
-        same = len(list(takewhile(lambda chars: len({*chars}) == 1, zip(*texts, strict=False))))
-        texts = ["…" + text[same - 10 :] if same > 20 else text for text in texts]
-    return [text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…" for text in texts]

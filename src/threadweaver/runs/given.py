@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError, setting
@@ -24,6 +24,47 @@ ALTERED = "altered"
 
 
 @dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a folder, read and held against what its account says of them. Small: sent to other processes."""
+
+    folder: Path
+    foreign: bool = False
+    accept_edits: bool = False
+
+    def text(self, name: str, known: str | None, edited: list[str] | None = None) -> str:
+        """Return the text of a file; `known` is its hash in the account. One that was changed by hand, if such are
+        taken, is added to `edited`.
+
+        Raises SampleFault when it is missing, not what the account says, or not text.
+        """
+        try:
+            data = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            raise SampleFault(
+                ALTERED, f"{self.folder.name}/{name} is missing: run the stage that wrote it again"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise SampleFault("unreadable", f"{self.folder.name}/{name} cannot be read ({error})") from None
+        self.check(name, digest(data), known, edited)
+        try:
+            return decode(data)
+        except ValueError as error:
+            raise SampleFault("not_text", f"{name} is {error}") from None
+
+    def check(self, name: str, found: str, known: str | None, edited: list[str] | None = None) -> None:
+        """Raise SampleFault if a hash is not the one that the account has, unless changes are taken."""
+        if self.foreign or found == known:
+            return
+        if not self.accept_edits:
+            what = "was changed after that stage had ended" if known else "was not written by that stage"
+            raise SampleFault(
+                ALTERED, f"{self.folder.name}/{name} {what}: run that stage again, or take it with --accept-edits"
+            )
+        if edited is not None:
+            edited.append(name)
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """A folder of samples that a stage reads; `before` is None if it is somebody else's."""
 
@@ -32,8 +73,6 @@ class Given:
     accept_edits: bool = False
     only: str | None = None
     """The one file that was named, if it was not the folder."""
-    known: Mapping[str, str] = field(default_factory=dict)
-    """The hash of every file that the stage before passed on, by name."""
 
     @classmethod
     def open(cls, path: Path, *, accept_edits: bool = False) -> Given:
@@ -42,10 +81,11 @@ class Given:
             other = setting("name another folder", "correct SRC_NAME, INPUT_SUFFIX or NUM_SAMPLES")
             raise UserError(f"{shown(str(path))} not found: run the stage before it, or {other}")
         folder, only = (path, None) if path.is_dir() else (path.parent, path.name)
-        before = read_finished(folder)
-        entries = before.entries if before else ()
-        known = {name: value for entry in entries for name, value in entry.files.items()}
-        return cls(folder, before, accept_edits, only, known)
+        return cls(folder, read_finished(folder), accept_edits, only)
+
+    @property
+    def files(self) -> Files:
+        return Files(self.folder, self.foreign, self.accept_edits)
 
     @property
     def path(self) -> Path:
@@ -56,10 +96,31 @@ class Given:
     def foreign(self) -> bool:
         return self.before is None
 
-    @property
-    def passed(self) -> Mapping[str, AccountEntry]:
-        """The samples that the stage before passed on; empty for a foreign folder."""
-        return self.before.passed if self.before else {}
+    def passed(self) -> list[str]:
+        """Return the ids of the samples that the stage before passed on; none for a foreign folder."""
+        return self.before.index.passed() if self.before else []
+
+    def entry(self, id: str) -> AccountEntry | None:
+        """Return what the stage before says of a sample, None if it does not know it."""
+        return self.before.index.get(id) if self.before else None
+
+    def entries(self, ids: Iterable[str]) -> Iterator[AccountEntry | None]:
+        """Yield what the stage before says of these samples, in their order."""
+        index = self.before.index if self.before else {}
+        for id, known in ((id, id in index) for id in ids):
+            yield index[id] if known else None
+
+    def known(self, id: str) -> Mapping[str, str]:
+        """Return the hashes of the files of a sample, by name."""
+        entry = self.entry(id)
+        return entry.files if entry else {}
+
+    def unknown(self, names: Iterable[str]) -> set[str]:
+        """Return those of the files that the stage before did not write."""
+        left = set(names)
+        for entry in self.before.entries if left and self.before else ():
+            left.difference_update(entry.files)
+        return left
 
     @property
     def shard(self) -> Shard | None:
@@ -82,7 +143,7 @@ class Given:
         """
         if self.only:
             return [self.only]
-        expected = {f"{id}.txt" for id in self.passed if fnmatch.fnmatch(f"{id}.txt", pattern)}
+        expected = {f"{id}.txt" for id in self.passed() if fnmatch.fnmatch(f"{id}.txt", pattern)}
         try:
             found = {path.name for path in list_samples(self.folder, pattern)}
         except NoSamples:
@@ -105,37 +166,6 @@ class Given:
             f"{self.folder} holds no samples: all {lost.total()} were lost in the stage that wrote it ({reasons}); "
             "change that, and run it again"
         )
-
-    def text(self, name: str, edited: list[str] | None = None) -> str:
-        """Return the text of a file. One that was changed by hand, if such are taken, is added to `edited`.
-
-        Raises SampleFault when it is missing, not what the account says, or not text.
-        """
-        try:
-            data = (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            raise SampleFault(
-                ALTERED, f"{self.folder.name}/{name} is missing: run the stage that wrote it again"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise SampleFault("unreadable", f"{self.folder.name}/{name} cannot be read ({error})") from None
-        self.check(name, digest(data), self.known.get(name), edited)
-        try:
-            return decode(data)
-        except ValueError as error:
-            raise SampleFault("not_text", f"{name} is {error}") from None
-
-    def check(self, name: str, found: str, known: str | None, edited: list[str] | None = None) -> None:
-        """Raise SampleFault if a hash is not the one that the account has, unless changes are taken."""
-        if self.foreign or found == known:
-            return
-        if not self.accept_edits:
-            what = "was changed after that stage had ended" if known else "was not written by that stage"
-            raise SampleFault(
-                ALTERED, f"{self.folder.name}/{name} {what}: run that stage again, or take it with --accept-edits"
-            )
-        if edited is not None:
-            edited.append(name)
 
 
 def listed(pattern: str, names: Iterable[str]) -> list[str]:

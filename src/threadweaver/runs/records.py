@@ -7,58 +7,22 @@ manifest.json   settings, counts and the account's hash; written last, so it mea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import UserError
-from threadweaver.files import digest
+from threadweaver.files import digest_file
+from threadweaver.runs.entries import LOSSES as LOSSES
+from threadweaver.runs.entries import OUTCOMES as OUTCOMES
+from threadweaver.runs.entries import AccountEntry as AccountEntry
+from threadweaver.runs.entries import Entries, EntryIndex, read_lines
 from threadweaver.runs.stages import STAGES
-from threadweaver.text import parse_json, what_is_wrong
+from threadweaver.text import parse_json
 
 SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, LOCK_FILE = "settings.json", "account.jsonl", "manifest.json", ".lock"
 COLLECTED, SOURCE = "collected.jsonl", "source.json"
 """What stage 0 writes beside its samples' files: their rows and, for a shard alone, the hash of all rows of the source."""
-OUTCOMES = ("ok", "unchanged", "rejected", "failed")
-LOSSES = ("rejected", "failed")
-_OUTSIDE = re.compile(r"^/|^$|\0|(^|/)\.\.(/|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class AccountEntry:
-    """One line of the account."""
-
-    id: str
-    outcome: str
-    reason: str | None = None
-    """A code for every loss, and for `unchanged`."""
-    uuid: str = ""
-    source: str = ""
-    """Hash of the input."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """Path inside the folder → hash of the file."""
-    facts: Mapping[str, object] = field(default_factory=dict)
-    """What the stage measured: counts, tokens, usage."""
-
-    @classmethod
-    def from_row(cls, row: object) -> AccountEntry:
-        """Read a line of an account; raises ValueError for any other JSON, and for a file outside the folder."""
-        if not isinstance(row, dict) or not {"id", "outcome"} <= row.keys() <= _FIELDS:
-            raise ValueError("not a line of an account")
-        entry = cls(**row)
-        texts = (entry.id, entry.outcome, entry.uuid, entry.source, entry.reason or "")
-        if not all(isinstance(text, str) for text in texts) or entry.outcome not in OUTCOMES:
-            raise ValueError("not a line of an account")
-        if not isinstance(entry.files, dict) or not isinstance(entry.facts, dict):
-            raise ValueError("not a line of an account")
-        for name in (f"{entry.id}.txt", *entry.files):
-            if _OUTSIDE.search(name) or not isinstance(entry.files.get(name, ""), str):
-                raise ValueError(f"it names a file that is not in its folder ({name!r:.60})")
-        return entry
-
-
-_FIELDS = {item.name for item in fields(AccountEntry)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +31,15 @@ class Finished:
 
     folder: Path
     settings: Mapping[str, object]
-    entries: tuple[AccountEntry, ...]
+    index: EntryIndex
 
     @property
     def stage(self) -> str:
         return str(self.settings["stage"])
 
     @property
-    def passed(self) -> dict[str, AccountEntry]:
-        """The samples that the next stage takes."""
-        return {entry.id: entry for entry in self.entries if entry.outcome not in LOSSES}
+    def entries(self) -> Entries:
+        return self.index.values()
 
 
 def read_finished(folder: Path) -> Finished | None:
@@ -95,9 +58,9 @@ def read_finished(folder: Path) -> Finished | None:
         raise UserError(f"{folder}: {SETTINGS_FILE} and {MANIFEST_FILE} differ: {_again(kept)}")
     if not (folder / ACCOUNT_FILE).is_file():
         raise UserError(f"{folder} has no {ACCOUNT_FILE}: {_again(kept)}")
-    if digest((folder / ACCOUNT_FILE).read_bytes()) != manifest.get("account"):
+    if digest_file(folder / ACCOUNT_FILE) != manifest.get("account"):
         raise UserError(f"{folder / ACCOUNT_FILE} was changed after the stage had ended: {_again(kept)}")
-    return Finished(folder, kept, tuple(read_account(folder)))
+    return Finished(folder, kept, read_index(folder))
 
 
 def _again(settings: object) -> str:
@@ -135,36 +98,31 @@ def read_settings(folder: Path) -> dict[str, object] | None:
 
 def read_account(folder: Path) -> list[AccountEntry]:
     """Return the account of a folder; empty if it has none. Raises UserError at a line of another form."""
-    entries = []
-    for number, entry, fault in account_lines(folder):
+    return list(read_index(folder).values())
+
+
+def read_index(folder: Path) -> EntryIndex:
+    """Return the account of a folder, to be read entry by entry. Raises UserError at a line of another form."""
+    index = EntryIndex(folder / ACCOUNT_FILE)
+    for number, offset, _, entry, fault in read_lines(index.path):
         if entry is None:
-            raise UserError(f"{folder / ACCOUNT_FILE}, line {number}: {fault}: run the stage that wrote it again")
-        entries.append(entry)
-    return entries
+            raise UserError(f"{index.path}, line {number}: {fault}: run the stage that wrote it again")
+        index.add(offset, entry)
+    return index
 
 
-def own_account(folder: Path) -> list[AccountEntry]:
-    """Return what a stage that continues may take from its earlier account: lines that cannot be read are left out,
+def own_account(folder: Path) -> Iterator[AccountEntry]:
+    """Yield what a stage that continues may take from its earlier account: lines that cannot be read are left out,
     and all of them if the account was changed after the stage had ended."""
     manifest = read_value(folder / MANIFEST_FILE)
     known = manifest.get("account") if isinstance(manifest, dict) else None
     path = folder / ACCOUNT_FILE
-    if not path.is_file() or (known is not None and known != digest(path.read_bytes())):
-        return []
-    return [entry for _, entry, _ in account_lines(folder) if entry]
+    if path.is_file() and known in (None, digest_file(path)):
+        yield from (entry for _, entry, _ in account_lines(folder) if entry)
 
 
 def account_lines(folder: Path) -> Iterator[tuple[int, AccountEntry | None, str]]:
     """Yield the number (from 1) and the entry of every line of an account that is not blank, None with the fault
     where it cannot be read."""
-    path = folder / ACCOUNT_FILE
-    if not path.is_file():
-        return
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                yield number, AccountEntry.from_row(parse_json(line)), ""
-            except ValueError as error:
-                yield number, None, what_is_wrong(error)
+    for number, _, _, entry, fault in read_lines(folder / ACCOUNT_FILE):
+        yield number, entry, fault

@@ -37,6 +37,7 @@ BY_VARIABLE = {
     "--offline": "OFFLINE",
     "--batch": "BATCH",
     "--max-failed": "MAX_FAILED",
+    "--jobs": "JOBS",
     "--filter-diff-threshold": "FILTER_DIFF_THRESHOLD",
     "--tokenizer": "TOKENIZER",
     "--repeat": "REPEAT",

@@ -8,12 +8,14 @@ import inspect
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError
+from threadweaver.runs.entries import Entries
 from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.runs.pool import Died, in_order
 from threadweaver.runs.progress import progress_bar
 from threadweaver.runs.shards import Shard
 from threadweaver.samples import sample_key
@@ -24,13 +26,19 @@ NOT_IN_LEDGER = "not_in_ledger"
 STATUS_SECONDS = 1.0
 """How often the status of `around` is shown after the progress bar."""
 
+WORKER_DIED = "worker_died"
+"""Reason of a sample whose process was killed, each time that it was tried."""
+
 CAP_REACHED = "cap_reached"
 """Reason of a sample that `--max-cost` left undone: even a single one stops the run before the next stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One sample to work on; `source` is the hash of all its inputs."""
+    """One sample to work on; `source` is the hash of all its inputs.
+
+    One that is not read yet has no source, and its payload says where its inputs are.
+    """
 
     id: str
     source: str
@@ -42,12 +50,42 @@ class Task:
     """Files of its input that were changed by hand, and taken."""
 
 
+Read = Callable[[Task], Task]
+"""Reads a task that is not read yet."""
+
+
 def task_of(id: str, make: Callable[[], Task], uuid: str = "") -> Task:
     """Return the task that `make` reads or, if that finds a fault of the sample, one that fails with it."""
     try:
         return make()
     except SampleFault as fault:
         return Task(id, "", None, uuid, fault)
+
+
+def read_task(task: Task, read: Read | None) -> Task:
+    """Return a task with its inputs or, if they have a fault, one that fails with it."""
+    return task if read is None or task.fault else task_of(task.id, lambda: read(task), task.uuid)
+
+
+class Places(Sequence[Task]):
+    """Unread tasks, which `make` makes of their ids when they are asked for; `others` follow them."""
+
+    def __init__(
+        self, ids: Sequence[str], make: Callable[[Sequence[str]], Iterable[Task]], others: Sequence[Task] = ()
+    ):
+        self.ids, self.make, self.others = ids, make, others
+
+    def __len__(self) -> int:
+        return len(self.ids) + len(self.others)
+
+    def __iter__(self) -> Iterator[Task]:
+        yield from self.make(self.ids)
+        yield from self.others
+
+    def __getitem__(self, at):
+        if isinstance(at, slice) and not self.others:
+            return Places(self.ids[at], self.make)
+        return list(self)[at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +110,7 @@ Work = Callable[[Task], Result | Awaitable[Result]]
 class StageReport:
     """The entries of all samples of a stage, in order; `fresh` counts those done in this run."""
 
-    entries: tuple[AccountEntry, ...]
+    entries: Sequence[AccountEntry]
     fresh: int
     seconds: float
     shard: Shard | None = None
@@ -92,49 +130,118 @@ def run_stage(
     *,
     total: int | None,
     title: str,
+    read: Read | None = None,
+    jobs: int = 1,
     workers: int = 1,
     around: AbstractAsyncContextManager | None = None,
     partial: bool = False,
-    extra: Callable[[Sequence[AccountEntry]], Mapping[str, str | Path]] | None = None,
+    extra: Callable[[], Mapping[str, str | Path]] | None = None,
 ) -> StageReport:
     """Run `work` on every task that is not done yet, and close the folder's account.
 
-    An async `work` has up to `workers` samples under way at once, inside `around` (whose `status()`, if it has one,
-    is shown after the progress bar); a plain function takes one sample after the other. UserError and a full disk
-    end the run; any other exception is that sample's failure. `partial` means that `tasks` are only some of the
-    samples: the others in the folder are kept. `extra` returns files that belong to no one sample, by name.
+    `read` reads a task that is not read yet; without it, they all are. A plain `work` is done by up to `jobs` processes
+    (`pool.in_order`), and so is `read`; both are pickled. An async one has up to `workers` samples under way at once,
+    inside `around` (whose `status()`, if it has one, is shown after the progress bar). UserError and a full disk end the
+    run; any other exception is that sample's failure. `partial` means that `tasks` are only some of the samples: the
+    others in the folder are kept. `extra` returns files that belong to no one sample, by name.
     """
-    begun = time.monotonic()
-    entries: list[AccountEntry] = []
-    fresh = 0
+    begun, doing = time.monotonic(), _Doing(read, work)
     with progress_bar(total, title) as bar:
-
-        def pending() -> Iterator[Task]:
-            for task in tasks:
-                if task.fault:
-                    done(task, failure(task.fault))
-                elif entry := folder.finished(task.id, task.source):
-                    entries.append(entry)
-                    bar.update()
-                else:
-                    yield task
-
-        def done(task: Task, result: Result) -> None:
-            nonlocal fresh
-            fresh += 1
-            entries.append(_put(folder, task, result))
-            bar.update()
-
+        stage = _Progress(folder, bar)
         if inspect.iscoroutinefunction(work):
-            asyncio.run(
-                _run_async(pending(), work, done, workers if total is None else min(workers, total), around, bar)
-            )
+            pending = stage.pending(read_task(task, read) for task in tasks)
+            most = workers if total is None else min(workers, total)
+            asyncio.run(_run_async(pending, work, stage.done, most, around, bar))
         else:
-            for task in pending():
-                done(task, _guarded(work, task))
-    ordered = tuple(sorted(entries, key=lambda entry: sample_key(entry.id)))
-    folder.close_account(entries, partial=partial, extra=extra(ordered) if extra else None)
-    return StageReport(ordered, fresh, time.monotonic() - begun, Shard.of(folder.settings))
+            for task, result in _run_processes(tasks, doing, folder, jobs):
+                if task.fault or not stage.skipped(task):
+                    stage.done(task, result or doing.here(task))
+    entries = Entries(folder.done, sorted(stage.ids, key=sample_key))
+    folder.close_account(entries, partial=partial, extra=extra() if extra else None)
+    return StageReport(
+        Entries(folder.done, entries.ids), stage.fresh, time.monotonic() - begun, Shard.of(folder.settings)
+    )
+
+
+class _Progress:
+    """Which samples are done, in this run (`fresh`) or before."""
+
+    def __init__(self, folder: StageFolder, bar):
+        self.folder, self.bar = folder, bar
+        self.ids: list[str] = []
+        self.fresh = 0
+
+    def pending(self, tasks: Iterable[Task]) -> Iterator[Task]:
+        """Yield the read tasks that have to be done."""
+        for task in tasks:
+            if task.fault:
+                self.done(task, failure(task.fault))
+            elif not self.skipped(task):
+                yield task
+
+    def skipped(self, task: Task) -> bool:
+        """Whether the task was done before; it is counted if so."""
+        found = self.folder.finished(task.id, task.source) is not None
+        if found:
+            self._count(task)
+        return found
+
+    def done(self, task: Task, result: Result) -> None:
+        self.fresh += 1
+        _put(self.folder, task, result)
+        self._count(task)
+
+    def _count(self, task: Task) -> None:
+        self.ids.append(task.id)
+        self.bar.update()
+
+
+class NotHere(Exception):
+    """Raised by work that only the process of the command can do: it does the sample itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """What becomes of a task, in whatever process: the read task without its payload, and its result.
+
+    The result is None for a sample that was done from the same input before, and for one that the process of the command
+    has to do.
+    """
+
+    read: Read | None
+    work: Work
+
+    def __call__(self, item: tuple[Task, str | None]) -> tuple[Task, Result | None]:
+        unread, known = item
+        task = read_task(unread, self.read)
+        light = task if task is unread else replace(task, payload=None)
+        if task.fault:
+            return light, failure(task.fault)
+        if task.source == known:
+            return light, None
+        try:
+            result = _guarded(self.work, task)
+        except NotHere:
+            return light, None
+        return light, replace(result, value=None)
+
+    def here(self, task: Task) -> Result:
+        """Do an unread task in this process."""
+        return _guarded(self.work, read_task(task, self.read))
+
+
+def _run_processes(
+    tasks: Iterable[Task], doing: _Doing, folder: StageFolder, jobs: int
+) -> Iterator[tuple[Task, Result | None]]:
+    """Yield the tasks, read, with their results, in order; where the result is None, the task can be done here."""
+    items = ((task, folder.known_source(task.id)) for task in tasks)
+    with closing(in_order(items, doing, jobs)) as answers:
+        for (unread, _), answer in answers:
+            if isinstance(answer, Died):
+                yield unread, Result("failed", WORKER_DIED, facts={"error": answer.detail})
+            else:
+                task, result = answer
+                yield (replace(task, payload=unread.payload) if result is None else task), result
 
 
 def _put(folder: StageFolder, task: Task, result: Result) -> AccountEntry:
@@ -205,7 +312,7 @@ async def _in_background(work: Coroutine, wanted: bool):
 def _guarded(work: Work, task: Task) -> Result:
     try:
         return work(task)
-    except UserError:
+    except (UserError, NotHere):
         raise
     except Exception as error:
         return _crash(error)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import SampleFault
 from threadweaver.files import digest, to_json, to_pretty_json
-from threadweaver.runs.given import ALTERED, Given
+from threadweaver.runs.given import ALTERED, Files, Given
 from threadweaver.runs.records import COLLECTED as COLLECTED
+from threadweaver.runs.records import LOSSES
 from threadweaver.runs.records import SOURCE as SOURCE
-from threadweaver.samples import Sample, read_collected, sample_key
+from threadweaver.samples import Sample, read_collected, sample_at, sample_key
 
 ROW = "row"
 """The fact of stage 0 that is the hash of a sample's row."""
@@ -49,29 +50,83 @@ def row_hash(sample: Sample) -> str:
     return digest(to_json(sample.to_row()))
 
 
-def read_rows(given: Given, path: Path | None = None) -> dict[str, Row]:
-    """Return the rows of a `collected.jsonl`, or of the one in a folder, by number.
+@dataclass(frozen=True, slots=True)
+class RowPlace:
+    """Where a row is: the byte at which its line begins, its position among the samples, and its hash in the account."""
 
-    Raises UserError when it is missing, at a line that is not a sample, and for one that appears twice.
+    id: str
+    uuid: str
+    offset: int
+    position: int
+    known: str | None = None
+    checked: bool = True
+    """False for a row of an earlier version, which kept no hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads rows of a `collected.jsonl`, each held against its hash."""
+
+    files: Files
+    path: Path
+
+    def __call__(self, place: RowPlace) -> Row:
+        edited: list[str] = []
+        with open(self.path, "rb") as file:
+            sample = sample_at(file, place.offset, place.position)
+        try:
+            if place.checked:
+                self.files.check(f"{COLLECTED} ({sample.uuid})", row_hash(sample), place.known, edited)
+        except SampleFault as fault:
+            return Row(place.id, sample.uuid, None, fault)
+        return Row(place.id, sample.uuid, sample, edited=tuple(edited))
+
+
+class Rows:
+    """The rows of a `collected.jsonl`, or of the one in a folder, in the order of their numbers.
+
+    In memory is only where they are. Raises UserError when the file is missing, at a line that is not a sample, and for
+    one that appears twice.
     """
-    rows = {sample.name: _row(given, sample) for sample in read_collected(path or given.path)}
-    for id, entry in given.passed.items():
-        if id not in rows:
-            rows[id] = Row(id, entry.uuid, None, SampleFault(ALTERED, f"{COLLECTED} has lost the row of {entry.uuid}"))
-    return {id: rows[id] for id in sorted(rows, key=sample_key)}
 
+    def __init__(self, given: Given, path: Path | None = None):
+        found = read_collected(path or given.path)
+        self.given, self.reader = given, RowReader(given.files, found.path)
+        self._places = found.places
+        self.lost = {id for id in given.passed() if id not in found.places}
+        """Rows that the account knows and the file has lost."""
+        self.ids = sorted({*found.places, *self.lost}, key=sample_key)
 
-def _row(given: Given, sample: Sample) -> Row:
-    id, edited = sample.name, []
-    entry = given.passed.get(id)
-    known = entry.facts.get(ROW) if entry else None
-    if entry is not None and known is None:  # of an earlier version, which kept no hash
-        return Row(id, sample.uuid, sample)
-    try:
-        given.check(f"{COLLECTED} ({sample.uuid})", row_hash(sample), known, edited)
-    except SampleFault as fault:
-        return Row(id, sample.uuid, None, fault)
-    return Row(id, sample.uuid, sample, edited=tuple(edited))
+    def __contains__(self, id: str) -> bool:
+        return id in self._places
+
+    def uuid(self, id: str) -> str:
+        """Return the uuid of a row; empty if there is no such row."""
+        if id in self.lost:
+            return self.given.entry(id).uuid
+        return self._places[id][2] if id in self._places else ""
+
+    def place(self, id: str) -> RowPlace | SampleFault | None:
+        """Return where a row is, the fault if it was lost, None if there is no such row."""
+        return next(iter(self.places((id,))))
+
+    def places(self, ids: Sequence[str]) -> Iterator[RowPlace | SampleFault | None]:
+        """Yield what `place` returns for each of these ids."""
+        for id, entry in zip(ids, self.given.entries(ids), strict=True):
+            if id in self.lost:
+                yield SampleFault(ALTERED, f"{COLLECTED} has lost the row of {entry.uuid}")
+            elif id not in self._places:
+                yield None
+            else:
+                offset, position, uuid = self._places[id]
+                known = entry.facts.get(ROW) if entry and entry.outcome not in LOSSES else None
+                passed = entry is not None and entry.outcome not in LOSSES
+                yield RowPlace(id, uuid, offset, position, known, checked=not (passed and known is None))
+
+    def read(self, id: str) -> Row:
+        """Return a row."""
+        place = self.place(id)
+        return Row(id, self.uuid(id), None, place) if isinstance(place, SampleFault) else self.reader(place)
 
 
 def samples_of(rows: Mapping[str, Row]) -> dict[str, Sample]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError
 from threadweaver.files import digest
-from threadweaver.runs.given import ALTERED, Given
-from threadweaver.runs.records import LOSSES
-from threadweaver.runs.runner import Result, Task, task_of
+from threadweaver.runs.given import ALTERED, Files, Given
+from threadweaver.runs.records import LOSSES, AccountEntry
+from threadweaver.runs.runner import Places, Result, Task
 from threadweaver.samples import Sample, sample_key
 from threadweaver.stages.choice import RECHECK_WEIGHT
-from threadweaver.stages.collected import COLLECTED, Row, read_rows
+from threadweaver.stages.collected import COLLECTED, RowPlace, RowReader, Rows
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD, Extraction, extract
 from threadweaver.stages.traced import Traced, new_lineage, traced_files
 from threadweaver.trajectory import annotation
@@ -37,6 +38,11 @@ class Pair:
     id: str
     sample: Sample
     annotation: str | None
+
+
+def mark_task(task: Task, options: ParallelOptions) -> Result:
+    """Mark the blocks of the chain of a task."""
+    return mark(task.payload, options)
 
 
 def mark(pair: Pair, options: ParallelOptions) -> Result:
@@ -78,91 +84,129 @@ def _extract(pair: Pair, options: ParallelOptions) -> Extraction:
     )
 
 
-def read_tasks(chains: Given, notes: Given) -> list[Task]:
-    """Return one task per chain with its annotation, joined by the uuid that collected.jsonl gives it.
+@dataclass(frozen=True, slots=True)
+class PairPlace:
+    """Where a chain and its annotation are: names, hashes in the accounts, and the chain's row."""
+
+    chain: str | None
+    row: RowPlace | SampleFault | None = None
+    note: str | None = None
+    chain_hash: str | None = None
+    note_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairReader:
+    """Reads the tasks of `places`: the payload is a Pair. Raises SampleFault where they are not what was passed on."""
+
+    chains: Files
+    notes: Files
+    rows: RowReader | None
+
+    def __call__(self, task: Task) -> Task:
+        place, edited = task.payload, []
+        chain = self.chains.text(place.chain, place.chain_hash, edited).removesuffix("\n")
+        if isinstance(place.row, SampleFault):
+            raise place.row
+        row = self.rows(place.row) if place.row else None
+        if row and row.fault:
+            raise row.fault
+        if row and row.sample.thinking != chain:
+            raise SampleFault(
+                ALTERED, f"{place.chain} is not the chain that {COLLECTED} holds: change both, or collect again"
+            )
+        text = self.notes.text(place.note, place.note_hash, edited) if place.note else None
+        sample = row.sample if row else Sample(int(task.id) if task.id.isdecimal() else 0, task.id, "", chain)
+        return to_task(Pair(task.id, sample, text), (*edited, *(row.edited if row else ())))
+
+
+def places(chains: Given, notes: Given) -> tuple[Sequence[Task], PairReader]:
+    """Return one unread task per chain with its annotation, joined by the uuid that collected.jsonl gives it, and what
+    reads them.
 
     A chain that step 1 lost, as its account says, is not passed on.
     """
     collected = chains.folder / COLLECTED
-    rows = read_rows(chains, collected) if collected.is_file() or not chains.foreign else {}
+    rows = Rows(chains, collected) if collected.is_file() or not chains.foreign else None
     names = (
         chains.names()
         if chains.only or chains.foreign
-        else sorted({*chains.names(), *(f"{id}.txt" for id in rows)}, key=sample_key)
+        else sorted({*chains.names(), *(f"{id}.txt" for id in rows.ids)}, key=sample_key)
     )
-    lost = {entry.id for entry in notes.before.entries if entry.outcome in LOSSES} if notes.before else set()
-    pairing = _Pairing(chains, notes, rows, lost)
-    ids = [Path(name).stem for name in names if not pairing.is_lost(Path(name).stem)]
+    lost = notes.before.index.lost if notes.before else set()
+    pairing = _Pairing(chains, notes, rows)
+    ids = [id for name in names for id in [Path(name).stem] if id not in lost or pairing.has_own_note(id)]
     if not ids and not notes.shard:
         raise UserError(f"{notes.folder} has no annotation, all {len(lost)} chains failed there: run step 1 again")
     if notes.only and len(ids) > 1:
         raise UserError(f"{notes.path} is one annotation, {chains.path} holds {len(ids)} chains: name one <i>.txt")
-    uuids = {id: row.uuid for id, row in rows.items()}
-    tasks = [task_of(id, partial(pairing.task, id), uuids.get(id, "")) for id in ids]
-    return tasks + [task_of(uuid, partial(pairing.stranger, uuid)) for uuid in pairing.strangers(set(names))]
+    tasks = Places(ids, pairing.places, pairing.strangers(names))
+    return tasks, PairReader(chains.files, notes.files, rows.reader if rows else None)
 
 
-@dataclass(frozen=True, slots=True)
 class _Pairing:
     """The two folders that are read, and the rows of the first."""
 
-    chains: Given
-    notes: Given
-    rows: Mapping[str, Row]
-    lost: Collection[str]
+    def __init__(self, chains: Given, notes: Given, rows: Rows | None):
+        self.chains, self.notes, self.rows = chains, notes, rows
 
-    def is_lost(self, id: str) -> bool:
-        """Whether step 1 lost a chain, and nobody has given it an annotation since."""
-        row = self.rows.get(id)
-        return id in self.lost and not (row and (self.notes.folder / annotation.file_name(row.uuid)).is_file())
+    def has_own_note(self, id: str) -> bool:
+        """Whether there is an annotation of a chain that step 1 lost: somebody has given it one since."""
+        uuid = self.rows.uuid(id) if self.rows else ""
+        return bool(uuid) and (self.notes.folder / annotation.file_name(uuid)).is_file()
 
-    def task(self, id: str) -> Task:
-        edited: list[str] = []
-        chain, row = self.chains.text(f"{id}.txt", edited).removesuffix("\n"), self.rows.get(id)
-        if row and row.fault:
-            raise row.fault
-        sample = row.sample if row else None
-        if sample and sample.thinking != chain:
-            raise SampleFault(
-                ALTERED, f"{id}.txt is not the chain that {COLLECTED} holds: change both, or collect again"
-            )
-        name = self.notes.only or self._name_of(id, sample)
-        text = self.notes.text(name, edited) if name else None
-        sample = sample or Sample(int(id) if id.isdecimal() else 0, id, "", chain)
-        return to_task(Pair(id, sample, text), (*edited, *(row.edited if row else ())))
+    def places(self, ids: Sequence[str]) -> Iterator[Task]:
+        rows = self.rows.places(ids) if self.rows else repeat(None, len(ids))
+        accounts = (self.chains.entries(ids), self.notes.entries(ids))
+        for id, row, chain, note in zip(ids, rows, *accounts, strict=True):
+            name, uuid = f"{id}.txt", self.rows.uuid(id) if self.rows else ""
+            note_name = self.notes.only or self._note_of(id, uuid, note)
+            hashes = [
+                entry.files.get(file) if entry else None for entry, file in ((chain, name), (note, note_name or ""))
+            ]
+            yield Task(id, "", PairPlace(name, row, note_name, *hashes), uuid)
 
-    def _name_of(self, id: str, sample: Sample | None) -> str | None:
+    def _note_of(self, id: str, uuid: str, entry: AccountEntry | None) -> str | None:
         """Return the annotation of a chain: the one in the account, that of its uuid or, if neither is known, the only
         file whose name ends in its number."""
-        entry = self.notes.passed.get(id)
-        for name in entry.files if entry else ():
+        for name in entry.files if entry and entry.outcome not in LOSSES else ():
             if name.endswith(annotation.file_name("")):
                 return name
-        folder = self.notes.folder
-        if sample:
-            exact = annotation.file_name(sample.uuid)
-            return exact if (folder / exact).is_file() else None
-        candidates = (folder / annotation.file_name(id), *folder.glob(f"*-{annotation.file_name(id)}"))
-        found = [path.name for path in candidates if path.is_file()]
+        if uuid:
+            exact = annotation.file_name(uuid)
+            return exact if (self.notes.folder / exact).is_file() else None
+        found = self._by_end.get(id, ())
         if len(found) > 1:
             raise UserError(
-                f"{folder} holds several annotations for {id} ({found[0]}, {found[1]}): remove the wrong one"
+                f"{self.notes.folder} holds several annotations for {id} ({found[0]}, {found[1]}): remove the wrong one"
             )
         return found[0] if found else None
 
-    def strangers(self, names: Collection[str]) -> list[str]:
-        """Return the uuids of annotations that step 1 did not write and no chain has."""
+    @cached_property
+    def _by_end(self) -> dict[str, list[str]]:
+        """The annotations by their whole name and by what follows each hyphen in it."""
+        ends = annotation.file_name("")
+        found: dict[str, list[str]] = {}
+        for name in sorted(path.name for path in self.notes.folder.glob(f"*{ends}") if path.is_file()):
+            parts = name.removesuffix(ends).split("-")
+            for first in range(len(parts)):
+                found.setdefault("-".join(parts[first:]), []).append(name)
+        return {end: sorted(names, key=len) for end, names in found.items()}
+
+    def strangers(self, names: Sequence[str]) -> list[Task]:
+        """Return failed tasks for annotations that step 1 did not write and no chain has."""
         if self.notes.foreign or self.notes.only or self.chains.only:
             return []
         ends = annotation.file_name("")
-        used = {annotation.file_name(row.uuid) for row in self.rows.values()} | {
-            annotation.file_name(Path(name).stem) for name in names
-        }
-        found = sorted(path.name for path in self.notes.folder.glob(f"*{ends}"))
-        return [name.removesuffix(ends) for name in found if name not in self.notes.known and name not in used]
+        uuids = (self.rows.uuid(id) for id in self.rows.ids) if self.rows else ()
+        used = {annotation.file_name(uuid) for uuid in (*uuids, *(Path(name).stem for name in names))}
+        found = {path.name for path in self.notes.folder.glob(f"*{ends}")} - used
+        return [_stranger(name.removesuffix(ends)) for name in sorted(self.notes.unknown(found))]
 
-    def stranger(self, uuid: str) -> Task:
-        raise SampleFault(ALTERED, f"{annotation.file_name(uuid)} belongs to no chain, and step 1 did not write it")
+
+def _stranger(uuid: str) -> Task:
+    why = f"{annotation.file_name(uuid)} belongs to no chain, and step 1 did not write it"
+    return Task(uuid, "", None, fault=SampleFault(ALTERED, why))
 
 
 def to_task(pair: Pair, edited: Sequence[str] = ()) -> Task:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from threadweaver.annotators.protocol import Answer, Referee, add_up
 from threadweaver.errors import SampleFault
 from threadweaver.files import digest
-from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Result, Task, task_of
-from threadweaver.stages.traced import Traced, sequentialize
+from threadweaver.runs.given import Files, Given
+from threadweaver.runs.runner import Result, Task
+from threadweaver.stages.traced import Traced, TracedReader, sequentialize
 from threadweaver.text import parse_json
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.findings import BlockFindings
@@ -58,23 +58,30 @@ def _to_json(text: str, answers: list[Answer[BlockFindings]]) -> str:
     return json.dumps({"text": digest(text), "blocks": blocks}, ensure_ascii=False, indent=1) + "\n"
 
 
-def refereed_tasks(tasks: Iterable[Task], given: Given) -> Iterator[Task]:
-    """Yield the tasks of stage 5 with the referee's findings taken in; `given` is the referee's folder. A sample whose
-    findings are about another text fails; one without findings stays as it is."""
+def refereed_places(tasks: Iterable[Task], given: Given) -> Iterator[Task]:
+    """Yield the unread tasks of stage 5 with the hashes of the referee's findings; `given` is the referee's folder."""
     for task in tasks:
-        yield task if task.fault else task_of(task.id, lambda task=task: _refereed(task, given), task.uuid)
+        yield replace(task, payload=(task.payload, given.known(task.id).get(f"{task.id}.json")))
 
 
-def _refereed(task: Task, given: Given) -> Task:
-    name, traced = f"{task.id}.json", task.payload
-    if name not in given.known and not (given.folder / name).is_file():
-        return task
-    edited: list[str] = []
-    text = given.text(name, edited)
-    found = _read(f"{given.folder.name}/{name}", text, traced.text)
-    return replace(
-        task, source=digest(task.source + text), payload=with_findings(traced, found), edited=(*task.edited, *edited)
-    )
+@dataclass(frozen=True, slots=True)
+class RefereedReader:
+    """Reads the tasks of `refereed_places`, with the findings taken in. Raises SampleFault where findings are about
+    another text; a sample without any stays as it is."""
+
+    read: TracedReader
+    findings: Files
+
+    def __call__(self, task: Task) -> Task:
+        place, known = task.payload
+        name, edited = f"{task.id}.json", []
+        task = self.read(replace(task, payload=place))
+        if known is None and not (self.findings.folder / name).is_file():
+            return task
+        text = self.findings.text(name, known, edited)
+        found = _read(f"{self.findings.folder.name}/{name}", text, task.payload.text)
+        source, refereed = digest(task.source + text), with_findings(task.payload, found)
+        return replace(task, source=source, payload=refereed, edited=(*task.edited, *edited))
 
 
 def _read(place: str, findings: str, trajectory: str) -> list[BlockFindings | None]:

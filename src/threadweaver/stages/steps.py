@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.annotators.protocol import Annotator, add_up
+from threadweaver.errors import SampleFault
 from threadweaver.files import digest
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import Result, Task, task_of
+from threadweaver.runs.runner import Places, Read, Result, Task, task_of
 from threadweaver.samples import Sample
-from threadweaver.stages.collected import COLLECTED, Row, read_rows
+from threadweaver.stages.collected import COLLECTED, Row, RowReader, Rows
 from threadweaver.text import whole
 from threadweaver.trajectory.annotation import file_name
 
@@ -26,20 +29,40 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
     return Result("ok", None, files, facts, value=answer.value)
 
 
-def read_tasks(given: Given) -> list[Task]:
-    """Return one task per collected sample; a single `<i>.txt` gets its problem from the collected.jsonl next to it,
-    if there is one."""
+@dataclass(frozen=True, slots=True)
+class StepsReader:
+    """Reads the tasks of `places`: the payload is a collected sample."""
+
+    rows: RowReader
+
+    def __call__(self, task: Task) -> Task:
+        return to_task(self.rows(task.payload))
+
+
+def places(given: Given) -> tuple[Sequence[Task], Read | None]:
+    """Return one task per collected sample, and what reads them, None if they are read.
+
+    A single `<i>.txt` gets its problem from the collected.jsonl next to it, if there is one.
+    """
     path = given.path
-    if path.suffix != ".txt":
-        return [to_task(row) for row in read_rows(given).values()]
-    collected = path.parent / COLLECTED
-    known = read_rows(given, collected).get(path.stem) if collected.is_file() else None
-    return [task_of(path.stem, lambda: to_task(_single(given, path, known)))]
+    if path.suffix == ".txt":
+        collected = path.parent / COLLECTED
+        rows = Rows(given, collected) if collected.is_file() else ()
+        known = rows.read(path.stem) if path.stem in rows else None
+        return [task_of(path.stem, lambda: to_task(_single(given, path, known)))], None
+    rows = Rows(given)
+
+    def make(ids: Sequence[str]) -> Iterator[Task]:
+        for id, place in zip(ids, rows.places(ids), strict=True):
+            fault = place if isinstance(place, SampleFault) else None
+            yield Task(id, "", None if fault else place, rows.uuid(id), fault)
+
+    return Places(rows.ids, make), StepsReader(rows.reader)
 
 
 def _single(given: Given, path: Path, known: Row | None) -> Row:
     edited: list[str] = []
-    text = given.text(path.name, edited).removesuffix("\n")
+    text = given.files.text(path.name, given.known(path.stem).get(path.name), edited).removesuffix("\n")
     return known or Row("0", path.stem, Sample(0, path.stem, "", text), edited=tuple(edited))
 
 

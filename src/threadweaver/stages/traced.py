@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError
 from threadweaver.files import digest, read_text
-from threadweaver.runs.given import Given, listed
+from threadweaver.runs.given import Files, Given, listed
+from threadweaver.runs.records import LOSSES, AccountEntry
 from threadweaver.runs.runner import Task, task_of
 from threadweaver.samples import Sample, read_sample, sample_key
 from threadweaver.trajectory import edits, markup
@@ -51,29 +53,56 @@ def traced_names(given: Given, pattern: str = "*.txt") -> list[str]:
     if given.foreign or given.only:
         return names
     traces = [f"{path.stem}.txt" for path in (given.folder / TRACE).glob("*.json")]
-    lone = {name for name in listed(pattern, traces) if f"{TRACE}/{Path(name).stem}.json" not in given.known}
+    listed_traces = {f"{TRACE}/{Path(name).stem}.json": name for name in {*listed(pattern, traces)}.difference(names)}
+    lone = {listed_traces[name] for name in given.unknown(listed_traces)}
     return sorted({*names, *lone}, key=sample_key)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sample is: its file, and the hashes that the stage before gave to its files."""
+
+    name: str
+    known: Mapping[str, str]
+
+
+def traced_places(given: Given, names: Sequence[str]) -> Iterator[Task]:
+    """Yield one unread task per file, which `TracedReader` reads."""
+    ids = [Path(name).stem for name in names]
+    for id, name, entry in zip(ids, names, given.entries(ids), strict=True):
+        yield Task(id, "", Place(name, entry.files if entry else {}), _passed_uuid(entry))
+
+
+def _passed_uuid(entry: AccountEntry | None) -> str:
+    return entry.uuid if entry and entry.outcome not in LOSSES else ""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedReader:
+    """Reads the tasks of `traced_places`: the payload is Traced. Raises SampleFault where the files are not those of
+    the stage before."""
+
+    files: Files
+
+    def __call__(self, task: Task) -> Task:
+        place, edited, lineage = task.payload, [], None
+        text = self.files.text(place.name, place.known.get(place.name), edited).removesuffix("\n")
+        trace = f"{TRACE}/{task.id}.json"
+        if trace in place.known or (self.files.folder / trace).is_file():
+            try:
+                lineage = Lineage.from_json(self.files.text(trace, place.known.get(trace), edited))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise SampleFault("damaged_trace", f"{trace} is damaged ({error})") from None
+        source = digest(text + (lineage.to_json() if lineage else ""))
+        return Task(task.id, source, Traced(task.id, text, lineage), lineage.uuid if lineage else "", edited=(*edited,))
+
+
 def traced_tasks(given: Given, names: Sequence[str]) -> Iterator[Task]:
-    """Yield one task per file; its payload is Traced. A sample whose files are not those of the stage before fails."""
-    for name in names:
-        id = Path(name).stem
-        entry = given.passed.get(id)
-        yield task_of(id, lambda name=name: _task(given, name), entry.uuid if entry else "")
-
-
-def _task(given: Given, name: str) -> Task:
-    edited: list[str] = []
-    id, lineage = Path(name).stem, None
-    text, trace = given.text(name, edited).removesuffix("\n"), f"{TRACE}/{id}.json"
-    if trace in given.known or (given.folder / trace).is_file():
-        try:
-            lineage = Lineage.from_json(given.text(trace, edited))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SampleFault("damaged_trace", f"{trace} is damaged ({error})") from None
-    source = digest(text + (lineage.to_json() if lineage else ""))
-    return Task(id, source, Traced(id, text, lineage), lineage.uuid if lineage else "", edited=tuple(edited))
+    """Yield one read task per file; its payload is Traced. A sample whose files are not those of the stage before
+    fails."""
+    read = TracedReader(given.files)
+    for task in traced_places(given, names):
+        yield task_of(task.id, partial(read, task), task.uuid)
 
 
 def traced_files(id: str, text: str, lineage: Lineage | None) -> dict[str, str]:

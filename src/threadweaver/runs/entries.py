@@ -1,0 +1,148 @@
+"""The entries of an account: one line per sample, read from the file when they are asked for, as it may be larger than
+memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from threadweaver.text import parse_json, what_is_wrong
+
+OUTCOMES = ("ok", "unchanged", "rejected", "failed")
+LOSSES = ("rejected", "failed")
+_OUTSIDE = re.compile(r"^/|^$|\0|(^|/)\.\.(/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEntry:
+    """One line of the account."""
+
+    id: str
+    outcome: str
+    reason: str | None = None
+    """A code for every loss, and for `unchanged`."""
+    uuid: str = ""
+    source: str = ""
+    """Hash of the input."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path inside the folder → hash of the file."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the stage measured: counts, tokens, usage."""
+
+    @classmethod
+    def from_row(cls, row: object) -> AccountEntry:
+        """Read a line of an account; raises ValueError for any other JSON, and for a file outside the folder."""
+        if not isinstance(row, dict) or not {"id", "outcome"} <= row.keys() <= _FIELDS:
+            raise ValueError("not a line of an account")
+        entry = cls(**row)
+        texts = (entry.id, entry.outcome, entry.uuid, entry.source, entry.reason or "")
+        if not all(isinstance(text, str) for text in texts) or entry.outcome not in OUTCOMES:
+            raise ValueError("not a line of an account")
+        if not isinstance(entry.files, dict) or not isinstance(entry.facts, dict):
+            raise ValueError("not a line of an account")
+        for name in (f"{entry.id}.txt", *entry.files):
+            if _OUTSIDE.search(name) or not isinstance(entry.files.get(name, ""), str):
+                raise ValueError(f"it names a file that is not in its folder ({name!r:.60})")
+        return entry
+
+    def to_row(self) -> dict[str, object]:
+        """Return the fields as one JSON object of the account."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = {item.name: None for item in fields(AccountEntry)}.keys()
+
+
+class EntryIndex(Mapping[str, AccountEntry]):
+    """The entries of an account by the id of their sample. Of several lines of a sample, the last one counts.
+
+    In memory is only where each line begins, and which samples were lost.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.places: dict[str, int] = {}
+        self.lost: set[str] = set()
+
+    def add(self, offset: int, entry: AccountEntry) -> None:
+        """Note that the line of an entry begins at this byte."""
+        self.places[entry.id] = offset
+        if entry.outcome in LOSSES:
+            self.lost.add(entry.id)
+        else:
+            self.lost.discard(entry.id)
+
+    def lines(self, ids: Iterable[str]) -> Iterator[bytes]:
+        """Yield the lines of these samples."""
+        if not self.places:  # there may be no file yet
+            return
+        with open(self.path, "rb") as file:
+            for id in ids:
+                file.seek(self.places[id])
+                yield file.readline()
+
+    def __getitem__(self, id: str) -> AccountEntry:
+        if id not in self.places:
+            raise KeyError(id)
+        [entry] = self.read((id,))
+        return entry
+
+    def read(self, ids: Iterable[str]) -> Iterator[AccountEntry]:
+        """Yield the entries of these samples."""
+        return (AccountEntry.from_row(parse_json(line)) for line in self.lines(ids))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self.places
+
+    def forget(self, id: str) -> None:
+        del self.places[id]
+        self.lost.discard(id)
+
+    def values(self) -> Entries:
+        return Entries(self, tuple(self.places))
+
+    def passed(self) -> list[str]:
+        """Return the ids of the samples that the next stage takes."""
+        return [id for id in self.places if id not in self.lost]
+
+
+class Entries(Sequence[AccountEntry]):
+    """The entries of these samples, in this order; every pass reads them from the file."""
+
+    def __init__(self, index: EntryIndex, ids: Sequence[str]):
+        self._index, self.ids = index, ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, at):
+        if isinstance(at, slice):
+            return Entries(self._index, self.ids[at])
+        return self._index[self.ids[at]]
+
+    def __iter__(self) -> Iterator[AccountEntry]:
+        return self._index.read(self.ids)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, int, bytes, AccountEntry | None, str]]:
+    """Yield the number (from 1), the offset, the bytes and the entry of every line of an account that is not blank, None
+    with the fault where it cannot be read."""
+    if not path.is_file():
+        return
+    offset = 0
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield number, offset, line, AccountEntry.from_row(parse_json(line)), ""
+                except ValueError as error:
+                    yield number, offset, line, None, what_is_wrong(error)
+            offset += len(line)

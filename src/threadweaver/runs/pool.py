@@ -1,0 +1,259 @@
+"""Work on many items on all cores: results in order, and a process that dies is found out.
+
+The items are worked on here until that has taken a while; only then are processes started, and work continues here until
+the first of them is ready. So a small run pays nothing for them.
+
+A worker is a fresh interpreter (spawn). Forking this process would copy locks that its threads hold (progress,
+tokenizer, arrow), and the one server that forks for the grading's algebra (forkserver) has sympy loaded, which no worker
+needs. Each worker has a pipe of its own: one that is killed while it writes spoils no other's results, as it would in a
+pool with one queue for all.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from typing import Generic, TypeVar
+
+from threadweaver.cores import cores as cores
+from threadweaver.errors import UserError, setting
+
+ITEM = TypeVar("ITEM")
+RESULT = TypeVar("RESULT")
+
+PATIENCE_S = 0.4
+"""Work in this process before others are started: about what starting them costs."""
+CHUNK_S = 0.05
+"""Work that is handed to a worker at a time, by the time that items have taken so far."""
+LONGEST_CHUNK = 16
+AHEAD = 4
+"""Chunks per worker that may be ahead of the one whose results are due."""
+MOST_BYTES = 64 << 20
+"""Results that may wait for their turn; beyond it only the one that is due is worked on."""
+ATTEMPTS = 2
+"""An item whose worker dies is tried once more: something else may have killed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The result of an item whose worker died each time; `detail` says how."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: Exception
+
+
+def in_order(
+    items: Iterable[ITEM], work: Callable[[ITEM], RESULT], jobs: int, *, patience: float | None = None
+) -> Iterator[tuple[ITEM, RESULT | Died]]:
+    """Yield every item with its result, in order, worked on by at most `jobs` processes.
+
+    `work` and the items are pickled. What `work` raises is raised here. Few items and results are in memory at a time.
+    Close the iterator, or exhaust it, to end the processes.
+    """
+    items, spent, patience = iter(items), 0.0, PATIENCE_S if patience is None else patience
+    while jobs < 2 or spent < patience:
+        for item in islice(items, 1):
+            begun = time.perf_counter()
+            result = work(item)
+            spent += time.perf_counter() - begun
+            yield item, result
+            break
+        else:
+            return
+    with _Workers(work, jobs) as workers:
+        yield from workers.run(items)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# in the process that asks
+
+
+@dataclass(eq=False)
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    ready: bool = False
+    chunk: deque[int] = field(default_factory=deque)
+    """Places of the items that it has and has not answered; it works on the first."""
+
+
+class _Workers(Generic[ITEM, RESULT]):
+    """Processes that work on items (context manager, which ends them)."""
+
+    def __init__(self, work: Callable[[ITEM], RESULT], jobs: int):
+        self.work, self.jobs = work, jobs
+        self.workers: list[_Worker] = []
+        self.begun: dict[int, ITEM] = {}
+        """Items whose results have not been yielded, by place."""
+        self.results: dict[int, tuple[RESULT | Died, int]] = {}
+        """Results that wait for their turn, with their bytes."""
+        self.again: deque[int] = deque()
+        """Places of items that a worker left undone when it died."""
+        self.attempts: dict[int, int] = {}
+        self.waiting_bytes = 0
+        self.pace = 0.0
+        """Seconds per item of late."""
+        self.due = self.next = 0
+        self.exhausted = False
+        self.failed_starts = 0
+
+    def __enter__(self) -> _Workers:
+        self._start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for worker in self.workers:
+            worker.pipe.close()
+            if worker.process.is_alive():
+                worker.process.kill()  # it holds nothing: files are written by this process alone
+        for worker in self.workers:
+            worker.process.join()
+
+    def run(self, items: Iterator[ITEM]) -> Iterator[tuple[ITEM, RESULT | Died]]:
+        while not self._is_up():  # nothing is under way yet
+            for item in islice(items, 1):
+                yield item, self.work(item)
+                break
+            else:
+                return
+        while not (self.exhausted and not self.begun):
+            self._hand_out(items)
+            self._receive(block=bool(self.begun) and self.due not in self.results)
+            if self.due in self.results:
+                result, size = self.results.pop(self.due)
+                self.waiting_bytes -= size
+                self.due += 1
+                if isinstance(result, _Raised):
+                    raise result.error
+                yield self.begun.pop(self.due - 1), result
+
+    def _is_up(self) -> bool:
+        """Whether a worker is ready."""
+        self._receive(block=False)
+        return any(worker.ready for worker in self.workers)
+
+    def _start(self) -> None:
+        """Start the workers that are missing, unless they do not come up at all."""
+        context = multiprocessing.get_context("spawn")
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is this process's; they inherit it
+        try:
+            while len(self.workers) < self.jobs and self.failed_starts < 2 * self.jobs:
+                mine, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs, self.work), daemon=True)
+                process.start()
+                theirs.close()
+                self.workers.append(_Worker(process, mine))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _receive(self, *, block: bool) -> None:
+        """Take what workers have sent; with `block`, wait for something."""
+        by_pipe = {worker.pipe: worker for worker in self.workers}
+        for pipe in wait(list(by_pipe), None if block else 0) if by_pipe else ():
+            try:
+                data = pipe.recv_bytes()
+            except (EOFError, OSError):
+                self._bury(by_pipe[pipe])
+                continue
+            self._take(by_pipe[pipe], data)
+
+    def _take(self, worker: _Worker, data: bytes) -> None:
+        seconds, result, error = pickle.loads(data)
+        if not worker.ready:
+            worker.ready, self.failed_starts = True, 0
+            return
+        self.pace = seconds if not self.pace else 0.8 * self.pace + 0.2 * seconds
+        self._settle(worker.chunk.popleft(), result if error is None else _Raised(error), len(data))
+
+    def _settle(self, place: int, result: RESULT | Died, size: int) -> None:
+        self.results[place] = result, size
+        self.waiting_bytes += size
+
+    def _bury(self, worker: _Worker) -> None:
+        """Replace a worker that died; the item that it worked on is tried again, or has failed."""
+        self.workers.remove(worker)
+        worker.pipe.close()
+        worker.process.join()
+        self.failed_starts += not worker.ready
+        if worker.chunk:
+            place = worker.chunk[0]
+            self.attempts[place] = self.attempts.get(place, 0) + 1
+            if self.attempts[place] >= ATTEMPTS:
+                worker.chunk.popleft()
+                self._settle(place, Died(_how(worker.process.exitcode)), 0)
+            self.again = deque(sorted([*self.again, *worker.chunk]))
+        self._start()
+        if not self.workers:
+            one = setting("--jobs 1", "JOBS=1")
+            raise UserError(f"the processes that work on the samples end as soon as they start: run with {one}")
+
+    def _hand_out(self, items: Iterator[ITEM]) -> None:
+        for worker in self.workers:
+            if worker.ready and not worker.chunk and (places := self._next_chunk(items)):
+                worker.chunk.extend(places)
+                with suppress(OSError):  # it has died, which is noticed when its answer is waited for
+                    worker.pipe.send([self.begun[place] for place in places])
+
+    def _next_chunk(self, items: Iterator[ITEM]) -> list[int]:
+        size = max(1, min(LONGEST_CHUNK, int(CHUNK_S / self.pace) if self.pace else 1))
+        if self.again:
+            alone = self.again[0] in self.attempts
+            return [self.again.popleft() for _ in range(1 if alone else min(size, len(self.again)))]
+        if self.waiting_bytes > MOST_BYTES or self.next - self.due >= AHEAD * self.jobs * size:
+            return []
+        places = []
+        for item in islice(items, size):
+            self.begun[self.next] = item
+            places.append(self.next)
+            self.next += 1
+        self.exhausted = len(places) < size
+        return places
+
+
+def _how(code: int | None) -> str:
+    """Describe the end of a process by its exit code."""
+    if code is not None and code < 0:
+        with suppress(ValueError):
+            name = signal.Signals(-code).name
+            memory = ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
+            return f"the process that worked on it was ended by {name}{memory}"
+    return f"the process that worked on it ended with exit code {code}"
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# in the worker
+
+
+def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
+    """Answer every item of every chunk in turn, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        pipe.send((0.0, None, None))
+        while True:
+            for item in pipe.recv():
+                pipe.send_bytes(_answer(work, item))
+
+
+def _answer(work: Callable[[ITEM], RESULT], item: ITEM) -> bytes:
+    begun = time.perf_counter()
+    try:
+        result, error = work(item), None
+    except Exception as raised:  # raised again in the process that asks
+        result, error = None, raised
+    try:
+        return pickle.dumps((time.perf_counter() - begun, result, error), pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, TypeError, AttributeError) as unsent:
+        return pickle.dumps((0.0, None, RuntimeError(f"{error or unsent} (cannot be sent to another process)")))

@@ -1,0 +1,196 @@
+"""Work on all cores: the same results in the same order, and a worker that dies costs its own sample alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from threadweaver import cores
+from threadweaver.errors import SampleFault, UserError
+from threadweaver.files import digest
+from threadweaver.runs import pool
+from threadweaver.runs.folder import StageFolder
+from threadweaver.runs.pool import Died, in_order
+from threadweaver.runs.runner import NotHere, Result, StageReport, Task, run_stage
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def process_of(_: int) -> int:
+    time.sleep(0.002)
+    return os.getpid()
+
+
+def at_odds(number: int) -> int:
+    """Do what samples can do to the process that works on them."""
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 5:
+        os._exit(7)
+    return number
+
+
+def killed_once(path: Path, number: int) -> int:
+    if number == 2 and not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refusing(number: int) -> int:
+    if number == 4:
+        raise UserError("fix this")
+    return number
+
+
+def large(number: int) -> bytes:
+    return bytes([number % 256]) * 300_000
+
+
+def test_a_small_run_starts_no_process(monkeypatch):
+    monkeypatch.setattr(pool._Workers, "__init__", lambda *_: pytest.fail("a process was started"))
+    assert list(in_order(range(50), square, 8)) == [(number, number * number) for number in range(50)]
+    assert list(in_order(range(3), square, 1, patience=0)) == [(0, 0), (1, 1), (2, 4)]
+
+
+def test_a_long_run_is_worked_on_by_several_processes():
+    found = list(in_order(range(400), process_of, 2, patience=0))
+    assert [number for number, _ in found] == list(range(400))
+    assert len({process for _, process in found} - {os.getpid()}) == 2
+
+
+def test_results_larger_than_a_pipe_come_in_order(monkeypatch):
+    monkeypatch.setattr(pool, "MOST_BYTES", 1_000_000)
+    with closing(in_order(range(60), large, 2, patience=0)) as found:
+        assert all(result == large(number) for number, result in found)
+
+
+def test_items_whose_worker_dies_are_the_only_ones_that_are_lost(monkeypatch):
+    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
+    found = dict(in_order(range(40), at_odds, 2, patience=0))
+    assert list(found) == list(range(40))
+    assert found[3] == Died(
+        "the process that worked on it was ended by SIGKILL, as the system does when memory runs out"
+    )
+    assert found[5] == Died("the process that worked on it ended with exit code 7")
+    assert [number for number, result in found.items() if result != number] == [3, 5]
+
+
+def _wait_until_up(workers: pool._Workers) -> bool:
+    """Work on nothing here: it would end this process."""
+    while not any(worker.ready for worker in workers.workers):
+        workers._receive(block=True)
+    return True
+
+
+def test_an_item_whose_worker_was_killed_by_somebody_else_is_done_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
+    found = list(in_order(range(10), partial(killed_once, tmp_path / "killed"), 2, patience=0))
+    assert found == [(number, number) for number in range(10)] and (tmp_path / "killed").exists()
+
+
+def test_what_ends_the_run_in_a_worker_ends_it_here_after_what_came_before(monkeypatch):
+    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
+    seen = []
+    with pytest.raises(UserError, match="fix this"):
+        for number, _ in in_order(range(100), refusing, 2, patience=0):
+            seen.append(number)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_workers_that_do_not_start_end_the_run_in_one_line(monkeypatch):
+    monkeypatch.setattr(pool, "_serve", os._exit)  # takes one argument: it dies at once
+    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
+    with pytest.raises(UserError, match=r"end as soon as they start: run with --jobs 1"):
+        list(in_order(range(100), square, 2, patience=0))
+
+
+# ---- as a stage
+
+
+def good(task: Task) -> Result:
+    if task.payload == "here":
+        raise NotHere
+    return Result("ok", files={f"{task.id}.txt": f"text {task.payload}"}, facts={"n": len(task.payload)})
+
+
+class Reader:
+    """Reads a sample, and does to the process what the sample says."""
+
+    def __init__(self) -> None:
+        self.command = os.getpid()
+
+    def __call__(self, task: Task) -> Task:
+        text = str(task.payload)
+        if text == "altered":
+            raise SampleFault("altered", f"{task.id}.txt was changed")
+        if text == "killed" and os.getpid() != self.command:
+            os.kill(os.getpid(), signal.SIGKILL)
+        inside = "here" if text == "here" and os.getpid() != self.command else f"{text} read"
+        return Task(task.id, digest(text), inside, f"set-{task.id}")
+
+
+def run(path: Path, texts: list[str], jobs: int) -> StageReport:
+    with StageFolder(path, {"stage": "test"}) as folder:
+        tasks = (Task(str(number), "", text, f"set-{number}") for number, text in enumerate(texts))
+        return run_stage(tasks, good, folder, total=len(texts), title="test", read=Reader(), jobs=jobs)
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file() and file.name != ".lock"}
+
+
+def test_a_stage_writes_the_same_bytes_however_many_processes_work_on_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
+    texts = [
+        ("altered" if number % 7 == 3 else "here" if number % 11 == 5 else f"text {number}") for number in range(60)
+    ]
+    run(tmp_path / "one", texts, 1)
+    first = run(tmp_path / "two", texts, 2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert (first.fresh, len(first.failed), first.failed[0].reason) == (60, 9, "altered")
+    again = run(tmp_path / "two", texts, 2)
+    assert (again.fresh, again.count("ok")) == (9, 51)
+    (tmp_path / "two/8.txt").unlink()
+    assert run(tmp_path / "two", texts, 2).fresh == 10
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_sample_that_kills_its_worker_fails_alone_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
+    report = run(tmp_path, ["a", "b", "killed", "c", "d"], 2)
+    assert [entry.reason for entry in report.entries] == [None, None, "worker_died", None, None]
+    assert "SIGKILL" in report.failed[0].facts["error"] and report.failed[0].uuid == "set-2"
+
+
+# ---- the cores
+
+
+@pytest.mark.parametrize(
+    ("quota", "granted"),
+    [("max 100000", None), ("200000 100000", 2), ("150000 100000", 1.5), ("", None), ("x y", None)],
+)
+def test_the_quota_of_a_container_counts(tmp_path, monkeypatch, quota, granted):
+    path = tmp_path / "cpu.max"
+    path.write_text(quota)
+    monkeypatch.setattr(cores, "_QUOTA", path)
+    assert cores._quota() == granted
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert cores.cores() == {None: 8, 2: 2, 1.5: 2}[granted]
+
+
+def test_without_a_quota_the_affinity_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(cores, "_QUOTA", tmp_path / "none")
+    monkeypatch.setattr(cores, "_QUOTA_V1", (tmp_path / "none", tmp_path / "none"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    assert cores.cores() == 1
