@@ -35,7 +35,7 @@ WINGS = {
     "runs": "cores errors files samples text trajectory",
     "generation": "client corpus errors files grading runs samples text trajectory",
     "stages": "annotators client corpus errors files generation grading independence ledger outlines runs samples text trajectory",
-    "viewer": "corpus errors files grading ledger runs samples stages text trajectory",
+    "viewer": "corpus errors files grading independence ledger runs samples stages text trajectory",
     "exports": "corpus errors files ledger runs samples trajectory",
 }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from browser import calls
-from browser.fixture import Run, leaking
+from browser.fixture import NAME, Run, leaking
 from threadweaver.errors import UserError
-from threadweaver.viewer import app, columns, conversations, runs, table
+from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.stages.block_leaks import BlockLeaks
+from threadweaver.viewer import app, columns, conversations, evidence, runs, table
 from threadweaver.viewer.gauge import Gauge
 from viewing import Server
 
@@ -103,3 +107,84 @@ def test_a_damaged_ledger_is_said_so_and_the_page_goes_on(root, tmp_path):
 def test_a_ledger_that_is_named_has_to_exist(root, tmp_path):
     with pytest.raises(UserError, match="name another --ledger"):
         app.build(runs.find(root), Gauge(), ledger=tmp_path / "none.sqlite")
+
+
+def test_a_leak_has_its_places_in_both_threads(leaky):
+    [block] = leaky.json("/api/sample/0/evidence")["blocks"]
+    [part] = [part for part in leaky.json("/api/sample/0")["parts"] if part["kind"] == "block"]
+    strongest = block["leaks"][0]
+    assert (strongest["source"], strongest["target"], strongest["kind"], strongest["score"]) == (1, 2, "value", 0.75)
+    source, target = part["threads"][0]["text"], part["threads"][1]["text"]
+    assert source[slice(*strongest["at"])] == target[slice(*strongest["used"])] == "T = 6"
+    assert block["worth"]["saved_tokens"] > 10 and block["worth"]["new"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "at", "marked"),
+    [
+        ("so $T = 6$ here", "T=6", 4, "T = 6"),
+        ("and $x_{1}$ too", "x_1", 5, "x_{1"),
+        ("the same again. Then", "(4)", 4, "same again"),
+        ("end", "end of it", 3, ""),
+    ],
+)
+def test_a_name_is_marked_as_it_is_written(text, what, at, marked):
+    assert text[slice(*evidence.span_of(text, what, at))] == marked
+
+
+def test_opening_a_sample_looks_for_no_leaks(root, monkeypatch):
+    monkeypatch.setattr(BlockLeaks, "read", lambda *of: pytest.fail("leaks were looked for"))
+    with Server(root) as served:
+        assert served.json("/api/sample/0")["verdict"]["conserved"] is True
+        served.json("/api/sample/0/stages")
+
+
+def test_an_edit_has_its_reasons(server):
+    [why] = server.json("/api/sample/0/edits")["1.2"]
+    assert why == ["words that point back: similarly"]
+    assert server.json("/api/sample/3/edits") == server.json("/api/sample/5/edits") == {}
+
+
+def test_a_referees_findings_are_shown_where_they_are_quoted(tmp_path):
+    folder = Run(tmp_path).write()
+    settings = {"stage": "referee", "input": f"../{NAME}_step4_v1_v1_v1"}
+    taken = {"sibling": 1, "quote": "this case gives one solution", "rests_on": "this case gives nothing"}
+    threads = [{"takes": [], "work": "new", "outline": "good"}, {"takes": [taken], "work": "new", "outline": "tells"}]
+    block = {"threads": threads, "sensible": True, "worth": "some"}
+    with StageFolder(tmp_path / f"{NAME}_referee_v1_v1_v1", settings) as made:
+        found = json.dumps({"text": "", "blocks": [block, None]}).replace("this case gives one", "This case gives one")
+        made.close_account([made.put(AccountEntry("0", "ok"), {"0.json": found})])
+    with Server(folder.with_name(f"{NAME}_step4_v1_v1_v1")) as served:
+        blocks = served.json("/api/sample/0/evidence")["blocks"]
+        text = next(part for part in served.json("/api/sample/0")["parts"] if part["kind"] == "block")["threads"]
+    [shown] = blocks[0]["referee"]["takes"]
+    assert blocks[1]["referee"] is None and not blocks[0]["referee"]["independent"]
+    assert (shown["source"], shown["target"], shown["kind"]) == (1, 2, "content")
+    assert text[1]["text"][slice(*shown["used"])] == "This case gives one solution"
+    assert text[0]["text"][slice(*shown["at"])] == "this case gives nothing"
+
+
+@pytest.mark.parametrize(
+    ("id", "loss"),
+    [
+        ("7", ("rewrite", "failed", "unreadable_reply", "the reply held no JSON array")),
+        ("5", ("collect", "rejected", "looping", "")),
+        ("3", ("filter", "rejected", "no_block", "nothing runs in parallel")),
+    ],
+)
+def test_a_lost_sample_has_its_reason_from_the_account(server, id, loss):
+    found = server.json(f"/api/sample/{id}")["loss"]
+    assert (found["stage"], found["outcome"], found["reason"], found["detail"]) == loss and not found["later"]
+
+
+def test_a_sample_that_a_later_stage_lost_says_so(root):
+    with Server(root.with_name(f"{NAME}_step4_v1_v1_v1")) as served:
+        assert served.json("/api/sample/3")["loss"]["later"] and served.json("/api/sample/0")["loss"] is None
+
+
+def test_broken_markup_names_its_line(tmp_path):
+    (tmp_path / "0.txt").write_text("one\ntwo\n<Parallel>\nthree\n")
+    with Server(tmp_path) as served:
+        document = served.json("/api/sample/0")
+        assert (document["fault_line"], document["outcome"]) == (3, "malformed")
+        assert served.json("/api/sample/0/evidence")["blocks"] == []

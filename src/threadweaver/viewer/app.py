@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from threadweaver.errors import UserError
-from threadweaver.viewer import about, conversations, documents, export, queries, reviews, stages
+from threadweaver.viewer import about, conversations, documents, evidence, export, queries, reviews, stages
 from threadweaver.viewer.database import Database, location
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.guards import MAX_BODY, Guard
@@ -76,6 +76,8 @@ class Viewer:
             Route("/api/sample/{id}", self.sample),
             Route("/api/sample/{id}/stages", self.stages),
             Route("/api/sample/{id}/chat/{stage}", self.chat),
+            Route("/api/sample/{id}/evidence", self.evidence),
+            Route("/api/sample/{id}/edits", self.edits),
             Route("/api/sample/{id}/calls", self.calls),
             Route("/api/sample/{id}/calls/{stage}/{number:int}", self.turns),
             Route("/api/review/{id}", self.review, methods=["PUT"]),
@@ -148,6 +150,12 @@ class Viewer:
         if text is None:
             raise HTTPException(404, "no conversation was kept")
         return answer({"text": text})
+
+    def evidence(self, request: Request) -> Response:
+        return answer(evidence.evidence(self.run, self._source(request), self.indexer.gauge))
+
+    def edits(self, request: Request) -> Response:
+        return answer(evidence.reasons_of_edits(self._source(request)))
 
     def calls(self, request: Request) -> Response:
         return answer(conversations.conversations(self.run, self._source(request), self.ledger))

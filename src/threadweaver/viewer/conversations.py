@@ -15,7 +15,7 @@ from threadweaver.corpus import thinking
 from threadweaver.errors import UserError
 from threadweaver.ledger import NANO, Ledger, LedgerEntry
 from threadweaver.text import parse_json
-from threadweaver.viewer import stages
+from threadweaver.viewer import documents, scan
 from threadweaver.viewer.documents import Source
 from threadweaver.viewer.runs import Run
 
@@ -51,7 +51,7 @@ def conversations(run: Run, source: Source, path: Path | None) -> dict:
     found: list[dict] = []
     notes: dict[str, None] = {}
     for place in run.places:
-        facts = stages.facts_of(place, source.row.id)
+        facts = scan.facts_of(place, source.row.id)
         talks = _talks(facts)
         if not talks:
             if facts.get("calls"):
@@ -67,7 +67,7 @@ def conversations(run: Run, source: Source, path: Path | None) -> dict:
             shown.append(
                 {"number": number, "about": talk.about, "missing": missing, "calls": list(map(_call, entries))}
             )
-        found.append({"stage": place.stage, "title": stages.title_of(place.stage), "conversations": shown})
+        found.append({"stage": place.stage, "title": documents.title_of(place.stage), "conversations": shown})
     missing = sum(talk["missing"] for stage in found for talk in stage["conversations"])
     if missing and not notes:
         where = f"the ledger {path.name}" if path else "a ledger: none was found, name one with --ledger"
@@ -78,7 +78,7 @@ def conversations(run: Run, source: Source, path: Path | None) -> dict:
 def turns(run: Run, source: Source, path: Path | None, stage: str, number: int) -> list[dict] | None:
     """Return the texts of one conversation, call by call; None for one that no account names."""
     place = run.place(stage)
-    talks = _talks(stages.facts_of(place, source.row.id)) if place else []
+    talks = _talks(scan.facts_of(place, source.row.id)) if place else []
     if not 0 <= number < len(talks):
         return None
     _, entries, _ = next(_read(path, talks[number : number + 1], with_request=True))

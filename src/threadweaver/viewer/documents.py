@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from threadweaver.errors import UserError
+from threadweaver.runs.records import LOSSES
+from threadweaver.runs.stages import STAGES
 from threadweaver.samples import Sample
 from threadweaver.stages.traced import read_traced
-from threadweaver.text import parse_json
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage
 from threadweaver.viewer import describe, pieces, scan, table
 from threadweaver.viewer.gauge import Gauge
-from threadweaver.viewer.runs import DATASET, Run, inside
+from threadweaver.viewer.runs import DATASET, Run
 from threadweaver.viewer.table import Row
 
 MAX_SOURCE = 128 << 20
@@ -33,8 +33,8 @@ class Source:
     output: str
     thinking: str | None
     """The chain as collected; None where it is not kept."""
-    detail: str = ""
-    """Why the filter rejected the sample."""
+    loss: dict | None = None
+    """Which stage lost the sample, and why; None if none has."""
 
 
 def load(run: Run, indexer, row: Row) -> Source:
@@ -47,13 +47,14 @@ def load(run: Run, indexer, row: Row) -> Source:
     known = indexer.db.collected(row.id)
     if text is None and known is None and (sample := _origin(run, row.id)):
         shown = replace(row, place="source", problem=sample.problem, answer=describe.answer(sample.correctness))
-        return Source(shown, sample.thinking, None, sample.problem, sample.solution, sample.output, sample.thinking)
+        known_of = (sample.problem, sample.solution, sample.output, sample.thinking)
+        return Source(shown, sample.thinking, None, *known_of, _loss(run, row.id))
     line = scan.read_line(run.collected, known[3], known[4]) if known and run.collected else {}
     thinking = line.get("thinking") if isinstance(line.get("thinking"), str) else None
     solution = line.get("solution", lineage.solution if lineage else "")
     problem = (known[1] if known else "") or (lineage.problem if lineage else "") or row.problem
-    output, detail = str(line.get("output") or ""), _detail(found.path if found else None)
-    return Source(row, text, lineage, problem, solution, output, thinking, detail)
+    output = str(line.get("output") or "")
+    return Source(row, text, lineage, problem, solution, output, thinking, _loss(run, row.id))
 
 
 def _from_dataset(indexer, row: Row) -> Source:
@@ -101,14 +102,25 @@ def find_lineage(run: Run, id: str) -> Lineage | None:
     return None
 
 
-def _detail(path: Path | None) -> str:
-    if path is None or path.parent.name != scan.REJECTED:
-        return ""
-    why = inside(path.parent, path.with_suffix(".json"))
-    try:
-        return str(parse_json(why.read_bytes()).get("detail", "")) if why else ""
-    except (OSError, ValueError, AttributeError):
-        return ""
+def _loss(run: Run, id: str) -> dict | None:
+    """Return the first loss that the accounts name, of all stages: a later one than the list's may have lost a sample."""
+    for place in run.places:
+        entry = scan.entry_of(place, id)
+        if entry and entry.outcome in LOSSES:
+            return {
+                "stage": place.stage,
+                "title": title_of(place.stage),
+                "outcome": entry.outcome,
+                "reason": entry.reason or "",
+                "detail": str(entry.facts.get("detail") or entry.facts.get("error") or "")[:2000],
+                "later": place not in run.shown,
+                "calls": bool(entry.facts.get("calls")),
+            }
+    return None
+
+
+def title_of(stage: str) -> str:
+    return STAGES[stage].title.capitalize() if stage in STAGES else stage
 
 
 def document(source: Source, gauge: Gauge) -> dict:
@@ -124,7 +136,7 @@ def document(source: Source, gauge: Gauge) -> dict:
         "place": row.place,
         "outcome": row.outcome,
         "reason": row.reason,
-        "detail": source.detail,
+        "loss": source.loss,
         "answer": row.answer,
         "estimated": row.estimated,
         "measures": dict(zip(table.NAMES, row.values, strict=True)),
@@ -155,7 +167,9 @@ def _body(source: Source, gauge: Gauge) -> dict:
         trajectory = markup.parse(source.text)
     except markup.MarkupError as error:
         rows = pieces.tagged_rows(source.text)
-        return {"parts": [{"kind": "text", "tokens": None, "rows": rows}], "fault": str(error), "numbering": "file"}
+        line = 1 + source.text.count("\n", 0, error.offset)
+        shown = [{"kind": "text", "tokens": None, "rows": rows}]
+        return {"parts": shown, "fault": str(error), "fault_line": line, "numbering": "file"}
     from threadweaver.stages import inspection
 
     found = inspection.inspect(source.text, source.lineage, inspection.Rules(max_leak=None))
@@ -244,7 +258,8 @@ def _block(
                 "rows": _thread_rows(thread.body, source, first, with_edits),
                 "text": thread.body,
                 "skipped": [asdict(item) for item in source.skipped] if source else [],
-                "edits": sum(bool(edit.src.strip() or edit.dest.strip()) for edit in source.edits) if source else 0,
+                "changes": [{"src": edit.src, "dest": edit.dest} for edit in _visible(source)],
+                "edits": len(_visible(source)),
             }
         )
     return {
@@ -259,6 +274,11 @@ def _block(
         "outlines": [pieces.split(item.body) for item in block.outlines],
         "conclusion": pieces.rows(block.conclusion.body) if block.conclusion else None,
     }
+
+
+def _visible(source: ThreadLineage | None) -> list[edits.Edit]:
+    """Return the edits that change more than white space."""
+    return [edit for edit in source.edits if edit.src.strip() or edit.dest.strip()] if source else []
 
 
 def _thread_rows(body: str, source: ThreadLineage | None, first: int, with_edits: bool) -> list:

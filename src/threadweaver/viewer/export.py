@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from threadweaver.viewer import documents, stages
+from threadweaver.viewer import documents, evidence, stages
 from threadweaver.viewer.about import about
 from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.queries import Lists
@@ -17,6 +17,8 @@ from threadweaver.viewer.reviews import Reviews
 from threadweaver.viewer.runs import Run
 
 STATIC = Path(__file__).parent / "static"
+MOST_EVIDENCE = 60
+"""Samples of a page whose leaks are looked for: a long one takes up to two seconds."""
 VENDOR = "vendor"
 _FONT = re.compile(r"url\('\./(\w+\.woff2)'\)")
 _IMPORT = re.compile(r"^import .*? from \"\./([\w-]+\.js)\";\n", re.M | re.S)
@@ -88,5 +90,8 @@ def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> s
         "totals": lists.totals(ids),
         "samples": {document["id"]: document for document in shown},
         "stages": {way["id"]: way for way in ways},
+        "evidence": {
+            source.row.id: evidence.evidence(run, source, indexer.gauge) for source in sources[:MOST_EVIDENCE]
+        },
     }
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

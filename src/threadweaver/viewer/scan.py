@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -144,6 +146,28 @@ def read_entries(folder: Path) -> Iterator[AccountEntry]:
         for _, entry, _ in account_lines(folder):
             if entry:
                 yield replace(entry, id=whole(entry.id), uuid=whole(entry.uuid))
+
+
+def entry_of(place: Place, id: str) -> AccountEntry | None:
+    """Return the sample's last account entry, found by its text so that a long account is not parsed whole."""
+    needle = b'"id":' + json.dumps(id, ensure_ascii=False).encode() + b","
+    found = None
+    try:
+        with open(place.file(ACCOUNT_FILE) or os.devnull, "rb") as file:
+            for line in file:
+                if needle in line[:400]:
+                    with suppress(ValueError):
+                        entry = AccountEntry.from_row(parse_json(line))
+                        found = entry if entry.id == id else found
+    except OSError:
+        return None
+    return found
+
+
+def facts_of(place: Place, id: str) -> dict:
+    """Return the facts about a sample in a stage's account; empty if it is not in it."""
+    entry = entry_of(place, id)
+    return dict(entry.facts) if entry else {}
 
 
 def _take(known: dict[str, Fate], place: Place, entry: AccountEntry) -> None:

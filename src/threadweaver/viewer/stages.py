@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
-from threadweaver.runs.records import ACCOUNT_FILE, MANIFEST_FILE, OUTCOMES, AccountEntry
-from threadweaver.runs.stages import STAGES
+from threadweaver.runs.records import ACCOUNT_FILE, MANIFEST_FILE, OUTCOMES
 from threadweaver.text import parse_json
 from threadweaver.trajectory import markup
-from threadweaver.viewer import describe, documents, pieces
+from threadweaver.viewer import describe, documents, pieces, scan
 from threadweaver.viewer.documents import Lengths, Source
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.runs import Place, Run
@@ -97,22 +94,13 @@ def _annotated(block) -> dict:
     return {"number": block.number, "threads": threads}
 
 
-def title_of(stage: str) -> str:
-    return STAGES[stage].title.capitalize() if stage in STAGES else stage
-
-
-def facts_of(place: Place, id: str) -> dict:
-    """Return the facts about a sample in a stage's account; empty if it is not in it."""
-    return dict(next((entry.facts for entry in _entries_of(place, id)), {}))
-
-
 def _station(place: Place, source: Source) -> dict:
     """Return what one stage's account says about the sample."""
-    entry = next((entry for entry in _entries_of(place, source.row.id)), None)
+    entry = scan.entry_of(place, source.row.id)
     settings = {key: value for key, value in place.settings.items() if key not in ("stage", "input", "chains")}
     station = {
         "stage": place.stage,
-        "title": title_of(place.stage),
+        "title": documents.title_of(place.stage),
         "folder": place.path.name,
         "settings": settings,
         "outcome": None,
@@ -121,22 +109,6 @@ def _station(place: Place, source: Source) -> dict:
         facts = {key: value for key, value in entry.facts.items() if key not in ("measures", "ledger")}
         station |= {"outcome": entry.outcome, "reason": entry.reason, "facts": facts}
     return station
-
-
-def _entries_of(place: Place, id: str) -> list[AccountEntry]:
-    """Return the sample's last account entry, found by its text so that a long account is not parsed whole."""
-    needle = b'"id":' + json.dumps(id, ensure_ascii=False).encode() + b","
-    found = []
-    path = place.file(ACCOUNT_FILE)
-    try:
-        with open(path or os.devnull, "rb") as file:
-            for line in file:
-                if needle in line[:400]:
-                    with contextlib.suppress(ValueError):
-                        found.append(AccountEntry.from_row(parse_json(line)))
-    except OSError:
-        return []
-    return [entry for entry in found if entry.id == id][-1:]
 
 
 def _chats(run: Run, source: Source) -> list[str]:

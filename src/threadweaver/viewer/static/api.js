@@ -75,6 +75,17 @@ export async function getChat(id, stage) {
   return (await ask(`/api/sample/${encodeURIComponent(id)}/chat/${stage}`)).text;
 }
 
+export async function getEvidence(id) {
+  if (embedded) return embedded.evidence?.[id] ?? null;
+  return ask(`/api/sample/${encodeURIComponent(id)}/evidence`);
+}
+
+// By block.thread the known reasons of each edit.
+export async function getReasons(id) {
+  if (embedded) return embedded.edits?.[id] ?? {};
+  return ask(`/api/sample/${encodeURIComponent(id)}/edits`);
+}
+
 // By stage the calls about a sample, without their texts.
 export async function getCalls(id) {
   if (embedded) return { stages: [], notes: ["This page holds no conversations."] };

@@ -1,7 +1,7 @@
 // One sample through all stages: the annotation, the original next to the result, every edit in place.
 
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
-import { getNeighbours, getSample, getStages } from "./api.js";
+import { getNeighbours, getReasons, getSample, getStages } from "./api.js";
 import { address } from "./state.js";
 import { inline, markWords, passage } from "./rows.js";
 import { labelOf } from "./list.js";
@@ -38,6 +38,7 @@ export class StagesView {
     }
     if (this.gone) return;
     this.draw();
+    this.explain();
     this.neighbours = await around;
     this.settled = true;
     if (!this.gone) showPlace(this.place, this.neighbours, this.route);
@@ -190,8 +191,33 @@ export class StagesView {
       h("header", null, h("span", { class: "k" }, thread.k), h("span", null, lineRange(thread.first, thread.last)), thread.edits ? h("span", { class: "mark" }, plural(thread.edits, "edit")) : null),
       part.outlines[at] && h("div", { class: "outline" }, inline(part.outlines[at])),
       passage(thread.rows),
+      thread.changes.length ? h("ul", { class: "changes", "aria-label": "Edits and why" }, thread.changes.map((change, number) => this.change(part, `${part.number}.${thread.k}`, number, change))) : null,
       thread.skipped.length ? h("ul", { class: "skipped" }, thread.skipped.map((item) => h("li", null, h("b", null, `left out, ${item.code.replaceAll("_", " ")}: `), h("del", null, item.src), " ", h("ins", null, item.dest)))) : null,
     );
+  }
+
+  change(part, name, number, { src, dest }) {
+    const asked = this.way.path.find((station) => station.stage === "rewrite" && station.facts?.calls);
+    return h(
+      "li",
+      null,
+      h("del", null, src || "(nothing)"),
+      " → ",
+      h("ins", null, dest || "(nothing)"),
+      h("span", { class: "soft because", "data-thread": name, "data-number": number }),
+      asked && !this.run.static ? button("the call", () => this.talks.show("rewrite", part.number), { class: "link" }) : null,
+    );
+  }
+
+  // What stands behind the edits is looked for once the page is there.
+  async explain() {
+    const boxes = [...this.container.querySelectorAll(".because")];
+    if (!boxes.length) return;
+    const reasons = await getReasons(this.sample.id).catch(() => ({}));
+    for (const box of boxes) {
+      const why = reasons[box.dataset.thread]?.[box.dataset.number] ?? [];
+      box.textContent = why.length ? ` · why: ${why.join("; ")}` : " · nothing in the siblings is known to stand behind it";
+    }
   }
 
   // Highlights lines `first` to `last` of the chain on both sides.

@@ -1,6 +1,6 @@
 // The state in the address (sample, filters), and the reader's preferences.
 
-const PREFERENCES = { theme: "", math: true, numbers: true, tags: false };
+const PREFERENCES = { theme: "", math: true, numbers: true, tags: false, evidence: true };
 
 // Returns {view, id, block, thread, params} from the part of the address after #.
 export function readRoute() {
@@ -84,6 +84,7 @@ export function applyPreferences() {
   root.classList.toggle("source", !preference("math"));
   root.classList.toggle("unnumbered", !preference("numbers"));
   root.classList.toggle("with-tags", preference("tags"));
+  root.classList.toggle("without-evidence", !preference("evidence"));
 }
 
 export function isDark() {

@@ -6,7 +6,9 @@ import { address, go, prefer, preference } from "./state.js";
 import { inline, markWords, passage } from "./rows.js";
 import { fullPlan } from "./plan.js";
 import { answerMark, labelOf } from "./list.js";
+import { Lens } from "./leaks.js";
 import { ReviewBox } from "./review.js";
+import { addEvidence, whyLost } from "./why.js";
 
 const SHOWN_MEASURES = ["total_num_tokens", "num_tokens_in_the_longest_thread", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "training_length", "lines", "edits", "calls", "cost"];
 
@@ -24,6 +26,7 @@ export class TrajectoryView {
   destroy() {
     removeEventListener("scroll", this.onscroll);
     globalThis.CSS?.highlights?.delete("search");
+    this.lens?.destroy();
     this.sized?.disconnect();
     document.documentElement.style.removeProperty("--covered");
     this.gone = true;
@@ -54,21 +57,25 @@ export class TrajectoryView {
     this.plan = sample.measures.total_num_tokens && !sample.fault ? fullPlan(sample.parts, { total: sample.measures.total_num_tokens, longest: sample.measures.num_tokens_in_the_longest_thread, estimated: sample.estimated }, (part, block, thread) => this.jump(part, block, thread)) : null;
     this.partElements = sample.parts.map((part) => (part.kind === "block" ? this.block(part) : h("section", { class: "text" }, passage(part.rows))));
     this.place = h("span", { class: "place" });
+    const lost = whyLost(this);
     this.container.replaceChildren(
       h(
         "article",
         { class: "sample" },
         sampleHead(sample, this.run, this.route, this.place, this.review),
+        lost,
         this.question(),
         this.plan && h("div", { class: "strip-holder" }, this.plan.element),
         this.tools(),
-        sample.fault && h("p", { class: "fault" }, `This text is not a well-formed trajectory: ${sample.fault}. It is shown unchanged.`),
+        sample.fault && h("p", { class: "fault" }, "This text is not a well-formed trajectory. It is shown unchanged."),
         sample.text === null && h("p", { class: "fault" }, "These folders have no text of this sample: it was left out before it was written."),
         sample.place === "source" && h("p", { class: "fault" }, "This chain was left out when the samples were collected. It is shown as in the source dataset."),
         h("div", { class: "trajectory" }, this.partElements),
         this.foot(),
       ),
     );
+    this.lens = new Lens(sample, (number) => this.container.querySelector(`#block-${number}`));
+    addEvidence(lost, this.lens, sample.loss?.reason);
     this.watchStrip();
     this.followScroll();
     const query = this.route.params.get("q");
@@ -105,6 +112,7 @@ export class TrajectoryView {
       flag("math", "Mathematics", "m"),
       flag("numbers", "Lines", "l"),
       flag("tags", "Tags", "t"),
+      blocks ? flag("evidence", "Evidence", "e") : null,
       button(h("span", null, "Copy", h("kbd", null, "c")), () => this.copyText(), { class: "tool" }),
     );
   }
@@ -113,6 +121,7 @@ export class TrajectoryView {
     prefer(name, !preference(name));
     const bar = this.container.querySelector(".tools");
     bar?.replaceWith(this.tools());
+    this.lens?.redraw();
   }
 
   copyText() {
@@ -135,6 +144,7 @@ export class TrajectoryView {
         part.tokens !== null && h("span", null, `${this.sample.estimated ? "≈ " : ""}${count(part.tokens)} tokens`),
         part.reason && h("span", { class: "why" }, part.reason),
       ),
+      h("div", { class: "lens" }, h("p", { class: "lens-line" }, "looking for leaks …")),
       tag("<Parallel>"),
       columns,
       part.conclusion && h("div", { class: "conclusion" }, h("h3", null, "Conclusion"), tag("<Conclusion>"), passage(part.conclusion, { numbers: false }), tag("</Conclusion>")),
@@ -239,6 +249,7 @@ export class TrajectoryView {
       m: () => this.toggle("math"),
       l: () => this.toggle("numbers"),
       t: () => this.toggle("tags"),
+      e: () => this.toggle("evidence"),
       c: () => this.copyText(),
     };
   }
@@ -273,7 +284,7 @@ export function sampleHead(sample, run, route, place, review) {
       { class: "title" },
       h("h1", null, sample.uuid || sample.id),
       h("span", { class: `chip outcome-${sample.outcome}` }, labelOf("outcome", sample.outcome), lost && sample.reason ? `: ${sample.reason.replaceAll("_", " ")}` : "", lost && sample.stage ? ` (${sample.stage})` : ""),
-      sample.detail && h("span", { class: "soft detail" }, sample.detail),
+      sample.loss?.later && h("span", { class: "chip outcome-rejected" }, `later ${sample.loss.outcome}: ${sample.loss.reason.replaceAll("_", " ")}`),
     ),
     h("div", { class: "head-right" }, h("nav", { class: "tabs", "aria-label": "Views" }, tab("trajectory", "Trajectory", "1"), run.stages.length ? tab("stages", "Stages", "2") : null), review.element),
   );

@@ -30,6 +30,15 @@ export class Conversations {
     if (this.stage === stage) await this.drawStage(stage);
   }
 
+  // Opens the conversations of a stage about one block, and goes there.
+  async show(stage, block) {
+    if (this.stage !== stage) await this.toggle(stage);
+    const about = new RegExp(`\\bblock ${block}\\b`);
+    const boxes = [...this.element.querySelectorAll(".talk")].filter((box) => about.test(box.querySelector("summary b").textContent));
+    for (const box of boxes) box.open = true;
+    (boxes[0] ?? this.element).scrollIntoView({ block: "start" });
+  }
+
   async drawStage(stage) {
     const found = this.known.stages.find((item) => item.stage === stage);
     const close = button("close", () => this.toggle(stage), { class: "link" });
