@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from threadweaver.trajectory import edits
 from threadweaver.trajectory.edits import Replacement
-from threadweaver.viewer import database, formulas, pieces, queries
+from threadweaver.viewer import database, export, formulas, pieces, queries
 from viewing import text_of
 
 TEXTS = st.text(alphabet="ab $\\()[]{}*^_\n1.,<>&é\u2028\r", max_size=80)
@@ -139,3 +140,10 @@ def test_colours_stand_out_from_every_background(theme):
         for background in ("page", "surface", "sunken", "accent-wash"):
             low, high = sorted((colours[name], colours[background]))
             assert (high + 0.05) / (low + 0.05) >= least, f"{name} on {background}"
+
+
+def test_no_two_modules_of_the_page_use_one_name():
+    """An exported page holds them in one scope."""
+    declared = re.compile(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", re.M)
+    names = Counter(name for path in export.STATIC.glob("*.js") for name in set(declared.findall(path.read_text())))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -29,7 +29,7 @@ function scale(low, high, from, to) {
   return (value) => from + ((value - low) / (high - low || 1)) * (to - from);
 }
 
-function frame(label, plot) {
+function chartFrame(label, plot) {
   return svg("svg", { class: "drawn", viewBox: `0 0 ${plot.wide} ${plot.tall}`, role: "img", "aria-label": label });
 }
 
@@ -66,7 +66,7 @@ export function barChart({ label, unit, data, series, marks = [], share = false,
   const totals = series.map(({ counts }) => (share ? counts.reduce((sum, number) => sum + number, 0) || 1 : 1));
   const peak = Math.max(...series.map(({ counts }, at) => Math.max(...counts) / totals[at]), share ? 1e-9 : 1);
   const y = scale(0, peak, BARS.bottom, BARS.top + 4);
-  const chart = frame(`${label}: ${extentOf({ ...data, all: series[0].counts }, unit)}`, BARS);
+  const chart = chartFrame(`${label}: ${extentOf({ ...data, all: series[0].counts }, unit)}`, BARS);
   const [lowTick, highTick] = isWhole(data) ? [data.edges[0] + 0.5, end - 0.5] : [data.edges[0], end];
   axisY(chart, BARS, ticks(0, peak, 4, !share), y, (value) => (share ? `${Number((100 * value).toFixed(1))} %` : count(value)), share ? `share of ${of}` : of);
   series.forEach(({ name, counts, kind }, which) => {
@@ -90,7 +90,7 @@ export function barChart({ label, unit, data, series, marks = [], share = false,
 // Points of two measures. `ranges` are those chosen, [low, high] with null for an open end; `choose(x, y)` is called with
 // new ones after a drag, with nulls after a click beside all points; `open(id)` after a click on a point.
 export function scatterChart({ x, y, points, ranges, choose, open }) {
-  const chart = frame(`${y.label} against ${x.label}, ${count(points.length)} samples`, POINTS);
+  const chart = chartFrame(`${y.label} against ${x.label}, ${count(points.length)} samples`, POINTS);
   chart.classList.add("scatter");
   const extent = (at) => points.reduce(([low, high], point) => [Math.min(low, point[at]), Math.max(high, point[at])], [Infinity, -Infinity]);
   const [lows, highs] = points.length ? [extent(1), extent(2)] : [[0, 1], [0, 1]];

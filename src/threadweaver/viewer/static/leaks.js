@@ -73,7 +73,7 @@ export class Lens {
       h("td", null, button(name(link.target), () => this.show(known, at, "target"), { class: "link" }), h("span", { class: "at target" })),
       h("td", null, link.kind),
       h("td", { class: "what" }, link.what),
-      h("td", { class: "score" }, link.score === undefined ? null : scale(link.score), score),
+      h("td", { class: "score" }, link.score === undefined ? null : scoreBar(link.score), score),
     );
   }
 
@@ -157,7 +157,7 @@ function leaksText(leaks, suspected) {
 
 const lineNumber = (place) => (place?.line?.dataset.first ? ` L${place.line.dataset.first}` : "");
 
-function scale(score) {
+function scoreBar(score) {
   const bar = h("i", { class: "scale" });
   bar.style.setProperty("--score", score);
   return bar;
