@@ -5,6 +5,7 @@ Writes  review.jsonl next to the data when a sample is reviewed; an index next t
 Calls   nothing
 Exits   0; 2 something to fix, in one line; 130 stopped
 Example python src/visualize_trajectories.py --root data/sample_24samples_step5_v1_v1_v1 --port 8899
+        python src/visualize_trajectories.py --root data    # every run in it; any two of them side by side
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ INDEX_LIMIT = 3600
 def flags() -> Flags:
     parser = Flags(__doc__)
     parser.add_argument(
-        "--root", type=Path, required=True, help="folder of trajectories, a stage's folder, or a dataset"
+        "--root",
+        type=Path,
+        required=True,
+        action="append",
+        help="folder of trajectories, a stage's folder, or a dataset; a folder of several, or the flag again: two of them side by side",
     )
     parser.add_shared("--text_column")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
@@ -59,11 +64,14 @@ def main(argv: list[str] | None) -> int:
     from threadweaver.viewer import runs
     from threadweaver.viewer.gauge import Gauge
 
-    run = runs.find(args.root, args.text_column)
+    found = runs.find_all(args.root, args.text_column)
+    if len(found) > 1 and (args.export or args.review):
+        names = ", ".join(run.root.name for run in found[:6])
+        raise UserError(f"--export and --review are for one run, and --root names {len(found)} ({names}): name one")
     gauge = Gauge(_tokenizer(args.tokenizer))
     if args.export:
-        return export(run, gauge, args)
-    return serve(run, gauge, args)
+        return export(found[0], gauge, args)
+    return serve(found, gauge, args)
 
 
 def _tokenizer(name: str | None):
@@ -81,15 +89,18 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def serve(run, gauge, args) -> int:
+def serve(found, gauge, args) -> int:
     import socket
 
     import uvicorn
 
-    from threadweaver.viewer import app
+    from threadweaver.viewer import app, several
 
     exposed_as = None if _is_local(args.host) else args.host
-    application, _ = app.build(run, gauge, args.review, exposed_as, args.ledger)
+    if len(found) > 1:
+        application = several.build(found, gauge, exposed_as, args.ledger)
+    else:
+        application, _ = app.build(found[0], gauge, args.review, exposed_as, args.ledger)
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,7 +112,8 @@ def serve(run, gauge, args) -> int:
         ) from None
     listener.listen(512)
     shown = f"[{args.host}]" if ":" in args.host else args.host
-    print(f"{run.root.name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C to stop)", flush=True)
+    name = found[0].root.name if len(found) == 1 else f"{len(found)} runs"
+    print(f"{name}: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C to stop)", flush=True)
     config = uvicorn.Config(
         application, log_level="error", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
     )

@@ -48,19 +48,23 @@ class Server:
 
     def ask(self, path: str, method: str = "GET", body=None, headers=()) -> tuple[int, dict, bytes]:
         """Return status, headers and body; the path is sent exactly as given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-        sent = dict(headers)
-        if body is not None and "content-type" not in sent:
-            sent["content-type"] = "application/json"
-        with contextlib.closing(connection):
-            connection.request(method, path, body, sent)
-            answer = connection.getresponse()
-            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
+        return ask(self.port, path, method, body, headers)
 
     def json(self, path: str, **options):
         status, _, body = self.ask(path, **options)
         assert status == 200, (path, status, body[:200])
         return json.loads(body)
+
+
+def ask(port: int, path: str, method: str = "GET", body=None, headers=()) -> tuple[int, dict, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    sent = dict(headers)
+    if body is not None and "content-type" not in sent:
+        sent["content-type"] = "application/json"
+    with contextlib.closing(connection):
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
 
 
 def text_of(rows) -> str:

@@ -68,6 +68,14 @@ class Command:
         self.process.wait(timeout=20)
         self.process.stdout.close()
 
+    def indexed(self, *runs: int) -> None:
+        """Wait until these runs of several are indexed."""
+        for run in runs:
+            for _ in range(600):
+                if self.json(f"/run/{run}/api/run")["index"]["complete"]:
+                    break
+                time.sleep(0.05)
+
     def json(self, path: str):
         with urllib.request.urlopen(self.base + path, timeout=30) as answer:
             return json.load(answer)

@@ -332,3 +332,21 @@ def add_sample(root: Path, like: str, id: str) -> None:
     record = read_traced(root / f"{like}.txt").lineage
     write_atomic(root / "trace" / f"{id}.json", replace(record, uuid=f"fixture-{id}").to_json())
     write_atomic(root / f"{id}.txt", text)
+
+
+def other_run(parent: Path) -> Path:
+    """A run over the same source by another annotator: one block of sample 0 is not found, sample 2 is missing."""
+    found = chains()
+    found.pop(2)
+    found.pop(6)
+    problem, chain, _, right = found[0]
+    steps = CASES_STEPS.replace(
+        "S4: The rest (L12-L12)\n<parallel>[Parallel reason: two ways to the same end]", "S4: The rest (L12-L12)"
+    )
+    head, _, tail = steps.partition("S4:")
+    tail = "\n".join(line.split(" (range")[0] for line in tail.split("\n") if not line.startswith(("<", "</")))
+    found[0] = (problem, chain, f"{head}S4:{tail}", right)
+    last = Run(parent, found).write()
+    settings = last.parent / f"{NAME}{STAGES['steps']}" / "settings.json"
+    settings.write_text(settings.read_text().replace('"fixture"', '"another"'))
+    return last

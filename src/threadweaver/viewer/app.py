@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,9 @@ def assets() -> dict[str, Asset]:
 class Viewer:
     """The endpoints, over one run, its index and its reviews."""
 
-    def __init__(self, run: Run, indexer: Indexer, kept: Reviews, ledger: Path | None):
-        self.run, self.indexer, self.reviews, self.ledger = run, indexer, kept, ledger
+    def __init__(self, run: Run, indexer: Indexer, kept: Reviews, ledger: Path | None, beside: int = 1):
+        """`beside` is the number of runs that the server shows."""
+        self.run, self.indexer, self.reviews, self.ledger, self.beside = run, indexer, kept, ledger, beside
         self.lists = Lists(indexer, kept)
         self.assets = assets()
 
@@ -85,41 +87,32 @@ class Viewer:
         ]
 
     def page(self, request: Request) -> Response:
-        return self._asset(request, "index.html")
+        return serve_asset(self.assets, request, "index.html")
 
     def asset(self, request: Request) -> Response:
-        return self._asset(request, request.path_params["name"])
-
-    def _asset(self, request: Request, name: str) -> Response:
-        asset = self.assets.get(name)
-        if asset is None:
-            raise HTTPException(404, "no such file")
-        headers = {"etag": asset.tag, "cache-control": "no-cache"}
-        if request.headers.get("if-none-match") == asset.tag:
-            return Response(status_code=304, headers=headers)
-        return Response(asset.body, media_type=asset.type, headers=headers)
+        return serve_asset(self.assets, request, request.path_params["name"])
 
     def run_facts(self, request: Request) -> Response:
-        return answer(about.about(self.run, self.indexer, self.reviews))
+        return answer(about.about(self.run, self.indexer, self.reviews) | {"beside": self.beside})
 
     def list(self, request: Request) -> Response:
         query = self._query(request)
-        with _bad_requests():
+        with bad_requests():
             offset, limit = queries.page_bounds(request.query_params)
         return answer(self.lists.page(query, offset, limit))
 
     def statistics(self, request: Request) -> Response:
-        with _bad_requests():
+        with bad_requests():
             return answer(self.lists.distributions(self._query(request), request.query_params.get("by", "sample")))
 
     def points(self, request: Request) -> Response:
         params = request.query_params
-        with _bad_requests():
+        with bad_requests():
             return answer(self.lists.points(self._query(request), params.get("x", ""), params.get("y", "")))
 
     def table(self, request: Request) -> Response:
         by = request.query_params.get("by", "sample")
-        with _bad_requests():
+        with bad_requests():
             body = self.lists.csv(self._query(request), by)
         headers = {"content-disposition": f'attachment; filename="{by}s.csv"'}
         return Response(body, media_type="text/csv", headers=headers)
@@ -128,7 +121,7 @@ class Viewer:
         return answer(self.lists.neighbours(request.path_params["id"], self._query(request)))
 
     def _query(self, request: Request) -> Query:
-        with _bad_requests():
+        with bad_requests():
             return queries.read_query(request.query_params, request.query_params.getlist)
 
     def _source(self, request: Request) -> documents.Source:
@@ -173,7 +166,7 @@ class Viewer:
         if row is None:
             raise HTTPException(404, "no such sample")
         body = await _body(request)
-        with _bad_requests():
+        with bad_requests():
             verdict, note = reviews.parse_request(body)
             try:
                 return answer(self.reviews.put(id, row.uuid, verdict, note))
@@ -192,9 +185,23 @@ class Viewer:
         headers = {"content-disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"'}
         return Response(html, media_type="text/html", headers=headers)
 
+    def application(self, lifespan=None) -> Starlette:
+        return Starlette(routes=self.routes(), lifespan=lifespan, exception_handlers=REFUSALS)
+
+
+def serve_asset(known: Mapping[str, Asset], request: Request, name: str) -> Response:
+    """Return one of the page's files, or that it has not changed."""
+    asset = known.get(name)
+    if asset is None:
+        raise HTTPException(404, "no such file")
+    headers = {"etag": asset.tag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == asset.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.body, media_type=asset.type, headers=headers)
+
 
 @contextlib.contextmanager
-def _bad_requests():
+def bad_requests():
     """Answer a request that cannot be read with status 400 and what is wrong."""
     try:
         yield
@@ -216,15 +223,27 @@ def answer(value: object) -> Response:
     return Response(json.dumps(value, separators=(",", ":")), media_type="application/json")
 
 
+def refusal(status: int, detail: str) -> Response:
+    return Response(json.dumps({"error": detail}), status, media_type="application/json")
+
+
 async def refuse(request: Request, error: HTTPException) -> Response:
-    return Response(json.dumps({"error": error.detail}), error.status_code, media_type="application/json")
+    return refusal(error.status_code, error.detail)
 
 
 async def refuse_for_now(request: Request, error: sqlite3.Error) -> Response:
     """Answer while the index is away: it was removed, or another program holds it."""
-    return Response(
-        json.dumps({"error": f"the index cannot be read now ({error})"}), 503, media_type="application/json"
-    )
+    return refusal(503, f"the index cannot be read now ({error})")
+
+
+REFUSALS = {HTTPException: refuse, sqlite3.Error: refuse_for_now}
+
+
+def viewer_of(run: Run, gauge: Gauge, review: Path | None, ledger: Path | None, beside: int = 1) -> Viewer:
+    """Return the viewer of a run, whose index does not work yet; see `build`."""
+    indexer = Indexer(run, gauge, Database(location(run.root)))
+    kept = Reviews(review or run.review_file)
+    return Viewer(run, indexer, kept, conversations.ledger_of(run, ledger), beside)
 
 
 def build(
@@ -235,8 +254,8 @@ def build(
     `review` is the file of the reviews; `exposed_as` the address of a server that others may reach; `ledger` the one
     that holds the run's calls, if it is not beside the run. Raises UserError.
     """
-    indexer = Indexer(run, gauge, Database(location(run.root)))
-    viewer = Viewer(run, indexer, Reviews(review or run.review_file), conversations.ledger_of(run, ledger))
+    viewer = viewer_of(run, gauge, review, ledger)
+    indexer = viewer.indexer
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
@@ -244,6 +263,4 @@ def build(
         yield
         indexer.stop()
 
-    refusals = {HTTPException: refuse, sqlite3.Error: refuse_for_now}
-    app = Starlette(routes=viewer.routes(), lifespan=lifespan, exception_handlers=refusals)
-    return Guard(app, exposed_as), indexer
+    return Guard(viewer.application(lifespan), exposed_as), indexer

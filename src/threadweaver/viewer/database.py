@@ -172,23 +172,24 @@ class Database:
         return (zlib.decompress(found[0]).decode("utf-8", "replace"), json.loads(found[1])) if found else None
 
 
-def row_at(connection: sqlite3.Connection, at: int) -> Row | None:
-    found = connection.execute("SELECT row FROM shown WHERE at = ?", (at,)).fetchone()
+def row_at(connection: sqlite3.Connection, at: int, schema: str = "main") -> Row | None:
+    found = connection.execute(f"SELECT row FROM {schema}.shown WHERE at = ?", (at,)).fetchone()
     return Row.from_json(found[0]) if found else None
 
 
-def find(connection: sqlite3.Connection, text: str) -> None:
-    """Fill `temp.found` with the numbers of the samples that hold the words, or have the text as id or in their uuid.
-
-    A query that FTS5 cannot read finds no words.
+def find(connection: sqlite3.Connection, text: str, schema: str = "main", table: str = "found") -> None:
+    """Fill a temporary table with the numbers of the samples that hold the words, or have the text as id or in their
+    uuid. A query that FTS5 cannot read finds no words.
     """
-    connection.execute("CREATE TEMP TABLE found (at INTEGER PRIMARY KEY)")
+    connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    connection.execute(f"CREATE TEMP TABLE {table} (at INTEGER PRIMARY KEY)")
     if match := match_expression(text):
         with suppress(sqlite3.OperationalError):
-            connection.execute("INSERT INTO temp.found SELECT rowid FROM words WHERE words MATCH ?", (match,))
+            query = f"INSERT INTO temp.{table} SELECT rowid FROM {schema}.words WHERE words MATCH ?"
+            connection.execute(query, (match,))
     needle = clean(text.strip().lower())
     named = "lower(id) = :it OR (:long AND instr(lower(uuid), :it))"
-    named = f"INSERT OR IGNORE INTO temp.found SELECT at FROM samples WHERE {named}"
+    named = f"INSERT OR IGNORE INTO temp.{table} SELECT at FROM {schema}.samples WHERE {named}"
     connection.execute(named, {"it": needle, "long": len(needle) > 2})
 
 

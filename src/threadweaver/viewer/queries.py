@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -123,7 +122,7 @@ class Lists:
             "labels": row.labels,
             "estimated": row.estimated,
             "values": row.values,
-            "shape": json.loads(row.shape),
+            "shape": row.plan,
             "review": review,
             "hit": hit,
         }

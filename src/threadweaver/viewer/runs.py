@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,6 +76,28 @@ def find(root: Path, text_column: str | None = None) -> Run:
     if text_column and run.kind != DATASET:
         raise UserError(f"{root} is not a dataset (parquet or .jsonl): leave --text_column out, or name another --root")
     return replace(run, text_column=text_column)
+
+
+def find_all(roots: Sequence[Path], text_column: str | None = None) -> list[Run]:
+    """Return the runs of these roots, each once; a folder that holds runs or datasets stands for all of them."""
+    found = {}
+    for root in roots:
+        for each in (_ends(root.resolve()) if root.is_dir() else []) or [root]:
+            run = find(each, text_column)
+            found[run.root] = run
+    return list(found.values())
+
+
+def _ends(folder: Path) -> list[Path]:
+    """Return the last stages of the runs in a folder and its datasets; empty if the folder is itself one of these."""
+    if _place(folder) or any(_has(folder, name) for name in ("*.txt", "collected.jsonl", "*.parquet", "state.json")):
+        return []
+    children = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    places = [place for child in children if (place := _place(child))]
+    read = {before.path for place in places for before in _before(place)}
+    datasets = [child for child in children if not _place(child) and _has(child, "*.parquet")]
+    ends = [place.path for place in places if place.path not in read]
+    return [*ends, *datasets] if ends or (len(datasets) > 1 and not _has(folder, "*.jsonl")) else []
 
 
 def _find(root: Path) -> Run:

@@ -83,7 +83,11 @@ class Row:
     @property
     def blocks(self) -> list[list[int]]:
         """The characters of every thread, by block."""
-        return [part for part in json.loads(self.shape) if isinstance(part, list)]
+        return [part for part in self.plan if isinstance(part, list)]
+
+    @property
+    def plan(self) -> list:
+        return json.loads(self.shape)
 
     def measure(self, name: str) -> float | None:
         return self.values[NAMES.index(name)] if self.values else None

@@ -1,6 +1,8 @@
 // The source of the data: the server, or, in an exported page, the page itself.
 
 const embedded = readEmbedded();
+// A server of several runs has the page of each in a folder of its own.
+const BASE = location.pathname.replace(/[^/]*$/, "");
 
 function readEmbedded() {
   const element = document.getElementById("data");
@@ -10,7 +12,7 @@ function readEmbedded() {
 async function ask(path, options) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path.startsWith("/api/") ? BASE + path.slice(1) : path, options);
   } catch {
     throw new Error("no answer from the server: is it still running?");
   }
@@ -52,7 +54,29 @@ export async function getPoints(params, x, y) {
 export function tableAddress(params, by) {
   const search = new URLSearchParams(params);
   search.set("by", by);
-  return `/api/table.csv?${search}`;
+  return `${BASE}api/table.csv?${search}`;
+}
+
+// Of two runs, by their numbers.
+export async function getComparison(runs, params, offset = 0) {
+  const search = new URLSearchParams(params);
+  search.set("offset", offset);
+  return ask(`/api/compare/${runs.join("/")}?${search}`);
+}
+
+export async function getComparisonStatistics(runs, params) {
+  return ask(`/api/compare/${runs.join("/")}/statistics?${params}`);
+}
+
+export async function getPairNeighbours(runs, params, [one, two]) {
+  const search = new URLSearchParams(params);
+  search.set("a", one ?? "");
+  search.set("b", two ?? "");
+  return ask(`/api/compare/${runs.join("/")}/neighbours?${search}`);
+}
+
+export async function getSampleOf(run, id) {
+  return ask(`/run/${run}/api/sample/${encodeURIComponent(id)}`);
 }
 
 export async function getNeighbours(id, params) {
@@ -111,7 +135,7 @@ export function putReview(id, change) {
 }
 
 export function exportAddress(params) {
-  return `/api/export?${params}`;
+  return `${BASE}api/export?${params}`;
 }
 
 function found(value) {

@@ -7,6 +7,8 @@ import { ListView } from "./list.js";
 import { TrajectoryView } from "./trajectory.js";
 import { StagesView } from "./stages.js";
 import { StatisticsView } from "./statistics.js";
+import { CompareView, RunsView } from "./compare.js";
+import { PairView } from "./pair.js";
 import { listenToKeys, showHelp } from "./keys.js";
 
 // Milliseconds: between two checks while the index grows, between two checks later, and after the last key of a search.
@@ -43,7 +45,7 @@ function mathematicsFont() {
 function show() {
   if (!run) return;
   const route = readRoute();
-  const views = { list: ListView, trajectory: TrajectoryView, stages: StagesView, statistics: StatisticsView };
+  const views = run.kind === "runs" ? { list: RunsView, compare: CompareView, pair: PairView } : { list: ListView, trajectory: TrajectoryView, stages: StagesView, statistics: StatisticsView };
   const again = view instanceof views[route.view] && view.route?.id === route.id && route.view === "trajectory";
   if (again) {
     view.route = route;
@@ -53,7 +55,7 @@ function show() {
   view?.destroy();
   scrollTo(0, 0);
   const read = view instanceof ListView ? null : view;
-  view = route.view === "list" ? new ListView(byId("view"), run, route.params, read) : new views[route.view](byId("view"), run, route);
+  view = route.view === "list" && run.kind !== "runs" ? new ListView(byId("view"), run, route.params, read) : new views[route.view](byId("view"), run, route);
   document.title = route.id === null ? run.name : `${route.id} · ${run.name}`;
   const box = byId("search");
   if (box && document.activeElement !== box) box.value = route.params.get("q") ?? "";
@@ -74,6 +76,7 @@ function drawBar() {
   });
   byId("bar").replaceChildren(
     h("a", { class: "brand", href: "#/", title: run.name }, emblem(), h("span", null, run.name)),
+    ...(run.beside > 1 ? [h("a", { class: "link", href: "/" }, "All runs")] : []),
     h("div", { class: "search" }, box, h("kbd", null, "/")),
     h("span", { id: "progress", role: "status" }),
     h("span", { class: "grow" }),

@@ -2,12 +2,13 @@
 
 const PREFERENCES = { theme: "", math: true, numbers: true, tags: false, evidence: true };
 
-// Returns {view, id, block, thread, params} from the part of the address after #.
+// Returns {view, id, block, thread, runs, params} from the part of the address after #.
 export function readRoute() {
   const [path, search = ""] = location.hash.replace(/^#/, "").split("?");
   const parts = path.split("/").filter(Boolean).map(decode);
   const route = { view: "list", id: null, block: null, thread: null, params: new URLSearchParams(search) };
   if (parts[0] === "statistics") route.view = "statistics";
+  if (["compare", "pair"].includes(parts[0])) Object.assign(route, { view: parts[0], runs: [Number(parts[1]), Number(parts[2])] });
   if (parts[0] !== "sample" || parts[1] === undefined) return route;
   route.id = parts[1];
   route.view = parts[2] === "stages" ? "stages" : "trajectory";
@@ -26,9 +27,10 @@ function decode(part) {
   }
 }
 
-export function address({ view = "list", id, block, thread, params }) {
+export function address({ view = "list", id, block, thread, runs, params }) {
   let path = "#/";
   if (view === "statistics") path += view;
+  else if (runs) path += `${view}/${runs.join("/")}`;
   else if (view !== "list") {
     path += `sample/${encodeURIComponent(id)}`;
     if (view === "stages") path += "/stages";
