@@ -66,9 +66,8 @@ def main(argv: list[str] | None) -> int:
 
 def check_malformed(parts: Parts, allowed: str) -> None:
     """Raise UserError for more malformed rows than are allowed, as stage 0 does for a run in one piece."""
-    entries = [entry for _, entry in parts.entries()]
-    malformed = [entry for entry in entries if entry.outcome == "failed"]
-    read = len({entry.id.partition(".")[0] for entry in entries})
+    malformed = [entry for _, entry in parts.entries() if entry.outcome == "failed"]
+    read = len({id.partition(".")[0] for id in parts.ids})
     if len(malformed) > allowed_failures(allowed, read):
         raise UserError(
             f"{malformed[0].facts.get('error')} ({len(malformed)} malformed of {read}): fix it and make its shard again, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import re
+import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,10 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.files import atomic_file, digest, digest_file
+from threadweaver.runs.entries import AccountEntry, Entries
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.progress import progress_bar
-from threadweaver.runs.records import (
-    COLLECTED,
-    MANIFEST_FILE,
-    SOURCE,
-    AccountEntry,
-    Finished,
-    read_finished,
-    read_value,
-)
+from threadweaver.runs.records import COLLECTED, MANIFEST_FILE, SOURCE, Finished, read_finished, read_value
 from threadweaver.runs.runner import StageReport
 from threadweaver.runs.shards import SETTING, Shard
 from threadweaver.samples import Sample, sample_key
@@ -43,10 +37,14 @@ class Parts:
     def stage(self) -> str:
         return str(self.settings["stage"])
 
-    def entries(self) -> list[tuple[Finished, AccountEntry]]:
-        """Return the entry of every sample with the shard that it is of, in the order of an account."""
-        found = [(shard, entry) for shard in self.shards for entry in shard.entries]
-        return sorted(found, key=lambda pair: sample_key(pair[1].id))
+    @property
+    def ids(self) -> list[str]:
+        """The samples of all shards, in the order of an account."""
+        return sorted((id for shard in self.shards for id in shard.index), key=sample_key)
+
+    def entries(self) -> Iterator[tuple[Finished, AccountEntry]]:
+        """Yield the entry of every sample with the shard that it is of, one shard after the other."""
+        return ((shard, entry) for shard in self.shards for entry in shard.entries)
 
 
 def find_parts(folder: Path, count: int) -> Parts:
@@ -101,7 +99,7 @@ def _missing(folder: Path, missing: Sequence[Shard], count: int) -> str:
 
 def _check_rows(shard: Shard, finished: Finished) -> None:
     """Raise UserError for a folder whose name says another shard than its settings or its samples do."""
-    rows = [entry.id.partition(".")[0] for entry in finished.entries]
+    rows = [id.partition(".")[0] for id in finished.index]
     strangers = [row for row in rows if row.isdecimal() and not shard.takes(int(row))]
     if Shard.of(finished.settings) != shard or strangers:
         what = f"it holds row {strangers[0]}" if strangers else f"its settings say {finished.settings.get(SETTING)}"
@@ -139,18 +137,18 @@ def _shown(value: object) -> str:
 def merge(parts: Parts, title: str, *, overwrite: bool = False) -> StageReport:
     """Merge the shards of one stage; what an interrupted merge has done is kept. Raises UserError for a file that was
     changed after its shard had ended."""
-    begun, fresh, every = time.monotonic(), 0, parts.entries()
+    begun, fresh, ids = time.monotonic(), 0, parts.ids
     with StageFolder(parts.folder, parts.settings, overwrite=overwrite) as folder:
-        with progress_bar(len(every), f"merge {title}") as bar:
-            for shard, entry in every:
+        with progress_bar(len(ids), f"merge {title}") as bar:
+            for shard, entry in parts.entries():
                 if folder.done.get(entry.id) != entry or not folder.holds(entry):
                     folder.put(entry, {name: _content(shard, name, known) for name, known in entry.files.items()})
                     fresh += 1
                 bar.update()
-        entries = tuple(entry for _, entry in every)
         collected = any(COLLECTED in _written(shard.folder) for shard in parts.shards)
-        folder.close_account(entries, extra={COLLECTED: _merged_rows(parts)} if collected else None)
-    return StageReport(entries, fresh, time.monotonic() - begun)
+        extra = {COLLECTED: _merged_rows(parts)} if collected else None
+        folder.close_account(Entries(folder.done, ids), extra=extra)
+    return StageReport(Entries(folder.done, ids), fresh, time.monotonic() - begun)
 
 
 def _content(shard: Finished, name: str, known: str) -> bytes:
@@ -174,6 +172,8 @@ def _merged_rows(parts: Parts) -> Path:
         path = shard.folder / COLLECTED
         if not path.is_file() or digest_file(path) != _written(shard.folder)[COLLECTED]:
             raise UserError(_altered(path))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one open file per shard
     with atomic_file(part) as out:
         out.writelines(line for _, line in heapq.merge(*map(_rows, parts.shards), key=lambda row: row[0]))
     return part
