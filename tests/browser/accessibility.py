@@ -14,6 +14,8 @@ VIEWS = {
     "list": ("/#/", ".row"),
     "trajectory": ("/#/sample/0", ".plan.full"),
     "stages": ("/#/sample/4/stages", ".compared .line"),
+    "statistics": ("/#/statistics", ".chart"),
+    "threads": ("/#/statistics?by=thread&outcome=ok", ".chart"),
     "lost": ("/#/sample/7", ".fault, .chip"),
 }
 

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from browser.chromium import Command
 from browser.fixture import SCRIPT, Run, add_sample
+from threadweaver.runs import account, report, statistics
 
 
 def saved(page, chart, kind: str) -> str:
@@ -78,6 +79,17 @@ def test_a_chart_is_saved_as_svg_and_as_csv(page, served):
     assert drawn.startswith("<svg") and "class=" not in drawn and re.search(r'<rect[^>]* fill="rgb\(', drawn)
     rows = list(csv.reader(io.StringIO(saved(page, chart, "CSV"))))
     assert rows[0] == ["from", "to", "chosen"] and [int(row[2]) for row in rows[1:]] == item["chosen"]
+
+
+def test_the_account_page_draws_the_same_bars_and_fits_a_phone(page, served, root, tmp_path):
+    written = report.write(account.read(root), tmp_path / "run")
+    page.goto(written.as_uri())
+    for item in served.json("/api/statistics")["measures"]:
+        if item["name"] in statistics.LABELS:
+            bars = page.locator(f"svg[aria-label^='histogram of {statistics.LABELS[item['name']]},'] rect title")
+            assert [int(text) for text in bars.all_text_contents()] == [number for number in item["chosen"] if number]
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_hostile_names_stay_text_in_the_statistics(browser, tmp_path):

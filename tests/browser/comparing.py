@@ -9,6 +9,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from browser.accessibility import AXE, SMALL, violations
 from browser.charts import saved
 from browser.chromium import Command
 from browser.fixture import Run, other_run
@@ -100,11 +101,15 @@ def test_hostile_texts_and_names_stay_text(page, both):
     assert page.locator("main script, main img").count() == 0
 
 
-@pytest.mark.parametrize("width", [900, 390])
-def test_nothing_overflows_a_narrow_window(page, both, width):
-    page.set_viewport_size({"width": width, "height": 900})
-    for address in ("", "#/compare/0/1", "#/compare/0/1?show=charts", "#/pair/0/1?a=0&b=0"):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", ["", "#/compare/0/1", "#/compare/0/1?show=charts", "#/pair/0/1?a=0&b=0"])
+def test_axe_finds_nothing_and_nothing_overflows(page, both, address, scheme):
+    page.emulate_media(color_scheme=scheme)
+    for width in (1400, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("about:blank")
         page.goto(f"{both.base}/{address}")
-        page.reload()
         expect(page.locator(".run, .pair, .chart, .cell").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        page.wait_for_timeout(150)
+        assert violations(page, AXE.read_text()) == {}, width
+        assert page.evaluate(SMALL) == [] and page.evaluate("document.documentElement.scrollWidth") <= width

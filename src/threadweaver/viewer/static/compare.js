@@ -41,7 +41,7 @@ export class RunsView {
     const items = runs.map((item) => {
       const passed = passedOf(item);
       const settings = Object.entries(item.settings).map(([name, value]) => h("span", { class: "setting" }, `${name.replaceAll("_", " ")} `, h("b", null, value)));
-      return h("li", { class: "run" }, h("label", null, box(item.number)), h("div", null, h("a", { class: "name", href: `/run/${item.number}/` }, runName(item, runs)), h("p", { class: "soft" }, item.kind === "dataset" ? "dataset" : passed === null ? item.kind : `${count(passed)} passed ${item.kind}`), settings.length ? h("p", { class: "settings" }, settings) : null));
+      return h("li", { class: "run" }, h("label", null, box(item.number)), h("div", null, h("a", { class: "name target-of", href: `/run/${item.number}/` }, runName(item, runs)), h("p", { class: "soft" }, item.kind === "dataset" ? "dataset" : passed === null ? item.kind : `${count(passed)} passed ${item.kind}`), settings.length ? h("p", { class: "settings" }, settings) : null));
     });
     const [one, two] = this.chosen;
     const compare = this.chosen.length === 2 ? h("a", { class: "button go", href: address({ view: "compare", runs: [one, two] }) }, "Compare the two") : h("span", { class: "soft" }, "Choose two to compare them.");
@@ -79,7 +79,7 @@ export class CompareView {
     this.head = h("header", { class: "compare-head" });
     this.filters = h("aside", { class: "filters open", "aria-label": "Filters" });
     this.figures = h("section", { class: "numbers", "aria-label": "Figures of both" });
-    this.body = h("div", { class: "list-of-pairs", role: "list" });
+    this.body = h("div", { class: "list-of-pairs" });
     this.bar = h("div", { class: "pairs-head" });
     this.charts = h("section", { class: "charts", "aria-label": "Distributions of both" });
     this.end = h("div", { class: "end" });
@@ -158,14 +158,14 @@ export class CompareView {
   }
 
   drawHead() {
-    const link = (side, at) => h("a", { class: `side ${side}`, href: `/run/${this.route.runs[at]}/` }, h("i", { class: "swatch-of" }), this.names[side]);
+    const link = (side, at) => h("a", { class: `side target-of ${side}`, href: `/run/${this.route.runs[at]}/` }, h("i", { class: "swatch-of" }), this.names[side]);
     const [one, two] = this.runs;
     const names = Object.keys({ ...one.settings, ...two.settings }).filter((name) => one.settings[name] !== two.settings[name]);
     const differing = names.map((name) => h("tr", null, h("th", { scope: "row" }, name.replaceAll("_", " ")), h("td", null, one.settings[name] ?? "–"), h("td", null, two.settings[name] ?? "–")));
     this.head.replaceChildren(
       h("div", { class: "crumbs" }, h("a", { href: "#/" }, "← Runs"), " ", h("a", { href: address({ view: "compare", runs: [...this.route.runs].reverse(), params: this.params }) }, "swap")),
       h("h1", null, link("one", 0), " and ", link("two", 1)),
-      differing.length ? h("details", { open: differing.length < 9 }, h("summary", null, `${plural(differing.length, "difference")} in the settings`), h("div", { class: "wide" }, h("table", { class: "settings" }, differing))) : h("p", { class: "soft" }, "All settings that they keep are the same."),
+      differing.length ? h("details", { open: differing.length < 9 }, h("summary", null, `${plural(differing.length, "difference")} in the settings`), h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Settings that differ" }, h("table", { class: "settings" }, differing))) : h("p", { class: "soft" }, "All settings that they keep are the same."),
     );
   }
 
@@ -184,7 +184,7 @@ export class CompareView {
       line("cost of the calls", [one.cost, two.cost], "$"),
     ];
     const heads = SIDES.map((side) => h("th", { scope: "col", class: side }, h("i", { class: "swatch-of" }), this.names[side]));
-    this.figures.replaceChildren(h("div", { class: "wide" }, h("table", null, h("thead", null, h("tr", null, h("td", null), heads, h("th", { scope: "col" }, "difference"))), h("tbody", null, lines))), one.estimated || two.estimated ? h("p", { class: "soft" }, "Some lengths are estimates: start with --tokenizer to count them.") : "");
+    this.figures.replaceChildren(h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Figures" }, h("table", null, h("thead", null, h("tr", null, h("td", null), heads, h("th", { scope: "col" }, "difference"))), h("tbody", null, lines))), one.estimated || two.estimated ? h("p", { class: "soft" }, "Some lengths are estimates: start with --tokenizer to count them.") : "");
   }
 
   drawFilters() {
@@ -231,7 +231,7 @@ export class CompareView {
         ? h("span", { class: `of-side ${which}` }, miniPlan(item.shape), h("span", { class: `dot outcome-${item.outcome}`, title: `${this.names[which]}: ${labelOf("outcome", item.outcome)}${item.reason ? `, ${item.reason.replaceAll("_", " ")}` : ""}` }), h("span", { class: "num" }, measure(item.values[at], unit)))
         : h("span", { class: `of-side ${which} missing` }, `not in ${this.names[which]}`);
     const outcomes = row.one && row.two && row.one.outcome !== row.two.outcome ? `${labelOf("outcome", row.one.outcome)} → ${labelOf("outcome", row.two.outcome)}` : "";
-    return h("a", { class: "pair", role: "listitem", href: address({ view: "pair", runs: this.route.runs, params }) }, h("span", { class: "id" }, row.one?.id ?? row.two.id), h("span", { class: "what" }, h("span", { class: "problem" }, row.title.length ? inline(row.title) : h("em", null, row.uuid || "problem not available")), outcomes && h("span", { class: "soft" }, outcomes)), h("span", { class: "sides" }, side(row.one, "one"), side(row.two, "two")), h("span", { class: "num difference" }, row.change === null ? "" : signed(row.change, unit)));
+    return h("a", { class: "pair", href: address({ view: "pair", runs: this.route.runs, params }) }, h("span", { class: "id" }, row.one?.id ?? row.two.id), h("span", { class: "what" }, h("span", { class: "problem" }, row.title.length ? inline(row.title) : h("em", null, row.uuid || "problem not available")), outcomes && h("span", { class: "soft" }, outcomes)), h("span", { class: "sides" }, side(row.one, "one"), side(row.two, "two")), h("span", { class: "num difference" }, row.change === null ? "" : signed(row.change, unit)));
   }
 
   async drawCharts(mine) {

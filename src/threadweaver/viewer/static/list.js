@@ -163,7 +163,7 @@ export class ListView {
     );
     if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), this.run.kind === this.run.stages.at(-1)?.stage ? "calls, all stages" : "calls, up to this stage"));
     const note = [totals.kept && totals.kept < totals.count ? `Means of the ${count(totals.kept)} that were kept.` : "", this.measureNote(totals)].filter(Boolean).join(" ");
-    if (!this.run.static) this.totals.append(h("a", { class: "to-statistics", href: address({ view: "statistics", params: this.params }), title: "Distributions of this selection (s)" }, "Statistics →"));
+    if (!this.run.static) this.totals.append(h("a", { class: "to-statistics target-of", href: address({ view: "statistics", params: this.params }), title: "Distributions of this selection (s)" }, "Statistics →"));
     if (note) this.totals.append(h("p", { class: "note" }, note));
   }
 

@@ -68,7 +68,7 @@ export class PairView {
   headOf(sample, other, at) {
     const side = SIDE[at];
     const name = this.runs[at] ? runName(this.runs[at], this.run.runs) : "";
-    const title = h("h2", { class: `side ${side}` }, h("i", { class: "swatch-of" }), sample ? h("a", { href: `/run/${this.route.runs[at]}/#/sample/${encodeURIComponent(sample.id)}` }, name) : name);
+    const title = h("h2", { class: `side ${side}` }, h("i", { class: "swatch-of" }), sample ? h("a", { class: "target-of", href: `/run/${this.route.runs[at]}/#/sample/${encodeURIComponent(sample.id)}` }, name) : name);
     if (!sample) return h("section", { class: "cell" }, title, h("p", { class: "soft" }, "This run does not have the sample."));
     const { total_num_tokens: total, num_tokens_in_the_longest_thread: longest } = sample.measures;
     const plan = total && !sample.fault ? fullPlan(sample.parts, { total, longest, estimated: sample.estimated }, (part, block) => this.jump(at, part, block)).element : null;

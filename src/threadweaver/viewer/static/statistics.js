@@ -85,9 +85,9 @@ export class StatisticsView {
         { class: "soft" },
         `${count(number)} ${UNITS[this.by]}: ${totals.count === totals.of ? "all" : count(totals.count)} of ${plural(totals.of, "sample")}${kept}. `,
         totals.speedup ? `Speedup ${totals.estimated ? "≈ " : ""}${totals.speedup.toFixed(2)}×, published ${this.answer.published_speedup}×. ` : "",
-        this.by === "sample" ? "" : "Their tokens are shares of the sample’s by characters. ",
-        h("a", { href: tableAddress(this.params, this.by), download: "" }, `All ${UNITS[this.by]} as CSV`),
+        this.by === "sample" ? "" : "Their tokens are shares of the sample’s by characters.",
       ),
+      h("a", { class: "target-of", href: tableAddress(this.params, this.by), download: "" }, `All ${UNITS[this.by]} as CSV`),
       this.chips(filters),
     );
   }
@@ -126,7 +126,7 @@ export class StatisticsView {
   drawTable() {
     const columns = ["mean", "min", "max", "std", "published"];
     const rows = this.answer.measures.map((item) => h("tr", null, h("th", { scope: "row" }, item.label), columns.map((name) => h("td", null, item[name] === null ? "" : measure(item[name], item.unit)))));
-    this.table.replaceChildren(...(rows.length ? [h("div", { class: "wide" }, h("table", null, h("thead", null, h("tr", null, h("td", null), columns.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)))] : []));
+    this.table.replaceChildren(...(rows.length ? [h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Numbers of all measures" }, h("table", null, h("thead", null, h("tr", null, h("td", null), columns.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)))] : []));
   }
 
   keys() {
