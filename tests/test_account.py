@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from threadweaver.errors import UserError
-from threadweaver.runs import account
+from threadweaver.runs import account, report
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.records import ACCOUNT_FILE, MANIFEST_FILE, AccountEntry
+from threadweaver.trajectory.measures import Measures
 
 STAGES = ("collect", "steps", "parallel", "rewrite", "outlines", "filter", "save")
 
@@ -69,6 +71,34 @@ def test_totals_of_blocks_and_edits(tmp_path):
     total = account.totals(account.read(a_run(tmp_path)))
     assert (total["blocks"], total["threads"], total["blocks_not_used"]) == (20, 50, {"overlap": 10})
     assert (total["edits"], total["edited_characters"]) == (10, 70)
+
+
+def test_what_the_blocks_of_accepted_trajectories_are_worth_is_reported(tmp_path):
+    def entry(id: int, outcome: str, *novelties: str) -> AccountEntry:
+        measures = Measures(1000, 800, 0.2, 0.5, 2, 2, 100, 250, 40, 0, 1300)
+        worth = [
+            {"kind": "cases", "novelty": novelty, "saved_tokens": 100, "after_answer": novelty == "restatement",
+             "settled": None, "new": novelty == "new work"}
+            for novelty in novelties
+        ]  # fmt: skip
+        reason = None if outcome == "ok" else "no_block"
+        return AccountEntry(str(id), outcome, reason, facts={"measures": asdict(measures), "worth": worth})
+
+    ids = [0, 3, *range(4, 12)]
+    entries = [entry(n, "rejected" if n == 3 else "ok", "new work", "restatement") for n in ids]
+    run = account.read(a_run(tmp_path, filter=entries))
+    worth = account.totals(run)["worth"]
+    assert worth == {
+        "blocks new work": 9,
+        "blocks restatement": 9,
+        "after the answer": 9,
+        "saved tokens": 1800,
+        "speedup of new work alone": round(1000 / 900, 3),
+    }
+    assert "worth: blocks new work 9, blocks restatement 9, after the answer 9, saved tokens 1,800, speedup" in (
+        account.describe(run)
+    )
+    assert "saved tokens 1,800" in report.render(report.build(run))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threadweaver.errors import UserError
+from threadweaver.runs import statistics
 from threadweaver.runs.given import ALTERED
 from threadweaver.runs.records import LOSSES, AccountEntry, read_finished
 from threadweaver.runs.stages import STAGES
@@ -143,8 +144,24 @@ def totals(account: Account) -> dict[str, object]:
         result["outline_faults"] = dict(found.most_common())
         back = Counter(code for entry in outlines.entries for code in entry.facts.get("unused", ()))
         result["blocks_sequentialized"] = dict(back.most_common())
+    if worth := _worth(account):
+        result["worth"] = worth
     result |= {fact: len(ids) for fact, ids in kept_wrong(account).items()}
     return result
+
+
+def _worth(account: Account) -> dict[str, float]:
+    """Return what the blocks of the accepted trajectories are worth; empty where stage 5 accepted none with a block."""
+    filtered = account.stage("filter")
+    worth = statistics.worth_of(filtered.entries) if filtered else {"blocks": 0}
+    if not worth["blocks"]:
+        return {}
+    return {
+        **{f"blocks {novelty}": group["blocks"] for novelty, group in worth["novelty"].items()},
+        "after the answer": worth["after_answer"],
+        "saved tokens": worth["saved_tokens"],
+        "speedup of new work alone": round(worth["speedup_of_new_work"], 3),
+    }
 
 
 WRONG = {
@@ -216,6 +233,8 @@ def describe(account: Account, *, colour: bool = False) -> str:
         lines.append(
             f"  {total['blocks']} blocks with {total['threads']} threads" + (f"; not used: {unused}" if unused else "")
         )
+    if "worth" in total:
+        lines.append("  worth: " + ", ".join(f"{name} {value:,}" for name, value in total["worth"].items()))
     if "edits" in total:
         lines.append(
             f"  {total['edits']} edits, {total['edited_characters']} edited characters; a sibling's mathematics used "

@@ -59,15 +59,15 @@ def measures_of(entries: Sequence[AccountEntry]) -> dict[str, Measures]:
 
 def summarize(entries: Sequence[AccountEntry]) -> dict:
     rows = list(measures_of(entries).values())
-    worth = [entry.facts.get("worth", ()) for entry in entries if entry.outcome == "ok" and "measures" in entry.facts]
+    worth = worth_of(entries)
     conserved = Counter(str(entry.facts.get("conserved")) for entry in entries)
     return {
         "samples": len(entries),
         "accepted": len(rows),
         "rejected": dict(Counter(entry.reason for entry in entries if entry.outcome == "rejected").most_common()),
         "speedup": dataset_speedup(rows),
-        "speedup_of_new_work": speedup_of(rows, [_saved(blocks, new=True) for blocks in worth]),
-        "worth": _worth([block for blocks in worth for block in blocks]),
+        "speedup_of_new_work": worth.pop("speedup_of_new_work"),
+        "worth": worth,
         "over_15_blocks": sum(row.parallel_count > MAX_BLOCKS for row in rows),
         "answers": dict(Counter(str(entry.facts["answer"]) for entry in entries if "answer" in entry.facts)),
         "disagreements": sum(entry.facts.get("disagreement", False) for entry in entries),
@@ -83,9 +83,15 @@ def _saved(blocks: Sequence[dict], *, new: bool) -> int:
     return sum(block["saved_tokens"] for block in blocks if block["new"] or not new)
 
 
-def _worth(blocks: Sequence[dict]) -> dict:
-    """Return what blocks are worth: counts and saved tokens by kind and novelty, and what was settled before them."""
+def worth_of(entries: Sequence[AccountEntry]) -> dict:
+    """Return what the blocks of the accepted trajectories are worth: counts and saved tokens by kind and novelty, what
+    was settled before them, and the speedup of the dataset if only new work saved any time."""
+    rows = measures_of(entries)
+    found = [entry.facts.get("worth", ()) for entry in entries if entry.id in rows]
+    blocks = [block for sample in found for block in sample]
     result: dict = {"blocks": len(blocks), "new": sum(block["new"] for block in blocks)}
+    result["saved_tokens"] = _saved(blocks, new=False)
+    result["speedup_of_new_work"] = speedup_of(list(rows.values()), [_saved(sample, new=True) for sample in found])
     result["after_answer"] = sum(block["after_answer"] for block in blocks)
     for name in ("kind", "novelty"):
         values = sorted({block[name] or "unnamed" for block in blocks})
