@@ -37,6 +37,18 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch):
     assert "step 1: 1 of 4 samples, " not in shown(monkeypatch, Terminal(), 0)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_bar_leaves_the_terminal_as_it_was(monkeypatch, late):
+    stream = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", stream)
+    with progress.progress_bar(4, "step 1") as bar:
+        bar.start_t, bar.last_print_t = bar.start_t - 3 * late, bar.last_print_t - 3 * late
+        bar.set_postfix_str("2 calls in flight")
+    *_, last, end = stream.getvalue().split("\r") if late else ("", "")
+    assert ("2 calls in flight" in stream.getvalue()) is late
+    assert last.strip() == end == "", "what follows begins on an empty line"
+
+
 @pytest.mark.parametrize("stream", [None, io.StringIO()])
 def test_a_short_stage_shows_nothing_nor_does_one_without_a_stderr(monkeypatch, stream):
     monkeypatch.setattr(progress.sys, "stderr", stream)

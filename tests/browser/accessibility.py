@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from threadweaver.runs import account, report
+
 AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 VIEWS = {
@@ -17,6 +19,7 @@ VIEWS = {
     "statistics": ("/#/statistics", ".chart"),
     "threads": ("/#/statistics?by=thread&outcome=ok", ".chart"),
     "lost": ("/#/sample/7", ".fault, .chip"),
+    "statistics": ("/#/statistics", "svg"),
 }
 
 
@@ -78,3 +81,13 @@ def test_nothing_moves_after_it_was_shown(page, served, address):
         expect(page.locator("main .m.done").first).to_be_visible()
         page.wait_for_timeout(400)
         assert page.evaluate("window.moved") < 0.02, f"{width} px"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_the_account_fits_a_telephone_and_passes_axe(page, root, axe, scheme, tmp_path):
+    written = report.write(account.read(root), tmp_path / "run")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(written.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert violations(page, axe) == {}

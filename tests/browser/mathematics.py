@@ -59,13 +59,26 @@ HOSTILE = (
     r"$\rule{9999em}{9999em}$",
 )
 
+THREADS = range(1, 6)
+FIVE = "\n".join(
+    (
+        "<Parallel>\n<Outlines>",
+        *(f"<Outline>{k}: Case ${k}$.</Outline>" for k in THREADS),
+        "</Outlines>",
+        "".join(f"<Thread>\n{k}: Here $x = {k}$.\n</Thread>" for k in THREADS),
+        "</Parallel>",
+    )
+)
+
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """A viewer of three texts: the constructs, one a line; prose with money; hostile formulas, one a line."""
+    """A viewer of the constructs, one a line; prose with money; hostile formulas, one a line; five threads far down."""
     folder = tmp_path_factory.mktemp("mathematics") / "texts"
     folder.mkdir()
-    for at, text in enumerate(("\n".join(CONSTRUCTS), PROSE, "\n".join((*HOSTILE, r"At the end: $\frac12$.")))):
+    far = "\n".join([*(f"Line {number}." for number in range(1, 1300)), FIVE])
+    texts = ("\n".join(CONSTRUCTS), PROSE, "\n".join((*HOSTILE, r"At the end: $\frac12$.")), far)
+    for at, text in enumerate(texts):
         (folder / f"{at}.txt").write_text(text + "\n")
     with Command(folder) as served:
         yield served
@@ -155,3 +168,25 @@ def test_a_formula_is_drawn_without_moving_the_text(page, shown):
     expect(page.locator(".trajectory .m.done")).to_have_count(len(CONSTRUCTS))
     page.wait_for_timeout(500)
     assert page.evaluate("window.shifted") < 0.02
+
+
+def test_every_thread_is_in_the_window_and_numbers_do_not_touch_the_text(page, shown):
+    page.goto(f"{shown.base}/#/sample/3")
+    threads = page.locator("#block-1 .thread")
+    expect(threads).to_have_count(5)
+    for width in (1400, 900):
+        page.set_viewport_size({"width": width, "height": 900})
+        rights = [box["x"] + box["width"] for box in (one.bounding_box() for one in threads.all())]
+        assert max(rights) <= width, "none is cut off"
+    assert page.locator(".line").nth(1200).get_attribute("data-line") == "1201"
+    gap = """line => {
+      const range = new Range();
+      range.selectNodeContents(line);
+      const number = getComputedStyle(line, "::before");
+      const digits = new OffscreenCanvas(1, 1).getContext("2d");
+      digits.font = number.font;
+      const wide = digits.measureText(line.dataset.line).width;
+      return [parseFloat(number.width) - wide, range.getBoundingClientRect().left - line.getBoundingClientRect().left - parseFloat(number.width)];
+    }"""
+    room, space = page.locator(".line").nth(1200).evaluate(gap)
+    assert room >= 0 and space >= 6

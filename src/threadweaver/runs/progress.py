@@ -13,9 +13,32 @@ def progress_bar(total: int | None, title: str):
     """Return the progress of `total` samples: a bar, shown after two seconds, where stderr is a terminal, else lines."""
     if sys.stderr is None or not sys.stderr.isatty():
         return ProgressLines(total, title)
+    return _bar()(total=total, desc=title, unit=" samples", delay=2, leave=False, file=sys.stderr)
+
+
+def _bar():
+    """Return tqdm's bar as a class that draws nothing before its delay, and clears whatever it has drawn.
+
+    Without this a new status draws the bar at any time, and what only a status has drawn is left in the way of the
+    terminal's next line.
+    """
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=title, unit=" samples", delay=2, leave=False, file=sys.stderr)
+    class Bar(tqdm):
+        drawn = False
+
+        def display(self, *args, **options):
+            if self._time() < self.start_t + self.delay:
+                return False
+            self.drawn = True
+            return super().display(*args, **options)
+
+        def close(self) -> None:
+            if self.drawn:
+                self.delay = 0
+            super().close()
+
+    return Bar
 
 
 class ProgressLines:

@@ -163,6 +163,8 @@ function isInWindow(element) {
   return width > 0 && bottom > -100 && top < innerHeight + 200;
 }
 
+addEventListener("beforeprint", () => undrawn(document).forEach(draw));
+
 const waiting = [];
 let timer = 0;
 const nearby = new IntersectionObserver(

@@ -25,6 +25,12 @@ function addChunks(box, rows, from, options) {
   if (at < rows.length) setTimeout(() => addChunks(box, rows, at, options), 0);
 }
 
+// Lets the style sheet know how many digits the line numbers of a sample have.
+export function setDigits(element, rows) {
+  const highest = rows.reduce((most, [number, height]) => Math.max(most, number + height - 1), 0);
+  element.style.setProperty("--digits", Math.max(3, String(highest).length));
+}
+
 // The approximate height in pixels, so that a link lands about right before the text above it is laid out.
 function heightOf(rows) {
   return rows.reduce((sum, [, , pieces]) => {

@@ -3,11 +3,11 @@
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getNeighbours, getReasons, getSample, getStages } from "./api.js";
 import { address } from "./state.js";
-import { inline, markWords, passage } from "./rows.js";
+import { inline, markWords, passage, setDigits } from "./rows.js";
 import { labelOf } from "./list.js";
 import { ReviewBox } from "./review.js";
 import { Conversations } from "./turns.js";
-import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
+import { rowsOfParts, sampleHead, showPlace, stepKeys } from "./trajectory.js";
 
 const FOLDED_FROM = 14;
 const EDGE_LINES = 3;
@@ -65,6 +65,7 @@ export class StagesView {
         h("div", { class: "bench" }, this.outline(), this.compared),
       ),
     );
+    setDigits(this.container.firstElementChild, [...(this.way.chain ?? []), ...rowsOfParts(this.way.parts)]);
   }
 
   station(station) {

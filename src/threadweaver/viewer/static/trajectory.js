@@ -3,7 +3,7 @@
 import { h, button, copy, count, lineRange, measure, plural } from "./dom.js";
 import { getNeighbours, getSample } from "./api.js";
 import { address, go, prefer, preference } from "./state.js";
-import { inline, markWords, passage } from "./rows.js";
+import { inline, markWords, passage, setDigits } from "./rows.js";
 import { fullPlan } from "./plan.js";
 import { answerMark, labelOf } from "./list.js";
 import { Lens } from "./leaks.js";
@@ -76,6 +76,7 @@ export class TrajectoryView {
     );
     this.lens = new Lens(sample, (number) => this.container.querySelector(`#block-${number}`));
     addEvidence(lost, this.lens, sample.loss?.reason);
+    setDigits(this.container.firstElementChild, rowsOfParts(sample.parts));
     this.watchStrip();
     this.followScroll();
     const query = this.route.params.get("q");
@@ -268,6 +269,9 @@ function settle(element) {
   };
   step();
 }
+
+// All rows of a sample's parts, for their line numbers.
+export const rowsOfParts = (parts) => parts.flatMap((part) => (part.kind === "block" ? part.threads.flatMap((thread) => thread.rows) : part.rows));
 
 const tag = (text) => h("span", { class: "tag markup" }, text);
 
