@@ -20,7 +20,7 @@ from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_sample
 from threadweaver.viewer import database, pieces, runs
-from threadweaver.viewer.reviews import Reviews
+from threadweaver.viewer.reviews import Change, Reviews
 from viewing import COMMAND, Server
 
 
@@ -134,7 +134,8 @@ def test_a_stage_in_between_says_which_of_its_samples_were_lost_later(root):
 
 
 def test_neighbours_follow_the_selection(server):
-    assert server.json("/api/neighbours/2?outcome=ok") == {"place": 3, "count": 4, "previous": "1", "next": "6"}
+    around = {"place": 3, "count": 4, "previous": "1", "next": "6", "reviewed": 0, "open": "6"}
+    assert server.json("/api/neighbours/2?outcome=ok") == around
     assert server.json("/api/neighbours/3?outcome=ok")["place"] is None
 
 
@@ -315,14 +316,18 @@ def test_reviews_are_kept_in_one_file_and_survive_a_restart(tmp_path):
         {"id": "1", "uuid": "fixture-1", "verdict": "reject", "note": "depends on case 1"},
     ]
     with Server(folder) as served:
-        assert served.json("/api/sample/1")["review"] == {"verdict": "reject", "note": "depends on case 1"}
+        assert served.json("/api/sample/1")["review"] == {
+            "verdict": "reject",
+            "note": "depends on case 1",
+            "judged": {},
+        }
         assert [row["id"] for row in served.json("/api/list?review=reject")["rows"]] == ["1"]
 
 
 def test_reviews_written_at_once_are_all_kept(tmp_path):
     reviews = Reviews(tmp_path / "review.jsonl")
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda at: reviews.put(str(at), f"u-{at}", "accept", ""), range(60)))
+        list(pool.map(lambda at: reviews.put(str(at), f"u-{at}", Change("accept", "")), range(60)))
     assert len(Reviews(tmp_path / "review.jsonl").verdicts()) == 60
     assert os.listdir(tmp_path) == ["review.jsonl"]
 
@@ -330,16 +335,16 @@ def test_reviews_written_at_once_are_all_kept(tmp_path):
 def test_two_viewers_of_one_run_keep_each_others_reviews(tmp_path):
     path = tmp_path / "review.jsonl"
     one, other = Reviews(path), Reviews(path)
-    one.put("0", "u-0", "accept", "")
-    other.put("1", "u-1", "reject", "a leak")
-    one.put("2", "u-2", "accept", "")
-    other.put("0", "u-0", "reject", "on second thoughts")
+    one.put("0", "u-0", Change("accept", ""))
+    other.put("1", "u-1", Change("reject", "a leak"))
+    one.put("2", "u-2", Change("accept", ""))
+    other.put("0", "u-0", Change("reject", "on second thoughts"))
     expected = {"0": "reject", "1": "reject", "2": "accept"}
     assert one.verdicts() == other.verdicts() == Reviews(path).verdicts() == expected
     path.write_text(path.read_text() + "half a li")
     before = path.read_text()
     with pytest.raises(UserError, match="line 4"):
-        one.put("3", "u-3", "accept", "")
+        one.put("3", "u-3", Change("accept", ""))
     assert path.read_text() == before and one.verdicts() == expected
 
 

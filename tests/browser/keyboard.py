@@ -67,15 +67,72 @@ def test_ten_samples_are_judged_while_reading(reviewing, many, page, pause):
     order = ids(page)
     page.keyboard.press("j")
     page.keyboard.press("Enter")
-    for verdict in VERDICTS:
+    for verdict in VERDICTS:  # the next sample opens by itself
         page.keyboard.press("a" if verdict == "accept" else "x")
         page.wait_for_timeout(pause)
-        page.keyboard.press("j")
-        page.wait_for_timeout(pause)
     expect(page.locator(".place")).to_contain_text("11 of", timeout=20_000)
+    expect(page.locator(".progress")).to_have_text(f"10 of {8 + SAMPLES} reviewed")
     page.keyboard.press("Escape")
     expect(page.locator(".row.current .id")).to_have_text(order[10])
     assert kept(many) == dict(zip(order, VERDICTS, strict=False))
+
+
+def test_the_last_change_is_undone_where_it_was_made(reviewing, many, page):
+    page.goto(f"{reviewing.base}/#/sample/1")
+    expect(page.locator(".choice.reject")).to_be_visible()
+    for key in "axaz":
+        page.keyboard.press(key)
+    expect(page.locator("h1")).to_have_text("fixture-3")
+    expect(page.locator(".choice.accept")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("z")
+    expect(page.locator("h1")).to_have_text("fixture-2")
+    page.wait_for_load_state("networkidle")
+    assert kept(many) == {"1": "accept"}
+
+
+def test_what_has_a_verdict_is_passed_over(reviewing, many, page):
+    page.goto(f"{reviewing.base}/#/sample/0?outcome=ok&outcome=rejected")
+    for key, name in (("a", "fixture-1"), ("k", "fixture-0"), ("x", "fixture-1"), ("x", "fixture-2")):
+        page.keyboard.press(key)
+        expect(page.locator("h1")).to_have_text(name)
+    page.get_by_role("button", name="Next", exact=True).click()
+    page.keyboard.press("a")
+    expect(page.locator(".choice.accept")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("h1")).to_have_text("fixture-2")
+    page.get_by_role("button", name="Next", exact=True).click()
+
+
+def test_blocks_and_threads_are_judged_by_keyboard(reviewing, many, page):
+    page.goto(f"{reviewing.base}/#/sample/0")
+    expect(page.locator("#block-1 .lens-line")).to_contain_text("saves")
+    page.keyboard.press("v")
+    for key in "iwwqho":  # wording twice: no
+        page.keyboard.press(key)
+    expect(page.locator(".judged-now")).to_have_id("block-2")  # by itself, once all five are answered
+    for key in "}i}oo":
+        page.keyboard.press(key)
+    expect(page.locator("#block-2 [data-thread='2'].judged-now")).to_have_count(1)
+    page.get_by_role("group", name="worth, block 2", exact=True).get_by_role("button", name="some").click()
+    page.wait_for_load_state("networkidle")
+    wanted = {
+        "1": {"independent": "yes", "wording": "no", "sensible": "yes", "worth": "high", "outline": "good"},
+        "2": {"worth": "some"},
+        "2.1": {"independent": "yes"},
+        "2.2": {"outline": "tells"},
+    }
+    [row] = map(json.loads, (many / "review.jsonl").read_text().splitlines())
+    assert row == {"id": "0", "uuid": "fixture-0", "verdict": "", "note": "", "judged": wanted}
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    expect(page.locator("#block-2 [data-thread='2'] [aria-pressed=true]")).to_have_text("good")
+    page.reload()
+    expect(page.locator("#block-1 > header .judge [aria-pressed=true]")).to_have_text(
+        ["yes", "no", "yes", "high", "good"]
+    )
+    page.keyboard.press("v")
+    expect(page.locator(".judge").first).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.locator(".row[data-id='0'] .review-mark")).to_have_text("J")
 
 
 def test_a_verdict_keeps_the_note_of_the_sample(reviewing, many, page):

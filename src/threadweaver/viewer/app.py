@@ -167,9 +167,9 @@ class Viewer:
             raise HTTPException(404, "no such sample")
         body = await _body(request)
         with bad_requests():
-            verdict, note = reviews.parse_request(body)
+            change = reviews.parse_request(body)
             try:
-                return answer(self.reviews.put(id, row.uuid, verdict, note))
+                return answer(self.reviews.put(id, row.uuid, change))
             except OSError as error:
                 detail = f"{self.reviews.path} cannot be written ({error.strerror}): start with --review FILE"
                 raise HTTPException(409, detail) from None

@@ -128,13 +128,20 @@ class Lists:
         }
 
     def neighbours(self, id: str, query: Query) -> dict:
-        """Return the samples before and after this one in the list, and its place, None if it is not in the list."""
-        ids = self.ids(query)
-        if id not in ids:
-            return {"place": None, "count": len(ids), "previous": None, "next": ids[0] if ids else None}
-        at = ids.index(id)
-        before, after = ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None
-        return {"place": at + 1, "count": len(ids), "previous": before, "next": after}
+        """Return the samples before and after this one in the list, and its place, None if it is not in the list;
+        how many are reviewed, and the next one that is not (`open`), from the beginning again after the last."""
+        ids, verdicts = self.ids(query), self.reviews.verdicts()
+        done = {other for other in ids if verdicts.get(other) in ("accept", "reject")}
+        at = ids.index(id) if id in ids else -1
+        following = [*ids[at + 1 :], *ids[: max(at, 0)]]
+        return {
+            "place": at + 1 or None,
+            "count": len(ids),
+            "previous": ids[at - 1] if at > 0 else None,
+            "next": ids[at + 1] if at + 1 < len(ids) else None,
+            "reviewed": len(done),
+            "open": next((other for other in following if other not in done), None),
+        }
 
 
 def _unit(by: str) -> distributions.Unit:

@@ -338,7 +338,7 @@ function figure(value, label) {
 
 export function labelOf(facet, value) {
   if (facet === "outcome") return OUTCOMES[value] ?? value;
-  if (facet === "review") return { accept: "accepted", reject: "rejected", note: "note only", none: "not reviewed" }[value] ?? value;
+  if (facet === "review") return { accept: "accepted", reject: "rejected", note: "note only", judged: "blocks judged", none: "not reviewed" }[value] ?? value;
   return value.replaceAll("_", " ");
 }
 
@@ -348,5 +348,5 @@ export function answerMark(answer) {
 }
 
 export function reviewMark(review) {
-  return h("span", { class: review ? `review-mark ${review}` : "review-mark", title: review ? `reviewed: ${labelOf("review", review)}` : undefined }, { accept: "A", reject: "R", note: "N" }[review] ?? "");
+  return h("span", { class: review ? `review-mark ${review}` : "review-mark", title: review ? `reviewed: ${labelOf("review", review)}` : undefined }, { accept: "A", reject: "R", note: "N", judged: "J" }[review] ?? "");
 }

@@ -7,7 +7,7 @@ import { inline, markWords, passage, setDigits } from "./rows.js";
 import { labelOf } from "./list.js";
 import { ReviewBox } from "./review.js";
 import { Conversations } from "./turns.js";
-import { rowsOfParts, sampleHead, showPlace, stepKeys } from "./trajectory.js";
+import { advance, rowsOfParts, sampleHead, showPlace, stepKeys } from "./trajectory.js";
 
 const FOLDED_FROM = 14;
 const EDGE_LINES = 3;
@@ -50,7 +50,7 @@ export class StagesView {
 
   draw() {
     this.place = h("span", { class: "place" });
-    this.review = new ReviewBox(this.sample, this.run);
+    this.review = new ReviewBox(this.sample, this.run, { advance: () => advance(this) });
     this.talks = new Conversations(this.sample.id, (first, last) => this.light(first, last));
     this.compared = h("div", { class: "compared" }, this.compare());
     this.container.replaceChildren(

@@ -1,6 +1,6 @@
 // The state in the address (sample, filters), and the reader's preferences.
 
-const PREFERENCES = { theme: "", math: true, numbers: true, tags: false, evidence: true };
+const PREFERENCES = { theme: "", math: true, numbers: true, tags: false, evidence: true, advance: true, judging: false };
 
 // Returns {view, id, block, thread, runs, params} from the part of the address after #.
 export function readRoute() {

@@ -1,11 +1,12 @@
 // One trajectory: problem, answer, the critical path to scale, and the text with its threads side by side.
 
-import { h, button, copy, count, lineRange, measure, plural } from "./dom.js";
+import { h, button, copy, count, lineRange, measure, plural, toast } from "./dom.js";
 import { getNeighbours, getSample } from "./api.js";
 import { address, go, prefer, preference } from "./state.js";
 import { inline, markWords, passage, setDigits } from "./rows.js";
 import { fullPlan } from "./plan.js";
 import { answerMark, labelOf } from "./list.js";
+import { Judging } from "./judge.js";
 import { Lens } from "./leaks.js";
 import { ReviewBox } from "./review.js";
 import { addEvidence, whyLost } from "./why.js";
@@ -53,7 +54,7 @@ export class TrajectoryView {
 
   draw() {
     const sample = this.sample;
-    this.review = new ReviewBox(sample, this.run);
+    this.review = new ReviewBox(sample, this.run, { advance: () => advance(this), redraw: () => this.judging.draw() });
     this.plan = sample.measures.total_num_tokens && !sample.fault ? fullPlan(sample.parts, { total: sample.measures.total_num_tokens, longest: sample.measures.num_tokens_in_the_longest_thread, estimated: sample.estimated }, (part, block, thread) => this.jump(part, block, thread)) : null;
     this.partElements = sample.parts.map((part) => (part.kind === "block" ? this.block(part) : h("section", { class: "text" }, passage(part.rows))));
     this.place = h("span", { class: "place" });
@@ -75,6 +76,7 @@ export class TrajectoryView {
       ),
     );
     this.lens = new Lens(sample, (number) => this.container.querySelector(`#block-${number}`));
+    this.judging = new Judging(this, (block) => this.judging.goTo(String(Number(block) + 1)));
     addEvidence(lost, this.lens, sample.loss?.reason);
     setDigits(this.container.firstElementChild, rowsOfParts(sample.parts));
     this.watchStrip();
@@ -114,6 +116,7 @@ export class TrajectoryView {
       flag("numbers", "Lines", "l"),
       flag("tags", "Tags", "t"),
       blocks ? flag("evidence", "Evidence", "e") : null,
+      blocks && !this.run.static ? flag("judging", "Judge", "v") : null,
       button(h("span", null, "Copy", h("kbd", null, "c")), () => this.copyText(), { class: "tool" }),
     );
   }
@@ -123,6 +126,7 @@ export class TrajectoryView {
     const bar = this.container.querySelector(".tools");
     bar?.replaceWith(this.tools());
     this.lens?.redraw();
+    this.judging?.draw();
   }
 
   copyText() {
@@ -202,6 +206,8 @@ export class TrajectoryView {
     if (!target) return;
     if (block) target.classList.add("target");
     this.stepped = target.closest(".block");
+    if (this.stepped && this.judging) this.judging.at = `${this.stepped.dataset.block}${thread ? `.${Number(thread)}` : ""}`;
+    this.judging?.draw();
     settle(target);
   }
 
@@ -251,6 +257,8 @@ export class TrajectoryView {
       l: () => this.toggle("numbers"),
       t: () => this.toggle("tags"),
       e: () => this.toggle("evidence"),
+      v: () => !this.run.static && this.toggle("judging"),
+      ...this.judging?.keys(),
       c: () => this.copyText(),
     };
   }
@@ -294,13 +302,29 @@ export function sampleHead(sample, run, route, place, review) {
   );
 }
 
+// Opens the next sample of the selection that has no verdict.
+export async function advance(view) {
+  if (!view.settled) await view.ready;
+  if (view.gone) return;
+  const { open } = view.neighbours;
+  if (open) go({ ...view.route, id: open, block: null, thread: null });
+  else toast("every sample of the selection has a verdict");
+}
+
 export function showPlace(place, neighbours, route) {
   const link = (id, label, key) => (id ? h("a", { href: address({ ...route, id, block: null, thread: null }), title: `${label} (${key})` }, label) : h("span", { class: "off" }, label));
   place.replaceChildren(
     link(neighbours.previous, "‹ previous", "k"),
+    neighbours.reviewed ? progress(neighbours) : "",
     h("span", null, neighbours.place ? `${count(neighbours.place)} of ${count(neighbours.count)}` : "not in the selection"),
     link(neighbours.next, "next ›", "j"),
   );
+}
+
+function progress({ reviewed, count: all }) {
+  const bar = h("i");
+  bar.style.setProperty("--done", reviewed / all);
+  return h("span", { class: "progress" }, bar, `${count(reviewed)} of ${count(all)} reviewed`);
 }
 
 export function stepKeys(view) {
@@ -314,6 +338,7 @@ export function stepKeys(view) {
     a: () => view.review?.decide("accept"),
     x: () => view.review?.decide("reject"),
     n: () => view.review?.note(),
+    z: () => view.review?.undo(),
     1: () => go({ ...route, view: "trajectory", block: null, thread: null }),
     2: () => view.run.stages.length && go({ ...route, view: "stages", block: null, thread: null }),
     Escape: () => go({ params: route.params }),
