@@ -234,7 +234,7 @@ def measure_viewer(root: Path, samples: int) -> None:
         report("  CPU of the server until then", server.cpu(), "s", 1)
         report("index complete, first start", server.indexed(), "s", 60)
         report("  CPU of the server until then", server.cpu(), "s", 60)
-        report("memory at its peak, first start", server.memory(), "MB", 500)
+        report("memory at its peak, first start", server.memory(), "MB", 300)
     finally:
         server.stop()
     server = Server(root)
@@ -242,15 +242,20 @@ def measure_viewer(root: Path, samples: int) -> None:
         report("first page, second start", server.first_page(), "s", 1)
         report("index complete, second start", server.indexed(), "s", 2)
         report("  CPU of the server until then", server.cpu(), "s", 2)
+        before = server.cpu()
         found = latencies(server, list(requests(samples)))
         report("list requests, median", percentile(found, 0.5), "ms", 150)
         report("list requests, 95th percentile", percentile(found, 0.95), "ms", 150)
         report("list requests, slowest", max(found), "ms", 1000)
         shown = latencies(server, [f"/api/sample/{random.randrange(samples)}" for _ in range(60)])
+        report("  CPU of the server per list request", 1000 * (server.cpu() - before) / len(found), "ms", 150)
         report("one trajectory, 95th percentile", percentile(shown, 0.95), "ms", 150)
         ways = latencies(server, [f"/api/sample/{random.randrange(samples)}/stages" for _ in range(40)])
         report("its stages, 95th percentile", percentile(ways, 0.95), "ms", 300)
-        report("memory at its peak, second start", server.memory(), "MB", 500)
+        for unit in ("sample", "block", "thread"):
+            paths = [f"/api/statistics?by={unit}&parallel_ratio=0.{at}.." for at in range(10, 20)]
+            report(f"statistics by {unit}, median", percentile(latencies(server, paths), 0.5), "ms", 1000)
+        report("memory at its peak, second start", server.memory(), "MB", 300)
     finally:
         server.stop()
     index = sum(path.stat().st_size for path in (root.parent / ".viewer").iterdir())

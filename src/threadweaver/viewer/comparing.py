@@ -96,7 +96,11 @@ class Comparison:
     @contextmanager
     def _asked(self, question: Question) -> Iterator[Pairs]:
         with self._lock:
-            yield Pairs(self._opened(), question)
+            try:
+                yield Pairs(self._opened(), question)
+            except sqlite3.Error:  # an index was removed or is being rebuilt: the next question opens both again
+                self.close()
+                raise
 
     def _opened(self) -> sqlite3.Connection:
         state = tuple((lists.indexer.generation, str(lists.indexer.db.path)) for lists in self.lists.values())
@@ -104,10 +108,12 @@ class Comparison:
             self.close()
             self._connection = _joined({side: lists.indexer.db.path for side, lists in self.lists.items()})
             self._made = state
+        self._connection.execute("BEGIN")
         for name, lists in zip("ab", self.lists.values(), strict=True):
             self._connection.execute(f"DELETE FROM verdicts_{name}")
             rows = ((database.clean(id), verdict) for id, verdict in lists.reviews.verdicts().items())
             self._connection.executemany(f"INSERT OR IGNORE INTO verdicts_{name} VALUES (?, ?)", rows)
+        self._connection.execute("COMMIT")
         return self._connection
 
     def close(self) -> None:
@@ -119,6 +125,7 @@ class Comparison:
 def _joined(paths: Mapping[str, Path]) -> sqlite3.Connection:
     """Open both indexes in one connection, with the table of their pairs."""
     connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA temp_store = MEMORY")
     for side, path in paths.items():
         connection.execute(f"ATTACH DATABASE ? AS {side}", (str(path),))
     connection.execute("CREATE TABLE pairs (place TEXT, one INTEGER, two INTEGER)")
@@ -170,9 +177,9 @@ class Pairs:
             self._values[names[-1][1:]] = value
         return f"{self._columns[name]} IN ({', '.join(names)})"
 
-    def _select(self, what: str, rest: str = "", without: str = "") -> sqlite3.Cursor:
+    def _select(self, what: str, rest: str = "", *, without: str = "", into: str = "") -> sqlite3.Cursor:
         where = " AND ".join(f"({sql})" for name, sql in self._conditions.items() if name != without) or "1"
-        return self.connection.execute(f"SELECT {what} FROM {_JOINED} WHERE {where} {rest}", self._values)
+        return self.connection.execute(f"{into}SELECT {what} FROM {_JOINED} WHERE {where} {rest}", self._values)
 
     def count(self) -> int:
         return self._select("count(*)").fetchone()[0]
@@ -234,22 +241,26 @@ class Pairs:
 
     def distributions(self) -> Iterator[dict]:
         """Yield by measure the bins over both runs, each run's counts in them and its mean."""
-        kept = {side: self._kept(side) for side in SIDES}
+        self._gather()
         for name, (label, unit) in MEASURES.items():
-            self.connection.execute("DROP TABLE IF EXISTS temp.measured")
-            self.connection.execute("CREATE TEMP TABLE measured (side TEXT, value REAL)")
-            for side, alias in zip(SIDES, "ab", strict=True):
-                found = self._select(f"'{side}', {alias}.m_{name}", f"{kept[side]} AND {alias}.m_{name} IS NOT NULL")
-                self.connection.executemany("INSERT INTO temp.measured VALUES (?, ?)", found.fetchall())
-            bins = bins_of(self.connection, "value", "temp.measured")
+            bins = bins_of(self.connection, f"m_{name}", "temp.measured")
             if bins is None or len(bins) < 2:
                 continue
             about = {"name": name, "label": label, "unit": unit, **bins.to_json(), "counts": {}, "means": {}}
             for side in SIDES:
-                query = f"SELECT avg(value), {chars_of_one('value', bins)} FROM temp.measured WHERE side = ?"
+                query = f"SELECT avg(m_{name}), {chars_of_one(f'm_{name}', bins)} FROM temp.measured WHERE side = ?"
                 mean, chars = self.connection.execute(query, (side,)).fetchone()
                 about["means"][side], about["counts"][side] = mean, counts_of(bins, chars)
             yield about
+
+    def _gather(self) -> None:
+        """Fill `temp.measured` with the measures of both runs' samples that count."""
+        self.connection.execute("DROP TABLE IF EXISTS temp.measured")
+        columns = [f"m_{name}" for name in NAMES]
+        self.connection.execute(f"CREATE TEMP TABLE measured (side TEXT, {', '.join(columns)})")
+        for side, alias in zip(SIDES, "ab", strict=True):
+            what = ", ".join([f"'{side}'", *(f"{alias}.{column}" for column in columns)])
+            self._select(what, self._kept(side), into="INSERT INTO temp.measured ")
 
 
 def _shown(row: Row | None) -> dict | None:

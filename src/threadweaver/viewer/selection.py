@@ -178,7 +178,10 @@ class Selection:
             chosen = counts_in(free, self.select(chars_of(free)))
             for name in bins.keys() - free.keys():
                 one = {name: bins[name]}
-                chosen |= counts_in(one, self.select(chars_of(one), without=name))
+                alone = self._conditions.keys() == {name}
+                chosen[name] = (
+                    everything[name] if alone else counts_in(one, self.select(chars_of(one), without=name))[name]
+                )
         return {name: {**bins[name].to_json(), "all": everything[name], "chosen": chosen[name]} for name in bins}
 
     def facet_counts(self) -> dict[str, list[tuple[str, int]]]:
@@ -186,10 +189,10 @@ class Selection:
         return {name: self._reviewed() if name == "review" else self._valued(name) for name in FACETS}
 
     def _valued(self, name: str) -> list[tuple[str, int]]:
-        passing = {
-            database.values_of(value): number
-            for value, number in self.select(f"f_{name}, count(*)", "GROUP BY 1", without=name)
-        }
+        passing = self.extent.facets[name]
+        if self._conditions.keys() - {name}:
+            found = self.select(f"f_{name}, count(*)", "GROUP BY 1", without=name)
+            passing = {database.values_of(value): number for value, number in found}
         counts: Counter[str] = Counter()
         for values in self.extent.facets[name]:
             counts.update({value: passing.get(values, 0) for value in values if value})
