@@ -19,7 +19,6 @@ VIEWS = {
     "statistics": ("/#/statistics", ".chart"),
     "threads": ("/#/statistics?by=thread&outcome=ok", ".chart"),
     "lost": ("/#/sample/7", ".fault, .chip"),
-    "statistics": ("/#/statistics", "svg"),
 }
 
 

@@ -126,11 +126,7 @@ export class StatisticsView {
   drawTable() {
     const columns = ["mean", "min", "max", "std", "published"];
     const rows = this.answer.measures.map((item) => h("tr", null, h("th", { scope: "row" }, item.label), columns.map((name) => h("td", null, item[name] === null ? "" : measure(item[name], item.unit)))));
-<<<<<<< HEAD
     this.table.replaceChildren(...(rows.length ? [h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Numbers of all measures" }, h("table", null, h("thead", null, h("tr", null, h("td", null), columns.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)))] : []));
-=======
-    this.table.replaceChildren(...(rows.length ? [h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table" }, h("table", null, h("thead", null, h("tr", null, h("td", null), columns.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)))] : []));
->>>>>>> 3278073 (The viewer at three widths: no thread is cut off, line numbers have room, the account's page fits a telephone, statistics pass axe; a progress bar clears what it drew)
   }
 
   keys() {
