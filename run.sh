@@ -2,7 +2,7 @@
 # From collected chains to a training dataset: NUM_SAMPLES=10 ./run.sh [flags]
 #
 # Settings are variables (src/env.sh has the defaults); each flag goes to the stages that know it. Examples:
-#   SRC_NAME=sample OFFLINE=1 NUM_SAMPLES=12 ./run.sh          the chains that ship, with a model's recorded answers
+#   SRC_NAME=sample ./run.sh    the chains that ship; without a key, with a model's recorded answers
 #   SRC_NAME=sample ANNOTATOR=rules NUM_SAMPLES=24 ./run.sh    the same without any model
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine PLAN=1 ./run.sh    what your own chains would cost
 #   DATASET_PATH=my/chains.jsonl SRC_NAME=mine MAX_COST=20 ./run.sh --val-size 50
@@ -23,6 +23,10 @@ done
 settings+=(--setting "LEDGER=$ledger") # of a shard, its own
 given="$("$PYTHON" src/check.py "${settings[@]}" -- "$@")" # flags_collect=…, flags_step1=…
 eval "$given"
+if [ -n "${recorded_alone:-}" ]; then
+  export OFFLINE=1
+  echo "no API key and no server: the recorded answers in $RECORDED are used; nothing is called or paid"
+fi
 stage() { # $1: its name; then its command, which gets the flags of ./run.sh that it knows
   local flags="flags_$1"
   shift

@@ -73,7 +73,7 @@ def main(argv: list[str] | None) -> int:
     }
     files = {COLLECTED: lines(found), "evaluation.json": to_pretty_json(figures)}
     with StageFolder(args.output_path, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
-        report = run_stage(tasks(found), adopting.adopt, folder, total=len(found), title="adopt", extra=lambda _: files)
+        report = run_stage(tasks(found), adopting.adopt, folder, total=len(found), title="adopt", extra=lambda: files)
     print_summary("adopt", report, args.output_path)
     print(text, end="")
     before, after = PUBLISHED_FORMAT

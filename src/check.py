@@ -1,7 +1,8 @@
 """Check the settings of a run before anything is written or spent, and give each stage its flags. Called by run.sh.
 
 Reads   the variables of run.sh (--setting), its flags (after --); the prompts, the key, the tokenizer that they name
-Writes  nothing; prints shell assignments for run.sh: flags_collect=--keep-wrong, …
+Writes  nothing; prints shell assignments for run.sh: flags_collect=--keep-wrong, …; recorded_alone=1 where the recorded
+        answers are used because there is no key
 Calls   nothing
 Exits   0; 2 something to fix, reported in one line
 Example python src/check.py --setting NUM_SAMPLES=10 --setting TOKENIZER=data/sample/tokenizer
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
 from threadweaver.annotators.protocol import LABELS, QUESTIONS
+from threadweaver.client.credentials import find_base_url, find_key, needs_key
 from threadweaver.corpus.tokenizer import check_tokenizer
 from threadweaver.errors import UserError
 from threadweaver.runs import relay
@@ -49,6 +52,10 @@ def main(argv: list[str] | None) -> int:
     if "plan" in given:
         print("PLAN=1")
     else:
+        if uses_recorded(values, [*settings["step1"].values(), *given["step1"]]):
+            values["OFFLINE"] = "1"
+            settings = {name: relay.settings_of(name, values) for name in relay.COMMANDS}
+            print("recorded_alone=1")
         check_recorded(values)
         check_self_training(values)
         if values.get("REFEREE") and values.get("REFEREE_MODEL", values.get("MODEL")) in ("", values.get("MODEL")):
@@ -71,6 +78,18 @@ def check_self_training(values: Mapping[str, str]) -> None:
         raise UserError("SELF_TRAIN=1 needs the problems of the run: name their parquet with PROBLEMS")
     if values.get("SELF_TRAIN") and (values.get("MERGE") or values.get("SHARD")):
         raise UserError("SELF_TRAIN=1 has no shards: leave SHARD and MERGE out")
+
+
+def uses_recorded(values: Mapping[str, str], words: Sequence[str]) -> bool:
+    """Whether recorded answers of the model are there, and nobody could be asked: there is no key and no server."""
+    args, path = parsed("step1", words), Path(values.get("RECORDED") or "-")
+    others = any(values.get(name) for name in ("REFEREE", "MERGE", "SELF_TRAIN"))
+    if args.annotator != "llm" or args.offline or args.batch or others:
+        return False
+    if not needs_key(find_base_url(args.base_url)) or find_key(args.key_path) or not path.is_file():
+        return False
+    with open(path, encoding="utf-8") as file:
+        return json.loads(file.readline())["request"]["model"] == args.openai_model
 
 
 def check_recorded(values: Mapping[str, str]) -> None:

@@ -20,11 +20,11 @@ fi
 : "${PROBLEMS:=}" # with SELF_TRAIN: the problems of that run (data/<name>.parquet)
 : "${SRC_NAME:=polaris_data_53K_1_1k}" # name of the source, and of the run; "sample" ships with the project
 : "${INPUT_SUFFIX:=}" # added to the names of the run's folders, to keep two runs of one source
-: "${NUM_SAMPLES:=1000}" # rows to read, from the first on
 : "${DATASET_BASE:=data/processed}" # folder of the sources
 case "$SRC_NAME" in
   sample)
     : "${DATASET_PATH:=data/sample/chains.jsonl}"
+    : "${NUM_SAMPLES:=36}"
     : "${TOKENIZER:=data/sample/tokenizer}"
     : "${RECORDED:=data/sample/recorded.jsonl}"
     : "${LICENSE:=apache-2.0}" ;;
@@ -33,9 +33,10 @@ case "$SRC_NAME" in
       DATASET_PATH="$DATASET_BASE/$SRC_NAME.jsonl"
     fi ;;
 esac
+: "${NUM_SAMPLES:=1000}" # rows to read, from the first on
 : "${DATASET_PATH:=$DATASET_BASE/$SRC_NAME}" # the source: a file, a folder, or a name on the hub
 : "${TOKENIZER:=Qwen/Qwen3-8B}" # tokenizer of the model to train: a name on the hub or a local folder
-: "${RECORDED:=}" # a model's recorded answers, imported with OFFLINE=1
+: "${RECORDED:=}" # a model's recorded answers, imported with OFFLINE=1 or where there is no key
 : "${LICENSE:=}" # licence of the data, for the dataset's card
 : "${KEEP_WRONG:=}" # 1: collect chains marked or graded wrong, too
 

@@ -2,7 +2,7 @@
 
 Reads   stage 3: <input>/<i>.txt, <input>/trace/<i>.json
 Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt
-Calls   the annotator: with a model, one call per block, all blocks of a sample at once
+Calls   the annotator: with a model, one call per block (per twelve threads of it), all blocks of a sample at once
 Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/generate-outline_v1.py --annotator rules --input data/sample_24samples_step3_v1_v1 --output data/sample_24samples_step4_v1_v1_v1
 """

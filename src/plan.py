@@ -29,7 +29,6 @@ def flags() -> Flags:
     parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
     parser.add_shared("--no-merge-dependent")
     parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
-    parser.add_shared("--rewrite")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_shared("--ctx_lines")
     annotators.add_plan_flags(parser)
@@ -43,7 +42,7 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(f"the run ({args.annotator})")
     options = planning.PlanOptions(
         ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent, args.recheck_weight),
-        RewriteOptions(args.rewrite == "suspected", args.max_leak),
+        RewriteOptions(args.max_leak),
         OutlineOptions(args.ctx_lines),
     )
     source = open_source(args.dataset_path, collecting.source_options(args))

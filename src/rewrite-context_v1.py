@@ -2,7 +2,7 @@
 
 Reads   stage 2: <input>/<i>.txt, <input>/trace/<i>.json
 Writes  <output>/<i>.txt, <output>/trace/<i>.json and .txt (with every edit)
-Calls   the annotator: with a model, one call per thread except the first of each block, all of a sample at once
+Calls   the annotator: with a model, one call per block (per twelve threads of it), all blocks of a sample at once
 Exits   0; 1 too many failed; 2 something to fix, reported in one line; 130 stopped
 Example python src/rewrite-context_v1.py --annotator rules --input data/sample_24samples_step2_v1 --output data/sample_24samples_step3_v1_v1
 """
@@ -27,7 +27,6 @@ def flags() -> Flags:
     parser.add_shared("--input")
     parser.add_shared("--output", help="folder of the rewritten trajectories")
     parser.add_shared("--glob")
-    parser.add_shared("--rewrite")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_obsolete("--trace", nargs="?")
     annotators.add_flags(parser, "edits")
@@ -43,11 +42,10 @@ def main(argv: list[str] | None) -> int:
     given = Given.open(args.input, accept_edits=args.accept_edits)
     names = traced_names(given, args.glob)
     annotator = annotators.build(args, "edits")
-    options = rewriting.RewriteOptions(args.rewrite == "suspected", args.max_leak)
+    options = rewriting.RewriteOptions(args.max_leak)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(args.input, args.output),
-        "rewrite": args.rewrite,
         "max_leak": args.max_leak,
         **annotator.settings(),
     }

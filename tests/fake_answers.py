@@ -25,8 +25,17 @@ from threadweaver.annotators.rules.wording import propose_edits
 REPAIR_OPENING = (FOLDER / REPAIR_PROMPT).read_text().partition("\n")[0]
 """The beginning of a turn that asks for a reply again."""
 
+SIX_TURNS = "\n---\n".join(
+    [
+        "Read.\n<problem>\n{{problem}}\n</problem>\n<chain>\n{{chain}}\n</chain>\nName the steps.",
+        *(f"Turn {number}, please." for number in range(2, 7)),
+    ]
+)
+"""A prompt of somebody else for step 1: a conversation of six turns, of which the first shows the chain."""
+
 _THREAD_HEAD = re.compile(r"(?:\A|\n\n)\[Thread \d+\]\n")
-_LINE_NUMBER = re.compile(r"^L\d+: ", re.M)
+_LINE = re.compile(r"L(\d+) \[\d+\]: (.*)")
+_ASKED = re.compile(r"Write the (?:JSON object|numbered lines) for threads? (\d+)(?: (?:and|to) (\d+))?\.\Z")
 
 
 def answer(messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> str:
@@ -35,23 +44,19 @@ def answer(messages: Sequence[Mapping[str, str]], params: Mapping[str, Any]) -> 
         messages = messages[:-2]
     first = messages[0]["content"]
     if "<chain>" in first:
-        return answer_steps(first, messages[-1]["content"], len(messages) // 2 + 1)
-    if "<thread_under_review>" in first:
-        return answer_edits(first)
-    if "<threads>" in first:
-        return answer_outlines(first)
+        return annotate(problem_of(first), chain_of(first))
+    if "<threads>" in first and _ASKED.search(first):
+        return answer_edits(first) if "\n<outlines>\n" in first else answer_outlines(first)
     raise ValueError("none of the shipped prompts")
 
 
-def answer_steps(first: str, last: str, turn: int) -> str:
-    chain = _LINE_NUMBER.sub("", section(first, "chain"))
-    annotation = annotate(problem_of(first), chain)
-    if "</parallel> (range:" in last or "check passed" in last:
-        return annotation
-    steps = [line for line in annotation.split("\n") if line.startswith("S")]
-    blocks = [line for line in annotation.split("\n") if line.startswith("</parallel>")]
-    by_turn = {1: "\n".join(steps), 2: "no substeps", 3: "\n".join(blocks) or "no groups"}
-    return by_turn.get(turn, "no groups")
+def chain_of(first: str) -> str:
+    """Return the chain that is shown with numbered lines; a blank line, which is not shown, is empty."""
+    shown = {}
+    for line in section(first, "chain").split("\n"):
+        number, text = _LINE.fullmatch(line).groups()
+        shown[int(number)] = text
+    return "\n".join(shown.get(number, "") for number in range(1, max(shown, default=0) + 1))
 
 
 @functools.lru_cache(maxsize=256)
@@ -79,11 +84,11 @@ def with_blocks(problem: str, chain: str) -> str:
         free = len(pair) == 2 and min(map(len, texts)) >= MIN_THREAD and "boxed" not in "".join(texts)
         if free and not independence.leaks_of(context, [independence.Passage.read(text) for text in texts]):
             notes = "".join(
-                f"<thread>\nS{number + k}: a part (L{low + 1}-L{high + 1})\n</thread> (range: L{low + 1}-L{high + 1}, check passed: shares no mathematics)\n"
+                f"<thread>\nS{number + k}: a part (L{low + 1}-L{high + 1})\n</thread> (range: L{low + 1}-L{high + 1}, takes from siblings: nothing, check passed)\n"
                 for k, (low, high) in enumerate(pair)
             )
             written.append(
-                f"<parallel>[Parallel reason: two parts]\n{notes}</parallel> (range: L{first + 1}-L{pair[1][1] + 1})"
+                f"<parallel>[quantities; new work; two parts that share no mathematics]\n{notes}</parallel> (range: L{first + 1}-L{pair[1][1] + 1})"
             )
             at, number = at + 2, number + 2
         else:
@@ -112,17 +117,27 @@ def stretches(lines: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def answer_edits(first: str) -> str:
-    context = f"{problem_of(first)}\n\n{context_of(first, 'allowed_context')}"
-    siblings = threads_in(section(first, "forbidden_context"))
-    pairs = propose_edits(context, siblings, section(first, "thread_under_review"))
-    return json.dumps([{"src": src, "dest": dest} for src, dest in pairs], ensure_ascii=False)
+    context, threads = f"{problem_of(first)}\n\n{context_of(first)}", threads_in(section(first, "threads"))
+    found = {}
+    for number in asked_in(first):
+        siblings = [text for other, text in enumerate(threads, 1) if other != number]
+        pairs = propose_edits(context, siblings, threads[number - 1]) if number > 1 else []
+        if pairs:
+            found[str(number)] = [{"src": src, "dest": dest} for src, dest in pairs]
+    return json.dumps(found, ensure_ascii=False)
 
 
 def answer_outlines(first: str) -> str:
     threads = threads_in(section(first, "threads"))
-    outlines = propose_outlines(problem_of(first), context_of(first, "context"), threads)
+    outlines = propose_outlines(problem_of(first), context_of(first), threads)
     outlines = outlines or [f"Work through the passage in place {number}" for number in range(1, len(threads) + 1)]
-    return "\n".join(f"{number}: {text}" for number, text in enumerate(outlines, 1))
+    return "\n".join(f"{number}: {outlines[number - 1]}" for number in asked_in(first))
+
+
+def asked_in(first: str) -> range:
+    """Return the numbers of the threads that a request of step 3 or 4 asks about."""
+    low, high = _ASKED.search(first).groups()
+    return range(int(low), int(high or low) + 1)
 
 
 def section(text: str, name: str) -> str:
@@ -135,8 +150,8 @@ def problem_of(first: str) -> str:
     return "" if problem == UNKNOWN_PROBLEM else problem
 
 
-def context_of(first: str, name: str) -> str:
-    context = section(first, name)
+def context_of(first: str) -> str:
+    context = section(first, "context")
     return "" if context == NO_CONTEXT else context
 
 

@@ -18,6 +18,7 @@ import fake_answers
 from fake_answers import REPAIR_OPENING
 from fake_openai import FakeOpenAI
 from threadweaver.files import read_text
+from threadweaver.trajectory import edits
 
 SEED = 7
 Messages = Sequence[Mapping[str, str]]
@@ -40,16 +41,27 @@ def in_every_block(change: Callable[[str, random.Random], str]) -> Damage:
     return damage
 
 
-def moved_bound(by: int) -> Damage:
-    """Move the beginning of the second thread of every block by so many lines."""
+def with_gap(block: str, dice: random.Random) -> str:
+    """Leave lines between the first two threads of a block to none of them; not where each has one line."""
+    one, two = list(_NOTE.finditer(block))[:2]
+    (_, end), (start, last) = bounds(one), bounds(two)
+    moved = min(start + 2, last)
+    if moved == start:
+        return moved_to(block, one, bounds(one)[0], max(bounds(one)[0], end - 2))
+    return moved_to(block, two, moved, last)
 
-    def change(block: str, dice: random.Random) -> str:
-        notes = list(_NOTE.finditer(block))
-        first = notes[1]
-        start = max(1, min(int(first[2]) + by, int(first[4])))
-        return f"{block[: first.start()]}{first[1]}{start}{first[3]}{first[4]}{block[first.end() :]}"
 
-    return in_every_block(change)
+def with_overlap(block: str, dice: random.Random) -> str:
+    one, two = list(_NOTE.finditer(block))[:2]
+    return moved_to(block, two, bounds(one)[1], bounds(two)[1])
+
+
+def bounds(note: re.Match[str]) -> tuple[int, int]:
+    return int(note[2]), int(note[4])
+
+
+def moved_to(block: str, note: re.Match[str], first: int, last: int) -> str:
+    return f"{block[: note.start()]}{note[1]}{first}{note[3]}{last}{block[note.end() :]}"
 
 
 def beyond_the_end(block: str, dice: random.Random) -> str:
@@ -95,18 +107,32 @@ def prose(reply: str, first: str, dice: random.Random) -> str:
 def with_edit(
     make: Callable[[str, random.Random], tuple[str, str] | None], *, raw: bool = False, alone: bool = False
 ) -> Damage:
-    """Add a replacement to the array, or return it alone; `raw`: without doubling its backslashes."""
+    """Add a replacement to those of the first thread that allows one after the first of the block, or put it in their
+    place; `raw`: without doubling its backslashes."""
 
     def damage(reply: str, first: str, dice: random.Random) -> str | None:
-        pair = make(fake_answers.section(first, "thread_under_review"), dice)
+        asked = passages_of(first)
+        made = ((number, make(text, dice)) for number, text in asked.items() if number > 1)
+        number, pair = next((item for item in made if item[1]), (0, None))
         if pair is None:
             return None
         item = json.dumps({"src": pair[0], "dest": pair[1]}, ensure_ascii=False)
         item = item.replace("\\\\", "\\") if raw else item
-        body = "" if alone else reply.strip()[1:-1].strip()
-        return f"[{body}, {item}]" if body else f"[{item}]"
+        written = {at: written_edits(items) for at, items in edits.parse_reply(reply, asked).items()}
+        written[number] = [*([] if alone else written.get(number, [])), item]
+        return "{" + ", ".join(f'"{at}": [{", ".join(items)}]' for at, items in written.items()) + "}"
 
     return damage
+
+
+def passages_of(first: str) -> dict[int, str]:
+    """Return number → text of the threads that a request of step 3 asks about."""
+    threads = fake_answers.threads_in(fake_answers.section(first, "threads"))
+    return {number: threads[number - 1] for number in fake_answers.asked_in(first)}
+
+
+def written_edits(items: Sequence[edits.Replacement]) -> list[str]:
+    return [json.dumps({"src": item.src, "dest": item.dest}, ensure_ascii=False) for item in items]
 
 
 def head_of(thread: str) -> str:
@@ -117,6 +143,11 @@ def head_of(thread: str) -> str:
 def latex(thread: str, dice: random.Random) -> tuple[str, str] | None:
     found = [piece for piece in re.findall(r"\$[^$\n]*\\[a-z]+[^$\n]*\$", thread) if thread.count(piece) == 1]
     return (found[0], f"the formula {found[0]}") if found else None
+
+
+def most_of(thread: str, dice: random.Random) -> tuple[str, str] | None:
+    src = thread[: len(thread) * 7 // 10].rpartition(" ")[0]
+    return (src, "") if len(src) > len(thread) * 0.55 else None
 
 
 def repeated_word(thread: str, dice: random.Random) -> tuple[str, str] | None:
@@ -148,13 +179,13 @@ def gives_result(reply: str, first: str, dice: random.Random) -> str | None:
 
 
 WAYS: dict[str, tuple[str, Damage | str]] = {
-    "gap": ("outline", moved_bound(2)),
-    "overlap": ("outline", moved_bound(-2)),
-    "out_of_file": ("outline", in_every_block(beyond_the_end)),
-    "out_of_order": ("outline", in_every_block(shuffled)),
-    "single_thread": ("outline", in_every_block(single)),
-    "missing_range": ("outline", in_every_block(without_ranges)),
-    "unbalanced_tag": ("outline", in_every_block(unbalanced)),
+    "gap": ("steps", in_every_block(with_gap)),
+    "overlap": ("steps", in_every_block(with_overlap)),
+    "out_of_file": ("steps", in_every_block(beyond_the_end)),
+    "out_of_order": ("steps", in_every_block(shuffled)),
+    "single_thread": ("steps", in_every_block(single)),
+    "missing_range": ("steps", in_every_block(without_ranges)),
+    "unbalanced_tag": ("steps", in_every_block(unbalanced)),
     "steps_fenced": ("steps", fenced),
     "steps_prose": ("steps", prose),
     "steps_truncated": ("steps", "truncated"),
@@ -165,10 +196,7 @@ WAYS: dict[str, tuple[str, Damage | str]] = {
     "edits_src_ambiguous": ("edits", with_edit(repeated_word)),
     "edits_tag_in_dest": ("edits", with_edit(lambda thread, dice: (head_of(thread), f"<Thread>{head_of(thread)}"))),
     "edits_control": ("edits", with_edit(lambda thread, dice: (head_of(thread), f"{head_of(thread)}\x07\x0crac"))),
-    "edits_half_deleted": (
-        "edits",
-        with_edit(lambda thread, dice: (thread[: len(thread) * 7 // 10].rpartition(" ")[0], ""), alone=True),
-    ),
+    "edits_half_deleted": ("edits", with_edit(most_of, alone=True)),
     "edits_fenced": ("edits", fenced),
     "edits_truncated": ("edits", "truncated"),
     "edits_empty": ("edits", "empty"),
@@ -180,8 +208,8 @@ WAYS: dict[str, tuple[str, Damage | str]] = {
     "outlines_truncated": ("outlines", "truncated"),
     "outlines_empty": ("outlines", "empty"),
 }
-"""Name → which replies (outline: the last turn of step 1), and the damage: a function, or a mode of the server."""
-STEP_OF = {"outline": 1, "steps": 1, "edits": 3, "outlines": 4}
+"""Name → which replies, and the damage: a function, or a mode of the server."""
+STEP_OF = {"steps": 1, "edits": 3, "outlines": 4}
 
 # ---------------------------------------------------------------------------------------------------------------
 # the server
@@ -191,10 +219,9 @@ _COPY = re.compile(r" \(Copy\.+\)")
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: `kind` is steps, edits or outlines; `turn` counts from 1."""
+    """One question: `kind` is steps, edits or outlines."""
 
     kind: str
-    turn: int
     first: str
     repair: bool
 
@@ -202,15 +229,12 @@ class Asked:
     def read(cls, messages: Messages) -> Asked:
         repair = messages[-1]["content"].startswith(REPAIR_OPENING)
         first = messages[0]["content"]
-        kind = "steps" if "<chain>" in first else "edits" if "<thread_under_review>" in first else "outlines"
-        return cls(kind, (len(messages) - 2 * repair) // 2 + 1, first, repair)
+        kind = "steps" if "<chain>" in first else "edits" if "\n<outlines>\n" in first else "outlines"
+        return cls(kind, first, repair)
 
     @property
     def key(self) -> str:
-        return hashlib.sha256(f"{self.turn} {self.first}".encode()).hexdigest()
-
-    def group(self, turns: int) -> str:
-        return "outline" if self.kind == "steps" and self.turn == turns else self.kind
+        return hashlib.sha256(self.first.encode()).hexdigest()
 
 
 @dataclass
@@ -218,7 +242,7 @@ class Damaging(FakeOpenAI):
     """Answers as recorded, else by the rules; `plan` has the keys of the replies to damage: 1 once, 2 also the
     repair."""
 
-    recorded: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    recorded: Mapping[str, str] = field(default_factory=dict)
     damage: Damage | str | None = None
     plan: Mapping[str, int] = field(default_factory=dict)
     log: dict[str, tuple[Asked, str]] = field(default_factory=dict)
@@ -229,7 +253,7 @@ class Damaging(FakeOpenAI):
 
     def undamaged(self, messages: Messages, asked: Asked) -> str:
         plain = [{**message, "content": _COPY.sub("", message["content"])} for message in messages]
-        found = self.recorded.get((plain[0]["content"], asked.turn))
+        found = self.recorded.get(plain[0]["content"])
         return fake_answers.answer(plain, {}) if found is None else found
 
     def respond_to(self, messages: Messages, params: Mapping[str, Any]) -> str:
@@ -261,27 +285,26 @@ def dice_of(text: str) -> random.Random:
 
 
 def plan_of(log: Mapping[str, tuple[Asked, str]], way: str, share: float, again: float) -> dict[str, int]:
-    """Draw, within each turn, the replies of the undamaged run to damage, and how often."""
+    """Draw the replies of the undamaged run to damage, and how often."""
     group, damage = WAYS[way]
-    turns = max(asked.turn for asked, _ in log.values())
-    by_turn: dict[int, list[str]] = {}
-    for key, (asked, reply) in sorted(log.items()):
-        fits = asked.group(turns) == group if group == "outline" else asked.kind == group
-        if fits and (isinstance(damage, str) or damage(reply, asked.first, dice_of(key)) not in (None, reply)):
-            by_turn.setdefault(asked.turn, []).append(key)
-    plan: dict[str, int] = {}
-    for turn, keys in by_turn.items():
-        drawn = dice_of(f"{way} {turn}").sample(keys, max(1, round(share * len(keys))))
-        twice = max(1, round(again * len(drawn))) if again else 0
-        plan |= {key: 2 if at < twice else 1 for at, key in enumerate(drawn)}
-    return plan
+    keys = [
+        key
+        for key, (asked, reply) in sorted(log.items())
+        if asked.kind == group
+        and (isinstance(damage, str) or damage(reply, asked.first, dice_of(key)) not in (None, reply))
+    ]
+    drawn = dice_of(way).sample(keys, min(len(keys), max(1, round(share * len(keys)))))
+    twice = max(1, round(again * len(drawn))) if again else 0
+    return {key: 2 if at < twice else 1 for at, key in enumerate(drawn)}
 
 
-def read_recorded(path: Path) -> dict[tuple[str, int], str]:
-    """Read (first message, turn) → reply."""
-    found = {}
+def read_recorded(path: Path) -> dict[str, str]:
+    """Read first message → the reply that was accepted: the repaired one, where there was a repair."""
+    found: dict[str, tuple[int, str]] = {}
     for line in read_text(path).rstrip("\n").split("\n"):
         row = json.loads(line)
         messages = row["request"]["messages"]
-        found[messages[0][1], len(messages) // 2 + 1] = row["reply"]
-    return found
+        first, turns = messages[0][1], len(messages)
+        if turns >= found.get(first, (0, ""))[0]:
+            found[first] = turns, row["reply"]
+    return {first: reply for first, (_, reply) in found.items()}

@@ -261,7 +261,7 @@ def test_ranges(text, expected):
 def test_only_a_line_feed_ends_a_line():
     chain = "a\r\nb\x0cc\u2028d\x85e\x1cf\rg\n\nh"
     assert annotation.lines(chain) == ["a\r", "b\x0cc\u2028d\x85e\x1cf\rg", "", "h"]
-    assert annotation.number_lines(chain) == "L1: a\r\nL2: b\x0cc\u2028d\x85e\x1cf\rg\nL3: \nL4: h"
+    assert annotation.number_lines(chain) == "L1 [2]: a\r\nL2 [11]: b\x0cc\u2028d\x85e\x1cf\rg\nL4 [1]: h"
     assert "\n".join(annotation.lines(chain)) == chain
 
 

@@ -18,8 +18,8 @@ STEP1 = f"data/sample_{COUNT}samples_step1_v1"
 
 
 class OneStep(Chaos):
-    """Step 1 alone, without calls that hang and with short waits. It is killed when some of its replies are made,
-    which no load of the machine changes."""
+    """Step 1 alone, with a prompt of six turns, without calls that hang and with short waits. It is killed when some of
+    its replies are made, which no load of the machine changes."""
 
     script = "step1.sh"
     modes = tuple(mode for mode in MODES if mode != "hang")
@@ -29,6 +29,7 @@ class OneStep(Chaos):
 
     def prepare(self, root):
         project = InProcess(root)
+        (root / "prompt/step1-prompt_v1.txt").write_text(fake_answers.SIX_TURNS)
         folder = f"data/sample_{COUNT}samples"
         flags = ("--dataset_path", "data/sample/chains.jsonl", "--max_samples", str(COUNT), "--output_path", folder)
         collected = project.call("src/collect_trajectories.py", *flags)

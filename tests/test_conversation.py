@@ -19,7 +19,7 @@ from threadweaver.trajectory.questions import EditQuestion
 ROOT = Path(__file__).parents[1]
 
 PASSAGE = r"Similarly, for the other root we get $\frac{1}{2} \times \beta \neq \nu$ and so on. We are done, we think."
-EDITS = EditQuestion(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
+EDITS = EditQuestion(0, "p", "c", ("sibling", PASSAGE), (1, 2), ("", ""))
 
 
 class ScriptedClient:
@@ -52,12 +52,12 @@ def converse(turns, *replies, question=EDITS):
     return client, answer
 
 
-FIX = '[{"src": "Similarly, for", "dest": "For"}]'
+FIX = '{"2": [{"src": "Similarly, for", "dest": "For"}]}'
 
 
 def test_a_good_reply_is_accepted_at_once_and_counted():
     client, answer = converse(["ask"], FIX)
-    assert answer.value == [Replacement("Similarly, for", "For")] and answer.reason is None
+    assert answer.value == {2: [Replacement("Similarly, for", "For")]} and answer.reason is None
     assert client.verdicts == [("1", "accepted", "")]
     assert answer.facts == {
         "ledger": [{"about": "", "keys": [client.asked[0].key[:16]]}],
@@ -73,27 +73,35 @@ def test_a_good_reply_is_accepted_at_once_and_counted():
 
 
 def test_the_repair_turn_quotes_what_is_wrong_and_its_reply_counts():
-    bad = '[{"src": "Likewise, for", "dest": "For"}]'
+    bad = '{"2": [{"src": "Likewise, for", "dest": "For"}]}'
     client, answer = converse(["ask"], bad, FIX)
     assert [message.role for message in client.asked[1].messages] == ["user", "assistant", "user"]
     assert client.asked[1].messages[1].content == bad
     assert client.asked[1].messages[2].content == (
         "Your last reply cannot be used as it stands:\n"
-        '- The src "Likewise, for" does not occur in the thread under review, or only inside a word: copy it '
-        "character for character.\n"
+        '- Thread 2: The src "Likewise, for" does not occur in this thread, or only inside a word: copy it character '
+        "for character.\n"
         "Write the whole reply again in the form that was asked for, with this mended and all else as it was. "
         "Write nothing before or after it."
     )
-    assert answer.value == [Replacement("Similarly, for", "For")] and "problems" not in answer.facts
+    assert answer.value == {2: [Replacement("Similarly, for", "For")]} and "problems" not in answer.facts
     assert client.verdicts == [("1", "repaired", "not_found"), ("2", "accepted", "")]
     assert (answer.facts["calls"], answer.facts["accepted_first"], answer.facts["repairs"]) == (2, 0, 1)
 
 
 def test_what_cannot_be_applied_after_the_repair_is_returned_to_be_skipped_and_recorded():
-    bad = '[{"src": "Likewise, for", "dest": "For"}]'
+    bad = '{"2": [{"src": "Likewise, for", "dest": "For"}]}'
     client, answer = converse(["ask"], bad, bad)
-    assert answer.value == [Replacement("Likewise, for", "For")] and answer.facts["problems"] == ["not_found"]
+    assert answer.value == {2: [Replacement("Likewise, for", "For")]} and answer.facts["problems"] == ["not_found"]
     assert client.verdicts == [("1", "repaired", "not_found"), ("2", "accepted", "not_found")]
+
+
+def test_what_is_unreadable_about_one_thread_loses_nothing_of_the_others():
+    bad = '{"2": [{"src": "Similarly, for", "dest": "For"}], "1": "it stays"}'
+    client, answer = converse(["ask"], bad, bad)
+    assert answer.value == {2: [Replacement("Similarly, for", "For")]}
+    assert answer.facts["problems"] == ["unreadable_edits"]
+    assert "- Thread 1: an element is not an object" in client.asked[1].messages[2].content
 
 
 @pytest.mark.parametrize(
@@ -111,16 +119,16 @@ def test_a_reply_that_stays_unusable_fails_with_its_code_and_is_rejected(first, 
     assert client.verdicts == [("1", "rejected", why), ("2", "rejected", code)]
 
 
-def test_a_complete_array_in_a_truncated_reply_is_not_accepted():
-    client, answer = converse(["ask"], (FIX, "truncated"), ("[]", "truncated"))
+def test_a_complete_object_in_a_truncated_reply_is_not_accepted():
+    client, answer = converse(["ask"], (FIX, "truncated"), ("{}", "truncated"))
     assert answer.value is None and answer.reason == "truncated"
     assert "777 output tokens" in client.asked[1].messages[-1].content
 
 
 def test_a_repair_that_is_worse_leaves_the_first_reply_in_place():
-    one_wrong = '[{"src": "Similarly, for", "dest": "For"}, {"src": "absent", "dest": ""}]'
+    one_wrong = '{"2": [{"src": "Similarly, for", "dest": "For"}, {"src": "absent", "dest": ""}]}'
     client, answer = converse(["ask"], one_wrong, ("", "empty"))
-    assert [item.src for item in answer.value] == ["Similarly, for", "absent"]
+    assert [item.src for item in answer.value[2]] == ["Similarly, for", "absent"]
     assert answer.facts["problems"] == ["not_found", "repair_empty"]
     assert client.verdicts == [("1", "accepted", "not_found"), ("2", "unused", "empty")]
 

@@ -9,7 +9,7 @@ import pytest
 
 import fake_answers as answers
 from bench.damage import SAMPLE, compare
-from fake_damage import WAYS, Asked, dice_of, read_recorded
+from fake_damage import WAYS, Asked, dice_of, passages_of, read_recorded
 from threadweaver.annotators.llm import validation
 from threadweaver.files import read_text
 from threadweaver.trajectory import annotation, edits
@@ -17,26 +17,35 @@ from threadweaver.trajectory.questions import OutlineQuestion
 
 COUNT = 2
 RECORDED = read_recorded(SAMPLE / "recorded.jsonl")
-CHAINS = [json.loads(line) for line in read_text(SAMPLE / "chains.jsonl").split("\n")[:12]]
+CHAINS = [json.loads(line) for line in read_text(SAMPLE / "chains.jsonl").rstrip("\n").split("\n")]
 CODES = ("gap", "overlap", "out_of_file", "out_of_order", "single_thread", "missing_range", "unbalanced_tag")
 
 
-def replies(kind: str, turn: int) -> list[tuple[str, str]]:
-    """(first message, reply) of this kind and turn, as recorded."""
-    asked = [(Asked.read([{"content": first}] * (2 * at - 1)), reply) for (first, at), reply in RECORDED.items()]
-    return [(item.first, reply) for item, reply in asked if (item.kind, item.turn) == (kind, turn)]
+def replies(kind: str) -> list[tuple[str, str]]:
+    """(first message, accepted reply) of this kind, as recorded."""
+    asked = [(Asked.read([{"content": first}]), reply) for first, reply in RECORDED.items()]
+    return [(item.first, reply) for item, reply in asked if item.kind == kind]
 
 
 @pytest.mark.parametrize("way", CODES)
 def test_a_damaged_outline_has_the_defect_of_its_name_in_every_block(way):
     """Otherwise a measurement with this name would measure something else. (A lone tag may belong to no block.)"""
-    for first, reply in replies("steps", 6):
+    reached = 0
+    for first, reply in replies("steps"):
         chain = next(row["thinking"] for row in CHAINS if row["problem"] in first)
         damaged = WAYS[way][1](reply, first, dice_of(first))
+        if damaged is None:  # it has no block, or none that can have this defect
+            continue
         found = annotation.parse(damaged, annotation.lines(chain))
         blocks = {problem.block for problem in found.defects if problem.code == way}
-        expected = {block.number for block in annotation.parse(reply, annotation.lines(chain)).blocks}
+        expected = {
+            block.number
+            for block in annotation.parse(reply, annotation.lines(chain)).blocks
+            if block not in found.blocks
+        }
         assert blocks and (blocks >= expected or way == "unbalanced_tag")
+        reached += 1
+    assert reached >= 8
 
 
 @pytest.mark.parametrize(
@@ -44,7 +53,7 @@ def test_a_damaged_outline_has_the_defect_of_its_name_in_every_block(way):
 )
 def test_a_damaged_list_of_outlines_is_judged_faulty(way):
     damaged = 0
-    for first, reply in replies("outlines", 1):
+    for first, reply in replies("outlines"):
         text = WAYS[way][1](reply, first, dice_of(first))
         if text is not None:
             damaged += 1
@@ -57,7 +66,8 @@ def test_a_damaged_list_of_outlines_is_judged_faulty(way):
 
 def question_of(first: str) -> OutlineQuestion:
     threads = tuple(answers.threads_in(answers.section(first, "threads")))
-    return OutlineQuestion(0, answers.problem_of(first), answers.context_of(first, "context"), threads)
+    asked = tuple(answers.asked_in(first))
+    return OutlineQuestion(0, answers.problem_of(first), answers.context_of(first), threads, asked)
 
 
 @pytest.mark.parametrize(
@@ -75,19 +85,21 @@ def question_of(first: str) -> OutlineQuestion:
 )
 def test_damaged_replacements_are_reported_by_code_or_read_anyway(way, code):
     damaged = 0
-    for first, reply in replies("edits", 1):
+    for first, reply in replies("edits"):
         text = WAYS[way][1](reply, first, dice_of(first))
-        passage = answers.section(first, "thread_under_review")
+        passages = passages_of(first)
         if text is None:
             continue
         damaged += 1
         try:
-            found = edits.apply(passage, edits.parse_reply(text, passage))
+            proposed = edits.parse_reply(text, passages)
         except edits.UnreadableReply:
             assert code == "unreadable"
         else:
-            assert [item.code for item in found.skipped] == ([code] if code else [])
-            assert code or len(found.edits) >= len(edits.parse_reply(reply, passage))
+            found = [edits.apply(passages[number], items) for number, items in proposed.items()]
+            assert [item.code for one in found for item in one.skipped] == ([code] if code else [])
+            made, meant = sum(len(one.edits) for one in found), edits.parse_reply(reply, passages)
+            assert code or made >= sum(map(len, meant.values()))
     assert damaged >= 8
 
 

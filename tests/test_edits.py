@@ -27,6 +27,11 @@ from threadweaver.trajectory.edits import (
 )
 
 
+def read(text: str, passage: str) -> list[Replacement]:
+    """Return the replacements of a reply about one thread."""
+    return parse_reply(text, {1: passage}).get(1, [])
+
+
 def reply(src: str, dest: str) -> str:
     """A reply with these strings exactly as a model typed them between the quotes."""
     return f'[{{"src": "{src}", "dest": "{dest}"}}]'
@@ -63,14 +68,14 @@ LATEX = (
 @pytest.mark.parametrize("doubled", [False, True], ids=["single", "doubled"])
 def test_mathematics_survives_json_in_the_new_text(latex, doubled):
     typed = latex.replace("\\", "\\\\") if doubled else latex
-    assert parse_reply(reply("the gradient", typed), PASSAGE) == [Replacement("the gradient", latex)]
+    assert read(reply("the gradient", typed), PASSAGE) == [Replacement("the gradient", latex)]
 
 
 @pytest.mark.parametrize("latex", LATEX)
 @pytest.mark.parametrize("doubled", [False, True], ids=["single", "doubled"])
 def test_mathematics_survives_json_in_the_text_sought(latex, doubled):
     typed = latex.replace("\\", "\\\\") if doubled else latex
-    assert parse_reply(reply(f"since {typed} we", "we"), f"and since {latex} we have") == [
+    assert read(reply(f"since {typed} we", "we"), f"and since {latex} we have") == [
         Replacement(f"since {latex} we", "we")
     ]
 
@@ -79,18 +84,18 @@ def test_mathematics_survives_json_in_the_text_sought(latex, doubled):
     "words", ["The next", "so", "nothing", "u = 3", "else", "i.e. that", "less than 5", "equal", "Next"]
 )
 def test_a_line_break_before_a_word_is_a_line_break(words):
-    assert parse_reply(reply("above.", rf"above.\n{words}"), "as above.") == [Replacement("above.", f"above.\n{words}")]
+    assert read(reply("above.", rf"above.\n{words}"), "as above.") == [Replacement("above.", f"above.\n{words}")]
 
 
 def test_single_and_doubled_backslashes_in_one_reply():
     typed = '[{"src": "\\\\frac{1}{2} \\times", "dest": "\\\\frac12\\n\\nThen \\sqrt{2}"}]'
-    assert parse_reply(typed, PASSAGE) == [Replacement(r"\frac{1}{2} \times", "\\frac12\n\nThen \\sqrt{2}")]
+    assert read(typed, PASSAGE) == [Replacement(r"\frac{1}{2} \times", "\\frac12\n\nThen \\sqrt{2}")]
 
 
 def test_proper_json_is_read_as_json():
     pairs = [('a "quoted" word', "two\nlines\tTab"), ("C:\\path", "50 € ü 🧵"), ("\\\\ new row", "/ and \\/")]
     text = json.dumps([{"src": src, "dest": dest} for src, dest in pairs])
-    assert parse_reply(text, " ".join(src for src, _ in pairs)) == [Replacement(*pair) for pair in pairs]
+    assert read(text, " ".join(src for src, _ in pairs)) == [Replacement(*pair) for pair in pairs]
 
 
 ONE = [Replacement("as above", "as given")]
@@ -114,14 +119,14 @@ TYPED = '[{"src": "as above", "dest": "as given"}]'
     ],
 )
 def test_the_array_is_found_in_any_surrounding_text(text):
-    assert parse_reply(text, "as above") == ONE
+    assert read(text, "as above") == ONE
 
 
 @pytest.mark.parametrize(
     "text", ["[]", "[ ]", "```json\n[]\n```", "Nothing to change: []", "Thread 1 covers [0, 1).\n[\n]"]
 )
 def test_an_empty_array_means_that_nothing_changes(text):
-    assert parse_reply(text, "passage") == []
+    assert read(text, "passage") == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ def test_an_empty_array_means_that_nothing_changes(text):
 )
 def test_an_unreadable_reply_never_means_that_nothing_changes(text):
     with pytest.raises(UnreadableReply):
-        parse_reply(text, "a passage")
+        read(text, "a passage")
 
 
 OTHER = '[{"src": "above", "dest": "now"}]'
@@ -159,7 +164,7 @@ OTHER = '[{"src": "above", "dest": "now"}]'
     ],
 )
 def test_of_several_arrays_the_last_one_that_fits_counts(text, expected):
-    assert parse_reply(text, "as above") == expected
+    assert read(text, "as above") == expected
 
 
 @pytest.mark.parametrize(
@@ -173,13 +178,13 @@ def test_of_several_arrays_the_last_one_that_fits_counts(text, expected):
 )
 def test_an_array_of_which_a_part_cannot_be_read_is_not_read_in_parts(text):
     with pytest.raises(UnreadableReply):
-        parse_reply(text, "as above")
+        read(text, "as above")
 
 
 def test_a_long_reply_is_read_quickly():
     text = json.dumps([{"src": f"piece {n} \\frac", "dest": "x" * 200} for n in range(500)]) + "[" * 5000 + '"' * 5001
     begun = time.process_time()
-    assert len(parse_reply(text, "passage")) == 500
+    assert len(read(text, "passage")) == 500
     assert time.process_time() - begun < 2
 
 
@@ -187,7 +192,7 @@ def test_a_long_reply_is_read_quickly():
 def test_any_reply_is_read_or_unreadable(text, passage):
     for candidate in (text, f'[{{"src": "{text}", "dest": "x"}}]'):
         try:
-            found = parse_reply(candidate, passage)
+            found = read(candidate, passage)
         except UnreadableReply:
             continue
         assert all(isinstance(item, Replacement) for item in found)
@@ -200,7 +205,7 @@ _printed = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)
 @given(st.lists(st.tuples(_printed, _printed), max_size=4))
 def test_replacements_written_by_a_program_come_back(pairs):
     text = json.dumps([{"src": src, "dest": dest} for src, dest in pairs])
-    assert parse_reply(text, "\n".join(src for src, _ in pairs)) == [Replacement(*pair) for pair in pairs]
+    assert read(text, "\n".join(src for src, _ in pairs)) == [Replacement(*pair) for pair in pairs]
 
 
 # ---- applying

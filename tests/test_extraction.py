@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import strategies
 from threadweaver.outlines.checks import describe_unfit
 from threadweaver.stages import outlining, rewriting
-from threadweaver.stages.block_leaks import BlockLeaks
 from threadweaver.stages.extraction import Extraction, extract
 from threadweaver.stages.rewriting import edit_questions
 from threadweaver.trajectory import annotation, markup
@@ -54,6 +53,42 @@ def unused(found: Extraction) -> list[str]:
 
 def given_back(found: Extraction, chain: str = CHAIN) -> bool:
     return restore(markup.parse(found.trajectory), found.lineage) == chain
+
+
+def test_a_thread_has_the_plan_of_its_steps_without_their_substeps():
+    notes = """S1: reads (L1-L2)
+S2: counts the even ones (L3-L8)
+S2.1: lists them (L3-L5)
+<parallel>[cases; new work; why]
+<thread>
+S2: counts the even ones (L3-L8)
+S2.1: lists them (L3-L5)
+</thread> (range: L3-L8, takes from siblings: nothing, check passed)
+<thread>
+S3: counts the odd ones (L9-L12)
+S4: (L13-L14)
+S5: adds up (L15-L16)
+</thread> (range: L9-L16, takes from siblings: nothing, check passed)
+<thread>
+</thread> (range: L17-L20, takes from siblings: nothing, check passed)
+</parallel>
+S6: tries the primes (L17-L18)
+S7: gives up (L19-L20)
+S8: starts again (L21-L30)
+"""
+    [item] = marked(CHAIN, notes).lineage.blocks
+    assert [thread.plan for thread in item.threads] == [
+        "counts the even ones",
+        "counts the odd ones; adds up",
+        "tries the primes; gives up",
+    ]
+
+
+def test_joined_threads_have_the_plans_of_all():
+    chain = f"{DEFINES}\n{USES}\n{CHAIN}"
+    notes = block("L1-L2", "L3-L4", "L5-L9", "L10-L20").replace("S2: a step", "S2: uses it")
+    [item] = marked(chain, notes).lineage.blocks
+    assert [thread.plan for thread in item.threads] == ["a step; uses it", "a step", "a step"]
 
 
 def test_a_block_covers_whole_lines_and_the_text_around_it_is_kept():
@@ -316,8 +351,12 @@ def test_nothing_is_lost_whatever_the_chain_the_annotation_and_the_edits(case, d
     )
 
     for _ in range(data.draw(st.integers(1, 2))):
-        asked = edit_questions(BlockLeaks.read(trajectory, "a problem"))
-        answers = [(question, data.draw(strategies.replacements(question.passage))) for question in asked]
+        asked = edit_questions(trajectory, found.lineage)
+        assert all(chain.startswith(question.context) for question in asked), "the chain's own text"
+        answers = [
+            (question, {number: data.draw(strategies.replacements(body)) for number, body in question.passages.items()})
+            for question in asked
+        ]
         text, record = rewriting.apply_answers(trajectory, found.lineage, answers)
         trajectory = held(text, record, chain)
         found = Extraction(text, record)

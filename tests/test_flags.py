@@ -62,7 +62,7 @@ def test_flags_without_effect_are_accepted_with_one_notice_each(capsys):
         (["--max-failed", "many"], "a count or a fraction"),
         (["stray"], "unexpected argument 'stray'"),
         (["--val_size", "3"], "--val_size means nothing here, it is a flag of save_dataset.py"),
-        (["--rewrite=all", "--overwrite"], "it is a flag of plan.py and rewrite-context_v1.py"),
+        (["--ctx_lines=3", "--overwrite"], "it is a flag of generate-outline_v1.py and plan.py"),
     ],
 )
 def test_a_flag_that_is_unknown_here_is_refused_in_one_line(argv, says, capsys):
@@ -265,6 +265,37 @@ def test_good_settings_pass_and_a_named_key_or_a_server_without_one_too(capsys, 
         settings = [f"--setting={name}={value}" for name, value in {**MODEL_OF, "REPEAT": "2", **more}.items()]
         assert load("check").main([*settings, "--", "--units"]) == 0
         assert "flags_save=--units\n" in capsys.readouterr().out
+
+
+RECORDED = {"MODEL": "gpt-5", "RECORDED": "recorded.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("values", "environment", "words", "alone"),
+    [
+        (RECORDED, {}, (), True),
+        ({**RECORDED, "ANNOTATOR": "rules"}, {}, (), False),
+        ({**RECORDED, "MODEL": "another"}, {"OPENAI_API_KEY": "sk-x"}, (), False),
+        ({**RECORDED, "RECORDED": ""}, {"OPENAI_API_KEY": "sk-x"}, (), False),
+        (RECORDED, {"OPENAI_API_KEY": "sk-x"}, (), False),
+        (RECORDED, {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, (), False),
+        (RECORDED, {}, ("--base-url", "http://127.0.0.1:1/v1"), False),
+        ({**RECORDED, "PLAN": "1"}, {}, (), False),
+    ],
+)
+def test_recorded_answers_are_used_where_nobody_could_be_asked(
+    values, environment, words, alone, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_KEY_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "recorded.jsonl").write_text('{"request": {"model": "gpt-5"}}\n')
+    settings = [f"--setting={name}={value}" for name, value in {**MODEL_OF, **values}.items()]
+    assert load("check").main([*settings, "--", *words]) == 0
+    assert ("recorded_alone=1" in capsys.readouterr().out) is alone
 
 
 def test_run_has_every_variable_checked():

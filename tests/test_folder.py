@@ -129,16 +129,21 @@ def test_only_what_differs_is_named_and_in_short(tmp_path, monkeypatch, before, 
 
 def test_a_setting_that_an_earlier_version_did_not_know_is_no_difference_at_its_default(tmp_path):
     """The defaults are those of the stage's command."""
-    before = {"stage": "rewrite", "input": "../in", "annotator": "llm", "model": "m"}
-    later = {"repair_prompt": "repair-prompt_v1.txt", "repair_prompt_sha256": "0f", "rewrite": "all", "extra_body": {}}
+    before = {"stage": "outlines", "input": "../in", "annotator": "llm", "model": "m"}
+    later = {
+        "repair_prompt": "repair-prompt_v1.txt",
+        "repair_prompt_sha256": "0f",
+        "keep_telling": False,
+        "extra_body": {},
+    }
     make(tmp_path / "out", settings=before)
     with StageFolder(tmp_path / "out", before | later) as folder:
         assert set(folder.done) == {"0", "1", "2"}
     assert json.loads((tmp_path / "out" / SETTINGS_FILE).read_text()) == before | later
     make(tmp_path / "other", settings=before)
     with (
-        pytest.raises(UserError, match='other settings: rewrite: none there, "suspected" now; --over'),
-        StageFolder(tmp_path / "other", before | later | {"rewrite": "suspected"}),
+        pytest.raises(UserError, match="other settings: keep_telling: none there, true now; --over"),
+        StageFolder(tmp_path / "other", before | later | {"keep_telling": True}),
     ):
         pass
 

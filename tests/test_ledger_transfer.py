@@ -154,8 +154,9 @@ async def test_import_keeps_existing_replies(ledger, tmp_path):
 
 def test_the_recorded_answers_come_out_as_they_went_in(ledger, tmp_path):
     recorded = ROOT / "data" / "sample" / "recorded.jsonl"
-    assert transfer.load(ledger, recorded) == (141, 0)
-    assert transfer.export(ledger, tmp_path / "out.jsonl") == 141
+    replies = recorded.read_bytes().count(b"\n")
+    assert replies > 100 and transfer.load(ledger, recorded) == (replies, 0)
+    assert transfer.export(ledger, tmp_path / "out.jsonl") == replies
     assert (tmp_path / "out.jsonl").read_bytes() == recorded.read_bytes()
 
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,8 @@ def chains(count: int) -> list[Sample]:
     return [Sample(at, row["uuid"], row["problem"], row["thinking"]) for at, row in enumerate(rows)]
 
 
-def annotator(question: str, url: str, ledger: Path | None = None, **settings) -> LlmAnnotator:
-    prompt = prompts.load(prompts.FOLDER / llm.PROMPTS[question], llm.PLACEHOLDERS[question])
+def annotator(question: str, url: str, ledger: Path | None = None, prompt: Path | None = None, **settings):
+    prompt = prompts.load(prompt or prompts.FOLDER / llm.PROMPTS[question], llm.PLACEHOLDERS[question])
     client = Client(ClientSettings(base_url=url, ledger=ledger, **settings), environment={})
     repair = prompts.load(prompts.FOLDER / llm.REPAIR_PROMPT, llm.REPAIR_PLACEHOLDERS)
     return LlmAnnotator(client, prompt, repair, question, "low")
@@ -53,18 +54,34 @@ def server():
         yield running
 
 
-def test_six_turns_give_what_the_rules_say_and_the_chain_is_sent_once_per_request(server, tmp_path, capsys):
+def test_one_turn_gives_what_the_rules_say_and_shows_lines_with_their_sizes(server, tmp_path, capsys):
     samples = chains(3)
     answers = asyncio.run(ask_all(annotator("steps", server.url, tmp_path / "l.sqlite"), "steps", samples))
     for sample, answer in zip(samples, answers, strict=True):
         assert answer.value == fake_answers.annotate(sample.problem, sample.thinking)
-        assert answer.facts["calls"] == answer.facts["accepted_first"] == 6
-    bodies = server.bodies[-18:]
-    assert sorted(len(body["input"]) for body in bodies) == [1] * 3 + [3] * 3 + [5] * 3 + [7] * 3 + [9] * 3 + [11] * 3
-    for body in bodies:
-        assert sum(turn["content"].count("<chain>\nL1: ") for turn in body["input"]) == 1
+        assert answer.facts["calls"] == answer.facts["accepted_first"] == 1
+    for body in server.bodies[-3:]:
+        (turn,) = body["input"]
+        assert turn["content"].count("<chain>\nL1 [") == 1
         assert body["reasoning"] == {"effort": "low"} and body["max_output_tokens"] > 0
-    assert "step1: 18 calls, 0 from the ledger" in capsys.readouterr().out
+    assert "step1: 3 calls, 0 from the ledger" in capsys.readouterr().out
+
+
+@pytest.fixture
+def six_turns(tmp_path) -> Path:
+    path = tmp_path / "step1-prompt_v9.txt"
+    path.write_text(fake_answers.SIX_TURNS)
+    return path
+
+
+def test_a_prompt_of_six_turns_sends_the_chain_once_per_request(server, tmp_path, six_turns):
+    [sample] = chains(1)
+    [answer] = asyncio.run(ask_all(annotator("steps", server.url, prompt=six_turns), "steps", [sample]))
+    assert answer.value == fake_answers.annotate(sample.problem, sample.thinking)
+    assert answer.facts["calls"] == answer.facts["accepted_first"] == 6
+    bodies = server.bodies[-6:]
+    assert [len(body["input"]) for body in bodies] == [1, 3, 5, 7, 9, 11]
+    assert all(sum(turn["content"].count("<chain>") for turn in body["input"]) == 1 for body in bodies)
 
 
 def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, tmp_path):
@@ -76,69 +93,85 @@ def test_a_replay_pays_nothing_and_gives_the_same_facts_and_transcript(server, t
     assert [(a.value, dict(a.facts), a.chat) for a in again] == [(a.value, dict(a.facts), a.chat) for a in first]
 
 
-def test_a_conversation_that_failed_in_turn_6_continues_there(server, tmp_path):
+def test_a_conversation_that_failed_in_turn_6_continues_there(server, tmp_path, six_turns):
     [sample], ledger = chains(1), tmp_path / "l.sqlite"
     server.scripts[:] = [""] * 5 + ["empty", "truncated"]
-    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", [sample]))
+    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, six_turns), "steps", [sample]))
     assert answer.value is None and answer.reason == "truncated" and answer.facts["calls"] == 7
     received = server.stats()["received"]
-    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger), "steps", [sample]))
+    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, six_turns), "steps", [sample]))
     assert answer.reason == "truncated" and server.stats()["received"] == received, "rejected: not asked again"
-    [answer] = asyncio.run(ask_all(annotator("steps", server.url, ledger, retry_failed=True), "steps", [sample]))
+    [answer] = asyncio.run(
+        ask_all(annotator("steps", server.url, ledger, six_turns, retry_failed=True), "steps", [sample])
+    )
     assert answer.value == fake_answers.annotate(sample.problem, sample.thinking)
     assert server.stats()["received"] == received + 1, "turn 6 alone"
 
 
-def trajectory_questions() -> tuple[list[EditQuestion], list[OutlineQuestion]]:
-    threads = (
-        r"Case $p=2$: then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime." + " Nothing comes of it." * 8,
-        r"Similarly, case $p=3$. Then $\beta \neq \nu$ and $q = 71$ works." + " We keep the pair." * 8,
-        r"Now case $p=5$. Here $\theta = 12$ and $q$ would be even." + " No." * 30,
-    )
-    problem, context = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
-    asked = [
-        EditQuestion(
-            0, at, problem, context, {k: text for k, text in enumerate(threads, 1) if k != at + 1}, threads[at]
-        )
-        for at in (1, 2)
-    ]
-    return asked, [OutlineQuestion(0, problem, context, threads)]
+THREADS = (
+    r"Case $p=2$: then $\frac{q}{2} \times 3 = 9$, so $q = 6$, which is not prime." + " Nothing comes of it." * 8,
+    r"Similarly, case $p=3$. Then $\beta \neq \nu$ and $q = 71$ works." + " We keep the pair." * 8,
+    r"Now case $p=5$. Here $\theta = 12$ and $q$ would be even." + " No." * 30,
+)
+PLANS = ("tries p = 2", "", "tries p = 5")
+PROBLEM, CONTEXT = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
+EDITS = EditQuestion(0, PROBLEM, CONTEXT, THREADS, (1, 2, 3), PLANS)
+OUTLINES = OutlineQuestion(0, PROBLEM, CONTEXT, THREADS, (1, 2, 3))
 
 
 def test_edits_and_outlines_over_http_are_those_of_the_rules(server):
-    edits, outlines = trajectory_questions()
-    found = asyncio.run(ask_all(annotator("edits", server.url), "edits", edits))
-    assert [[(r.src, r.dest) for r in answer.value] for answer in found] == [
-        propose_edits(f"{q.problem}\n\n{q.context.strip()}", tuple(q.siblings.values()), q.passage) for q in edits
-    ]
-    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", outlines))
-    [question] = outlines
-    assert answer.value == propose_outlines(question.problem, question.context.strip(), question.threads)
+    [answer] = asyncio.run(ask_all(annotator("edits", server.url), "edits", [EDITS]))
+    found = {number: [(item.src, item.dest) for item in items] for number, items in answer.value.items()}
+    context = f"{PROBLEM}\n\n{CONTEXT.strip()}"
+    assert found == {2: propose_edits(context, (THREADS[0], THREADS[2]), THREADS[1])}
+    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", [OUTLINES]))
+    assert answer.value == propose_outlines(PROBLEM, CONTEXT.strip(), THREADS)
 
 
-def test_siblings_are_shown_in_full_with_their_numbers(server):
-    edits, _ = trajectory_questions()
-    asyncio.run(ask_all(annotator("edits", server.url), "edits", edits[:1]))
-    shown = fake_answers.section(server.bodies[-1]["input"][0]["content"], "forbidden_context")
-    assert shown == f"[Thread 1]\n{edits[0].siblings[1]}\n\n[Thread 3]\n{edits[0].siblings[3]}"
+def test_a_request_about_a_block_shows_all_threads_and_the_plan_of_each(server):
+    asyncio.run(ask_all(annotator("edits", server.url), "edits", [EDITS]))
+    request = server.bodies[-1]["input"][0]["content"]
+    shown = "\n\n".join(f"[Thread {number}]\n{text}" for number, text in enumerate(THREADS, 1))
+    assert fake_answers.section(request, "threads") == shown
+    assert fake_answers.section(request, "outlines") == "1: tries p = 2\n2: (Not stated.)\n3: tries p = 5"
+    assert request.endswith("for threads 1 to 3.")
+
+
+def test_steps_3_and_4_begin_with_the_same_bytes_up_to_the_end_of_the_context(server):
+    """A provider's cache serves what two requests begin with."""
+    for question, item in (("edits", EDITS), ("outlines", OUTLINES)):
+        asyncio.run(ask_all(annotator(question, server.url), question, [item]))
+    one, two = (body["input"][0]["content"].partition("</context>")[0] for body in server.bodies[-2:])
+    assert one == two and one.index(PROBLEM) < one.index(CONTEXT.strip())
+    assert len(one) < 400 + len(PROBLEM) + len(CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "outlines"), [((2,), "thread 2.", ["2"]), ((2, 3), "threads 2 and 3.", ["2", "3"])]
+)
+def test_a_part_of_a_block_is_asked_for_by_number(asked, named, outlines):
+    reply = "\n".join(f"{number}: Try the prime in place {number}" for number in outlines)
+    with FakeOpenAI(answer=lambda messages, params: reply, record=True) as server:
+        question = replace(OUTLINES, asked=asked)
+        [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", [question]))
+        assert server.bodies[-1]["input"][0]["content"].endswith(named)
+    assert answer.value == [f"Try the prime in place {number}" for number in outlines] and not answer.facts["repairs"]
 
 
 @pytest.mark.parametrize("mode", ["truncated", "empty", "refused", "missing_number"])
 def test_a_damaged_reply_is_repaired_in_one_turn(server, mode):
-    _, outlines = trajectory_questions()
     server.scripts[:] = [mode]
-    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", outlines))
+    [answer] = asyncio.run(ask_all(annotator("outlines", server.url), "outlines", [OUTLINES]))
     assert answer.value and answer.facts["repairs"] == 1 and answer.facts["calls"] == 2
 
 
 @pytest.mark.parametrize("mode", ["raw_latex", "code_fence", "extra_prose"])
 def test_a_reply_in_another_form_is_read_at_once(mode):
-    reply = json.dumps([{"src": r"Then $\beta \neq \nu$", "dest": r"Here $\beta \neq \nu$"}])
-    edits, _ = trajectory_questions()
+    reply = json.dumps({"2": [{"src": r"Then $\beta \neq \nu$", "dest": r"Here $\beta \neq \nu$"}]})
     with FakeOpenAI(answer=lambda messages, params: reply, scripts=[mode]) as server:
-        [answer] = asyncio.run(ask_all(annotator("edits", server.url), "edits", edits[:1]))
+        [answer] = asyncio.run(ask_all(annotator("edits", server.url), "edits", [EDITS]))
         assert server.stats()["faults"] == {mode: 1}
-    assert answer.value == [Replacement(r"Then $\beta \neq \nu$", r"Here $\beta \neq \nu$")]
+    assert answer.value == {2: [Replacement(r"Then $\beta \neq \nu$", r"Here $\beta \neq \nu$")]}
     assert answer.facts["repairs"] == 0
 
 

@@ -14,6 +14,7 @@ import pytest
 import fake_answers
 from fake_openai import FakeOpenAI
 from project import InProcess, Project
+from threadweaver.files import read_jsonl
 
 COUNT = 4
 STAGES = [
@@ -66,7 +67,7 @@ def test_an_edited_prompt_is_refused_until_overwrite_and_pays_its_stage_alone(pa
     project, server, _ = paid
     prompt = project.root / "prompt/step4-prompt_v1_v1_v1.txt"
     original = prompt.read_text()
-    prompt.write_text(original.replace("You write the outlines", "You now write the outlines", 1))
+    prompt.write_text(original.replace("Write the outlines", "Now write the outlines", 1))
     try:
         refused = run(project, server)
         assert refused.returncode == 2 and "prompt_sha256" in refused.stderr
@@ -83,6 +84,7 @@ def test_an_edited_prompt_is_refused_until_overwrite_and_pays_its_stage_alone(pa
 
 def test_ctrl_c_waits_for_calls_under_way_only_says_how_to_continue_and_keeps_what_was_paid(tmp_path):
     project = InProcess(tmp_path)
+    (tmp_path / "prompt/step1-prompt_v1.txt").write_text(fake_answers.SIX_TURNS)
     with FakeOpenAI(answer=fake_answers.answer, latency=0.5) as server:
         settings = {"SRC_NAME": "sample", "NUM_SAMPLES": str(COUNT), "OPENAI_BASE_URL": server.url}
         process = subprocess.Popen(
@@ -114,25 +116,34 @@ def until(condition, seconds: float) -> None:
 
 def test_without_a_key_or_an_endpoint_one_line_names_both_options(tmp_path):
     project = InProcess(tmp_path)
-    result = project.sample_run(count=3, ANNOTATOR="llm")
+    result = project.sample_run(count=3, ANNOTATOR="llm", MODEL="gpt-5-mini")  # there are no recorded answers of it
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "OPENAI_API_KEY" in result.stderr and "ANNOTATOR=rules" in result.stderr
 
 
-def test_the_recorded_answers_rebuild_the_sample_without_a_key(tmp_path):
+def test_the_recorded_answers_make_the_sample_where_there_is_no_key(tmp_path):
+    """The first run of a newcomer: all chains of the sample, each step answered from the file alone."""
     project = InProcess(tmp_path)
-    result = project.sample_run(count=12, ANNOTATOR="llm", OFFLINE="1")
+    rows = [row for _, row, _ in read_jsonl(project.root / "data/sample/recorded.jsonl")]
+    firsts = [row for row in rows if "<chain>" in row["request"]["messages"][0][1]]
+    result = project.run("bash", "run.sh", SRC_NAME="sample", ANNOTATOR="llm")
     assert result.returncode == 0, result.stderr
-    assert "141 replies imported" in result.stdout
-    assert "step1: 0 calls, 72 from the ledger (all recorded, $0 paid now)" in result.stdout
-    assert "141 model calls, 405,889 tokens: recorded, $0 paid now ($0.7004 when they were recorded)" in result.stdout
-    planned = project.sample_run(count=24, ANNOTATOR="llm", PLAN="1", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
-    assert "plan: 24 rows read, 12 to annotate, step 1 of 12 others is in the ledger" in planned.stdout
-    assert "assumed: " in planned.stdout and "measured" not in planned.stdout and "extrapol" not in planned.stdout
-    folder = project.root / "data/sample_12samples_step5_v1_v1_v1"
-    texts = [path.read_text() for path in folder.glob("*.txt")]
-    assert len(texts) == 12 and all(text.count("<Parallel>") >= 1 for text in texts)
+    said = "no API key and no server: the recorded answers in data/sample/recorded.jsonl are used"
+    assert result.stdout.count(said) == 1
+    assert f"{len(rows)} replies imported" in result.stdout
+    assert f"step1: 0 calls, {len(firsts)} from the ledger (all recorded, $0 paid now)" in result.stdout
+    assert f"{len(rows)} model calls" in result.stdout and "recorded, $0 paid now" in result.stdout
+    texts = [path.read_text() for path in (project.root / "data/sample_36samples_step5_v1_v1_v1").glob("*.txt")]
+    assert len(texts) >= 24 and all("<Parallel>" in text for text in texts)
+    planned = project.sample_run(count=36, ANNOTATOR="llm", PLAN="1")
+    assert calls_of_plan(planned.stdout) == 0 and said not in planned.stdout
+
+
+def calls_of_plan(table: str) -> int:
+    """Return the calls that a printed plan would make."""
+    (total,) = [line.split() for line in table.split("\n") if line.startswith("  total")]
+    return int(total[1].replace(",", ""))
 
 
 def test_reaching_the_cap_names_what_is_left_and_a_higher_cap_continues(tmp_path):
@@ -145,7 +156,7 @@ def test_reaching_the_cap_names_what_is_left_and_a_higher_cap_continues(tmp_path
         assert "--max-cost 0.7 slows this run down" in slow and end == ""
         assert "--max-cost is reached" in reached and "left undone" in reached
         paid = server.stats()["answered"]
-        assert 0 < paid < 6 * COUNT and not (project.root / STAGES[2]).exists()
+        assert 0 < paid < COUNT and not (project.root / STAGES[2]).exists()
         done = project.annotate(count=COUNT, last=1, OPENAI_BASE_URL=server.url, MAX_COST="5")
         assert done.returncode == 0, done.stderr
         assert server.stats()["answered_twice"] == 0
@@ -163,6 +174,6 @@ def test_batches_and_flex_go_through_all_steps_at_half_the_price(tmp_path):
             done = project.annotate(*flags, count=COUNT, OPENAI_BASE_URL=server.url, **environment)
             assert done.returncode == 0, done.stderr
             costs[name] = [line for line in done.stdout.split("\n") if line.startswith("step1:")]
-            assert ("batch wave 6" in done.stderr) is (name == "batch")
+            assert ("batch wave 1" in done.stderr) is (name == "batch")
     [batch], [flex] = costs.values()
     assert batch.rpartition("$")[2] == flex.rpartition("$")[2]

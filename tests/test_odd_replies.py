@@ -34,7 +34,14 @@ SRC, DEST = '"src": "as above"', '"dest": "as given"'
         f"[\n  // its opening\n  {{{SRC}, {DEST}}} # the only one\n  /* [ */\n]",
         f'{{"replacements": [{{{SRC}, {DEST}}}]}}',
         f'{{"thread": 2, "edits": [{{{SRC}, {DEST}}}], "reason": "it points back"}}',
-        f'{{"1": {{{SRC}, {DEST}}}}}',
+        f'{{"2": {{{SRC}, {DEST}}}}}',
+        f'{{"Thread 2": [{{{SRC}, {DEST}}}], "thread_3": []}}',
+        f'{{"edits": {{"2": [{{{SRC}, {DEST}}}]}}, "reason": "it points back"}}',
+        f'{{"2": {{"replacements": [{{{SRC}, {DEST}}}]}}}}',
+        f'[{{"thread": "Thread 2", {SRC}, {DEST}}}]',
+        f'[{{"2": [{{{SRC}, {DEST}}}]}}, {{"3": []}}]',
+        f'{{"2": [{{{SRC}, {DEST}}}]}}\n{{"3": []}}',
+        f'{{"threads": [{{"thread": 2, "edits": [{{{SRC}, {DEST}}}]}}, {{"thread": 3, "edits": []}}]}}',
         f'{{"2": [{{{SRC}, {DEST}}}]}}',
         "[{'src': 'as above', 'dest': 'as given'}]",
         "[{src: 'as above', dest: 'as given'}]",
@@ -49,7 +56,7 @@ SRC, DEST = '"src": "as above"', '"dest": "as given"'
     ],
 )
 def test_an_edit_is_read_in_every_way_it_is_written(text):
-    assert parse_reply(text, PASSAGE) == PAIR
+    assert parse_reply(text, {2: PASSAGE}) == {2: PAIR}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +71,14 @@ def test_an_edit_is_read_in_every_way_it_is_written(text):
         ("{\"src\": \"\\frac{1}{2} \\neq \\nu\", 'dest': 'so'}", [Replacement("\\frac{1}{2} \\neq \\nu", "so")]),
         ("[{'src': '\\\\frac{1}{2}', 'dest': '\\\\times'}]", [Replacement("\\frac{1}{2}", "\\times")]),
         ('{"replacements": []}', []),
+        ("{}", []),
+        ('{"1": [], "2": []}', []),
+        ('{"2": null}', []),
         ("The thread is fine.\n```json\n[]\n```\n", []),
     ],
 )
 def test_what_is_unambiguous_is_read_as_meant(text, expected):
-    assert parse_reply(text, PASSAGE) == expected
+    assert parse_reply(text, {2: PASSAGE}) == ({2: expected} if expected else {})
 
 
 @pytest.mark.parametrize(
@@ -83,8 +93,10 @@ def test_what_is_unambiguous_is_read_as_meant(text, expected):
         '[{"old": "as above", "new": "as given"}]',
         "src: as above\ndest: as given",
         "- as above -> as given",
-        "{}",
-        '{"1": [], "2": []}',
+        '{"note": "none"}',
+        '{"2": "none"}',
+        '{"3": [{"src": "as above", "dest": "as given"}]}',
+        '{"2": [{"src": "as above"}]}',
         "[" * 5000 + "]" * 5000,
         '[{"src": ' + "[" * 5000 + "]" * 5000 + ', "dest": "x"}]',
         '{"src":' * 5000,
@@ -94,7 +106,46 @@ def test_what_is_unambiguous_is_read_as_meant(text, expected):
 )
 def test_what_is_ambiguous_or_broken_is_asked_for_again(text):
     with pytest.raises(UnreadableReply):
-        parse_reply(text, PASSAGE)
+        parse_reply(text, {2: PASSAGE})
+
+
+THREADS = {1: "Similarly, it is 3.", 2: "As above, it is 3.", 3: "Again we get $\\frac{1}{2}$, as above."}
+GOOD = '"1": [{"src": "Similarly, ", "dest": ""}]'
+FIRST = [Replacement("Similarly, ", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (f'{{{GOOD}, "2": "none"}}', ["Thread 2: an element is not an object"]),
+        (f'{{{GOOD}, "2": [{{"src": "As above, "}}]}}', ["Thread 2: an element is not an object"]),
+        (f'{{{GOOD}, "2": [{{"src": "As "above", "dest": "x"}}]}}', ["Thread 2: its JSON cannot be read"]),
+        (f'{{"3": [{{"src": "again", "dest": b}}], {GOOD}}}', ["Thread 3: its JSON cannot be read"]),
+        (f'{{{GOOD}, "9": [{{"src": "x", "dest": "y"}}]}}', ["Thread 9: it is not one of the threads asked for (1, 2, 3)"]),
+        ('[{"src": "Similarly, ", "dest": ""}, {"src": "it is 3", "dest": ""}]', ['The replacement of "it is 3" names no']),
+        (f'{{{GOOD}, "2": [{{"edits": [], "others": []}}]}}', ["Thread 2: an object has neither"]),
+    ],
+)  # fmt: skip
+def test_what_is_unreadable_about_one_thread_loses_nothing_of_the_others(text, faults):
+    with pytest.raises(UnreadableReply) as caught:
+        parse_reply(text, THREADS)
+    assert caught.value.read == {1: FIRST}
+    for fault, begins in zip(caught.value.faults, faults, strict=True):
+        assert fault.startswith(begins) and fault.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"Draft: {{{GOOD}}} Better:\n{{}}", {}),
+        (f'{{"2": [{{"src": "nowhere", "dest": ""}}]}}\n\nBetter:\n{{{GOOD}}}', {1: FIRST}),
+        (f'{{{GOOD}}}\n{{"1": []}}', {}),
+        ('[{"src": "Similarly, ", "dest": ""}]', {1: FIRST}),
+        (r'{"3": [{"src": "get $\frac{1}{2}$", "dest": "have $\frac12$"}]}', {3: [Replacement(r"get $\frac{1}{2}$", r"have $\frac12$")]}),
+    ],
+)  # fmt: skip
+def test_of_several_objects_the_last_one_counts_and_items_find_their_thread(text, expected):
+    assert parse_reply(text, THREADS) == expected
 
 
 MARKS = [
@@ -122,7 +173,7 @@ MARKS = [
 def test_reading_takes_linear_time(mark):
     """A scan that begins again at every bracket takes seconds to minutes for this; now it is 0.1 s at most."""
     text, begun = mark * (20_000 // len(mark)), time.process_time()
-    for read in (parse_reply, lambda text: parse_outlines(text, 3)):
+    for read in (lambda text: parse_reply(text, {1: "one", 2: "two"}), lambda text: parse_outlines(text, [1, 2, 3])):
         with contextlib.suppress(UnreadableReply, UnreadableOutlines):
             assert not read(text)
     assert time.process_time() - begun < 5
@@ -189,16 +240,16 @@ TWO = ["Count the pairs.", "Try $x < 3$."]
     ],
 )
 def test_outlines_are_read_in_every_way_they_are_written_without_remarks(text):
-    assert parse_outlines(text, 2) == TWO
+    assert parse_outlines(text, [1, 2]) == TWO
 
 
 def test_outlines_without_full_stops_end_before_a_sentence():
     text = "1: Count the pairs\n2: Try the rest\nThese outlines give no result away."
-    assert parse_outlines(text, 2) == ["Count the pairs", "Try the rest"]
+    assert parse_outlines(text, [1, 2]) == ["Count the pairs", "Try the rest"]
 
 
 def test_latex_in_a_json_list_is_read_like_that_of_an_edit():
-    assert parse_outlines(r'["Count $\frac{a}{b}$", "Take $x \neq 1$"]', 2) == [
+    assert parse_outlines(r'["Count $\frac{a}{b}$", "Take $x \neq 1$"]', [1, 2]) == [
         r"Count $\frac{a}{b}$",
         r"Take $x \neq 1$",
     ]
@@ -222,13 +273,13 @@ def test_latex_in_a_json_list_is_read_like_that_of_an_edit():
 )
 def test_outlines_that_are_unclear_or_incomplete_are_asked_for_again(text):
     with pytest.raises(UnreadableOutlines):
-        parse_outlines(text, 2)
+        parse_outlines(text, [1, 2])
 
 
 # ---- characters that no text may hold
 
-EDITS = EditQuestion(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
-OUTLINES = OutlineQuestion(0, "p", "c", ("x", "y"))
+EDITS = EditQuestion(0, "p", "c", ("sibling", PASSAGE), (2,), ("", ""))
+OUTLINES = OutlineQuestion(0, "p", "c", ("x", "y"), (1, 2))
 ODD = ["\0", "\x07", "\x0c", "\x1b[31m", "\x7f", "\x85", "\ud83d", "\udc00"]
 
 

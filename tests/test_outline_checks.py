@@ -97,7 +97,7 @@ def test_no_outline_takes_long_to_check(text):
 def test_no_thread_takes_long_to_compare_with_its_outline(piece):
     hostile = piece * (20_000 // len(piece))
     begun = time.process_time()
-    check_outlines([hostile[:500] + " a", "Count"], OutlineQuestion(0, hostile, hostile, (hostile, hostile)))
+    check_outlines([hostile[:500] + " a", "Count"], OutlineQuestion(0, hostile, hostile, (hostile, hostile), (1, 2)))
     assert time.process_time() - begun < 30  # quadratic time would be minutes
 
 
@@ -151,14 +151,14 @@ def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(
 
 
 def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> OutlineQuestion:
-    return OutlineQuestion(0, "", context, threads)
+    return OutlineQuestion(0, "", context, threads, tuple(range(1, len(threads) + 1)))
 
 
 def test_the_form_that_the_readme_shows_has_no_fault():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme[readme.index("A trajectory is") :].split("```")[1].strip("\n")
     trajectory = markup.parse(shown)
-    [asked] = outlining.outline_questions(trajectory, "")
+    [asked] = outlining.outline_questions(trajectory, None)
     assert check_outlines([item.body for item in trajectory.blocks[0].outlines], asked) == []
 
 
@@ -182,7 +182,7 @@ def test_mathematics_of_a_sibling_that_is_absent_from_the_own_thread_is_a_depend
 def test_what_is_not_shown_is_still_known():
     """If only a few lines of context are shown, a number further up does not count as a result."""
     text = f"The total is 4913.\nSo much for that.\n{markup.write_block([OPENED + 'again 4913', OPENED + 'and more'])}"
-    [asked] = outlining.outline_questions(markup.parse(text), "", 1)
+    [asked] = outlining.outline_questions(markup.parse(text), None, 1)
     assert asked.context == "So much for that.\n"
     assert check_outlines(["Hold it against 4913", "Go on"], asked) == []
 
@@ -193,5 +193,5 @@ def test_what_the_annotator_has_checked_is_not_read_again_by_the_stage(monkeypat
     read = []
     monkeypatch.setattr(checks, "_results", lambda *given: read.append(given) or iter(()))
     outlines = validation.validate_outlines(asked, "1: Count the first\n2: Count the second", "").value
-    assert outlining.find_faults([asked], [Answer(outlines)]) == {} and len(read) == 1
-    assert outlining.find_faults([asked], [Answer(["Count the third", "Count the fourth"])]) == {} and len(read) == 2
+    assert outlining.find_faults([(asked, Answer(outlines))]) == {} and len(read) == 1
+    assert outlining.find_faults([(asked, Answer(["Count the third", "Count the fourth"]))]) == {} and len(read) == 2

@@ -19,17 +19,29 @@ TEXT = f"Before\nit all.\n{BLOCK}\nbetween\n{markup.write_block(['left', 'right'
 
 
 def test_one_question_per_block_with_the_text_before_it():
-    asked = outlining.outline_questions(markup.parse(TEXT), "the problem")
+    asked = outlining.outline_questions(markup.parse(TEXT), None)
     assert [question.threads for question in asked] == [
         ("first thread", "second thread, as above", "third thread"),
         ("left", "right"),
     ]
     assert [question.block for question in asked] == [0, 1]
     assert asked[0].context == "Before\nit all.\n"
-    assert [question.context for question in outlining.outline_questions(markup.parse(TEXT), "", 1)] == [
+    assert [question.context for question in outlining.outline_questions(markup.parse(TEXT), None, 1)] == [
         "it all.\n",
         "between\n",
     ]
+
+
+def test_the_outlines_of_a_long_block_come_in_portions_and_are_checked_together():
+    threads = [f"Take the value {number} and see." for number in range(1, 14)]
+    sample = Traced("0", markup.write_block(threads), None)
+    plans = [f"Try the prime in place {number}" for number in range(1, 14)]
+    result = outlined(plans, sample=sample)
+    trajectory = markup.parse(result.files["0.txt"])
+    assert [item.body for item in trajectory.blocks[0].outlines] == plans
+    assert result.facts["blocks"] == 1
+    repeated = outlined([*plans[:-1], plans[0]], sample=sample)
+    assert (repeated.reason, repeated.facts["error"]) == ("poor_outlines", "block 1: outline 13 repeats outline 1")
 
 
 def test_an_outline_is_written_on_one_line():
@@ -70,7 +82,10 @@ class Scripted:
 
     async def outlines(self, question: OutlineQuestion) -> Answer:
         answer = self.answers[question.block]
-        return answer if isinstance(answer, Answer) else Answer(answer)
+        if isinstance(answer, Answer):
+            return answer
+        first, last = question.asked[0], question.asked[-1]
+        return Answer(answer[first - 1 : last])
 
 
 PLANS = ["Take the case r = 0", "Take the case r = 1"]

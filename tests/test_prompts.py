@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from threadweaver.annotators.llm import PLACEHOLDERS, PROMPTS, prompts
 from threadweaver.errors import UserError
+from threadweaver.trajectory import annotation
 
 
 def write(tmp_path, text, name="step1-prompt_v1.txt"):
@@ -83,15 +84,32 @@ def test_an_existing_prompt_is_used_without_a_message(tmp_path, capsys):
     assert prompts.resolve(path) == path and capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("question", "name", "turns"),
-    [(question, name, 6 if question == "steps" else 1) for question, name in PROMPTS.items() if question != "findings"]
-    + [("steps", "step1-prompt_v2.txt", 1)],
-)
-def test_the_shipped_prompts_load_with_the_instructions_before_all_that_differs(question, name, turns):
+@pytest.mark.parametrize(("question", "name"), [item for item in PROMPTS.items() if item[0] != "findings"])
+def test_the_shipped_prompts_are_one_turn_and_send_everything_once(question, name):
     prompt = prompts.load(prompts.FOLDER / name, PLACEHOLDERS[question])
-    assert len(prompt.turns) == turns
-    instructions = prompt.turns[0].partition("{{")[0]
-    assert len(instructions) > 0.9 * len(prompt.turns[0]) - 300, "a prefix cache serves the text before the sample"
-    whole = "\n".join(prompt.turns)
-    assert all(whole.count(f"{{{{{name}}}}}") == 1 for name in PLACEHOLDERS[question]), "each is sent once"
+    (turn,) = prompt.turns
+    assert all(turn.count(f"{{{{{name}}}}}") == 1 for name in PLACEHOLDERS[question])
+
+
+def test_what_all_samples_share_comes_first_and_what_steps_3_and_4_share_of_a_block():
+    """A prefix cache serves the instructions of step 1, and problem and context of a block."""
+    loaded = {name: prompts.load(prompts.FOLDER / PROMPTS[name], PLACEHOLDERS[name]).turns[0] for name in PLACEHOLDERS}
+    assert len(loaded["steps"].partition("{{")[0]) > 0.95 * len(loaded["steps"])
+    edits, outlines = (loaded[name].partition("</context>")[0] for name in ("edits", "outlines"))
+    assert edits == outlines and edits.index("{{problem}}") < edits.index("{{context}}")
+
+
+def test_the_example_of_step_1_is_what_the_program_reads():
+    prompt = (prompts.FOLDER / PROMPTS["steps"]).read_text()
+    example = prompt[prompt.index("\nS1: ") : prompt.index("\nEach tag is")]
+    chain = ["line"] * 135
+    for blank in (10, 41, 45, 64, 94, 98, 113, 132):
+        chain[blank - 1] = ""
+    found = annotation.parse(example, chain)
+    assert not found.defects and [block.kind for block in found.blocks] == ["attempts", "cases", "checks"]
+    assert [block.novelty for block in found.blocks] == ["new work", "new work", "re-check"]
+    assert all(
+        thread.passed and thread.takes.startswith("nothing") for block in found.blocks for thread in block.threads
+    )
+    outer, inner, _ = found.blocks
+    assert outer.lines.overlaps(inner.lines), "candidates may nest"

@@ -97,7 +97,8 @@ def reader(tmp_path_factory) -> Reader:
 
 
 def test_the_first_block_is_the_first_run():
-    assert RUN[0].file == "README.md" and "OFFLINE=1" in RUN[0].text and "ANNOTATOR=rules" in RUN[0].text
+    assert RUN[0].file == "README.md" and RUN[0].text.startswith("SRC_NAME=sample ./run.sh ")
+    assert "ANNOTATOR=rules" in RUN[0].text
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)
@@ -157,7 +158,7 @@ def names(cell: str) -> list[str]:
 
 
 SETTINGS = {name: row for row in rows("src/README.md", "## Settings") for name in names(row[0])}
-NOT_SET_BY_USERS = {"BASH_SOURCE", "BASH_VERSION", "VIRTUAL_ENV", "CONDA_PREFIX", "ROOT"}
+NOT_SET_BY_USERS = {"PYTHONPATH", "BASH_SOURCE", "BASH_VERSION", "VIRTUAL_ENV", "CONDA_PREFIX", "ROOT"}
 
 
 def shell_scripts() -> list[Path]:

@@ -229,7 +229,7 @@ def test_help_of_run_needs_no_environment_and_makes_none(project, tmp_path):
     page = subprocess.run(
         ["bash", "run.sh", "--help"], cwd=project.root, env=env, capture_output=True, text=True, check=True
     ).stdout
-    for text in ("SRC_NAME=sample OFFLINE=1", "NUM_SAMPLES ", "(1000)", "MAX_COST", "--val-size N", "--max-leak SCORE"):
+    for text in ("SRC_NAME=sample ./run.sh", "NUM_SAMPLES ", "(1000)", "MAX_COST", "--val-size N", "--max-leak SCORE"):
         assert text in page
     assert not (project.root / ".venv").exists()
     tools = tmp_path / "tools"

@@ -105,40 +105,56 @@ def test_blocks_that_the_check_drops_silently_are_asked_for():
 
 
 PASSAGE = r"Similarly, for the other root we get $\frac{1}{2} \times \beta \neq \nu$ and so on. We are done, we think."
-EDITS = EditQuestion(0, 1, "p", "c", {1: "sibling"}, PASSAGE)
+EDITS = EditQuestion(0, "p", "c", ("sibling", PASSAGE), (1, 2), ("", ""))
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        r'[{"src": "$\\frac{1}{2} \\times \\beta \\neq \\nu$", "dest": "$\\theta \\times \\nabla$"}]',
-        r'[{"src": "$\frac{1}{2} \times \beta \neq \nu$", "dest": "$\theta \times \nabla$"}]',
-        'Here it is:\n```json\n[{"src": "$\\frac{1}{2} \\times \\beta \\neq \\nu$", "dest": "$\\theta \\times \\nabla$"}]\n```\nBye [x].',
+        r'{"2": [{"src": "$\\frac{1}{2} \\times \\beta \\neq \\nu$", "dest": "$\\theta \\times \\nabla$"}]}',
+        r'{"2": [{"src": "$\frac{1}{2} \times \beta \neq \nu$", "dest": "$\theta \times \nabla$"}]}',
+        'Here it is:\n```json\n{"2": [{"src": "$\\frac{1}{2} \\times \\beta \\neq \\nu$", "dest": "$\\theta \\times \\nabla$"}]}\n```\nBye [x].',
     ],
 )
 def test_raw_and_escaped_latex_come_through_as_typed(reply):
-    wanted = [Replacement(r"$\frac{1}{2} \times \beta \neq \nu$", r"$\theta \times \nabla$")]
+    wanted = {2: [Replacement(r"$\frac{1}{2} \times \beta \neq \nu$", r"$\theta \times \nabla$")]}
     assert validation.validate_edits(EDITS, reply, "") == validation.Validation(wanted)
 
 
 @pytest.mark.parametrize(
-    "reply", ["Nothing to change.", "{}", '[{"src": "Sim', '["a"]', '[{"src": 1, "dest": "x"}]', "null"]
+    "reply", ["Nothing to change.", '{"2": [{"src": "Sim', '["a"]', '{"2": [{"src": 1, "dest": "x"}]}', "null"]
 )
-def test_a_reply_without_the_array_is_unreadable_and_does_not_mean_no_change(reply):
+def test_a_reply_without_the_object_is_unreadable_and_does_not_mean_no_change(reply):
     found = validation.validate_edits(EDITS, reply, "")
     assert found.value is None and found.faults[0].code == "unreadable_edits"
     assert json.dumps(reply) in found.faults[0].sentence
 
 
-def test_an_empty_array_means_nothing_to_change():
-    assert validation.validate_edits(EDITS, "[]", "") == validation.Validation([])
+@pytest.mark.parametrize("reply", ["{}", "[]", '{"1": [], "2": []}'])
+def test_an_empty_object_means_nothing_to_change(reply):
+    assert validation.validate_edits(EDITS, reply, "") == validation.Validation({})
+
+
+def test_faults_name_their_thread_and_leave_the_others_alone():
+    reply = {
+        "2": [{"src": "Likewise, for", "dest": "For"}],
+        "1": [{"src": "sibling", "dest": "brother"}],
+        "7": [{"src": "a", "dest": ""}],
+    }
+    found = validation.validate_edits(EDITS, json.dumps(reply), "")
+    assert found.value == {2: [Replacement("Likewise, for", "For")], 1: [Replacement("sibling", "brother")]}
+    assert [fault.code for fault in found.faults] == ["unreadable_edits", "not_found"]
+    assert found.faults[0].sentence.startswith(
+        "Thread 7: it is not one of the threads asked for (1, 2). Write one JSON"
+    )
+    assert found.faults[1].sentence.startswith('Thread 2: The src "Likewise, for" does not occur')
 
 
 @pytest.mark.parametrize(
     ("src", "dest", "code", "sentence"),
     [
         ("Likewise, for", "For", "not_found", '"Likewise, for" does not occur'),
-        ("ther", "X", "not_found", '"ther" does not occur in the thread under review, or only inside a word'),
+        ("ther", "X", "not_found", '"ther" does not occur in this thread, or only inside a word'),
         ("we", "one", "ambiguous", '"we" occurs more than once'),
         ("", "x", "empty_src", "empty src"),
         ("Similarly,", "<Thread>", "tag_in_dest", "holds a tag"),
@@ -146,8 +162,8 @@ def test_an_empty_array_means_nothing_to_change():
     ],
 )
 def test_a_replacement_that_cannot_be_applied_is_reported_with_its_quote(src, dest, code, sentence):
-    found = validation.validate_edits(EDITS, json.dumps([{"src": src, "dest": dest}]), "")
-    assert found.value == [Replacement(src, dest)]
+    found = validation.validate_edits(EDITS, json.dumps({"2": [{"src": src, "dest": dest}]}), "")
+    assert found.value == {2: [Replacement(src, dest)]}
     assert [fault.code for fault in found.faults] == [code]
     assert sentence in found.faults[0].sentence
 
@@ -166,13 +182,13 @@ def test_a_replacement_that_cannot_be_applied_is_reported_with_its_quote(src, de
     ],
 )
 def test_outlines_are_read_from_numbered_lines_whatever_surrounds_them(reply):
-    assert parse_outlines(reply, 2) == ["Count $\\frac{a}{b}$", "Try it"]
+    assert parse_outlines(reply, [1, 2]) == ["Count $\\frac{a}{b}$", "Try it"]
 
 
 def test_a_line_of_blanks_is_read_quickly():
     begun = time.process_time()
     with pytest.raises(UnreadableOutlines):
-        parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", 1)
+        parse_outlines("1" + " " * 200_000 + "\n" + " " * 200_000 + "x", [1])
     assert time.process_time() - begun < 2
 
 
@@ -185,7 +201,7 @@ def test_a_line_of_blanks_is_read_quickly():
 )
 def test_numbered_outlines_come_through_as_typed(texts):
     reply = "\n".join(f"{number}: {text}" for number, text in enumerate(texts, 1))
-    assert parse_outlines(reply, len(texts)) == [text.strip() for text in texts]
+    assert parse_outlines(reply, range(1, len(texts) + 1)) == [text.strip() for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +209,8 @@ def test_numbered_outlines_come_through_as_typed(texts):
     [
         ("1: a", "Outline 2 of 2 is missing"),
         (": a\n2: b", "Outline 1 of 2 is missing"),
-        ("1: a\n2: b\n3: c", "Outline 3 belongs to no thread"),
-        ("1: a\n2: b\n1: c", "Outline 1 stands 2 times"),
+        ("1: a\n2: b\n3: c", "Outline 3 was not asked for"),
+        ("1: a\n2: b\n1: c", "Outline 1 is there 2 times"),
         ("2: a\n1: b", "in the order 2, 1"),
         ("no", "no numbered line"),
         ("[1, 2]", "no numbered line"),
@@ -202,11 +218,13 @@ def test_numbered_outlines_come_through_as_typed(texts):
 )
 def test_a_wrong_count_is_reported(reply, sentence):
     with pytest.raises(UnreadableOutlines, match=sentence):
-        parse_outlines(reply, 2)
+        parse_outlines(reply, [1, 2])
 
 
 def block(*threads: str) -> OutlineQuestion:
-    return OutlineQuestion(0, "Roots of $x^2 - 5x + 6$ for n = 12.", "Two cases.", threads)
+    return OutlineQuestion(
+        0, "Roots of $x^2 - 5x + 6$ for n = 12.", "Two cases.", threads, tuple(range(1, len(threads) + 1))
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_every_call_that_an_account_names_is_found_in_the_ledger(server):
         ("repaired", "out_of_file", 1.5, 0.005),
         ("accepted", None, 1.5, 0.005),
     ]
-    assert [talk["about"] for talk in edits["conversations"]] == ["block 1, thread 2", "block 2, thread 2"]
+    assert [talk["about"] for talk in edits["conversations"]] == ["block 1", "block 2"]
 
 
 @pytest.fixture(scope="module")

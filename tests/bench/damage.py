@@ -8,9 +8,8 @@ Calls   the commands of steps 1 to 5 in this process, against a local server ove
 Exits   1 if a kind of damage changes one of the three by more than --limit, or text is lost
 
 The chains are used --copies times with different problems, so that shares are meaningful. Of the replies that a
-kind of damage applies to, --share are damaged, drawn by seed within each turn; of these, --again are damaged again
-in the repair turn. Annotated outlines are damaged only in the last turn, in every block; an earlier turn can only
-be prose, truncated or empty.
+kind of damage applies to, --share are damaged, drawn by seed; of these, --again are damaged again in the repair turn.
+Annotated outlines are damaged in every block.
 
 The table lists replies damaged; used as they are (read or fixed without asking again); repaired by asking once
 more; damaged twice; then blocks, mean parallel ratio and yield of the accepted trajectories, and samples with lost

@@ -12,7 +12,6 @@ from threadweaver.files import to_json, write_atomic
 from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.samples import Sample
 from threadweaver.stages import extraction, inspection, outlining, rewriting, worth
-from threadweaver.stages.block_leaks import BlockLeaks
 from threadweaver.stages.collecting import source_hash
 from threadweaver.stages.rewriting import edit_questions
 from threadweaver.stages.traced import read_traced, traced_files
@@ -259,14 +258,17 @@ class Run:
                 entries.append((AccountEntry(id, "failed", "unreadable_reply", record.uuid, facts=error), {}))
                 continue
             trajectory = markup.parse(text)
-            asked = edit_questions(BlockLeaks.read(trajectory, record.problem))
+            asked = edit_questions(trajectory, record)
             wanted = [Replacement("Similarly, $p = 3$", "$p = 3$"), Replacement("not in the text", "x")]
-            answers = [(question, wanted if "Similarly" in question.passage else []) for question in asked]
+            answers = [
+                (question, {number: wanted for number, body in question.passages.items() if "Similarly" in body})
+                for question in asked
+            ]
             text, record = rewriting.apply_answers(trajectory, record, answers)
             changed = sum(len(thread.edits) for block in record.blocks for thread in block.threads)
             facts = {"edits": changed, "calls": len(asked), "tokens_in": 900, "tokens_out": 40, "cost_usd": 0.0011}
             if id == "0":
-                facts |= calls.facts(("block 1, thread 2", calls.EDITS), ("block 2, thread 2", []))
+                facts |= calls.facts(("block 1", calls.EDITS), ("block 2", []))
             entries.append(
                 (
                     AccountEntry(

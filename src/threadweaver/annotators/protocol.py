@@ -71,11 +71,12 @@ class Annotator(Asked, Protocol):
     async def steps(self, sample: Sample) -> Answer[str]:
         """Annotate a chain: its steps with line ranges, and which groups of them may run in parallel."""
 
-    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
-        """Propose the replacements that make a thread independent of its siblings."""
+    async def edits(self, question: EditQuestion) -> Answer[dict[int, list[Replacement]]]:
+        """Propose the replacements that make threads of a block independent of their siblings: number of the thread
+        (from 1) → replacements; a thread without any may be left out."""
 
     async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
-        """Write one outline per thread of a block, in order."""
+        """Write one outline per thread that is asked about, in order."""
 
 
 class Referee(Asked, Protocol):

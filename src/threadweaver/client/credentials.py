@@ -137,12 +137,17 @@ def _parts(url: str) -> SplitResult | None:
     return parts if possible else None
 
 
+def needs_key(base_url: str) -> bool:
+    """Whether an endpoint is OpenAI's own: other servers may work without a key."""
+    return (urlsplit(base_url).hostname or "").endswith("openai.com")
+
+
 def key_for(base_url: str, key_path: str | None, environment: Mapping[str, str] | None = None) -> Key:
     """Return the key to send; servers other than OpenAI's do not need one. Raises UserError that names the ways out."""
     key = find_key(key_path, environment)
     if key is not None:
         return key
-    if (urlsplit(base_url).hostname or "").endswith("openai.com"):
+    if needs_key(base_url):
         path = key_path or DEFAULT_KEY_PATH
         raise UserError(
             f"no API key and no endpoint: put a key into {path} or OPENAI_API_KEY (or name a server with "

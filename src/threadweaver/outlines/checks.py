@@ -52,7 +52,8 @@ class OutlineFault:
 
 
 def check_outlines(outlines: Sequence[str], question: OutlineQuestion) -> list[OutlineFault]:
-    """Return all `UNFIT` faults of this block's outlines, or, where there are none, all `GIVES_AWAY` faults.
+    """Return all `UNFIT` faults of the outlines that the question asks for, or, where there are none, all `GIVES_AWAY`
+    faults.
 
     Mathematics is compared in one notation, numbers by their value. Linear in the length of the text. An annotator may
     check what it is about to answer: stage 4, which checks every answer, then does not do the work a second time.
@@ -62,22 +63,22 @@ def check_outlines(outlines: Sequence[str], question: OutlineQuestion) -> list[O
 
 @lru_cache(maxsize=128)  # blocks between an annotator's check and that of the stage; their texts stay in memory
 def _checked(outlines: tuple[str, ...], question: OutlineQuestion) -> tuple[OutlineFault, ...]:
-    unfit = tuple(_unfit(outlines, len(question.threads)))
+    unfit = tuple(_unfit(outlines, question.asked))
     return unfit or (*_results(outlines, question), *_sibling_uses(outlines, question))
 
 
 def describe_unfit(outlines: Sequence[str], threads: int) -> str | None:
     """Return in words why these outlines are unfit for a block of `threads` threads, or None if they are fit."""
-    first = next(_unfit(outlines, threads), None)
+    first = next(_unfit(outlines, range(1, threads + 1)), None)
     return None if first is None else str(first)
 
 
-def _unfit(outlines: Sequence[str], threads: int) -> Iterator[OutlineFault]:
-    if len(outlines) != threads:
-        yield OutlineFault("count", None, f"{len(outlines)} outlines for {threads} threads")
+def _unfit(outlines: Sequence[str], numbers: Sequence[int]) -> Iterator[OutlineFault]:
+    if len(outlines) != len(numbers):
+        yield OutlineFault("count", None, f"{len(outlines)} outlines for {len(numbers)} threads")
         return
     seen: dict[str, int] = {}
-    for number, text in enumerate(outlines, 1):
+    for number, text in zip(numbers, outlines, strict=True):
         stripped = text.strip()
         if not stripped:
             yield OutlineFault("empty", number, "says nothing (it is empty)")
@@ -105,8 +106,8 @@ def is_placeholder(text: str) -> bool:
 
 def _results(outlines: Sequence[str], question: OutlineQuestion) -> Iterator[OutlineFault]:
     known = MathText(question.known)
-    for number, (text, thread) in enumerate(zip(outlines, question.threads, strict=True), 1):
-        if found := find_giveaways(text, thread, known):
+    for number, text in zip(question.asked, outlines, strict=True):
+        if found := find_giveaways(text, question.threads[number - 1], known):
             yield OutlineFault("gives_result", number, f"tells {' and '.join(found)}, which only its thread works out")
 
 
@@ -114,7 +115,7 @@ def _sibling_uses(outlines: Sequence[str], question: OutlineQuestion) -> Iterato
     """Find references to a sibling, and mathematics that a sibling introduces and the outline's own thread lacks."""
     context = independence.Context(question.known)
     threads = [independence.Passage.read(thread) for thread in question.threads]
-    for number, text in enumerate(outlines, 1):
+    for number, text in zip(question.asked, outlines, strict=True):
         siblings = [passage for at, passage in enumerate(threads, 1) if at != number]
         own = threads[number - 1].places
         found = independence.leaks_of(context, [*siblings, independence.Passage.read(text)], [len(siblings)])

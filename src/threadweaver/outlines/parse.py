@@ -25,15 +25,15 @@ _QUOTES = {'"': '"', "“": "”", "«": "»"}
 
 
 class UnreadableOutlines(ValueError):
-    """The reply lacks the outlines 1 … n; the message says what is missing."""
+    """The reply lacks outlines that were asked for; the message says which."""
 
     def __init__(self, message: str, code: str = "count"):
         super().__init__(message)
         self.code = code
 
 
-def parse_outlines(text: str, count: int) -> list[str]:
-    """Return the outlines of a reply: lines `1: …`, `2: …`, perhaps in a fence, in tags or with prose around them, or
+def parse_outlines(text: str, wanted: Sequence[int]) -> list[str]:
+    """Return the outlines with the wanted numbers, which follow one another, from a reply: lines `1: …`, `2: …`, perhaps in a fence, in tags or with prose around them, or
     JSON (an array of texts, or an object with the numbers as keys).
 
     Numbered lines need no escapes, so mathematics is read as typed. Raises UnreadableOutlines, also where it is unclear
@@ -41,9 +41,9 @@ def parse_outlines(text: str, count: int) -> list[str]:
     """
     plain = without_entities(text)
     try:
-        return _from_lines(plain, count)
+        return _from_lines(plain, wanted)
     except UnreadableOutlines:
-        if listed := _from_json(plain, count):
+        if listed := _from_json(plain, wanted):
             return listed
         raise
 
@@ -64,9 +64,9 @@ class _Item:
         return _SENTENCE_END.search(self.text) is not None
 
 
-def _from_lines(text: str, count: int) -> list[str]:
+def _from_lines(text: str, wanted: Sequence[int]) -> list[str]:
     items = _items(_TAG_BEGIN.sub("\n", _TAG_END.sub("\n\n", text)).replace("\r\n", "\n"))
-    _check_numbers([item.number for item in items], count)
+    _check_numbers([item.number for item in items], wanted)
     return [_with_lines_below(item, [other for other in items if other is not item]) for item in items]
 
 
@@ -123,26 +123,26 @@ def _bare(text: str, before: str) -> str:
     return text
 
 
-def _check_numbers(numbers: Sequence[int], count: int) -> None:
-    wanted = list(range(1, count + 1))
-    if numbers == wanted:
+def _check_numbers(numbers: Sequence[int], wanted: Sequence[int]) -> None:
+    if list(numbers) == list(wanted):
         return
-    form = f'Write one line for each of the {count} threads, numbered "1: " to "{count}: ", in order.'
+    span = f'"{wanted[0]}: "' if len(wanted) == 1 else f'"{wanted[0]}: " to "{wanted[-1]}: ", in order'
+    form = f"Write one line for each of the {len(wanted)} threads asked for, numbered {span}."
     if not numbers:
         raise UnreadableOutlines(f"It holds no numbered line. {form}", "unreadable_outlines")
     if repeated := [number for number in wanted if numbers.count(number) > 1]:
-        raise UnreadableOutlines(f"Outline {repeated[0]} stands {numbers.count(repeated[0])} times. {form}")
+        raise UnreadableOutlines(f"Outline {repeated[0]} is there {numbers.count(repeated[0])} times. {form}")
     if missing := [str(number) for number in wanted if number not in numbers]:
-        raise UnreadableOutlines(f"Outline {', '.join(missing)} of {count} is missing. {form}")
+        raise UnreadableOutlines(f"Outline {', '.join(missing)} of {len(wanted)} is missing. {form}")
     if beyond := [str(number) for number in numbers if number not in wanted]:
-        raise UnreadableOutlines(f"Outline {', '.join(beyond)} belongs to no thread: there are {count}. {form}")
-    raise UnreadableOutlines(f"The outlines stand in the order {', '.join(map(str, numbers))}. {form}")
+        raise UnreadableOutlines(f"Outline {', '.join(beyond)} was not asked for. {form}")
+    raise UnreadableOutlines(f"The outlines are in the order {', '.join(map(str, numbers))}. {form}")
 
 
 # ---- JSON
 
 
-def _from_json(text: str, count: int) -> list[str] | None:
+def _from_json(text: str, wanted: Sequence[int]) -> list[str] | None:
     """Return the outlines of the last JSON value that has all of them, in the reading with less damaged LaTeX."""
     fitting = None
     values = list(find_values(text))
@@ -150,29 +150,28 @@ def _from_json(text: str, count: int) -> list[str] | None:
         wholes = [value.value for value in values]
         lines = [item for item in wholes if isinstance(item, dict)]
         for whole in [*wholes, *([lines] if len(lines) == len(wholes) > 1 else [])]:
-            fitting = _best(readings(whole), count) or fitting
+            fitting = _best(readings(whole), wanted) or fitting
     return fitting
 
 
-def _best(read: Sequence[object], count: int) -> list[str] | None:
-    wanted = list(range(1, count + 1))
-    pairs = [list(_numbered(value)) for value in read]
-    found = [[text for _, text in pair] for pair in pairs if [number for number, _ in pair] == wanted]
+def _best(read: Sequence[object], wanted: Sequence[int]) -> list[str] | None:
+    pairs = [list(_numbered(value, wanted[0])) for value in read]
+    found = [[text for _, text in pair] for pair in pairs if [number for number, _ in pair] == list(wanted)]
     return min(found, key=lambda texts: sum(map(damage, texts)), default=None)
 
 
-def _numbered(value: object, depth: int = 2) -> Iterator[tuple[int, str]]:
+def _numbered(value: object, first: int, depth: int = 2) -> Iterator[tuple[int, str]]:
     """Yield number and text of the outlines in a JSON value: an array of texts or of objects with one text, an object
-    with numbers in its keys, or an object around one of these."""
+    with numbers in its keys, or an object around one of these. Items of an array without numbers count from `first`."""
     if isinstance(value, Mapping):
         inner = list(value.values())
         if len(inner) == 1 and depth and not isinstance(inner[0], str):
-            yield from _numbered(inner[0], depth - 1)
+            yield from _numbered(inner[0], first, depth - 1)
         elif all(isinstance(text, str) for text in inner):
             yield from _with_numbers((_key_number(key), text) for key, text in value.items())
     elif isinstance(value, list):
         yield from _with_numbers(
-            (at, item) if isinstance(item, str) else _one_text(item, at) for at, item in enumerate(value, 1)
+            (at, item) if isinstance(item, str) else _one_text(item, at) for at, item in enumerate(value, first)
         )
 
 

@@ -125,11 +125,6 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "W",
         "help": "what a re-check's saved characters count when blocks are chosen, from 0 to 1 (%(default)s)",
     },
-    "--rewrite": {
-        "choices": ("all", "suspected"),
-        "default": "all",
-        "help": "rewrite every thread except the first of each block, or only those that seem to depend on a sibling (%(default)s)",
-    },
     "--max-leak": {
         "type": score,
         "metavar": "SCORE",

@@ -20,10 +20,11 @@ from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
 from threadweaver.stages.block_leaks import BlockLeaks
 from threadweaver.stages.collected import ROW, row_hash
-from threadweaver.stages.outlining import must_be_sequential, outline_questions
+from threadweaver.stages.outlining import must_be_sequential
 from threadweaver.stages.traced import new_lineage, sequentialize, traced_files
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import BlockLineage, ThreadLineage
+from threadweaver.trajectory.questions import OutlineQuestion
 
 BETWEEN = "\n\n"
 """What stands between the threads of a block, and before its conclusion, where they follow one another as one text."""
@@ -137,9 +138,12 @@ def unsound_blocks(trajectory: markup.Trajectory, problem: str) -> Mapping[int, 
         number: ("leak", f"thread {leak.target + 1} uses {leak.what} of thread {leak.source + 1}")
         for number, leak in leaks.items()
     }
-    for question, block in zip(outline_questions(trajectory, problem), trajectory.blocks, strict=True):
+    for number, block in enumerate(trajectory.blocks, 1):
+        threads = tuple(thread.body for thread in block.threads)
+        everyone = tuple(range(1, len(threads) + 1))
+        question = OutlineQuestion(number - 1, problem, trajectory.text[: block.start], threads, everyone)
         faults = check_outlines([item.body for item in block.outlines], question)
         faults.sort(key=lambda fault: fault.code != "gives_result")
         if must_be_sequential(faults, keep_telling=False):
-            back.setdefault(question.block + 1, (faults[0].code, str(faults[0])))
+            back.setdefault(number, (faults[0].code, str(faults[0])))
     return back

@@ -30,12 +30,18 @@ class Candidate:
     reason: str = ""
     kind: str = ""
     novelty: str = ""
+    plans: tuple[tuple[int, str], ...] = ()
+    """The first line of each annotated thread, and what the thread sets out to do."""
     value: int = 0
     """In thousandths of a character of the critical path; 0: it is not chosen."""
 
     @property
     def lines(self) -> Range:
         return Range(self.ranges[0].first, self.ranges[-1].last)
+
+    def plan(self, span: Range) -> str:
+        """Return what the lines of a thread set out to do: the plans of all that were joined in it."""
+        return "; ".join(plan for first, plan in self.plans if plan and span.first <= first <= span.last)
 
 
 def worth_of(

@@ -14,7 +14,7 @@ from threadweaver import independence
 from threadweaver.grading import final_answer, settled_at
 from threadweaver.stages.choice import OUTLINE, RECHECK_WEIGHT, Candidate, choose, worth_of
 from threadweaver.trajectory import markup
-from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Defect, Range
+from threadweaver.trajectory.annotation import Annotation, BlockNote, Code, Defect, Range, Step, ThreadNote
 from threadweaver.trajectory.edits import BlockLineage, Lineage, ThreadLineage, Unused
 
 FILTER_DIFF_THRESHOLD = 200
@@ -74,7 +74,7 @@ def extract(
     notes = [_defect_note(defect) for defect in annotation.defects]
     settled = settled_at(chain_text, final_answer(lineage.output))
     for block in annotation.blocks:
-        for candidate in _candidates(block, chain, unused):
+        for candidate in _candidates(block, annotation.steps, chain, unused):
             if merge_dependent and len(candidate.ranges) <= markup.MAX_THREADS:
                 candidate, merged = _merge_dependent(candidate, chain)
                 notes += merged
@@ -139,7 +139,7 @@ def _unused(block: BlockNote, ranges: Sequence[Range], code: str, detail: str = 
     return Unused(block.number, lines and lines.first, lines and lines.last, code, detail)
 
 
-def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[Candidate]:
+def _candidates(block: BlockNote, steps: Sequence[Step], chain: _Chain, unused: list[Unused]) -> list[Candidate]:
     """Return the runs of threads in an annotated block that can be siblings.
 
     A thread whose check failed depends on a sibling: it stays in the text and separates two runs.
@@ -159,7 +159,20 @@ def _candidates(block: BlockNote, chain: _Chain, unused: list[Unused]) -> list[C
     if not kept:
         code = Code.CHECK_FAILED if block.has(Code.CHECK_FAILED) else Code.SINGLE_THREAD
         unused.append(_unused(block, [span for _, span in filled], str(code), "fewer than two threads remain"))
-    return [Candidate(block.number, _close_gaps(run), block.reason, block.kind, block.novelty) for run in kept]
+    plans = tuple((span.first, _plan(thread, steps)) for thread, span in filled)
+    return [Candidate(block.number, _close_gaps(run), block.reason, block.kind, block.novelty, plans) for run in kept]
+
+
+def _plan(thread: ThreadNote, steps: Sequence[Step]) -> str:
+    """Return what a thread's steps set out to do, without their substeps; where it names none, those in its lines."""
+    own = thread.steps or [
+        step
+        for step in steps
+        if step.lines and thread.lines.first <= step.lines.first and step.lines.last <= thread.lines.last
+    ]
+    named = {step.number: step.description for step in own}
+    whole = [text for number, text in named.items() if not any(number.startswith(f"{other}.") for other in named)]
+    return "; ".join(filter(None, whole))
 
 
 def _close_gaps(ranges: Sequence[Range]) -> tuple[Range, ...]:
@@ -238,7 +251,8 @@ def _mark_up(chain: _Chain, candidates: Sequence[Candidate]) -> tuple[str, tuple
             body = raw.strip()
             lead = len(raw) - len(raw.lstrip())
             threads.append(body)
-            notes.append(ThreadLineage(span.first, span.last, raw[:lead], raw[lead + len(body) :]))
+            ends = raw[:lead], raw[lead + len(body) :]
+            notes.append(ThreadLineage(span.first, span.last, *ends, plan=candidate.plan(span)))
         out += [chain.text[cursor:start], markup.write_block(threads)]
         lineages.append(BlockLineage(first, last, tuple(notes), candidate.reason, candidate.kind, candidate.novelty))
         cursor = end

@@ -6,14 +6,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from threadweaver.annotators.protocol import Annotator, Answer, add_up
 from threadweaver.outlines.checks import GIVES_AWAY, OutlineFault, check_outlines
 from threadweaver.runs.runner import Result
-from threadweaver.stages.traced import Traced, sequentialize, traced_files
+from threadweaver.stages.traced import Traced, contexts, sequentialize, traced_files
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.edits import Lineage
-from threadweaver.trajectory.questions import OutlineQuestion
+from threadweaver.trajectory.questions import OutlineQuestion, portions
 
 Faults = Mapping[int, Sequence[OutlineFault]]
 """Block number (from 1) → faults of its outlines, worst first."""
@@ -31,14 +32,15 @@ async def outline(traced: Traced, annotator: Annotator, options: OutlineOptions)
     """Ask about all blocks of a sample at once. A block without acceptable outlines becomes sequential again; a
     call without a reply fails the sample, so that a later run asks again."""
     trajectory, lineage = markup.parse(traced.text), traced.lineage
-    asked = outline_questions(trajectory, traced.problem, options.context_lines)
+    asked = outline_questions(trajectory, lineage, options.context_lines)
     if not asked:
         return Result("unchanged", "no_block", traced_files(traced.id, traced.text, lineage), value=traced)
     answers = await asyncio.gather(*(annotator.outlines(question) for question in asked))
     facts = add_up(answers)
     if lost := next((answer for answer in answers if answer.lost), None):
         return Result("failed", lost.reason, facts=facts)
-    found = find_faults(asked, answers)
+    blocks = whole_blocks(asked, answers)
+    found = find_faults(blocks)
     restorable = lineage is not None and bool(lineage.sha256)  # without a lineage no block can be restored
     back = {
         number: faults[0]
@@ -48,25 +50,29 @@ async def outline(traced: Traced, annotator: Annotator, options: OutlineOptions)
     staying = {number: faults for number, faults in found.items() if number not in back}
     facts["outline_faults"] = dict(Counter(fault.code for faults in staying.values() for fault in faults))
     facts["unused"] = [fault.code for fault in back.values()]
-    facts["blocks"] = len(asked) - len(back)
+    facts["blocks"] = len(blocks) - len(back)
     if unfit := next((number for number, faults in staying.items() if faults[0].code not in GIVES_AWAY), None):
         facts["error"] = f"block {unfit}: {found[unfit][0]}"
         return Result("failed", "poor_outlines", facts=facts)
-    text, lineage = with_outlines(trajectory, lineage, [answer.value for answer in answers], found, back)
+    text, lineage = with_outlines(trajectory, lineage, [answer.value for _, answer in blocks], found, back)
     outcome = ("ok", None) if facts["blocks"] else ("unchanged", "no_block")
     return Result(*outcome, traced_files(traced.id, text, lineage), facts, value=Traced(traced.id, text, lineage))
 
 
 def outline_questions(
-    trajectory: markup.Trajectory, problem: str, context_lines: int | None = None
+    trajectory: markup.Trajectory, lineage: Lineage | None, context_lines: int | None = None
 ) -> list[OutlineQuestion]:
-    """Return one question per block; `context_lines` shows only the last lines of the text before it."""
+    """Return one question per block, or several for one of many threads; `context_lines` shows only the last lines of
+    the text before it."""
     asked = []
-    for number, block in enumerate(trajectory.blocks):
-        before = trajectory.text[: block.start]
+    problem = lineage.problem if lineage else ""
+    for number, (block, before) in enumerate(zip(trajectory.blocks, contexts(trajectory, lineage), strict=True)):
         shown = _last_lines(before, context_lines)
         threads = tuple(thread.body for thread in block.threads)
-        asked.append(OutlineQuestion(number, problem, shown, threads, None if shown == before else before))
+        whole = None if shown == before else before
+        asked += [
+            OutlineQuestion(number, problem, shown, threads, numbers, whole) for numbers in portions(len(threads))
+        ]
     return asked
 
 
@@ -74,10 +80,23 @@ def _last_lines(text: str, count: int | None) -> str:
     return text if count is None else "\n".join(text.split("\n")[-count - 1 :])
 
 
-def find_faults(asked: Sequence[OutlineQuestion], answers: Sequence[Answer]) -> Faults:
+def whole_blocks(
+    asked: Sequence[OutlineQuestion], answers: Sequence[Answer[list[str]]]
+) -> list[tuple[OutlineQuestion, Answer[list[str]]]]:
+    """Return one question and answer per block; without the answer about some of its threads a block has none."""
+    blocks = []
+    for _, pairs in groupby(zip(asked, answers, strict=True), key=lambda pair: pair[0].block):
+        questions, parts = zip(*pairs, strict=True)
+        whole = replace(questions[0], asked=tuple(number for question in questions for number in question.asked))
+        missing = next((part for part in parts if part.value is None), None)
+        blocks.append((whole, missing or Answer([text for part in parts for text in part.value])))
+    return blocks
+
+
+def find_faults(blocks: Sequence[tuple[OutlineQuestion, Answer[list[str]]]]) -> Faults:
     """Return the faults of the outlines of each block; for a block without an answer, the reason for that."""
     found = {}
-    for question, answer in zip(asked, answers, strict=True):
+    for question, answer in blocks:
         if answer.value is None:
             faults = [OutlineFault(answer.reason, None, str(answer.facts.get("error", "no reply was accepted")))]
         else:

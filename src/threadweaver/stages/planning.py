@@ -21,12 +21,13 @@ from threadweaver.stages.parallel import Pair, ParallelOptions, mark
 from threadweaver.stages.rewriting import RewriteOptions, rewrite
 from threadweaver.stages.stage_plan import money_line, table
 from threadweaver.stages.steps import annotate
-from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion
+from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion, portions
 
 CHARS_PER_BLOCK = 5_900
 """11,143 tokens hold 6.26 blocks in the published run, at 3.3 characters per token."""
 THREAD_CHARS = 1_800
 """541 tokens."""
+ASSUMED_PLAN = "works out one part of the problem, as fifteen words at most would say it in an annotation"
 ASSUMED = "assumed: one block per 5,900 characters of a chain, with two or three threads in turn, as published"
 
 
@@ -115,12 +116,10 @@ def assumed_questions(sample: Sample) -> tuple[list[EditQuestion], list[OutlineQ
     for block in range(blocks):
         start = round((block + 0.5) * len(chain) / blocks)
         threads = tuple(chain[start : start + THREAD_CHARS] for _ in range(2 + block % 2))
-        outlines.append(OutlineQuestion(block, sample.problem, chain[:start], threads))
-        siblings = dict(enumerate(threads[1:], 1))
-        edits += [
-            EditQuestion(block, thread, sample.problem, chain[:start], siblings, threads[thread])
-            for thread in range(1, len(threads))
-        ]
+        (asked,) = portions(len(threads))
+        plans = (ASSUMED_PLAN,) * len(threads)
+        edits.append(EditQuestion(block, sample.problem, chain[:start], threads, asked, plans))
+        outlines.append(OutlineQuestion(block, sample.problem, chain[:start], threads, asked))
     return edits, outlines
 
 

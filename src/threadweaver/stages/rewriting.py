@@ -10,23 +10,20 @@ from threadweaver.annotators.protocol import Annotator, add_up
 from threadweaver.independence import CONFIDENT
 from threadweaver.runs.runner import Result
 from threadweaver.stages.block_leaks import BlockLeaks
-from threadweaver.stages.traced import Traced, bare_lineage, sequentialize, traced_files
+from threadweaver.stages.traced import Traced, bare_lineage, contexts, sequentialize, traced_files
 from threadweaver.trajectory import edits, markup
 from threadweaver.trajectory.edits import Lineage, Replacement
-from threadweaver.trajectory.questions import EditQuestion
+from threadweaver.trajectory.questions import EditQuestion, portions
 
 
 @dataclass(frozen=True, slots=True)
 class RewriteOptions:
-    only_suspected: bool = False
-    """Ask only about threads that seem to depend on a sibling, not about every thread except the first of each
-    block."""
     max_leak: float = CONFIDENT
     """Make a block sequential again if a thread still uses a sibling's mathematics with this score or more."""
 
 
 async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions) -> Result:
-    """Ask about all threads of a sample at once, and apply the replacements.
+    """Ask about all blocks of a sample at once, and apply the replacements.
 
     A thread whose reply cannot be used stays as it is; if it seems to depend on a sibling, its block becomes
     sequential again. A call without a reply fails the sample.
@@ -34,16 +31,21 @@ async def rewrite(traced: Traced, annotator: Annotator, options: RewriteOptions)
     trajectory = markup.parse(traced.text)
     lineage = traced.lineage or bare_lineage(trajectory.blocks, traced.id)
     before = BlockLeaks.read(trajectory, lineage.problem)
-    asked = edit_questions(before, only_suspected=options.only_suspected)
+    asked = edit_questions(trajectory, lineage)
     answers = await asyncio.gather(*(annotator.edits(question) for question in asked))
     facts = add_up(answers)
     if lost := next((answer for answer in answers if answer.lost), None):
         return Result("failed", lost.reason, facts=facts)
     answered = list(zip(asked, answers, strict=True))
     text, lineage = apply_answers(
-        trajectory, lineage, [(question, answer.value or []) for question, answer in answered]
+        trajectory, lineage, [(question, answer.value or {}) for question, answer in answered]
     )
-    refused = {(question.block, question.thread): answer.reason for question, answer in answered if answer.refused}
+    refused = {
+        (question.block, number - 1): answer.reason
+        for question, answer in answered
+        if answer.refused
+        for number in question.asked
+    }
     facts |= {
         "edits": sum(len(thread.edits) for block in lineage.blocks for thread in block.threads),
         "edited_characters": edited_characters(lineage),
@@ -71,33 +73,39 @@ def _why_unchanged(trajectory: markup.Trajectory, refused: Mapping) -> str:
     return "not_rewritten" if refused else "nothing_to_change"
 
 
-def edit_questions(leaks: BlockLeaks, *, only_suspected: bool = False) -> list[EditQuestion]:
-    """Return one question per thread except the first of each block; with `only_suspected`, only for the threads
-    that seem to depend on a sibling. All siblings are shown in full."""
+def edit_questions(trajectory: markup.Trajectory, lineage: Lineage) -> list[EditQuestion]:
+    """Return one question per block, or several for one of many threads; all threads are shown and asked about.
+
+    Also the first: it depends on no thread before it, but its end may announce the next one.
+    """
     asked = []
-    for number, block in enumerate(leaks.trajectory.blocks):
-        context = leaks.trajectory.text[: block.start]
-        suspects = leaks.suspects(number)
-        for at, thread in enumerate(block.threads):
-            if at and (at in suspects or not only_suspected):
-                siblings = {k + 1: other.body for k, other in enumerate(block.threads) if k != at}
-                asked.append(EditQuestion(number, at, leaks.problem, context, siblings, thread.body))
+    known = zip(trajectory.blocks, lineage.blocks, contexts(trajectory, lineage), strict=True)
+    for number, (block, origin, context) in enumerate(known):
+        threads = tuple(thread.body for thread in block.threads)
+        plans = tuple(thread.plan for thread in origin.threads)
+        asked += [
+            EditQuestion(number, lineage.problem, context, threads, numbers, plans)
+            for numbers in portions(len(threads))
+        ]
     return asked
 
 
 def apply_answers(
-    trajectory: markup.Trajectory, lineage: Lineage, answers: Sequence[tuple[EditQuestion, Sequence[Replacement]]]
+    trajectory: markup.Trajectory,
+    lineage: Lineage,
+    answers: Sequence[tuple[EditQuestion, Mapping[int, Sequence[Replacement]]]],
 ) -> tuple[str, Lineage]:
     """Return the trajectory with the replacements applied, and the lineage that can undo them."""
     bodies = [[thread.body for thread in block.threads] for block in trajectory.blocks]
     thread_lineages = [list(block.threads) for block in lineage.blocks]
-    for question, replacements in answers:
-        applied = edits.apply(question.passage, replacements)
-        bodies[question.block][question.thread] = applied.text
-        note = thread_lineages[question.block][question.thread]
-        thread_lineages[question.block][question.thread] = replace(
-            note, edits=(*note.edits, *applied.edits), skipped=(*note.skipped, *applied.skipped)
-        )
+    for question, proposed in answers:
+        for number, passage in question.passages.items():
+            applied = edits.apply(passage, proposed.get(number, ()))
+            bodies[question.block][number - 1] = applied.text
+            note = thread_lineages[question.block][number - 1]
+            thread_lineages[question.block][number - 1] = replace(
+                note, edits=(*note.edits, *applied.edits), skipped=(*note.skipped, *applied.skipped)
+            )
     written = [
         markup.canonical(block, threads=threads) for threads, block in zip(bodies, trajectory.blocks, strict=True)
     ]

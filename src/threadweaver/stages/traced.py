@@ -136,11 +136,41 @@ def _correctness(sample: Sample) -> bool | None:
 
 
 def bare_lineage(trajectory_blocks: tuple, id: str, problem: str = "") -> Lineage:
-    """Return an empty lineage, to record later edits of a trajectory without a trace (its chain is unknown)."""
+    """Return an empty lineage, to record later edits of a trajectory without a trace: its chain is unknown, and taken
+    to have had a blank line after each thread."""
+    thread = edits.ThreadLineage(0, 0, after="\n\n")
     blocks = tuple(
-        edits.BlockLineage(0, 0, tuple(edits.ThreadLineage(0, 0) for _ in block.threads)) for block in trajectory_blocks
+        edits.BlockLineage(0, 0, (*[thread] * (len(block.threads) - 1), edits.ThreadLineage(0, 0)))
+        for block in trajectory_blocks
     )
     return Lineage(int(id) if id.isdecimal() else 0, id, problem, "", None, "", 0, 0, blocks)
+
+
+def contexts(trajectory: markup.Trajectory, lineage: Lineage | None) -> list[str]:
+    """Return the context of each block: everything before it in the chain's own words, without markup and edits.
+
+    Steps 3 and 4 both ask about a block with this context, not with the text that the edits of earlier blocks leave:
+    so their requests begin with the same bytes, which a provider's cache serves, all blocks of a chain share one
+    prefix, and what becomes of one block changes no request about a later one. Edits leave the mathematics alone, so
+    the edited context says the same.
+    """
+    if lineage is None or len(lineage.blocks) != len(trajectory.blocks):
+        lineage = bare_lineage(trajectory.blocks, "")
+    found, written, cursor = [], "", 0
+    for block, origin in zip(trajectory.blocks, lineage.blocks, strict=True):
+        written += trajectory.text[cursor : block.start]
+        found.append(written)
+        written += _own_text(block, origin)
+        cursor = block.end
+    return found
+
+
+def _own_text(block: markup.Block, origin: edits.BlockLineage) -> str:
+    """Return the passage that a block was made from or, where it was edited by hand since, its threads as they are."""
+    try:
+        return edits.restore_block(block, origin)
+    except edits.ConservationError:
+        return "\n\n".join(thread.body for thread in block.threads)
 
 
 def is_lineage_of(lineage: Lineage, chain: str) -> bool:

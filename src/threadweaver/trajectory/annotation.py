@@ -115,8 +115,10 @@ def lines(text: str) -> list[str]:
 
 
 def number_lines(text: str) -> str:
-    """Return the chain as the annotator sees it: each line with its number in front, as in `L1: …`."""
-    return "\n".join(f"L{number}: {line}" for number, line in enumerate(lines(text), 1))
+    """Return the chain as the annotator sees it: `L12 [85]: …` is line 12, of 85 characters. Blank lines are counted
+    and not shown: nobody cites them, and every second line is one."""
+    numbered = enumerate(lines(text), 1)
+    return "\n".join(f"L{number} [{len(line)}]: {line}" for number, line in numbered if line.strip())
 
 
 _DASH = r"\s*(?:-|–|—|\.\.+|…|to|through)\s*"

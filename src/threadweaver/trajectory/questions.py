@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+
+MOST_ASKED = 12
+"""Threads that one call is asked about: the replies of a longer block are asked for in several."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditQuestion:
-    """One thread to be rewritten. `block` and `thread` count from 0; `context` is everything before the block."""
+    """Threads of a block to be rewritten; `block` counts from 0, `context` is everything before the block."""
 
     block: int
-    thread: int
     problem: str
     context: str
-    siblings: Mapping[int, str]
-    """Number (from 1) -> text of the threads that this one must not depend on."""
-    passage: str
+    threads: tuple[str, ...]
+    """All threads of the block."""
+    asked: tuple[int, ...]
+    """Numbers (from 1) of the threads to be rewritten."""
+    plans: tuple[str, ...]
+    """What each thread sets out to do, in the annotator's words; empty where it did not say."""
+
+    @property
+    def passages(self) -> dict[int, str]:
+        """Return number (from 1) → text of the threads to be rewritten."""
+        return {number: self.threads[number - 1] for number in self.asked}
 
 
 @dataclass(frozen=True, slots=True)
 class OutlineQuestion:
-    """One block whose threads need outlines; `block` counts from 0."""
+    """Threads of a block that need outlines; `block` counts from 0."""
 
     block: int
     problem: str
     context: str
     """What the annotator sees: everything before the block, or its last lines."""
     threads: tuple[str, ...]
+    """All threads of the block."""
+    asked: tuple[int, ...]
+    """Numbers (from 1) of the threads that need an outline."""
     before: str | None = None
     """Everything before the block, where `context` is less than that."""
 
@@ -47,3 +60,10 @@ class RefereeQuestion:
     threads: tuple[str, ...]
     outlines: tuple[str, ...]
     """Empty for a block without outlines."""
+
+
+def portions(count: int) -> list[tuple[int, ...]]:
+    """Return the numbers 1 … count in as few portions as one call each may be asked about, of about the same size."""
+    calls = -(-count // MOST_ASKED)
+    bounds = [count * call // calls for call in range(calls + 1)]
+    return [tuple(range(low + 1, high + 1)) for low, high in pairwise(bounds)]

@@ -17,8 +17,8 @@ PROMPTS = {
 }
 PLACEHOLDERS = {
     "steps": ("problem", "chain"),
-    "edits": ("problem", "context", "siblings", "thread"),
-    "outlines": ("problem", "context", "threads", "count"),
+    "edits": ("problem", "context", "plans", "threads", "asked"),
+    "outlines": ("problem", "context", "threads", "asked"),
     "findings": ("problem", "context", "outlines", "threads", "count"),
 }
 REPAIR_PROMPT, REPAIR_PLACEHOLDERS = "repair-prompt_v1.txt", ("faults",)

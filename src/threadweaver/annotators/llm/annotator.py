@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from threadweaver.trajectory.questions import EditQuestion, OutlineQuestion, Ref
 
 UNKNOWN_PROBLEM = "(The problem is not known.)"
 NO_OUTLINES = "(This block has none.)"
+NO_PLAN = "(Not stated.)"
 NO_CONTEXT = "(Nothing: the block stands at the beginning of the text.)"
 
 
@@ -67,37 +68,21 @@ class LlmAnnotator:
     async def steps(self, sample: Sample) -> Answer[str]:
         """Ask for the annotated outline of a chain; defects that remain after the repair are left to the
         extraction."""
-        turns = self.prompt.fill({"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)})
         return await self._conversation(f"{self.label}/{sample.uuid}").run(
-            turns, partial(validation.validate_annotation, lines(sample.thinking))
+            self.prompt.fill(step_values(sample)), partial(validation.validate_annotation, lines(sample.thinking))
         )
 
-    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
-        """Ask for the replacements in one thread, including those that cannot be applied: these are skipped and
-        recorded."""
-        turns = self.prompt.fill(
-            {
-                "problem": question.problem or UNKNOWN_PROBLEM,
-                "context": question.context.strip("\n") or NO_CONTEXT,
-                "siblings": _numbered(sorted(question.siblings.items())),
-                "thread": question.passage,
-            }
+    async def edits(self, question: EditQuestion) -> Answer[dict[int, list[Replacement]]]:
+        """Ask for the replacements in the threads that are asked about, including those that cannot be applied: these
+        are skipped and recorded."""
+        return await self._conversation(self.label, _place(question)).run(
+            self.prompt.fill(edit_values(question)), partial(validation.validate_edits, question)
         )
-        where = f"block {question.block + 1}, thread {question.thread + 1}: "
-        return await self._conversation(self.label, where).run(turns, partial(validation.validate_edits, question))
 
     async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
-        """Ask for one outline per thread, in order."""
-        turns = self.prompt.fill(
-            {
-                "problem": question.problem or UNKNOWN_PROBLEM,
-                "context": question.context.strip("\n") or NO_CONTEXT,
-                "threads": _numbered(enumerate(question.threads, 1)),
-                "count": str(len(question.threads)),
-            }
-        )
-        return await self._conversation(self.label, f"block {question.block + 1}: ").run(
-            turns, partial(validation.validate_outlines, question)
+        """Ask for one outline per thread that is asked about, in order."""
+        return await self._conversation(self.label, _place(question)).run(
+            self.prompt.fill(outline_values(question)), partial(validation.validate_outlines, question)
         )
 
     async def findings(self, question: RefereeQuestion) -> Answer[BlockFindings]:
@@ -120,5 +105,45 @@ class LlmAnnotator:
         return Conversation(self.client, self.params, self.repair, label, where)
 
 
+# what fills the placeholders: every byte of it is part of the request, by which the ledger knows a paid reply
+
+
+def step_values(sample: Sample) -> dict[str, str]:
+    return {"problem": sample.problem or UNKNOWN_PROBLEM, "chain": number_lines(sample.thinking)}
+
+
+def edit_values(question: EditQuestion) -> dict[str, str]:
+    return {
+        "problem": question.problem or UNKNOWN_PROBLEM,
+        "context": question.context.strip("\n") or NO_CONTEXT,
+        "plans": "\n".join(f"{number}: {plan or NO_PLAN}" for number, plan in enumerate(question.plans, 1)),
+        "threads": _numbered(enumerate(question.threads, 1)),
+        "asked": _named(question.asked),
+    }
+
+
+def outline_values(question: OutlineQuestion) -> dict[str, str]:
+    return {
+        "problem": question.problem or UNKNOWN_PROBLEM,
+        "context": question.context.strip("\n") or NO_CONTEXT,
+        "threads": _numbered(enumerate(question.threads, 1)),
+        "asked": _named(question.asked),
+    }
+
+
+def _place(question: EditQuestion | OutlineQuestion) -> str:
+    """Return what a conversation is about: the block and, where it is asked about in several calls, the threads."""
+    part = len(question.asked) < len(question.threads)
+    return f"block {question.block + 1}{f', {_named(question.asked)}' if part else ''}: "
+
+
 def _numbered(threads: Iterable[tuple[int, str]]) -> str:
     return "\n\n".join(f"[Thread {number}]\n{text}" for number, text in threads)
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Name consecutive threads: thread 2, threads 1 and 2, threads 1 to 12."""
+    first, last = numbers[0], numbers[-1]
+    if first == last:
+        return f"thread {first}"
+    return f"threads {first} {'and' if last == first + 1 else 'to'} {last}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from threadweaver.client.apis import COMPLETE
@@ -110,10 +110,11 @@ _ADVICE = {
     Code.GAP: "Every line from a block's first to its last belongs to exactly one of its threads.",
     Code.OVERLAP: "No line belongs to two threads of a block.",
     Code.OUT_OF_FILE: "Cite only lines that the chain has.",
-    Code.OUT_OF_ORDER: "Threads stand in the order of their lines.",
+    Code.OUT_OF_ORDER: "Threads are in the order of their lines.",
     Code.SINGLE_THREAD: "A block has at least two threads: complete it, or write its steps without the tags.",
-    Code.MISSING_RANGE: "Every thread ends with a line such as </thread> (range: L16-L27, check passed: why).",
-    Code.UNBALANCED_TAG: "Each tag stands at the beginning of its own line; every <parallel> is closed by </parallel>, "
+    Code.MISSING_RANGE: "Every thread ends with a line such as </thread> (range: L16-L27, takes from siblings: nothing, "
+    "check passed).",
+    Code.UNBALANCED_TAG: "Each tag is at the beginning of its own line; every <parallel> is closed by </parallel>, "
     "every <thread> in it by </thread>.",
 }
 
@@ -136,8 +137,8 @@ def _missing_checks(found: annotation.Annotation) -> list[ReplyFault]:
     return [
         ReplyFault(
             "missing_check",
-            f"{_place(block.number, at, found)}its note has no verdict. Every thread's note says check passed or "
-            "check failed, and why.",
+            f"{_place(block.number, at, found)}its note has no verdict. Every thread's note says what it takes from "
+            "siblings, then check passed or check failed.",
         )
         for block in found.blocks
         for at, thread in enumerate(block.threads, 1)
@@ -149,35 +150,46 @@ def _missing_checks(found: annotation.Annotation) -> list[ReplyFault]:
 # step 3: replacements
 
 
-def validate_edits(question: EditQuestion, text: str, before: str) -> Validation[list[Replacement]]:
-    """Validate that all replacements can be applied; those that still cannot after the repair are skipped later."""
+def validate_edits(question: EditQuestion, text: str, before: str) -> Validation[dict[int, list[Replacement]]]:
+    """Validate that all replacements can be applied. Those that still cannot after the repair are skipped later, and
+    what is unreadable about one thread loses nothing of the others."""
+    faults: list[ReplyFault] = []
     try:
-        replacements = edits.parse_reply(text, question.passage)
+        proposed = edits.parse_reply(text, question.passages)
     except edits.UnreadableReply as error:
-        sentence = (
-            f'{_sentence(str(error))} Write a JSON array of objects with the strings "src" and "dest", [] for no '
-            f"change; in JSON a backslash is written twice. {_begins(text)}"
-        )
-        return Validation(None, (ReplyFault("unreadable_edits", sentence),))
-    applied = edits.apply(question.passage, replacements)
-    faults = [_skipped_fault(item) for item in applied.skipped if item.code != "no_change"]
-    return Validation(replacements, tuple(faults))
+        proposed = error.read
+        faults = [ReplyFault("unreadable_edits", sentence) for sentence in error.faults]
+        faults[-1] = replace(faults[-1], sentence=f"{faults[-1].sentence} {_EDITS_FORM} {_begins(text)}")
+        if not proposed:
+            return Validation(None, tuple(faults))
+    for number, replacements in proposed.items():
+        applied = edits.apply(question.passages[number], replacements)
+        faults += [_skipped_fault(number, item) for item in applied.skipped if item.code != "no_change"]
+    return Validation(proposed, tuple(faults))
 
 
-def _skipped_fault(item: edits.Skipped) -> ReplyFault:
+_EDITS_FORM = (
+    'Write one JSON object from the number of each thread that changes to an array of objects with the strings "src" '
+    'and "dest", {} for no change; in JSON a backslash is written twice.'
+)
+
+
+def _skipped_fault(thread: int, item: edits.Skipped) -> ReplyFault:
     src, dest = _quoted(_short(item.src)), _quoted(_short(item.dest))
     sentences = {
         "empty_src": f"The replacement with dest {dest} has an empty src.",
         "tag_in_dest": f"The dest {dest} holds a tag, which no replacement may write.",
         "control_character": f"The dest {dest} holds a control character: write every backslash of LaTeX twice.",
-        "not_found": f"The src {src} does not occur in the thread under review, or only inside a word: copy it "
-        "character for character.",
-        "ambiguous": f"The src {src} occurs more than once in the thread under review: take in "
-        "neighbouring words until it occurs once.",
+        "not_found": f"The src {src} does not occur in this thread, or only inside a word: copy it character for "
+        "character.",
+        "ambiguous": f"The src {src} occurs more than once in this thread: add neighbouring words until it occurs "
+        "once.",
         "overlaps": f"The src {src} overlaps that of another replacement: make one of the two.",
         "shrinks_thread": f"The replacement of {src} leaves less than half of the thread: change less.",
+        "makes_tag": f"The replacement of {src} makes something that looks like a tag: change it or leave it out.",
     }
-    return ReplyFault(item.code, sentences.get(item.code, f"The replacement of {src} cannot be made ({item.code})."))
+    what = sentences.get(item.code, f"The replacement of {src} cannot be made ({item.code}).")
+    return ReplyFault(item.code, f"Thread {thread}: {what}")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -189,7 +201,7 @@ def validate_outlines(question: OutlineQuestion, text: str, before: str) -> Vali
     if unwritable := _unwritable(text):
         return unwritable
     try:
-        outlines = parse_outlines(text, len(question.threads))
+        outlines = parse_outlines(text, question.asked)
     except UnreadableOutlines as error:
         return Validation(None, (ReplyFault(error.code, f"{error} {_begins(text)}"),))
     found = check_outlines(outlines, question)

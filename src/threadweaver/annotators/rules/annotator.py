@@ -32,10 +32,16 @@ class RulesAnnotator:
         chat = f"=== chain ===\n{number_lines(sample.thinking)}\n\n=== rules ===\n{annotation}"
         return Answer(annotation, chat=chat)
 
-    async def edits(self, question: EditQuestion) -> Answer[list[Replacement]]:
+    async def edits(self, question: EditQuestion) -> Answer[dict[int, list[Replacement]]]:
+        """Propose the edits of each thread but the first: what that one begins with leans on the context alone."""
         context = f"{question.problem}\n\n{question.context}"
-        pairs = propose_edits(context, tuple(question.siblings.values()), question.passage)
-        return Answer([Replacement(src, dest) for src, dest in pairs])
+        proposed = {}
+        for number, passage in question.passages.items():
+            siblings = [text for other, text in enumerate(question.threads, 1) if other != number]
+            pairs = propose_edits(context, siblings, passage) if number > 1 else []
+            proposed[number] = [Replacement(src, dest) for src, dest in pairs]
+        return Answer(proposed)
 
     async def outlines(self, question: OutlineQuestion) -> Answer[list[str]]:
-        return Answer(propose_outlines(question.problem, question.context, question.threads))
+        outlines = propose_outlines(question.problem, question.context, question.threads)
+        return Answer([outlines[number - 1] for number in question.asked] if outlines else [])

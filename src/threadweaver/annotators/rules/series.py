@@ -284,5 +284,5 @@ def _stands_alone(chain: Chain, threads: Sequence[tuple[int, int]]) -> bool:
         return False
     before = chain.thinking[: chain.offset(threads[0][0])]
     outlines = propose_outlines(chain.problem, before, texts)
-    question = OutlineQuestion(0, chain.problem, before, tuple(texts))
+    question = OutlineQuestion(0, chain.problem, before, tuple(texts), tuple(range(1, len(texts) + 1)))
     return bool(outlines) and not check_outlines(outlines, question)

@@ -22,6 +22,8 @@ class ThreadLineage:
     after: str = ""
     edits: tuple[Edit, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    plan: str = ""
+    """What its steps set out to do, in the annotation's words; empty where it has none, as in older traces."""
 
 
 @dataclass(frozen=True, slots=True)
