@@ -26,7 +26,7 @@ def _columns() -> str:
 
 
 # Money is integer nano-dollars: sums of it are exact, and 9.2e9 dollars fit.
-# `texts` holds each long message once: the turns of one conversation repeat the chain six times.
+# `texts` holds each long message once: the turns of one conversation repeat the chain.
 # `totals` are kept in the transaction of what they add up: a reservation reads one row and not all.
 SCHEMA = f"""
 CREATE TABLE replies ({_columns()});

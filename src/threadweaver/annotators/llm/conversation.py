@@ -25,7 +25,7 @@ CUT_REPLY_SHOWN = 1000
 
 
 TURN_LEFT_OUT = "(This turn is left out.)"
-"""Replaces a reply that remained empty or truncated: one such reply does not waste the other five turns."""
+"""Replaces a reply that remained empty or truncated: one such reply does not waste the other turns."""
 
 KEY_DIGITS = 16
 """Hexadecimal digits of a request's key in the facts: enough to find it in the ledger."""
