@@ -27,8 +27,8 @@ EFFORT = {"steps": "medium", "edits": "low", "outlines": "low", "findings": "med
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 OUTPUT_LIMIT = {"steps": 32_768, "edits": 16_384, "outlines": 8_192, "findings": 16_384}
 """Tokens, including reasoning. The outline of the longest chains (60 steps, 20 blocks) takes some 5,000, and medium
-effort up to five times as many for reasoning; rewriting a thread takes a few hundred, outlining it a hundred, and
-low effort on a long context a few thousand for reasoning. A limit that is not reached costs nothing; a truncated
+effort up to five times as many for reasoning; rewriting twelve threads takes two thousand, outlining them one, and low
+effort on a long context a few thousand for reasoning. A limit that is not reached costs nothing; a truncated
 reply is lost."""
 
 
