@@ -348,7 +348,7 @@ LINEAGE = Lineage(
             2,
             5,
             (
-                ThreadLineage(2, 3, "\r\n", "\n\n"),
+                ThreadLineage(2, 3, "\r\n", "\n\n", plan="counts the even ones"),
                 ThreadLineage(4, 5, "", "", (Edit(0, "x\x0c", ""),), (Skipped("q", "<n>", "tag_in_dest"),)),
             ),
             "why",
@@ -361,6 +361,15 @@ LINEAGE = Lineage(
 
 def test_a_lineage_comes_back_from_its_file():
     assert Lineage.from_json(LINEAGE.to_json()) == LINEAGE
+
+
+def test_a_trace_from_before_threads_had_plans_is_read():
+    data = json.loads(LINEAGE.to_json())
+    for block in data["blocks"]:
+        for thread in block["threads"]:
+            del thread["plan"]
+    found = Lineage.from_json(json.dumps(data))
+    assert [thread.plan for thread in found.blocks[0].threads] == ["", ""]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +388,7 @@ def test_a_damaged_lineage_is_a_one_line_error(text, tmp_path):
 
 def test_the_description_of_a_lineage_lists_every_edit_and_every_loss():
     description = LINEAGE.describe()
-    for piece in ("set-7", "L2-L5", "why", r"'x\x0c' → ''", "tag_in_dest", "overlap", '"gap"'):
+    for piece in ("set-7", "L2-L5", "counts the even ones", "why", r"'x\x0c' → ''", "tag_in_dest", "overlap", '"gap"'):
         assert piece in description
 
 

@@ -90,7 +90,8 @@ class Lineage:
             reason = f" ({nature})" if nature else ""
             lines += [f"\nblock {number}: L{block.first}-L{block.last}{reason}"]
             for k, thread in enumerate(block.threads, 1):
-                lines += [f"  thread {k}: L{thread.first}-L{thread.last}"]
+                plan = f": {thread.plan}" if thread.plan else ""
+                lines += [f"  thread {k}: L{thread.first}-L{thread.last}{plan}"]
                 lines += [f"    edit at {edit.offset}: {edit.src!r} → {edit.dest!r}" for edit in thread.edits]
                 lines += [f"    left out ({item.code}): {item.src!r} → {item.dest!r}" for item in thread.skipped]
         for item in self.unused:
