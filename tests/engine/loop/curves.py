@@ -1,6 +1,6 @@
 """Draw the losses of trainings: one line per model, over the tokens that it has seen.
 
-Usage   python tests/engine/loop/curves.py OUTPUT.png TRAINED_DIR …
+Usage   python tests/engine/loop/curves.py OUTPUT.png MODEL/trained.json …
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def main() -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    output, *folders = map(Path, sys.argv[1:])
+    output, *trained = map(Path, sys.argv[1:])
     figure = Figure(figsize=(7, 3.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for folder in folders:
+    for folder in (path.parent for path in trained):
         tokens, losses = read(folder)
         axes.plot([count / 1e6 for count in tokens], losses, label=folder.name)
     axes.set_yscale("log")
