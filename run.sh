@@ -88,7 +88,7 @@ if [ -n "$shards" ]; then
   echo "shard $this_shard is done; when all $shards are, MERGE=$shards instead of SHARD merges them and saves the dataset"
   exit
 fi
-stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \
+stage save "$PYTHON" src/save_dataset.py --tokenizer "$TOKENIZER" ${JOBS:+--jobs "$JOBS"} ${MAX_FAILED:+--max-failed "$MAX_FAILED"} \
   --input "$COLLECTED/collected.jsonl" --trajectory-glob "$STEP5/*.txt" --trajectory-matched-only --build-chat \
   --repeat "$REPEAT" ${LICENSE:+--license "$LICENSE"} --output "$DATASET"
 [ -z "$SELF_TRAIN" ] || echo "The next round, with the model trained on it:  $PYTHON src/generate_trajectories.py --branching \

@@ -33,6 +33,7 @@ def flags() -> Flags:
     parser.add_argument("--start_idx", type=count, default=0, help="position of the first sample to do (0)")
     parser.add_argument("--end_idx", type=count, help="position after the last sample to do (all)")
     parser.add_obsolete("--skip_existing", nargs=0)
+    parser.add_shared("--jobs")
     annotators.add_flags(parser, "steps")
     parser.add_stage_flags()
     return parser
@@ -72,11 +73,12 @@ def main(argv: list[str] | None) -> int:
     ) as folder:
         report = run_stage(
             tasks,
-            annotate,
+            steps.AnnotateAtOnce(annotator, chat) if annotator.client is None else annotate,
             folder,
             total=len(tasks),
             title=STAGE.title,
             read=read,
+            jobs=args.jobs,
             around=annotator,
             workers=annotators.samples_at_once(annotator, args, len(tasks)),
             partial=bool(args.start_idx) or args.end_idx is not None,

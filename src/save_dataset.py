@@ -13,9 +13,10 @@ Example python src/save_dataset.py --tokenizer data/sample/tokenizer --input dat
 from __future__ import annotations
 
 import argparse
-import glob
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from threadweaver.corpus import chat
@@ -29,13 +30,21 @@ from threadweaver.runs.command import run_command, shown_command, shown_path
 from threadweaver.runs.flags import Flags, count, line, positive_int
 from threadweaver.runs.folder import StageFolder, is_complete
 from threadweaver.runs.given import Given
-from threadweaver.runs.runner import StageReport, Task, run_stage
+from threadweaver.runs.runner import StageReport, Task, read_task, run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
-from threadweaver.samples import NoSamples
 from threadweaver.stages.collected import Rows
-from threadweaver.stages.saving import FROM_OTHERS, MAX_TOKENS, SaveOptions, Saver, read_review, read_trajectories
-from threadweaver.stages.traced import traced_names, traced_tasks
+from threadweaver.stages.dataset import Dataset, is_whole
+from threadweaver.stages.saving import (
+    FROM_OTHERS,
+    MAX_TOKENS,
+    Accepted,
+    RowMaker,
+    SaveOptions,
+    SaveReader,
+    read_review,
+    save_places,
+)
 from threadweaver.trajectory.measures import MAX_BLOCKS
 
 
@@ -76,6 +85,7 @@ def flags() -> Flags:
     parser.add_shared("--review", help="the viewer's review.jsonl: rows rejected there are left out")
     parser.add_argument("--license", type=line, help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
+    parser.add_shared("--jobs")
     parser.add_stage_flags()
     return parser
 
@@ -90,18 +100,14 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(STAGE.title)
     options = options_of(args)
     given = Given.open(args.input, accept_edits=args.accept_edits)
-    found_rows = Rows(given)
-    rows = {id: found_rows.read(id) for id in found_rows.ids}
-    tasks = accepted(args.trajectory_glob, accept_edits=args.accept_edits)
-    found = read_trajectories(tasks, rows, args.input)
-    if args.trajectory_strict and (missing := [id for id in rows if id not in found.sound]):
+    rows, accepted = Rows(given), Accepted(args.trajectory_glob, accept_edits=args.accept_edits)
+    tasks, read = save_places(options, rows, accepted)
+    if args.trajectory_strict and (missing := [id for id in rows.ids if id not in accepted]):
         raise UserError(
             f"{len(missing)} collected samples have no trajectory (first: {missing[0]}); --trajectory-strict"
         )
     review = read_review(args.review) if args.review else {}
     folder = Path(args.trajectory_glob).parent
-    collected = args.input.parent if args.input.is_file() else args.input
-    saver = Saver(options, rows, found, folder, collected, review)
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(folder, args.output),
@@ -109,47 +115,56 @@ def main(argv: list[str] | None) -> int:
         **given.part(),
         **options.settings(),
     }
-    if args.overwrite or not is_complete(args.output, settings):
-        saver.load()
+    collected = args.input.parent if args.input.is_file() else args.input
+    load = partial(RowMaker.load, options, folder.name, review)
+    complete = not args.overwrite and is_complete(args.output, settings)
+    make = None if complete else load()  # before anything is written
     given.report()
     with StageFolder(
         args.output, settings, overwrite=args.overwrite, refusing=FROM_OTHERS, accept_edits=args.accept_edits
     ) as output:
-        report = run_stage(saver.tasks(), saver, output, total=len(saver.ids), title=STAGE.title)
-        run = account.read(args.output)
-        account.check(run)
-        saver.write(args.output, report.entries, run, fresh=report.fresh > 0)
+        if complete and is_whole(args.output) and all_done(tasks, read, output):
+            report = StageReport(output.done.values(), 0, 0.0)
+        else:
+            report = save(tasks, read, make or load(), output, collected, args.jobs)
     print_summary(STAGE.title, report, args.output)
+    run = account.read(args.output)
     page = report_page.write(run, collected.with_name(f"{collected.name}_report"))
     print_account(run, report)
     print_next(args.output, run, page)
     return exit_code(report, args.max_failed)
 
 
+def save(
+    tasks: Sequence[Task], read: SaveReader, make: RowMaker, output: StageFolder, collected: Path, jobs: int
+) -> StageReport:
+    """Make all rows in one pass, and write the files."""
+    output.do_again()
+    with Dataset(output.path, make.options, make.tokenizer, collected, jobs) as dataset:
+        report = run_stage(
+            tasks, make, output, total=len(tasks), title=STAGE.title, read=read, jobs=jobs, take=dataset.take
+        )
+        run = account.read(output.path)
+        account.check(run)
+        dataset.write(report, run)
+    return report
+
+
+def all_done(tasks: Sequence[Task], read: SaveReader, output: StageFolder) -> bool:
+    """Whether the rows follow from the same samples as before."""
+    known = (read_task(task, read) for task in tasks)
+    return len(tasks) == len(output.done) and all(
+        not task.fault and output.finished(task.id, task.source) for task in known
+    )
+
+
 def options_of(args: argparse.Namespace) -> SaveOptions:
     if args.units and not args.build_chat:
         raise UserError("--units are made of the chat columns: leave --no-build-chat out")
     if args.repeat > MAX_REPEAT:
-        raise UserError(f"--repeat {args.repeat}: the repeated rows are made in memory, at most {MAX_REPEAT} times")
+        raise UserError(f"--repeat {args.repeat}: rows are repeated at most {MAX_REPEAT} times")
     given = vars(args) | {"sanitize": not args.no_sanitize, "matched_only": args.trajectory_matched_only}
     return SaveOptions(**{name: given[name] for name in SaveOptions.__dataclass_fields__})
-
-
-def accepted(pattern: str, *, accept_edits: bool) -> list[Task]:
-    """Return one task per accepted trajectory, of all folders that the pattern matches."""
-    literal = Path(pattern)  # brackets in a folder's name are its own, if it exists
-    named = [literal.parent] if literal.parent.is_dir() else sorted({Path(path).parent for path in glob.glob(pattern)})
-    tasks: list[Task] = []
-    for folder in named:
-        given = Given.open(folder, accept_edits=accept_edits)
-        try:
-            tasks += traced_tasks(given, traced_names(given, literal.name))
-        except NoSamples:
-            if len(named) == 1:
-                raise
-    if not tasks:
-        raise UserError(f"no trajectory matches {pattern}: run step 5 first, or name another --trajectory-glob")
-    return tasks
 
 
 def print_account(run: Account, report: StageReport) -> None:

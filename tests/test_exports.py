@@ -17,6 +17,7 @@ from threadweaver.corpus import chat, training_rows, training_units
 from threadweaver.errors import UserError
 from threadweaver.exports import folder, recipes, trainers
 from threadweaver.exports.shipped import verl_reward
+from threadweaver.files import ROWS_PER_GROUP
 from threadweaver.trajectory import markup
 from training_samples import REASONING, sample
 
@@ -33,9 +34,9 @@ def saved(tmp_path, tokenizer, monkeypatch) -> Path:
         training_rows.build_row(sample(n), REASONING, f"step5/{n}.txt", tokenizer, instruction=chat.INSTRUCTION)
         for n in range(4)
     ]
-    training_rows.write(Path("dataset/sample_3"), rows[:3], "")
-    training_rows.write(Path("dataset/sample_3_8x"), rows[:3], "", repeat=8)
-    training_rows.write(Path("dataset/val_1"), rows[3:], "", split="val")
+    training_rows.write(Path("dataset/sample_3"), training_rows.tables_of(rows[:3]), "")
+    training_rows.write(Path("dataset/sample_3_8x"), training_rows.tables_of(rows[:3], 8), "")
+    training_rows.write(Path("dataset/val_1"), training_rows.tables_of(rows[3:]), "", split="val")
     Path("dataset/settings.json").write_text(json.dumps({"stage": "save", "license": "mit", "source": "my chains"}))
     return Path("dataset")
 
@@ -181,7 +182,7 @@ def test_rows_are_written_a_group_at_a_time(tmp_path):
     drawn, handed = [0], []
 
     def rows():
-        for n in range(3 * folder.ROWS_PER_GROUP):
+        for n in range(3 * ROWS_PER_GROUP):
             drawn[0] += 1
             yield {"a": n}
 
@@ -192,10 +193,10 @@ def test_rows_are_written_a_group_at_a_time(tmp_path):
 
     original, folder.write_parquet = folder.write_parquet, spy
     try:
-        assert folder.write_rows(tmp_path / "a", pa.schema([("a", "int64")]), rows()) == 3 * folder.ROWS_PER_GROUP
+        assert folder.write_rows(tmp_path / "a", pa.schema([("a", "int64")]), rows()) == 3 * ROWS_PER_GROUP
     finally:
         folder.write_parquet = original
-    size = folder.ROWS_PER_GROUP
+    size = ROWS_PER_GROUP
     assert handed == [(size, size), (size, 2 * size), (size, 3 * size)]
 
 

@@ -33,7 +33,7 @@ WINGS = {
     "client": "corpus errors ledger",
     "annotators": "client corpus errors grading independence outlines samples text trajectory",
     "runs": "cores errors files samples text trajectory",
-    "generation": "client corpus errors files grading runs samples text trajectory",
+    "generation": "client corpus errors files grading runs text trajectory",
     "stages": "annotators client corpus errors files generation grading independence ledger outlines runs samples text trajectory",
     "viewer": "corpus errors files grading independence ledger runs samples stages text trajectory",
     "exports": "corpus errors files ledger runs samples trajectory",

@@ -9,14 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from threadweaver.corpus import chat, training_rows
+from threadweaver.corpus.duplicates import normalized_problem
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.corpus.training_rows import Row, build_row, parquet_bytes, split_validation
+from threadweaver.corpus.training_rows import Row, build_row, split_validation, tables_of
 from threadweaver.errors import UserError
+from threadweaver.files import write_parquet
 from training_samples import REASONING, RESERVED, sample
 
 
 def row(tokenizer, **changes) -> Row:
     return build_row(sample(**changes), REASONING, "step5/0.txt", tokenizer, instruction=chat.INSTRUCTION)
+
+
+def parquet_bytes(rows: list[Row], repeat: int = 1) -> bytes:
+    out = io.BytesIO()
+    write_parquet(out, training_rows.schema(rows[0].columns), tables_of(rows, repeat))
+    return out.getvalue()
+
+
+def sides(rows: list[Row], size: int, seed: int) -> tuple[list[Row], list[Row]]:
+    """Return the rows for training and those held out."""
+    held_out = split_validation([normalized_problem(str(row.columns["question"])) for row in rows], size, seed)
+    return tuple([row for row, held in zip(rows, held_out, strict=True) if held == side] for side in (False, True))
 
 
 def bare(question: str, n: int = 0) -> Row:
@@ -72,7 +86,9 @@ def test_a_special_token_in_a_text_is_found(tokenizer, field):
     for text, found in ((f"text {token} text", token), ("text <n> </think> <Thread> text", None)):
         texts = {"problem": "", "reasoning": "", "output": "", field: text}
         reasoning = texts.pop("reasoning")
-        assert training_rows.special_token(sample(**texts), reasoning, tokenizer) == found
+        assert (
+            training_rows.special_token([*texts.values(), reasoning], training_rows.special_tokens(tokenizer)) == found
+        )
 
 
 def test_a_problem_is_on_one_side_however_it_is_written():
@@ -86,14 +102,14 @@ def test_a_problem_is_on_one_side_however_it_is_written():
     ]
     rows = [bare(text, n) for n, text in enumerate(texts)]
     for seed in range(8):
-        train, validation = split_validation(rows, 2, seed)
-        sides = {str(side.columns["uuid"]): name for name, part in (("t", train), ("v", validation)) for side in part}
-        assert sides["set-0"] == sides["set-1"] == sides["set-2"] and len(sides) == 6
+        train, validation = sides(rows, 2, seed)
+        found = {str(side.columns["uuid"]): name for name, part in (("t", train), ("v", validation)) for side in part}
+        assert found["set-0"] == found["set-1"] == found["set-2"] and len(found) == 6
         assert len(validation) >= 2 and train
 
 
 def test_two_problems_that_differ_by_a_sign_are_two():
-    assert training_rows.normalized_problem("2+3") != training_rows.normalized_problem("2-3")
+    assert normalized_problem("2+3") != normalized_problem("2-3")
 
 
 @given(
@@ -103,17 +119,14 @@ def test_two_problems_that_differ_by_a_sign_are_two():
 )
 def test_the_split_loses_no_row_and_shares_no_problem(questions, size, seed):
     rows = [bare(text, n) for n, text in enumerate(questions)]
-    train, validation = split_validation(rows, size, seed)
-    problems = [
-        {training_rows.normalized_problem(str(item.columns["question"])) for item in part}
-        for part in (train, validation)
-    ]
+    train, validation = sides(rows, size, seed)
+    problems = [{normalized_problem(str(item.columns["question"])) for item in part} for part in (train, validation)]
     assert sorted(str(item.columns["uuid"]) for item in train + validation) == sorted(
         str(item.columns["uuid"]) for item in rows
     )
     assert not problems[0] & problems[1] and train
     assert len(validation) >= size or len(problems[0]) == 1
-    assert split_validation(rows, size, seed) == (train, validation)
+    assert sides(rows, size, seed) == (train, validation)
 
 
 def test_the_same_rows_are_the_same_bytes(tokenizer):
@@ -130,9 +143,8 @@ def test_a_trainer_loads_the_rows_character_for_character(tokenizer, tmp_path, c
     rows = [build_row(odd, REASONING, "s", tokenizer, instruction=""), row(tokenizer)]
     training_rows.write(
         tmp_path / "sample_2_3x",
-        rows,
+        tables_of(rows, 3),
         training_rows.card("a name: of it", {"rows": 6}, [], None, "somewhere"),
-        repeat=3,
     )
     assert {path.name for path in (tmp_path / "sample_2_3x").iterdir()} == {"train.parquet", "README.md"}
     loaded = load_dataset(
@@ -192,10 +204,10 @@ def test_a_template_that_renders_the_question_differently_for_generation_is_refu
         training_rows.unit_rows(found, Tokenizer("odd", hf))
 
 
-def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
+def test_units_of_many_rows_are_written_group_by_group(monkeypatch, tmp_path):
     import pyarrow.parquet
 
-    monkeypatch.setattr(training_rows, "ROWS_PER_GROUP", 3)
+    monkeypatch.setattr(training_rows, "UNITS_PER_GROUP", 3)
     rows = [
         {
             "uuid": f"set-{n}",
@@ -210,7 +222,25 @@ def test_units_of_many_rows_are_written_group_by_group(monkeypatch):
         }
         for n in range(8)
     ]
-    data, count = training_rows.unit_parquet_bytes(iter(rows))
-    file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
-    assert (count, file.num_row_groups, file.read().to_pylist()) == (8, 3, rows)
-    assert training_rows.unit_parquet_bytes(iter(rows))[0] == data
+    path, again = tmp_path / "units.parquet", tmp_path / "again.parquet"
+    count = training_rows.write_unit_rows(path, iter(rows))
+    with pyarrow.parquet.ParquetFile(path) as file:
+        assert (count, file.num_row_groups, file.read().to_pylist()) == (8, 3, rows)
+    training_rows.write_unit_rows(again, iter(rows))
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_rows_that_were_spooled_go_where_they_belong_in_groups_of_one_size(tokenizer, monkeypatch, tmp_path):
+    monkeypatch.setattr(training_rows, "ROWS_PER_GROUP", 3)
+    spool = training_rows.Spool(tmp_path / "rows.parquet")
+    rows = [row(tokenizer, n=n) for n in range(11)]
+    for item in rows:
+        spool.add(item.columns)
+    spool.close()
+    keep = [number % 4 != 1 for number in range(11)]
+    kept = [dict(item.columns) for item, wanted in zip(rows, keep, strict=True) if wanted]
+    assert list(spool.rows(keep)) == kept and spool.count == 11
+    tables = list(spool.tables(keep, 2))
+    assert [table.num_rows for table in tables] == [3, 3, 2, 3, 3, 2]
+    assert [found for table in tables for found in table.to_pylist()] == kept * 2
+    assert list(spool.rows([False] * 11)) == []

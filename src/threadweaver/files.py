@@ -8,7 +8,8 @@ import hashlib
 import os
 import socket
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -68,6 +69,10 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         file.write(data)
 
 
+ROWS_PER_GROUP = 64
+"""Of a parquet file. A row of 15,000 tokens takes up to 1 MB as Python objects."""
+
+
 def write_parquet(out: IO[bytes], schema: pyarrow.Schema, tables: Iterable[pyarrow.Table], **options: object) -> int:
     """Write tables of one schema as a parquet file, zstd-compressed, and return the number of rows.
 
@@ -81,6 +86,17 @@ def write_parquet(out: IO[bytes], schema: pyarrow.Schema, tables: Iterable[pyarr
             writer.write_table(table)
             rows += table.num_rows
     return rows
+
+
+def row_groups(
+    rows: Iterable[Mapping[str, object]], schema: pyarrow.Schema, size: int = ROWS_PER_GROUP
+) -> Iterator[pyarrow.Table]:
+    """Yield rows as tables, each of which becomes a row group of a parquet file."""
+    import pyarrow as pa
+
+    rows = iter(rows)
+    while group := list(islice(rows, size)):
+        yield pa.Table.from_pylist(group, schema=schema)
 
 
 class FileLock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -98,3 +98,12 @@ def add_up(answers: Sequence[Answer]) -> dict:
     if unread := Counter(str(answer.reason) for answer in answers if answer.refused):
         total["unread"] = dict(unread)
     return total
+
+
+def at_once(asking: Coroutine[object, None, T]) -> T:
+    """Return the result of a coroutine that waits for nothing, as those of an annotator without a model."""
+    try:
+        asking.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("an annotator without a client waited for something")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadweaver.corpus import chat, training_units
-from threadweaver.corpus.duplicates import normalized_problem
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.errors import UserError, setting
-from threadweaver.files import to_json, write_atomic, write_parquet
+from threadweaver.files import ROWS_PER_GROUP, atomic_file, row_groups, to_json, write_atomic, write_parquet
 from threadweaver.samples import Sample
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
@@ -82,13 +81,15 @@ def build_row(
     return Row(columns, measure(markup.parse(text), starts).training_length)
 
 
-def special_token(sample: Sample, reasoning: str, tokenizer: Tokenizer) -> str | None:
-    """Return a special token of the tokenizer found in one of the texts: it would end a turn in the wrong place."""
-    tokens = {token for token in tokenizer.hf.all_special_tokens if token not in markup.TAGS}
-    return next(
-        (token for token in sorted(tokens) for text in (sample.problem, reasoning, sample.output) if token in text),
-        None,
-    )
+def special_tokens(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Return the special tokens of a tokenizer that a text must not contain."""
+    return tuple(sorted({token for token in tokenizer.hf.all_special_tokens if token not in markup.TAGS}))
+
+
+def special_token(texts: Iterable[str], tokens: Iterable[str]) -> str | None:
+    """Return the first of these tokens that is in one of the texts: it would end a turn in the wrong place."""
+    texts = tuple(texts)
+    return next((token for token in tokens if any(token in text for text in texts)), None)
 
 
 def turn_span(text: str, turns: Sequence[dict], tokenizer: Tokenizer) -> tuple[str, int]:
@@ -137,12 +138,11 @@ def unit_rows(row: Row, tokenizer: Tokenizer) -> list[dict[str, object]]:
         ) from None
 
 
-def split_validation(rows: Sequence[Row], size: int, seed: int) -> tuple[list[Row], list[Row]]:
-    """Return training and validation rows, with all rows of a problem on the same side.
+def split_validation(problems: Sequence[str], size: int, seed: int) -> list[bool]:
+    """Return which rows are held out, given their problems, normalized: all rows of a problem are on the same side.
 
     Validation gets at least `size` rows where the problems allow it, and never all problems.
     """
-    problems = [normalized_problem(str(row.columns["question"])) for row in rows]
     counts = Counter(problems)
     keys = sorted(counts)
     random.Random(seed).shuffle(keys)
@@ -153,45 +153,94 @@ def split_validation(rows: Sequence[Row], size: int, seed: int) -> tuple[list[Ro
             break
         chosen.add(key)
         held_out += counts[key]
-    sides = list(zip(problems, rows, strict=True))
-    return [row for key, row in sides if key not in chosen], [row for key, row in sides if key in chosen]
+    return [key in chosen for key in problems]
 
 
-def parquet_bytes(rows: Sequence[Row], repeat: int = 1) -> bytes:
-    """Return a parquet file of the rows, `repeat` times over; the same rows give the same bytes."""
-    import pyarrow as pa
+def tables_of(rows: Sequence[Row], repeat: int = 1) -> Iterator[pyarrow.Table]:
+    """Yield the rows, `repeat` times over, as tables for `write`."""
+    for _ in range(repeat):
+        yield from row_groups((dict(row.columns) for row in rows), schema(rows[0].columns))
 
-    table = pa.Table.from_pylist([dict(row.columns) for row in rows], schema=schema(rows[0].columns))
-    out = io.BytesIO()
-    write_parquet(out, table.schema, [pa.concat_tables([table] * repeat)])
-    return out.getvalue()
+
+class Spool:
+    """Rows in a parquet file of their own, written as they come, until it is known which of them go where."""
+
+    def __init__(self, path: Path):
+        self.path, self.count = path, 0
+        self._rows: list[Mapping[str, object]] = []
+        self._writer = None
+
+    def add(self, columns: Mapping[str, object]) -> None:
+        self._rows.append(columns)
+        self.count += 1
+        if len(self._rows) == ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        if self._rows:
+            kinds = schema(self._rows[0])
+            self._writer = self._writer or parquet.ParquetWriter(self.path, kinds, compression="zstd")
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=kinds))
+            self._rows.clear()
+
+    def close(self) -> None:
+        """Write what is left; the rows can then be read."""
+        self._flush()
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+
+    def tables(self, keep: Sequence[bool], repeat: int = 1) -> Iterator[pyarrow.Table]:
+        """Yield the rows to keep, `repeat` times over, in groups of the usual size."""
+        for _ in range(repeat):
+            yield from self._groups(keep)
+
+    def rows(self, keep: Sequence[bool]) -> Iterator[Mapping[str, object]]:
+        return (row for table in self._groups(keep) for row in table.to_pylist())
+
+    def _groups(self, keep: Sequence[bool]) -> Iterator[pyarrow.Table]:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        held, first = None, 0
+        with parquet.ParquetFile(self.path) as file:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number)
+                chosen = table.filter(pa.array(keep[first : first + table.num_rows]))
+                first += table.num_rows
+                held = chosen if held is None else pa.concat_tables([held, chosen])
+                while held.num_rows >= ROWS_PER_GROUP:
+                    yield held.slice(0, ROWS_PER_GROUP).combine_chunks()
+                    held = held.slice(ROWS_PER_GROUP)
+        if held is not None and held.num_rows:
+            yield held.combine_chunks()
 
 
 UNIT_COLUMNS = "uuid unit kind block thread context continuation num_context_tokens num_continuation_tokens".split()
-ROWS_PER_GROUP = 256
-"""A unit's context is everything before it: 256 units of 15,000 tokens are about 15 MB of text."""
+UNITS_PER_GROUP = 256
+"""A unit's context is everything before it: 256 units of 15,000 tokens are about 15 MB of text. Contexts repeat one
+another, and compress the better the more of them are in a group."""
 
 
-def unit_parquet_bytes(rows: Iterable[Mapping[str, object]]) -> tuple[bytes, int]:
-    """Return a parquet file of units and their number.
-
-    It is built group by group: contexts repeat one another and compress to a fraction of their size in memory.
-    """
-    import pyarrow as pa
-
-    kinds, out, rows = schema(UNIT_COLUMNS), io.BytesIO(), iter(rows)
-    groups = iter(lambda: list(islice(rows, ROWS_PER_GROUP)), [])
-    tables = (pa.Table.from_pylist(group, schema=kinds) for group in groups)
-    count = write_parquet(out, kinds, tables, use_dictionary=["uuid", "kind"])
-    return out.getvalue(), count
-
-
-def write(folder: Path, rows: Sequence[Row], card: str, *, split: str = "train", repeat: int = 1) -> Path:
-    """Write `<split>.parquet` with the rows, `repeat` times over, and the card; return the parquet file."""
-    path = folder / f"{split}.parquet"
-    write_atomic(path, parquet_bytes(rows, repeat))
+def write(folder: Path, tables: Iterable[pyarrow.Table], card: str, *, split: str = "train") -> Path:
+    """Write `<split>.parquet` with the rows of at least one table, each a row group, and the card; return the parquet
+    file."""
+    path, tables = folder / f"{split}.parquet", iter(tables)
+    first = next(tables)
+    with atomic_file(path) as out:
+        write_parquet(out, first.schema, chain([first], tables))
     write_atomic(folder / "README.md", card)
     return path
+
+
+def write_unit_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> int:
+    """Write units to a parquet file, group by group, and return their number."""
+    kinds = schema(UNIT_COLUMNS)
+    with atomic_file(path) as out:
+        return write_parquet(out, kinds, row_groups(rows, kinds, UNITS_PER_GROUP), use_dictionary=["uuid", "kind"])
 
 
 def write_units(
@@ -206,9 +255,11 @@ def write_units(
     split: str,
 ) -> Path:
     """Write `<prefix>_<number of units>/<split>.parquet` and its card; return the parquet file."""
-    data, count = unit_parquet_bytes(rows)
+    part = output / f".{prefix}.part"
+    count = write_unit_rows(part, rows)
     folder = output / f"{prefix}_{count}"
-    write_atomic(folder / f"{split}.parquet", data)
+    folder.mkdir(exist_ok=True)
+    os.replace(part, folder / f"{split}.parquet")
     write_atomic(folder / "README.md", unit_card(name, {"units": count, **facts}, licence, source))
     return folder / f"{split}.parquet"
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadweaver.errors import UserError
-from threadweaver.files import atomic_file, read_json, to_json, write_atomic, write_parquet
+from threadweaver.files import atomic_file, read_json, row_groups, to_json, write_atomic, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow
 
 SETTINGS, CARD = "export.json", "README.md"
 """Written first and last: a folder with both is whole."""
-ROWS_PER_GROUP = 64
-"""A row of 15,000 tokens and its labels are about 1 MB as Python integers."""
 
 
 def is_whole(path: Path, settings: Mapping[str, object], *, overwrite: bool) -> bool:
@@ -54,15 +51,8 @@ def _clear(path: Path) -> None:
 
 def write_rows(path: Path, schema: pyarrow.Schema, rows: Iterable[Mapping[str, object]]) -> int:
     """Write rows as a parquet file, a group of them in memory at a time, and return how many there were."""
-    import pyarrow as pa
-
-    def tables() -> Iterator[pa.Table]:
-        remaining = iter(rows)
-        while group := list(islice(remaining, ROWS_PER_GROUP)):
-            yield pa.Table.from_pylist(group, schema=schema)
-
     with atomic_file(path) as out:
-        return write_parquet(out, schema, tables())
+        return write_parquet(out, schema, row_groups(rows, schema))
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, object]]) -> int:

@@ -21,7 +21,6 @@ from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import Verdict
 from threadweaver.runs.folder import AccountEntry
-from threadweaver.samples import Sample
 from threadweaver.text import unstorable
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
@@ -123,10 +122,11 @@ def judgement(chain: Chain) -> dict[str, object]:
 def sanitize(tokenizer: Tokenizer) -> Step:
     """Drop texts with a special token of the tokenizer, which would end the turn too early."""
 
+    tokens = training_rows.special_tokens(tokenizer)
+
     def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
         for chain in chains:
-            sample = Sample(chain.row, chain.id, chain.problem, chain.thinking, output=chain.answer)
-            token = training_rows.special_token(sample, chain.thinking, tokenizer)
+            token = training_rows.special_token((chain.problem, chain.thinking, chain.answer), tokens)
             yield Loss("special_token", token) if token else chain
 
     return step

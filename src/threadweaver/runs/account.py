@@ -13,8 +13,9 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.runs import statistics
+from threadweaver.runs.entries import AccountEntry, chosen, ids_of
 from threadweaver.runs.given import ALTERED
-from threadweaver.runs.records import LOSSES, AccountEntry, read_finished
+from threadweaver.runs.records import read_finished
 from threadweaver.runs.stages import STAGES
 
 
@@ -23,7 +24,7 @@ class StageAccount:
     stage: str
     folder: Path
     settings: Mapping[str, object]
-    entries: tuple[AccountEntry, ...]
+    entries: Sequence[AccountEntry]
 
     @property
     def label(self) -> str:
@@ -31,8 +32,8 @@ class StageAccount:
         return STAGES[self.stage].passed if self.stage in STAGES else self.stage
 
     @property
-    def passed(self) -> list[AccountEntry]:
-        return [entry for entry in self.entries if entry.outcome not in LOSSES]
+    def passed(self) -> Sequence[AccountEntry]:
+        return chosen(self.entries, lost=False)
 
     @property
     def with_blocks(self) -> int | None:
@@ -40,8 +41,8 @@ class StageAccount:
         return sum(entry.outcome == "ok" for entry in self.entries) if self.stage == "parallel" else None
 
     @property
-    def lost(self) -> list[AccountEntry]:
-        return [entry for entry in self.entries if entry.outcome in LOSSES]
+    def lost(self) -> Sequence[AccountEntry]:
+        return chosen(self.entries, lost=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read(last: Path) -> Account:
 def check(account: Account) -> None:
     """Raise UserError if the samples of a stage are not those that the stage before it passed on."""
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
-        given = {entry.id for entry in before.passed}
+        given = {*ids_of(before.passed)}
         # a file that no stage passed on failed where it was found
         held = {entry.id for entry in stage.entries if entry.id in given or entry.reason != ALTERED}
         if stage.settings.get("matched_only") is False:  # saved together with sequential chains
@@ -176,7 +177,7 @@ def kept_wrong(account: Account) -> dict[str, list[str]]:
     judged = account.stage("filter")
     if not judged:
         return {}
-    ends = {entry.id for entry in account.stages[-1].passed}
+    ends = {*ids_of(account.stages[-1].passed)}
     found = {
         fact: [entry.id for entry in judged.passed if entry.id in ends and entry.facts.get(fact)] for fact in WRONG
     }

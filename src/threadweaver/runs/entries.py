@@ -131,6 +131,22 @@ class Entries(Sequence[AccountEntry]):
     def __iter__(self) -> Iterator[AccountEntry]:
         return self._index.read(self.ids)
 
+    def chosen(self, *, lost: bool) -> Entries:
+        """Return those whose samples were lost, or the others."""
+        return Entries(self._index, [id for id in self.ids if (id in self._index.lost) == lost])
+
+
+def ids_of(entries: Sequence[AccountEntry]) -> Sequence[str]:
+    """Return the ids of some entries, without reading those that are in a file."""
+    return entries.ids if isinstance(entries, Entries) else [entry.id for entry in entries]
+
+
+def chosen(entries: Sequence[AccountEntry], *, lost: bool) -> Sequence[AccountEntry]:
+    """Return those entries whose samples were lost, or those of the others."""
+    if isinstance(entries, Entries):
+        return entries.chosen(lost=lost)
+    return [entry for entry in entries if (entry.outcome in LOSSES) == lost]
+
 
 def read_lines(path: Path) -> Iterator[tuple[int, int, bytes, AccountEntry | None, str]]:
     """Yield the number (from 1), the offset, the bytes and the entry of every line of an account that is not blank, None

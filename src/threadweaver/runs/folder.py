@@ -109,6 +109,10 @@ class StageFolder:
         for notice in self.notices:
             print(shown(notice))
 
+    def do_again(self) -> None:
+        """Take no sample for done."""
+        self._trusted = False
+
     def known_source(self, id: str) -> str | None:
         """Return the hash of the input from which a finished sample was made, None if it has to be done."""
         entry = self.done.get(id) if self._trusted else None
@@ -155,7 +159,7 @@ class StageFolder:
         """Sort the account, remove files that it no longer names (unless `partial`), write the files in `extra`, which
         belong to no one sample (text, or a finished file to move there), and then the manifest, which marks the stage
         as done."""
-        ids = set(entries.ids) if isinstance(entries, Entries) else set(map(self._known, entries))
+        ids = {*(entries.ids if isinstance(entries, Entries) else map(self._known, entries))}
         for id in [] if partial else self.done.keys() - ids:
             self._remove_stale(self.done[id], None)
             self.done.forget(id)

@@ -135,6 +135,7 @@ def run_stage(
     workers: int = 1,
     around: AbstractAsyncContextManager | None = None,
     partial: bool = False,
+    take: Callable[[Task, Result], None] | None = None,
     extra: Callable[[], Mapping[str, str | Path]] | None = None,
 ) -> StageReport:
     """Run `work` on every task that is not done yet, and close the folder's account.
@@ -143,9 +144,9 @@ def run_stage(
     (`pool.in_order`), and so is `read`; both are pickled. An async one has up to `workers` samples under way at once,
     inside `around` (whose `status()`, if it has one, is shown after the progress bar). UserError and a full disk end the
     run; any other exception is that sample's failure. `partial` means that `tasks` are only some of the samples: the
-    others in the folder are kept. `extra` returns files that belong to no one sample, by name.
+    others in the folder are kept. `take` gets each new result of a plain `work`, in order. `extra` returns files that belong to no one sample, by name.
     """
-    begun, doing = time.monotonic(), _Doing(read, work)
+    begun, doing = time.monotonic(), _Doing(read, work, with_values=take is not None)
     with progress_bar(total, title) as bar:
         stage = _Progress(folder, bar)
         if inspect.iscoroutinefunction(work):
@@ -155,7 +156,10 @@ def run_stage(
         else:
             for task, result in _run_processes(tasks, doing, folder, jobs):
                 if task.fault or not stage.skipped(task):
-                    stage.done(task, result or doing.here(task))
+                    result = result or doing.here(task)
+                    stage.done(task, result)
+                    if take:
+                        take(task, result)
     entries = Entries(folder.done, sorted(stage.ids, key=sample_key))
     folder.close_account(entries, partial=partial, extra=extra() if extra else None)
     return StageReport(
@@ -210,6 +214,7 @@ class _Doing:
 
     read: Read | None
     work: Work
+    with_values: bool = False
 
     def __call__(self, item: tuple[Task, str | None]) -> tuple[Task, Result | None]:
         unread, known = item
@@ -223,7 +228,7 @@ class _Doing:
             result = _guarded(self.work, task)
         except NotHere:
             return light, None
-        return light, replace(result, value=None)
+        return light, result if self.with_values else replace(result, value=None)
 
     def here(self, task: Task) -> Result:
         """Do an unread task in this process."""

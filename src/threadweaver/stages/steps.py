@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from threadweaver.annotators.protocol import Annotator, add_up
+from threadweaver.annotators.protocol import Annotator, add_up, at_once
 from threadweaver.errors import SampleFault
 from threadweaver.files import digest
 from threadweaver.runs.given import Given
@@ -27,6 +27,17 @@ async def annotate(sample: Sample, annotator: Annotator, chat: str = "chat") -> 
         return Result("failed", answer.reason, files, facts | refused)
     files = {file_name(sample.uuid): answer.value, **files}
     return Result("ok", None, files, facts, value=answer.value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateAtOnce:
+    """Annotates a chain with an annotator that waits for nobody."""
+
+    annotator: Annotator
+    chat: str
+
+    def __call__(self, task: Task) -> Result:
+        return at_once(annotate(task.payload, self.annotator, self.chat))
 
 
 @dataclass(frozen=True, slots=True)
