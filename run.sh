@@ -69,7 +69,7 @@ elif [ -n "$SELF_TRAIN" ]; then # what a model that branches has generated
   STEP4="$COLLECTED"
   export STEP4_NAME="$DIR_NAME"
 else
-  stage collect "$PYTHON" src/collect_trajectories.py ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
+  stage collect "$PYTHON" src/collect_trajectories.py ${JOBS:+--jobs "$JOBS"} ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
     --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong}
   if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
     stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$ledger"

@@ -20,7 +20,7 @@ from pathlib import Path
 from threadweaver.corpus import describing
 from threadweaver.corpus.sources import Source, open_source
 from threadweaver.errors import UserError
-from threadweaver.files import digest_file, to_json
+from threadweaver.files import digest_file
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
@@ -39,6 +39,7 @@ def flags() -> Flags:
     parser = Flags(__doc__)
     collecting.add_flags(parser)
     parser.add_shared("--output_path", help="the folder to write, or its collected.jsonl")
+    parser.add_shared("--jobs")
     parser.add_argument("--inspect", action="store_true", help="show what the columns are recognized as, and stop")
     parser.add_stage_flags(max_failed="0")
     return parser
@@ -69,7 +70,7 @@ def collect(source: Source, args, output: Path) -> StageReport:
     """Collect the chains of a source; nothing is left of an attempt that ends with an error."""
     options = collecting.collect_options(args)
     every = RowsRead()
-    found = collecting.candidates(source, args.max_samples, options, earlier_grades(output, args), every)
+    found = collecting.candidates(source, args.max_samples, options, earlier_grades(output, args), every, args.jobs)
     first = next(found, None)  # the first batch is read and graded before anything is written
     made_with = settings(source, args, output)
     new = not output.exists()
@@ -108,12 +109,11 @@ class Lines:
 
     def written(self, found: Iterator[Candidate], folder: StageFolder) -> Iterator[Task]:
         """Yield the tasks one by one, and write the line of each that was collected when the next one is asked for."""
-        for candidate in found:
-            yield collecting.to_task(candidate)
-            entry = folder.done.get(candidate.id)
-            if entry and entry.outcome == "ok":
-                self.file.write((to_json(candidate.sample.to_row()) + "\n").encode())
-                self.uuids.append(candidate.sample.uuid)
+        for task in map(collecting.to_task, found):
+            yield task
+            if task.id in folder.done and task.id not in folder.done.lost:
+                self.file.write((task.payload[1] + "\n").encode())
+                self.uuids.append(task.uuid)
 
     def finish(self) -> Path:
         """Return the finished file; one that was edited, if edits are taken and it holds the same samples, stays."""

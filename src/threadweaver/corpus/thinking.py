@@ -240,9 +240,11 @@ def _thinking_of(value: object) -> str:
 
 def trim(text: str) -> str:
     """Return the text without blank lines at its beginning and end; other white space stays."""
-    lines = text.split("\n")
-    written = [at for at, line in enumerate(lines) if line.strip()]
-    return "\n".join(lines[written[0] : written[-1] + 1]) if written else ""
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    if begin >= end:
+        return ""
+    first, last = text.rfind("\n", 0, begin), text.find("\n", end)
+    return text[first + 1 : last if last >= 0 else len(text)]
 
 
 def unwrap(answer: str, tags: Iterable[Tags] = ANSWER_TAGS) -> str:

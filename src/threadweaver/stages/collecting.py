@@ -6,6 +6,7 @@ import json
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -13,20 +14,19 @@ from pathlib import Path
 
 from threadweaver import grading
 from threadweaver.corpus.columns import SHORTEST_CHAIN
-from threadweaver.corpus.contamination import Benchmarks
-from threadweaver.corpus.duplicates import Seen
 from threadweaver.corpus.readers import SourceRow
 from threadweaver.corpus.reading import Contents, Reading, Trace
 from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
 from threadweaver.corpus.shapes import ROLES
 from threadweaver.corpus.sources import Source, SourceOptions, first_of, read_contents, sample_of
-from threadweaver.errors import UserError
-from threadweaver.files import digest
-from threadweaver.runs.flags import Flags, allowed_failures
-from threadweaver.runs.runner import Result, Task
+from threadweaver.files import digest, to_json
+from threadweaver.runs.flags import Flags
+from threadweaver.runs.pool import Died, in_order
+from threadweaver.runs.runner import WORKER_DIED, Result, Task
 from threadweaver.runs.shards import Shard
 from threadweaver.samples import Sample
-from threadweaver.stages.collected import ROW, RowsRead, row_hash
+from threadweaver.stages.collected import ROW, RowsRead
+from threadweaver.stages.hygiene import Faults, Hygiene
 from threadweaver.stages.reference_checks import ReferenceChecks
 from threadweaver.text import unstorable
 from threadweaver.trajectory.markup import reserved_tag
@@ -67,6 +67,10 @@ class Candidate:
     reason: str | None = None
     detail: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
+    answer: str | None = None
+    """The final answer, where it is to be graded."""
+    graded: str | None = None
+    """The verdict on it, where it takes no algebra."""
 
 
 # ---- flags
@@ -153,7 +157,10 @@ def _candidate(row: SourceRow, source: str, contents: Contents, trace: Trace, da
         detail = f"{row.place}: no chain: {trace.fault}" + (f" ({trace.detail})" if trace.detail else "")
         return Candidate(str(row.index), row.index, source, None, trace.fault, detail, {"trace": trace.number})
     sample = sample_of(row, contents, trace, dataset)
-    return Candidate(str(row.index), row.index, source, sample, unfit(sample))
+    reason = unfit(sample)
+    if reason or sample.solution in ("", None, []) or (answer := final_answer(sample)) is None:
+        return Candidate(str(row.index), row.index, source, sample, reason)
+    return Candidate(str(row.index), row.index, source, sample, answer=answer)
 
 
 def unfit(sample: Sample) -> str | None:
@@ -181,15 +188,31 @@ def final_answer(sample: Sample) -> str | None:
 # ---- grading
 
 
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads rows, and grades what takes no algebra; for any process."""
+
+    reading: Reading
+    dataset: str
+    traces: str
+    grade: bool
+
+    def __call__(self, row: SourceRow) -> list[Candidate]:
+        found = read_row(row, self.reading, self.dataset, self.traces)
+        return [self._graded(candidate) if candidate.answer is not None else candidate for candidate in found]
+
+    def _graded(self, candidate: Candidate) -> Candidate:
+        verdict = grading.at_once(candidate.answer, candidate.sample.solution, rewards=False) if self.grade else None
+        return replace(candidate, graded=verdict.verdict) if verdict else candidate
+
+
 def grade(rows: Sequence[list[Candidate]], grader: grading.Grader, known: Callable[[Candidate], str | None]) -> list:
     """Return the rows with the verdict on every sample whose form is fit: `graded` in its columns."""
     asked = {
-        (row, place): (answer, candidate.sample.solution)
+        (row, place): (candidate.answer, candidate.sample.solution)
         for row, candidates in enumerate(rows)
         for place, candidate in enumerate(candidates)
-        if candidate.sample and not candidate.reason and not known(candidate)
-        for answer in [final_answer(candidate.sample)]
-        if answer is not None and candidate.sample.solution not in ("", None, [])
+        if candidate.answer is not None and candidate.graded is None and not known(candidate)
     }
     verdicts = dict(zip(asked, grader.grade_many(asked.values()), strict=True))
 
@@ -197,7 +220,7 @@ def grade(rows: Sequence[list[Candidate]], grader: grading.Grader, known: Callab
         if candidate.sample is None:
             return candidate
         verdict = verdicts.get((row, place))
-        found = (verdict.verdict if verdict else None) or known(candidate) or "none"
+        found = known(candidate) or (verdict.verdict if verdict else candidate.graded) or "none"
         extra = {"graded": found} | dict(candidate.sample.extra)
         return replace(candidate, sample=replace(candidate.sample, extra=extra))
 
@@ -259,20 +282,21 @@ def candidates(
     options: CollectOptions,
     known: Callable[[Candidate], str | None] = lambda _: None,
     every: RowsRead | None = None,
+    jobs: int = 1,
 ) -> Iterator[Candidate]:
     """Yield the candidates of the first rows, decided. `known` gives the grade of an earlier run, `every` is given the
-    hash of each row.
+    hash of each row; at most `jobs` processes read and grade.
 
     Raises UserError for more malformed rows than are allowed, and when the reference answers cannot be trusted. Only a
     batch of rows is in memory. Of a shard, all rows are read, and its own are yielded.
     """
     hygiene = Hygiene(options)
     checks = ReferenceChecks(source.path, options.trust_reference) if options.grade else None
-    faults = Faults(options.max_failed, limit)
-    rows = source.rows(limit)
-    with grading.Grader(rewards=False) as grader:
-        while batch := list(islice(rows, BATCH)):
-            read = [read_row(row, source.reading, source.name, options.traces) for row in batch]
+    faults = Faults(options.max_failed, limit, BATCH)
+    reader = RowReader(source.reading, source.name, options.traces, options.grade)
+    with grading.Grader(rewards=False) as grader, closing(in_order(source.rows(limit), reader, jobs)) as answers:
+        rows = (_died(row, found) if isinstance(found, Died) else found for row, found in answers)
+        while read := list(islice(rows, BATCH)):
             faults.add(read, rows)
             if every:
                 every.add(found[0].source for found in read)
@@ -290,6 +314,10 @@ def candidates(
     faults.close()
 
 
+def _died(row: SourceRow, died: Died) -> list[Candidate]:
+    return [Candidate(str(row.index), row.index, "", reason=WORKER_DIED, detail=f"{row.place}: {died.detail}")]
+
+
 def grade_known(
     options: CollectOptions, known: Callable[[Candidate], str | None], candidate: Candidate, *, checked: bool
 ) -> str | None:
@@ -303,88 +331,26 @@ def grade_known(
     return "none" if others and checked and not decides else known(candidate)
 
 
-class Faults:
-    """Counts the malformed rows, and refuses a source that has more than are allowed."""
-
-    def __init__(self, max_failed: str, limit: int):
-        self.max_failed, self.limit = max_failed, limit
-        self.found: list[str] = []
-        self.read = 0
-
-    def add(self, rows: Sequence[list[Candidate]], rest: Iterator[SourceRow]) -> None:
-        """Count the malformed ones among some rows; the `rest` is counted, too, when there are too many."""
-        self.read += len(rows)
-        self.found += [found[0].detail for found in rows if found and found[0].reason == "malformed"]
-        few = len(rows) < BATCH
-        if len(self.found) > allowed_failures(self.max_failed, self.read if few else self.limit):
-            self.read += sum(1 for _ in rest)
-            self._refuse()
-
-    def close(self) -> None:
-        if len(self.found) > allowed_failures(self.max_failed, self.read):
-            self._refuse()
-
-    def _refuse(self) -> None:
-        raise UserError(
-            f"{self.found[0]} ({len(self.found)} malformed of {self.read}): fix it, or collect the rest with "
-            f"--max-failed {len(self.found)}"
-        )
-
-
-class Hygiene:
-    """Leaves out rows that repeat a uuid or a problem, and problems of benchmarks."""
-
-    def __init__(self, options: CollectOptions):
-        self.uuids: set[int] = set()
-        self.problems = Seen() if options.dedupe else None
-        self.benchmarks = Benchmarks.of_files(options.benchmark) if options.benchmark else None
-
-    def __call__(self, found: list[Candidate]) -> list[Candidate]:
-        """Return the chains of a row, with a reason for those that are left out."""
-        samples = [candidate.sample for candidate in found if candidate.sample]
-        if not samples:
-            return found
-        fault = self._fault(samples[0], any(not candidate.reason for candidate in found))
-        if fault is None:
-            return found
-        reason, detail = fault
-        return [
-            candidate if candidate.reason else replace(candidate, reason=reason, detail=detail) for candidate in found
-        ]
-
-    def _fault(self, sample: Sample, kept: bool) -> tuple[str, str] | None:
-        given = sample.extra.get("source_uuid", sample.uuid)
-        if hash(given) in self.uuids:
-            return "repeated_uuid", ""
-        self.uuids.add(hash(given))
-        if self.benchmarks and kept and (name := self.benchmarks.find(sample.problem)):
-            return "contaminated", name
-        if (
-            self.problems
-            and kept
-            and (first := self.problems.add(sample.problem, str(sample.index))) != str(sample.index)
-        ):
-            return "duplicate_problem", f"of row {first}"
-        return None
-
-
 # ---- as a stage
 
 
 def to_task(candidate: Candidate) -> Task:
-    return Task(candidate.id, candidate.source, candidate, candidate.sample.uuid if candidate.sample else "")
+    """Return the task of a candidate: its payload is the candidate and, if it is collected, its row as JSON."""
+    sample = candidate.sample
+    line = to_json(sample.to_row()) if sample and not candidate.reason else ""
+    return Task(candidate.id, candidate.source, (candidate, line), sample.uuid if sample else "")
 
 
 def collect(task: Task) -> Result:
     """Return what becomes of a candidate."""
-    candidate: Candidate = task.payload
-    if candidate.reason == "malformed":
-        return Result("failed", "malformed", facts={"error": candidate.detail})
+    candidate, line = task.payload
+    if candidate.reason in ("malformed", WORKER_DIED):
+        return Result("failed", candidate.reason, facts={"error": candidate.detail})
     facts = {**candidate.facts, **({"detail": candidate.detail} if candidate.detail else {})}
     if candidate.reason:
         return Result("rejected", candidate.reason, facts=facts)
     sample = candidate.sample
-    facts |= {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1, ROW: row_hash(sample)}
+    facts |= {"chars": len(sample.thinking), "lines": sample.thinking.count("\n") + 1, ROW: digest(line)}
     return Result("ok", files={f"{sample.name}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
 
 
