@@ -17,7 +17,7 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags
+from threadweaver.runs.flags import Flags, count, positive_int
 
 INDEX_LIMIT = 3600
 """The longest time in seconds that --export waits for the index."""
@@ -45,6 +45,13 @@ def flags() -> Flags:
     )
     parser.add_shared("--review", help="file of the reviews (review.jsonl next to the data)")
     parser.add_argument("--ledger", type=Path, metavar="FILE", help="the run's calls (ledger.sqlite beside the data)")
+    parser.add_argument(
+        "--review-sheet",
+        type=positive_int,
+        metavar="N",
+        help="show N blocks in an order that --seed gives, without where they come from, and ask five questions of each",
+    )
+    parser.add_argument("--seed", type=count, default=0, help="of the sheet (0)")
     parser.add_argument("--export", type=Path, metavar="OUT.html", help="write one self-contained page and exit")
     parser.add_argument("--ids", help="samples to export, such as 0-4,9 (all)")
     parser.add_argument("--query", default="", help="export the samples that contain these words")
@@ -94,10 +101,12 @@ def serve(found, gauge, args) -> int:
 
     import uvicorn
 
-    from threadweaver.viewer import app, several
+    from threadweaver.viewer import app, several, sheet
 
     exposed_as = None if _is_local(args.host) else args.host
-    if len(found) > 1:
+    if args.review_sheet:
+        application = sheet.build(found, gauge, args.review_sheet, args.seed, args.review, exposed_as)
+    elif len(found) > 1:
         application = several.build(found, gauge, exposed_as, args.ledger)
     else:
         application, _ = app.build(found[0], gauge, args.review, exposed_as, args.ledger)

@@ -165,7 +165,7 @@ class Viewer:
         row = self.indexer.db.row(id)
         if row is None:
             raise HTTPException(404, "no such sample")
-        body = await _body(request)
+        body = await read_body(request)
         with bad_requests():
             change = reviews.parse_request(body)
             try:
@@ -209,7 +209,7 @@ def bad_requests():
         raise HTTPException(400, str(error)[:200]) from None
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """Return the body; refuse it when it grows beyond the limit, whatever length it declared."""
     read = b""
     async for chunk in request.stream():

@@ -22,6 +22,8 @@ from threadweaver.viewer.documents import Source
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.runs import Run
 
+LONGEST = 500_000
+"""Characters of a text in which leaks are looked for: a longer one would keep the server busy for seconds."""
 MOST_LEAKS = 200
 """Leaks of one block that are sent, the strongest first."""
 _SHOWN_FROM = 0.15
@@ -43,7 +45,8 @@ def evidence(run: Run, source: Source, gauge: Gauge) -> dict:
     trajectory = parsed(source.text)
     if trajectory is None or not trajectory.blocks:
         return {"blocks": [], "confident": CONFIDENT, "suspected": SUSPECTED}
-    found = _leaks(trajectory.text, source.problem)
+    too_long = len(trajectory.text) > LONGEST
+    found = [()] * len(trajectory.blocks) if too_long else _leaks(trajectory.text, source.problem)
     judged = _findings(run, source, len(trajectory.blocks))
     valued = _worths(run, source, trajectory, gauge)
     blocks = []
@@ -55,6 +58,7 @@ def evidence(run: Run, source: Source, gauge: Gauge) -> dict:
             {
                 "number": number + 1,
                 "leaks": [_leak(leak, bodies) for leak in shown[:MOST_LEAKS]],
+                "skipped": too_long,
                 "more": max(0, len(shown) - MOST_LEAKS),
                 "referee": _referee(referee, bodies) if referee else None,
                 "worth": valued[number],
@@ -174,6 +178,8 @@ def reasons_of_edits(source: Source) -> dict[str, list[list[str]]]:
     """
     trajectory, lineage = parsed(source.text), source.lineage
     if trajectory is None or lineage is None or len(lineage.blocks) != len(trajectory.blocks):
+        return {}
+    if len(trajectory.text) > LONGEST:
         return {}
     found = {}
     for number, (block, origin) in enumerate(zip(trajectory.blocks, lineage.blocks, strict=True), 1):

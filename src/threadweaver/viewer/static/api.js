@@ -110,6 +110,11 @@ export async function getReasons(id) {
   return ask(`/api/sample/${encodeURIComponent(id)}/edits`);
 }
 
+// A judging sheet: how far it is, one block of it, and answers about that.
+export const getSheet = () => ask("/api/sheet");
+export const getBlock = (number) => ask(`/api/sheet/${number}`);
+export const putJudged = (number, judged) => send("PUT", `/api/sheet/${number}`, { judged }, { keepalive: true });
+
 // By stage the calls about a sample, without their texts.
 export async function getCalls(id) {
   if (embedded) return { stages: [], notes: ["This page holds no conversations."] };

@@ -9,6 +9,7 @@ import { StagesView } from "./stages.js";
 import { StatisticsView } from "./statistics.js";
 import { CompareView, RunsView } from "./compare.js";
 import { PairView } from "./pair.js";
+import { SheetView } from "./sheet.js";
 import { listenToKeys, showHelp } from "./keys.js";
 
 // Milliseconds: between two checks while the index grows, between two checks later, and after the last key of a search.
@@ -45,7 +46,7 @@ function mathematicsFont() {
 function show() {
   if (!run) return;
   const route = readRoute();
-  const views = run.kind === "runs" ? { list: RunsView, compare: CompareView, pair: PairView } : { list: ListView, trajectory: TrajectoryView, stages: StagesView, statistics: StatisticsView };
+  const views = run.kind === "sheet" ? { list: SheetView } : run.kind === "runs" ? { list: RunsView, compare: CompareView, pair: PairView } : { list: ListView, trajectory: TrajectoryView, stages: StagesView, statistics: StatisticsView };
   const again = view instanceof views[route.view] && view.route?.id === route.id && route.view === "trajectory";
   if (again) {
     view.route = route;
@@ -55,7 +56,8 @@ function show() {
   view?.destroy();
   scrollTo(0, 0);
   const read = view instanceof ListView ? null : view;
-  view = route.view === "list" && run.kind !== "runs" ? new ListView(byId("view"), run, route.params, read) : new views[route.view](byId("view"), run, route);
+  if (!views[route.view]) route.view = "list";
+  view = views[route.view] === ListView ? new ListView(byId("view"), run, route.params, read) : new views[route.view](byId("view"), run, route);
   document.title = route.id === null ? run.name : `${route.id} · ${run.name}`;
   const box = byId("search");
   if (box && document.activeElement !== box) box.value = route.params.get("q") ?? "";

@@ -57,7 +57,7 @@ export class Lens {
     const shown = known.all ? links : links.slice(0, FEW);
     const rows = shown.map((link, at) => this.row(known, link, at));
     known.box.replaceChildren(
-      h("p", { class: "lens-line" }, leaksText(block.leaks, this.found.suspected), ` · ${worthText(block.worth)}`, block.referee && ` · referee: ${block.referee.independent ? "independent" : "not independent"}, ${block.referee.sensible ? "sensible" : "not sensible"}, worth ${block.referee.worth}`),
+      h("p", { class: "lens-line" }, block.skipped ? "too long a text to look for leaks" : leaksText(block.leaks, this.found.suspected), ` · ${worthText(block.worth)}`, block.referee && ` · referee: ${block.referee.independent ? "independent" : "not independent"}, ${block.referee.sensible ? "sensible" : "not sensible"}, worth ${block.referee.worth}`),
       links.length ? h("table", { class: "leaks" }, h("thead", null, h("tr", null, ["source", "target", "kind", "what", "score"].map((text) => h("th", { scope: "col" }, text)))), h("tbody", null, rows)) : "",
       known.all ? "" : button(`all ${count(links.length)}`, () => ((known.all = true), this.drawTable(known), this.mark()), { class: "link" }),
     );

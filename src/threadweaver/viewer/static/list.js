@@ -161,7 +161,7 @@ export class ListView {
       figure(mean("acceleration_ratio", "%"), "acceleration ratio"),
       figure(totals.speedup ? `${about}${totals.speedup.toFixed(2)}×` : "–", "speedup"),
     );
-    if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), this.run.kind === this.run.stages.at(-1)?.stage ? "calls, all stages" : "calls, up to this stage"));
+    if (totals.cost) this.totals.append(figure(measure(totals.cost, "$"), callsLabel(this.run)));
     const note = [totals.kept && totals.kept < totals.count ? `Means of the ${count(totals.kept)} that were kept.` : "", this.measureNote(totals)].filter(Boolean).join(" ");
     if (!this.run.static) this.totals.append(h("a", { class: "to-statistics target-of", href: address({ view: "statistics", params: this.params }), title: "Distributions of this selection (s)" }, "Statistics →"));
     if (note) this.totals.append(h("p", { class: "note" }, note));
@@ -330,6 +330,14 @@ export class ListView {
       x: () => this.review("reject"),
     };
   }
+}
+
+// The stages whose calls the list adds up: those up to its own that are there.
+function callsLabel(run) {
+  const names = run.stages.map(({ stage }) => stage);
+  const summed = names.slice(0, names.indexOf(run.kind) + 1 || undefined).filter((stage) => ["steps", "rewrite", "outlines", "referee"].includes(stage));
+  const whole = ["steps", "rewrite", "outlines"].every((stage) => summed.includes(stage));
+  return whole ? "calls, all stages" : `calls of ${summed.join(", ") || "this folder"}`;
 }
 
 function figure(value, label) {
