@@ -34,6 +34,7 @@ stage() { # $1: its name; then its command, which gets the flags of ./run.sh tha
 }
 
 [ "$ANNOTATOR" != llm ] || cap_of_shards
+[ -z "$SELF_TRAIN" ] || [ -z "$SHARD$MERGE" ] || refuse_shard "SELF_TRAIN adopts a run in one piece: leave one of them out"
 if [ -n "$SELF_TRAIN" ] && [ -n "$PLAN" ]; then
   echo "self-training calls no model${REFEREE:+ but the referee}: nothing to plan"
   exit
@@ -71,6 +72,10 @@ elif [ -n "$SELF_TRAIN" ]; then # what a model that branches has generated
 else
   stage collect "$PYTHON" src/collect_trajectories.py ${JOBS:+--jobs "$JOBS"} ${MAX_FAILED:+--max-failed "$MAX_FAILED"} --max_samples "$NUM_SAMPLES" \
     --dataset_path "$DATASET_PATH" --output_path "$COLLECTED" ${this_shard:+--shard "$this_shard"} ${KEEP_WRONG:+--keep-wrong}
+  whole_ledger="${LEDGER//"{shard}"/}"
+  if [ "$whole_ledger" != "$ledger" ] && [ -e "$whole_ledger" ] && [ ! -e "$ledger" ] && [ "$ANNOTATOR" = llm ]; then
+    stage ledger "$PYTHON" src/ledger.py copy "$whole_ledger" --ledger "$ledger" # what was paid before
+  fi
   if [ -n "$OFFLINE" ] && [ -n "$RECORDED" ] && [ "$ANNOTATOR" = llm ]; then
     stage ledger "$PYTHON" src/ledger.py import "$RECORDED" --ledger "$ledger"
   fi

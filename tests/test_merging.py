@@ -16,7 +16,7 @@ from ledgers import key, record
 from project import InProcess
 from sharding import folders, made, merge, remove, run_shards
 from threadweaver.ledger import Ledger, Spending
-from threadweaver.ledger.merging import Merged
+from threadweaver.ledger.merging import Merged, copy
 from threadweaver.ledger.merging import merge as merge_ledger
 from threadweaver.runs.folder import StageFolder
 
@@ -55,6 +55,7 @@ def test_merged_shards_are_the_run_in_one_piece_byte_for_byte(tmp_path, whole, s
 def test_what_a_model_has_annotated_in_shards_is_rebuilt_in_one_piece_from_the_merged_ledger(tmp_path, ledger):
     count, project, settings = 4, InProcess(tmp_path), {"ANNOTATOR": "llm", "LEDGER": ledger}
     with FakeOpenAI(answer=fake_answers.answer) as server:
+        assert project.annotate(count=1, last=1, OPENAI_BASE_URL=server.url).returncode == 0  # a trial before
         run_shards(project, 2, count, **settings, OPENAI_BASE_URL=server.url)
         paid, twice = server.stats()["answered"], server.stats()["answered_twice"]
     done = merge(project, 2, count, **settings)
@@ -223,6 +224,23 @@ async def test_merging_ledgers_counts_every_dollar_once(tmp_path):
     (kept,) = await merged.find(key("asked by both"))
     assert (kept.cost, kept.imported) == (10, False)
     await merged.aclose()
+
+
+async def test_a_copied_ledger_holds_what_was_paid_and_has_spent_nothing(tmp_path):
+    paid = Ledger(tmp_path / "paid")
+    await pay(paid, "a", 1, 1.0)
+    await paid.aclose()
+    ledger = Ledger(tmp_path / "ledger")
+    for expected in ((1, 0), (0, 1)):
+        assert await asyncio.to_thread(copy, ledger, tmp_path / "paid") == expected
+    (found,) = await ledger.find(key("a"))
+    assert (found.imported, found.cost, await ledger.spending()) == (False, 1, Spending(0, 0, 0))
+    await pay(ledger, "b", 2, 2.0)
+    await ledger.aclose()
+    paid = Ledger(tmp_path / "paid")
+    assert await asyncio.to_thread(merge_ledger, paid, tmp_path / "ledger") == Merged(1, 1, 2, 0)
+    assert await paid.spending() == Spending(3, 0, 0)
+    await paid.aclose()
 
 
 def test_ledgers_that_some_shards_lack_are_named(tmp_path, three):

@@ -25,15 +25,15 @@ def export(ledger: Ledger, path: Path, wanted: Callable[[LedgerEntry], bool] = l
     """Write the wanted replies to `path`, all of them or nothing, and return how many they are."""
     count = 0
     with target.writing(path, ledger.path) as file:
-        for page in pages(ledger):
+        for page in _pages(ledger):
             chosen = [entry for entry in page if wanted(entry)]
             file.writelines(f"{canonical(entries.as_json(entry))}\n".encode("ascii") for entry in chosen)
             count += len(chosen)
     return count
 
 
-def pages(ledger: Ledger) -> Iterator[list[LedgerEntry]]:
-    """Yield the replies in the order of their keys, with their requests."""
+def _pages(ledger: Ledger) -> Iterator[list[LedgerEntry]]:
+    """The replies in the order of their keys."""
     last = b""
     while True:
 

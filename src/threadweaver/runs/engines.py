@@ -5,6 +5,7 @@ Importing this needs requirements-scale.txt. An executor keeps in its folder whi
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,8 +57,11 @@ def ray(ranks: RunShard, count: int, cluster: Cluster, logs: Path, address: str 
     """Return an executor on a Ray cluster, or on a Ray of this machine, which is started."""
     import ray
 
+    here = not (address or os.environ.get("RAY_ADDRESS"))
+    own = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if here else {}
     # not the key: Ray keeps the variables of a job where others can read them
-    ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT / "src")}}, log_to_driver=False)
+    variables = {"PYTHONPATH": str(ROOT / "src")}
+    ray.init(address=address, runtime_env={"env_vars": variables}, log_to_driver=False, **own)
     return RayPipelineExecutor(
         [ranks],
         tasks=count,

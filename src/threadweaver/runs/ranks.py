@@ -25,6 +25,13 @@ TRIES = 3
 """Starts of a shard whose processes were killed, as those that need too much memory are: it continues where it was."""
 LONGEST_WAIT = 900.0
 """Seconds to wait until an earlier start of a shard has ended: it waits for its calls under way."""
+_WATCH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from threadweaver.runs.ranks import watch
+sys.exit(watch(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))
+"""
 _SETTING = re.compile(r'^ *: "\$\{([A-Z0-9_]+):=', re.M)
 _OWN = ("SHARD", "MERGE", "PLAN")
 
@@ -92,20 +99,13 @@ def start(root: Path, flags: tuple[str, ...], settings: Mapping[str, str], log: 
     if log is None:
         return subprocess.run(command, cwd=root, env=environment).returncode
     log.parent.mkdir(parents=True, exist_ok=True)
-    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
-    watched = [
-        sys.executable,
-        "-m",
-        "threadweaver.runs.ranks",
-        str(log.with_suffix(".lock")),
-        str(os.getpid()),
-        *command,
-    ]
+    lock, parent = str(log.with_suffix(".lock")), str(os.getpid())
+    watched = [sys.executable, "-c", _WATCH, str(ROOT / "src"), lock, parent, *command]
     with open(log, "ab") as file:
         process = subprocess.Popen(
             watched,
             cwd=root,
-            env={**environment, "PYTHONPATH": path},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -166,7 +166,3 @@ def was_killed(code: int) -> bool:
 def last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").split("\n") if line.strip()] if log.is_file() else []
     return lines[-1].strip()[-300:] if lines else "it printed nothing"
-
-
-if __name__ == "__main__":
-    raise SystemExit(watch(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
