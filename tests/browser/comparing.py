@@ -11,18 +11,6 @@ from playwright.sync_api import expect
 
 from browser.accessibility import AXE, SMALL, violations
 from browser.charts import saved
-from browser.chromium import Command
-from browser.fixture import Run, other_run
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    parent = tmp_path_factory.mktemp("two")
-    for name in ("a", "b"):
-        (parent / name).mkdir()
-    with Command(Run(parent / "a").write(), "--root", str(other_run(parent / "b"))) as command:
-        command.indexed(0, 1)
-        yield command
 
 
 def test_two_runs_are_chosen_and_compared(page, both):
@@ -101,11 +89,10 @@ def test_hostile_texts_and_names_stay_text(page, both):
     assert page.locator("main script, main img").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("address", ["", "#/compare/0/1", "#/compare/0/1?show=charts", "#/pair/0/1?a=0&b=0"])
-def test_axe_finds_nothing_and_nothing_overflows(page, both, address, scheme):
-    page.emulate_media(color_scheme=scheme)
-    for width in (1400, 390):
+def test_axe_finds_nothing_and_nothing_overflows(page, both, address):
+    for width, scheme in ((1400, "light"), (390, "dark")):
+        page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
         page.goto("about:blank")
         page.goto(f"{both.base}/{address}")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.chromium import Command, opened
-from browser.fixture import Run
+from browser.fixture import Run, other_run
 
 SOON = 8000
 """Milliseconds that an expectation may take."""
@@ -23,6 +23,17 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def served(root):
     with Command(root) as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory):
+    """Two runs over one source in one server."""
+    parent = tmp_path_factory.mktemp("two")
+    for name in ("a", "b"):
+        (parent / name).mkdir()
+    with Command(Run(parent / "a").write(), "--root", str(other_run(parent / "b"))) as command:
+        command.indexed(0, 1)
         yield command
 
 
