@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from threadweaver.annotators import registry as annotators
+from threadweaver.annotators.llm import PLACEHOLDERS, prompts
 from threadweaver.annotators.protocol import LABELS, QUESTIONS
 from threadweaver.client.credentials import find_base_url, find_key, needs_key
 from threadweaver.corpus.tokenizer import check_tokenizer
 from threadweaver.errors import UserError
+from threadweaver.files import read_jsonl
 from threadweaver.runs import relay
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
@@ -81,15 +82,25 @@ def check_self_training(values: Mapping[str, str]) -> None:
 
 
 def uses_recorded(values: Mapping[str, str], words: Sequence[str]) -> bool:
-    """Whether recorded answers of the model are there, and nobody could be asked: there is no key and no server."""
+    """Whether nobody could be asked (there is no key and no server), and the model's recorded answers to this prompt of
+    step 1 are there."""
     args, path = parsed("step1", words), Path(values.get("RECORDED") or "-")
     others = any(values.get(name) for name in ("REFEREE", "MERGE", "SELF_TRAIN"))
     if args.annotator != "llm" or args.offline or args.batch or others:
         return False
     if not needs_key(find_base_url(args.base_url)) or find_key(args.key_path) or not path.is_file():
         return False
-    with open(path, encoding="utf-8") as file:
-        return json.loads(file.readline())["request"]["model"] == args.openai_model
+    prompt = prompts.load(prompts.resolve(args.prompt), PLACEHOLDERS["steps"])
+    instructions = prompt.turns[0].partition("{{")[0]
+    return any(_asks(row, args.openai_model, instructions) for _, row, _ in read_jsonl(path))
+
+
+def _asks(row: object, model: str, instructions: str) -> bool:
+    """Whether a line of recorded answers is one of this model to these instructions; the import reports damaged ones."""
+    match row:
+        case {"request": {"model": name, "messages": [[_, str(text)], *_]}}:
+            return name == model and text.startswith(instructions)
+    return False
 
 
 def check_recorded(values: Mapping[str, str]) -> None:

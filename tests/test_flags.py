@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import re
 import subprocess
@@ -270,13 +271,19 @@ def test_good_settings_pass_and_a_named_key_or_a_server_without_one_too(capsys, 
 RECORDED = {"MODEL": "gpt-5", "RECORDED": "recorded.jsonl"}
 
 
+def write_recorded(folder: Path) -> None:
+    """Write an answer to the shipped prompt of step 1, and another prompt."""
+    shipped = (ROOT / "prompt/step1-prompt_v1.txt").read_text()
+    (folder / "mine.txt").write_text(f"Be brief. {shipped}")
+    request = {"model": "gpt-5", "messages": [["user", shipped]]}
+    (folder / "recorded.jsonl").write_text(f"half a li\n[]\n{json.dumps({'request': request})}\n")
+
+
 @pytest.mark.parametrize(
     ("values", "environment", "words", "alone"),
     [
         (RECORDED, {}, (), True),
         ({**RECORDED, "ANNOTATOR": "rules"}, {}, (), False),
-        ({**RECORDED, "MODEL": "another"}, {"OPENAI_API_KEY": "sk-x"}, (), False),
-        ({**RECORDED, "RECORDED": ""}, {"OPENAI_API_KEY": "sk-x"}, (), False),
         (RECORDED, {"OPENAI_API_KEY": "sk-x"}, (), False),
         (RECORDED, {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, (), False),
         (RECORDED, {}, ("--base-url", "http://127.0.0.1:1/v1"), False),
@@ -292,10 +299,21 @@ def test_recorded_answers_are_used_where_nobody_could_be_asked(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    (tmp_path / "recorded.jsonl").write_text('{"request": {"model": "gpt-5"}}\n')
+    write_recorded(tmp_path)
     settings = [f"--setting={name}={value}" for name, value in {**MODEL_OF, **values}.items()]
     assert load("check").main([*settings, "--", *words]) == 0
     assert ("recorded_alone=1" in capsys.readouterr().out) is alone
+
+
+@pytest.mark.parametrize(
+    "more", [{"MODEL": "another"}, {"RECORDED": ""}, {"STEP1_PROMPT": "mine.txt"}, {"REFEREE": "1"}]
+)
+def test_without_recorded_answers_to_what_is_asked_a_key_is_asked_for(more, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_recorded(tmp_path)
+    values = {**MODEL_OF, **RECORDED, "REFEREE_MODEL": "x", **more}
+    assert "no API key" in refusal(capsys, *(f"--setting={name}={value}" for name, value in values.items()))
 
 
 def test_run_has_every_variable_checked():
