@@ -126,5 +126,5 @@ def test_an_edit_says_why_and_opens_its_call(page, served):
     expect(change).to_contain_text("Similarly, $p = 3$ → $p = 3$")
     expect(change).to_contain_text("why: words that point back: similarly")
     change.get_by_role("button", name="the call").click()
-    expect(page.locator(".talk[open] summary b").first).to_have_text("block 1, thread 2")
+    expect(page.locator(".talk[open] summary b").first).to_have_text("block 1")
     expect(page.locator(".exchange .reply")).to_be_visible()
