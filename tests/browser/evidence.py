@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from browser.accessibility import AXE, SMALL, violations
 from browser.chromium import Command
 from browser.fixture import Run, leaking
 
@@ -128,3 +129,22 @@ def test_an_edit_says_why_and_opens_its_call(page, served):
     change.get_by_role("button", name="the call").click()
     expect(page.locator(".talk[open] summary b").first).to_have_text("block 1")
     expect(page.locator(".exchange .reply")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_lens_the_calls_and_the_questions(page, served, leaky, scheme):
+    page.emulate_media(color_scheme=scheme)
+    for base, address, key in ((leaky.base, "/#/sample/0", "v"), (served.base, "/#/sample/0/stages", "")):
+        page.goto(base + address)
+        expect(page.locator(".leak-row .scale, .changes .because").first).to_be_visible()
+        if key:
+            page.keyboard.press(key)
+            expect(page.locator(".judge").first).to_be_visible()
+        else:
+            page.locator(".station").nth(1).get_by_role("button", name="conversation").click()
+            expect(page.locator(".exchange")).to_have_count(3)
+        found = violations(page, AXE.read_text())
+        assert not found, f"{address}: {found}"
+        assert page.evaluate(SMALL) == []
+        if key:
+            page.keyboard.press(key)

@@ -92,6 +92,7 @@ def test_the_last_change_is_undone_where_it_was_made(reviewing, many, page):
 
 def test_what_has_a_verdict_is_passed_over(reviewing, many, page):
     page.goto(f"{reviewing.base}/#/sample/0?outcome=ok&outcome=rejected")
+    expect(page.locator("h1")).to_have_text("fixture-0")
     for key, name in (("a", "fixture-1"), ("k", "fixture-0"), ("x", "fixture-1"), ("x", "fixture-2")):
         page.keyboard.press(key)
         expect(page.locator("h1")).to_have_text(name)
