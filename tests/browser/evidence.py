@@ -19,6 +19,10 @@ def test_the_calls_of_a_stage_are_turns_with_cost_and_verdict(page, served):
     )
     turns = talks.locator(".exchange")
     expect(turns).to_have_count(3)
+    page.set_viewport_size({"width": 390, "height": 900})
+    box, inner = talks.bounding_box(), turns.nth(1).locator(".reply").bounding_box()
+    assert inner["x"] + inner["width"] <= box["x"] + box["width"]
+    page.set_viewport_size({"width": 1400, "height": 900})
     expect(turns.locator("header .chip")).to_have_text(
         ["accepted", "repaired by the next call: out of file", "accepted"]
     )

@@ -169,7 +169,7 @@ function worthText(worth) {
     worth.kind,
     worth.novelty,
     `saves ${worth.estimated ? "≈ " : ""}${plural(saved, "token")}`,
-    worth.settled === null || worth.settled === undefined ? "" : `${measure(worth.settled, "%")} of its final values settled before it`,
+    !worth.settled ? "" : `${measure(worth.settled, "%")} of its final values settled before it`,
     worth.after_answer ? "begins after the final answer" : "",
   ].filter(Boolean).join(" · ");
 }
