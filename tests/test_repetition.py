@@ -32,7 +32,13 @@ def test_other_line_ends_do_not_split_paragraphs():
 
 def test_the_look_at_characters_alone_decides_as_the_paragraphs_do():
     """Of pieces that differ in white space alone, or repeat, in every mixture."""
-    pieces = ["Same long line of text.", "Same  long line of text.", "Same\nlong line of text.", "No.", "a b c d e f g h"]
+    pieces = [
+        "Same long line of text.",
+        "Same  long line of text.",
+        "Same\nlong line of text.",
+        "No.",
+        "a b c d e f g h",
+    ]
     pieces += ["Same\u00a0long line of text.", "Samelong line of text.", "Another long line of text.", "  "]
     for first in pieces:
         for second in pieces:
