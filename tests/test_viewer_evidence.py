@@ -61,6 +61,12 @@ def test_leaks_and_worth_are_columns_with_filters_and_sort(leaky):
     assert values(rows[2])["saved_tokens"] > 50 and values(rows[2])["after_answer"] == 0
 
 
+def test_an_earlier_stage_has_the_leaks_that_the_filter_found(root):
+    with Server(root.with_name(f"{NAME}_step4_v1_v1_v1")) as served:
+        assert values(served.json("/api/list")["rows"][0])["saved_tokens"] > 50
+        assert served.json("/api/list?kind=methods")["count"] == 4
+
+
 def test_kinds_of_blocks_are_filters(server):
     facets = server.json("/api/list")["facets"]
     assert dict(facets["kind"]) == {"cases": 4, "methods": 4} and dict(facets["novelty"])["re-check"] == 4

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from playwright.sync_api import expect
 
 from browser.accessibility import AXE, SMALL, violations
-from browser.chromium import Command
+from browser.chromium import COMMAND, Command
 from browser.fixture import Run, leaking
 
 
@@ -133,6 +136,18 @@ def test_an_edit_says_why_and_opens_its_call(page, served):
     change.get_by_role("button", name="the call").click()
     expect(page.locator(".talk[open] summary b").first).to_have_text("block 1")
     expect(page.locator(".exchange .reply")).to_be_visible()
+
+
+def test_an_exported_page_has_the_leaks_and_the_reasons(page, root, tmp_path):
+    out = tmp_path / "out.html"
+    line = [sys.executable, COMMAND, "--root", root, "--export", out, "--ids", "0,3"]
+    subprocess.run(line, check=True, capture_output=True, timeout=60)
+    page.goto(f"{out.as_uri()}#/sample/0")
+    expect(page.locator("#block-2 .lens-line")).to_contain_text("methods · re-check · saves")
+    expect(page.locator(".judge:visible, .choices")).to_have_count(0)
+    page.goto(f"{out.as_uri()}#/sample/0/stages")
+    expect(page.locator(".changes li").first).to_contain_text("why: words that point back: similarly")
+    expect(page.get_by_role("button", name="the call")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

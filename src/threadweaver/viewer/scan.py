@@ -130,13 +130,14 @@ def fates(run: Run) -> dict[str, Fate]:
 
 
 def _look_ahead(run: Run, known: dict[str, Fate]) -> None:
-    """Note which samples the stages after the root's lost, and how far the others came."""
+    """Note which samples the stages after the root's lost, how far the others came, and what was found about them."""
     for place in run.places[len(run.shown) :]:
         title = STAGES[place.stage].title.split(" (")[0]
         for entry in read_entries(place.path):
             fate = known.get(entry.id)
             if fate is None or fate.lost or fate.later.startswith(LOSSES):
                 continue
+            fate.facts[place.stage] = {name: value for name, value in entry.facts.items() if name != "measures"}
             fate.later = f"{entry.outcome} in {title}" if entry.outcome in LOSSES else f"passed {title}"
 
 
