@@ -18,6 +18,7 @@ VIEWS = {
     "stages": ("/#/sample/4/stages", ".compared .line"),
     "statistics": ("/#/statistics", ".chart"),
     "threads": ("/#/statistics?by=thread&outcome=ok", ".chart"),
+    "raw": ("/#/sample/0/raw", ".raw details"),
     "lost": ("/#/sample/7", ".fault, .chip"),
 }
 

@@ -199,7 +199,7 @@ def test_a_search_typed_while_reading_stays_in_the_sample(page, served):
     page.wait_for_timeout(400)
     expect(page.locator("h1")).to_have_text("fixture-4")
     assert page.evaluate("CSS.highlights.get('search').size") > 1
-    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Enter")
     expect(page.locator(".row")).to_have_count(1)
 
 

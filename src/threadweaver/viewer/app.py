@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from threadweaver.errors import UserError
-from threadweaver.viewer import about, conversations, documents, evidence, export, queries, reviews, stages
+from threadweaver.viewer import about, conversations, documents, evidence, export, queries, reviews, stages, units
 from threadweaver.viewer.database import Database, location
 from threadweaver.viewer.gauge import Gauge
 from threadweaver.viewer.guards import MAX_BODY, Guard
@@ -77,6 +77,8 @@ class Viewer:
             Route("/api/neighbours/{id}", self.neighbours),
             Route("/api/sample/{id}", self.sample),
             Route("/api/sample/{id}/stages", self.stages),
+            Route("/api/sample/{id}/units", self.units),
+            Route("/api/sample/{id}/export", self.export_one),
             Route("/api/sample/{id}/chat/{stage}", self.chat),
             Route("/api/sample/{id}/evidence", self.evidence),
             Route("/api/sample/{id}/edits", self.edits),
@@ -138,6 +140,9 @@ class Viewer:
     def stages(self, request: Request) -> Response:
         return answer(stages.stages(self.run, self._source(request), self.indexer.gauge))
 
+    def units(self, request: Request) -> Response:
+        return answer(units.units(self._source(request), self.indexer.gauge))
+
     def chat(self, request: Request) -> Response:
         text = stages.chat(self.run, self._source(request), request.path_params["stage"])
         if text is None:
@@ -180,8 +185,15 @@ class Viewer:
         ids = self.lists.ids(self._query(request))
         if len(ids) > about.EXPORT_LIMIT:
             raise HTTPException(413, f"an exported page holds at most {about.EXPORT_LIMIT} samples, not {len(ids)}")
+        return self._exported(ids, self.run.root.stem)
+
+    def export_one(self, request: Request) -> Response:
+        id = self._source(request).row.id
+        return self._exported([id], f"{self.run.root.stem}-{id}")
+
+    def _exported(self, ids: Sequence[str], stem: str) -> Response:
         html = export.page(self.run, self.indexer, self.reviews, ids)
-        name = f"{self.run.root.stem}.html".replace('"', "")
+        name = "".join(char for char in f"{stem}.html" if char.isprintable() and char not in '"\\/')
         headers = {"content-disposition": f'attachment; filename="{name.encode("ascii", "replace").decode()}"'}
         return Response(html, media_type="text/html", headers=headers)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from threadweaver.viewer import documents, evidence, stages
+from threadweaver.viewer import documents, evidence, stages, units
 from threadweaver.viewer.about import about
 from threadweaver.viewer.indexing import Indexer
 from threadweaver.viewer.queries import Lists
@@ -85,11 +85,12 @@ def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> s
     shown = [documents.document(source, indexer.gauge) | {"review": reviews.get(source.row.id)} for source in sources]
     ways = [stages.stages(run, source, indexer.gauge) | {"chats": []} for source in sources] if run.places else []
     data = {
-        "run": about(run, indexer, reviews) | {"static": True},
+        "run": about(run, indexer, reviews) | {"static": True, "only": rows[0].id if len(rows) == 1 else None},
         "rows": [lists.row(row, verdicts.get(row.id, ""), ()) for row in rows],
         "totals": lists.totals(ids),
         "samples": {document["id"]: document for document in shown},
         "stages": {way["id"]: way for way in ways},
+        "units": {source.row.id: units.units(source, indexer.gauge) for source in sources},
         "evidence": {
             source.row.id: evidence.evidence(run, source, indexer.gauge) for source in sources[:MOST_EVIDENCE]
         },

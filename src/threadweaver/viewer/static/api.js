@@ -90,6 +90,15 @@ export async function getSample(id) {
   return ask(`/api/sample/${encodeURIComponent(id)}`);
 }
 
+export async function getUnits(id) {
+  if (embedded) return found(embedded.units[id]);
+  return ask(`/api/sample/${encodeURIComponent(id)}/units`);
+}
+
+export function sampleExport(id) {
+  return `${BASE}api/sample/${encodeURIComponent(id)}/export`;
+}
+
 export async function getStages(id) {
   if (embedded) return found(embedded.stages[id]);
   return ask(`/api/sample/${encodeURIComponent(id)}/stages`);

@@ -2,14 +2,16 @@
 
 import { h, button, byId, count } from "./dom.js";
 import { getRun } from "./api.js";
-import { applyPreferences, go, isDark, prefer, readRoute } from "./state.js";
+import { address, applyPreferences, go, isDark, prefer, readRoute } from "./state.js";
 import { ListView } from "./list.js";
 import { TrajectoryView } from "./trajectory.js";
+import { RawView } from "./raw.js";
 import { StagesView } from "./stages.js";
 import { StatisticsView } from "./statistics.js";
 import { CompareView, RunsView } from "./compare.js";
 import { PairView } from "./pair.js";
 import { SheetView } from "./sheet.js";
+import { hasMarks, stepMarks } from "./find.js";
 import { listenToKeys, showHelp } from "./keys.js";
 
 // Milliseconds: between two checks while the index grows, between two checks later, and after the last key of a search.
@@ -33,6 +35,7 @@ async function start() {
     byId("view").replaceChildren(h("p", { class: "empty" }, error.message));
     return;
   }
+  if (run.only && !location.hash) history.replaceState(null, "", address({ view: "trajectory", id: run.only }));
   drawBar();
   show();
   if (!run.static) setTimeout(checkForNews, BUSY_CHECK);
@@ -46,7 +49,7 @@ function mathematicsFont() {
 function show() {
   if (!run) return;
   const route = readRoute();
-  const views = run.kind === "sheet" ? { list: SheetView } : run.kind === "runs" ? { list: RunsView, compare: CompareView, pair: PairView } : { list: ListView, trajectory: TrajectoryView, stages: StagesView, statistics: StatisticsView };
+  const views = run.kind === "sheet" ? { list: SheetView } : run.kind === "runs" ? { list: RunsView, compare: CompareView, pair: PairView } : { list: ListView, trajectory: TrajectoryView, stages: StagesView, raw: RawView, statistics: StatisticsView };
   const again = view instanceof views[route.view] && view.route?.id === route.id && route.view === "trajectory";
   if (again) {
     view.route = route;
@@ -65,7 +68,7 @@ function show() {
 
 function drawBar() {
   let typing = 0;
-  const box = h("input", { id: "search", type: "search", placeholder: "Search text, problem, id", title: "In a sample: marks the words; Enter lists the samples with them", "aria-label": "Search text, problem and id", autocomplete: "off", spellcheck: "false", value: readRoute().params.get("q") ?? "" });
+  const box = h("input", { id: "search", type: "search", placeholder: "Search text, problem, id", title: "In a sample: Enter goes to the first hit, n and N to the others; Shift+Enter lists the samples with these words", "aria-label": "Search text, problem and id", autocomplete: "off", spellcheck: "false", value: readRoute().params.get("q") ?? "" });
   box.addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(() => (view instanceof ListView ? view.search(box.value) : view?.find(box.value)), TYPING);
@@ -73,13 +76,16 @@ function drawBar() {
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     clearTimeout(typing);
-    searchFor(box.value);
+    if (view.find && !(view instanceof ListView)) view.find(box.value);
+    if (hasMarks() && !event.shiftKey) stepMarks(1);
+    else searchFor(box.value);
     box.blur();
   });
   byId("bar").replaceChildren(
     h("a", { class: "brand", href: "#/", title: run.name }, emblem(), h("span", null, run.name)),
     ...(run.beside > 1 ? [h("a", { class: "link", href: "/" }, "All runs")] : []),
     h("div", { class: "search" }, box, h("kbd", null, "/")),
+    h("span", { id: "found", role: "status" }),
     h("span", { id: "progress", role: "status" }),
     h("span", { class: "grow" }),
     button("◐", toggleTheme, { class: "icon", aria: "Light or dark", title: "Light or dark (d)" }),

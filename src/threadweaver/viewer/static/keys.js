@@ -5,7 +5,7 @@ import { h, button, byId } from "./dom.js";
 const CARD = [
   ["Everywhere", [["/", "search"], ["d", "light or dark"], ["?", "this card"]]],
   ["List", [["j k", "next, previous"], ["Enter", "open"], ["2", "open its stages"], ["s", "statistics"], ["a x", "accept, reject"]]],
-  ["Sample", [["j k", "next, previous sample"], ["] [", "next, previous block"], ["1 2", "trajectory, stages"], ["a x n z", "accept, reject, note, undo"], ["v", "judge blocks: } { i w q h o"], ["m l t e", "mathematics, line numbers, tags, evidence"], ["c", "copy the trajectory"], ["Esc", "back to the list"]]],
+  ["Sample", [["j k", "next, previous sample"], ["] [", "next, previous block"], ["1 2 3", "trajectory, stages, raw text"], ["n N", "next, previous hit of the search"], ["a x n z", "accept, reject, note, undo"], ["v", "judge blocks: } { i w q h o"], ["m l t e", "mathematics, line numbers, tags, evidence"], ["c", "copy the trajectory"], ["Esc", "back to the list"]]],
 ];
 
 // Keys that came while the view they are meant for was still being drawn, in order.

@@ -3,7 +3,8 @@
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getPairNeighbours, getSampleOf } from "./api.js";
 import { address, go } from "./state.js";
-import { inline, markWords, passage } from "./rows.js";
+import { markWords } from "./find.js";
+import { inline, passage } from "./rows.js";
 import { fullPlan } from "./plan.js";
 import { labelOf } from "./list.js";
 import { runName } from "./compare.js";

@@ -1,4 +1,4 @@
-// Rows of pieces as lines on the page, a chunk of lines at a time, and the marks of a search.
+// Rows of pieces as lines on the page, a chunk of lines at a time.
 
 import { h } from "./dom.js";
 import { drawWhenNear, formula } from "./math.js";
@@ -61,6 +61,7 @@ function piece(item) {
   if (typeof item === "string") return item;
   if (item.m !== undefined) return formula(item);
   if (item.b !== undefined) return h("span", { class: "b" }, h("span", { class: "src" }, item.s), h("strong", null, flow(item.b)));
+  if (item.k !== undefined) return h("span", { class: `sign-${item.k}` }, item.s);
   if (item.t !== undefined) return h("span", { class: "tag" }, item.t);
   if (item.del !== undefined) return h("del", null, item.del);
   return h("ins", null, item.ins);
@@ -83,26 +84,4 @@ function flow(pieces) {
     nodes.push(h("span", { class: "glued" }, before || null, piece(item), after || null));
   });
   return nodes;
-}
-
-const MARKS = 2000;
-
-// Marks the words of the search without changing the document.
-export function markWords(container, query) {
-  if (!globalThis.CSS?.highlights) return;
-  CSS.highlights.delete("search");
-  const words = query.match(/[\p{L}\p{N}_]+/gu);
-  if (!words) return;
-  const pattern = new RegExp(words.sort((one, two) => two.length - one.length).join("|"), "giu");
-  const walker = document.createTreeWalker(container, NodeFilter.SHOW_TEXT);
-  const ranges = [];
-  while (walker.nextNode() && ranges.length < MARKS) {
-    for (const match of walker.currentNode.data.matchAll(pattern)) {
-      const range = new Range();
-      range.setStart(walker.currentNode, match.index);
-      range.setEnd(walker.currentNode, match.index + match[0].length);
-      ranges.push(range);
-    }
-  }
-  CSS.highlights.set("search", new Highlight(...ranges));
 }

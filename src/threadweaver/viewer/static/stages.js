@@ -3,7 +3,8 @@
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getNeighbours, getReasons, getSample, getStages } from "./api.js";
 import { address } from "./state.js";
-import { inline, markWords, passage, setDigits } from "./rows.js";
+import { clearMarks, markWords } from "./find.js";
+import { inline, passage, setDigits } from "./rows.js";
 import { labelOf } from "./list.js";
 import { ReviewBox } from "./review.js";
 import { Conversations } from "./turns.js";
@@ -25,6 +26,7 @@ export class StagesView {
   }
 
   destroy() {
+    clearMarks();
     this.gone = true;
   }
 

@@ -11,7 +11,7 @@ export function readRoute() {
   if (["compare", "pair"].includes(parts[0])) Object.assign(route, { view: parts[0], runs: [Number(parts[1]), Number(parts[2])] });
   if (parts[0] !== "sample" || parts[1] === undefined) return route;
   route.id = parts[1];
-  route.view = parts[2] === "stages" ? "stages" : "trajectory";
+  route.view = ["stages", "raw"].includes(parts[2]) ? parts[2] : "trajectory";
   const at = parts.indexOf("block");
   if (at > 1) route.block = Number(parts[at + 1]) || null;
   const inner = parts.indexOf("thread");
@@ -33,7 +33,7 @@ export function address({ view = "list", id, block, thread, runs, params }) {
   else if (runs) path += `${view}/${runs.join("/")}`;
   else if (view !== "list") {
     path += `sample/${encodeURIComponent(id)}`;
-    if (view === "stages") path += "/stages";
+    if (view === "stages" || view === "raw") path += `/${view}`;
     if (block) path += `/block/${block}`;
     if (thread) path += `/thread/${thread}`;
   }

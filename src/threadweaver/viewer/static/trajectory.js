@@ -1,9 +1,10 @@
 // One trajectory: problem, answer, the critical path to scale, and the text with its threads side by side.
 
 import { h, button, copy, count, lineRange, measure, plural, toast } from "./dom.js";
-import { getNeighbours, getSample } from "./api.js";
+import { getNeighbours, getSample, sampleExport } from "./api.js";
 import { address, go, prefer, preference } from "./state.js";
-import { inline, markWords, passage, setDigits } from "./rows.js";
+import { clearMarks, hasMarks, markWords, stepMarks } from "./find.js";
+import { inline, passage, setDigits } from "./rows.js";
 import { fullPlan } from "./plan.js";
 import { answerMark, labelOf } from "./list.js";
 import { Judging } from "./judge.js";
@@ -26,7 +27,7 @@ export class TrajectoryView {
 
   destroy() {
     removeEventListener("scroll", this.onscroll);
-    globalThis.CSS?.highlights?.delete("search");
+    clearMarks();
     this.lens?.destroy();
     this.sized?.disconnect();
     document.documentElement.style.removeProperty("--covered");
@@ -118,6 +119,7 @@ export class TrajectoryView {
       blocks ? flag("evidence", "Evidence", "e") : null,
       blocks && !this.run.static ? flag("judging", "Judge", "v") : null,
       button(h("span", null, "Copy", h("kbd", null, "c")), () => this.copyText(), { class: "tool" }),
+      !this.run.static && h("a", { class: "tool", href: sampleExport(this.sample.id), download: "", title: "This sample as one self-contained page" }, h("span", null, "Export")),
     );
   }
 
@@ -298,7 +300,7 @@ export function sampleHead(sample, run, route, place, review) {
       h("span", { class: `chip outcome-${sample.outcome}` }, labelOf("outcome", sample.outcome), lost && sample.reason ? `: ${sample.reason.replaceAll("_", " ")}` : "", lost && sample.stage ? ` (${sample.stage})` : ""),
       sample.loss?.later && h("span", { class: "chip outcome-rejected" }, `later ${sample.loss.outcome}: ${sample.loss.reason.replaceAll("_", " ")}`),
     ),
-    h("div", { class: "head-right" }, h("nav", { class: "tabs", "aria-label": "Views" }, tab("trajectory", "Trajectory", "1"), run.stages.length ? tab("stages", "Stages", "2") : null), review.element),
+    h("div", { class: "head-right" }, h("nav", { class: "tabs", "aria-label": "Views" }, tab("trajectory", "Trajectory", "1"), run.stages.length ? tab("stages", "Stages", "2") : null, tab("raw", "Raw", "3")), review.element),
   );
 }
 
@@ -337,10 +339,12 @@ export function stepKeys(view) {
     ArrowLeft: () => step(view.neighbours.previous),
     a: () => view.review?.decide("accept"),
     x: () => view.review?.decide("reject"),
-    n: () => view.review?.note(),
+    n: () => (hasMarks() ? stepMarks(1) : view.review?.note()),
+    N: () => stepMarks(-1),
     z: () => view.review?.undo(),
     1: () => go({ ...route, view: "trajectory", block: null, thread: null }),
     2: () => view.run.stages.length && go({ ...route, view: "stages", block: null, thread: null }),
+    3: () => go({ ...route, view: "raw", block: null, thread: null }),
     Escape: () => go({ params: route.params }),
     u: () => go({ params: route.params }),
   };
