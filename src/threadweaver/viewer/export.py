@@ -94,5 +94,6 @@ def _data(run: Run, indexer: Indexer, reviews: Reviews, ids: Sequence[str]) -> s
         "evidence": {
             source.row.id: evidence.evidence(run, source, indexer.gauge) for source in sources[:MOST_EVIDENCE]
         },
+        "edits": {source.row.id: evidence.reasons_of_edits(source) for source in sources[:MOST_EVIDENCE]},
     }
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
