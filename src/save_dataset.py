@@ -83,6 +83,9 @@ def flags() -> Flags:
         "--no-sanitize", action="store_true", help="keep rows whose text contains a special token of the tokenizer"
     )
     parser.add_shared("--review", help="the viewer's review.jsonl: rows rejected there are left out")
+    parser.add_argument(
+        "--mix", type=Path, nargs="+", default=[], metavar="DIR", help="saved datasets whose rows are added to these"
+    )
     parser.add_argument("--license", type=line, help="licence of the data, for the card (e.g. apache-2.0)")
     parser.add_argument("--source", help="where the chains come from, for the card (the dataset's name)")
     parser.add_shared("--jobs")
@@ -147,6 +150,8 @@ def save(
         run = account.read(output.path)
         account.check(run)
         dataset.write(report, run)
+        for name, count in dataset.mixed.items():
+            print(f"  {count} rows of {name} added (--mix)")
     return report
 
 

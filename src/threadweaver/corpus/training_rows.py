@@ -167,10 +167,12 @@ class Spool:
 
     def __init__(self, path: Path):
         self.path, self.count = path, 0
+        self.columns: tuple[str, ...] = ()
         self._rows: list[Mapping[str, object]] = []
         self._writer = None
 
     def add(self, columns: Mapping[str, object]) -> None:
+        self.columns = self.columns or tuple(columns)
         self._rows.append(columns)
         self.count += 1
         if len(self._rows) == ROWS_PER_GROUP:

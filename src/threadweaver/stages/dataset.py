@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from threadweaver.corpus import training_rows
-from threadweaver.corpus.tokenizer import TEMPLATE_DATE, Tokenizer
+from threadweaver.corpus.duplicates import normalized_problem
+from threadweaver.corpus.tokenizer import TEMPLATE_DATE, Tokenizer, short_name
 from threadweaver.errors import UserError
 from threadweaver.files import digest_file, to_pretty_json, write_atomic
 from threadweaver.runs.account import WRONG, Account, kept_wrong
 from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE
 from threadweaver.runs.pool import Died, in_order
 from threadweaver.runs.runner import Result, StageReport, Task
+from threadweaver.stages import mixing
 from threadweaver.stages.saving import ORIGINS, SavedRow, SaveOptions
 from threadweaver.text import parse_json
 from threadweaver.trajectory import markup
@@ -52,6 +54,9 @@ class Dataset:
             jobs,
         )
         self.kept: list[_Kept] = []
+        self.mixed: Counter[str] = Counter()
+        """Rows of earlier datasets, by their names."""
+        self._texts: set[int] = set()
         self.spool = training_rows.Spool(output / ".rows.part")
 
     def __enter__(self) -> Dataset:
@@ -67,6 +72,20 @@ class Dataset:
         if result.outcome == "ok":
             self.kept.append(_Kept(task.id, task.uuid, row.problem, row.origins))
             self.spool.add(row.columns)
+            if self.options.mix:
+                self._texts.add(_text_of(row.columns))
+
+    def _mix(self) -> None:
+        """Add the rows of the earlier datasets, in their order; a row that is there already is not added again."""
+        columns = list(self.spool.columns)
+        for dataset in self.options.mix:
+            for row in mixing.rows_of(dataset, columns, short_name(self.options.tokenizer)):
+                if (text := _text_of(row)) not in self._texts:
+                    self._texts.add(text)
+                    problem = normalized_problem(str(row["question"])) if self.options.val_size else ""
+                    self.kept.append(_Kept("", str(row["uuid"]), problem, (None,) * len(ORIGINS)))
+                    self.spool.add(row)
+                    self.mixed[dataset.name] += 1
 
     def write(self, report: StageReport, run: Account) -> None:
         """Write all parquet files and cards.
@@ -76,6 +95,7 @@ class Dataset:
         """
         if not self.kept:
             raise UserError(f"no row is left to save ({dict(Counter(entry.reason for entry in report.entries))})")
+        self._mix()
         self.spool.close()
         _remove(self.output)
         held_out = training_rows.split_validation(
@@ -161,7 +181,7 @@ class _Part:
 
     def _notes(self) -> dict[str, object]:
         """Return what a reader of the card has to know: rows that something calls wrong, a date that is made up."""
-        notes: dict[str, object] = {}
+        notes: dict[str, object] = {f"rows from {name}": count for name, count in self.dataset.mixed.items()}
         for place, name in enumerate(ORIGINS):
             counted = Counter(row.origins[place] for row in self.rows if row.origins[place])
             shown = [f"{value} {number}" for value, number in counted.most_common(MOST_ORIGINS)]
@@ -181,6 +201,10 @@ class _Part:
         if self.dataset.tokenizer and self.dataset.tokenizer.has_date:
             notes["date in the chat template, always"] = f"{TEMPLATE_DATE:%Y-%m-%d}"
         return notes
+
+
+def _text_of(columns: Mapping[str, object]) -> int:
+    return hash((columns["question"], columns["response_reasoning"]))
 
 
 def is_whole(output: Path) -> bool:

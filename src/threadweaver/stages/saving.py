@@ -17,6 +17,7 @@ from threadweaver.files import digest, read_jsonl, to_json
 from threadweaver.runs.given import Given
 from threadweaver.runs.runner import Places, Result, Task, read_task
 from threadweaver.samples import NoSamples, Sample, sample_key
+from threadweaver.stages import mixing
 from threadweaver.stages.collected import RowPlace, RowReader, Rows
 from threadweaver.stages.traced import Place, Traced, TracedReader, is_lineage_of, traced_names
 from threadweaver.text import unstorable
@@ -48,6 +49,8 @@ class SaveOptions:
     matched_only: bool = False
     license: str | None = None
     source: str | None = None
+    mix: Sequence[Path] = ()
+    """Saved datasets whose rows are added."""
 
     def settings(self) -> dict[str, object]:
         """Return the options as they appear in settings.json."""
@@ -69,6 +72,7 @@ class SaveOptions:
             "sanitize": self.sanitize,
             **{name: getattr(self, name) for name in names},
             **({"units": True} if self.units else {}),
+            **({"mix": mixing.setting_of(self.mix)} if self.mix else {}),
         }
 
 
