@@ -51,7 +51,7 @@ source "$ROOT/src/shard.sh"
 : "${EFFORT:=}" # its reasoning effort in steps 3 and 4 (low)
 : "${WORKERS:=128}" # most calls in flight
 : "${OPENAI_KEY_PATH:=}" # file with the key (~/.openai_api_key, else OPENAI_API_KEY)
-: "${LEDGER:=data/ledger.sqlite}" # where every paid reply is kept
+: "${LEDGER:=data/ledger.sqlite}" # where every paid reply is kept; with {shard} in its name, each shard has one
 : "${PLAN:=}" # 1: print what a run would call and cost; nothing is called or written
 : "${MAX_COST:=}" # USD that the ledger's total spending never exceeds
 : "${OFFLINE:=}" # 1: answers from the ledger alone
