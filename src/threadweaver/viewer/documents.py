@@ -48,13 +48,13 @@ def load(run: Run, indexer, row: Row) -> Source:
     if text is None and known is None and (sample := _origin(run, row.id)):
         shown = replace(row, place="source", problem=sample.problem, answer=describe.answer(sample.correctness))
         known_of = (sample.problem, sample.solution, sample.output, sample.thinking)
-        return Source(shown, sample.thinking, None, *known_of, _loss(run, row.id))
+        return Source(shown, sample.thinking, None, *known_of, _loss(run, row))
     line = scan.read_line(run.collected, known[3], known[4]) if known and run.collected else {}
     thinking = line.get("thinking") if isinstance(line.get("thinking"), str) else None
     solution = line.get("solution", lineage.solution if lineage else "")
     problem = (known[1] if known else "") or (lineage.problem if lineage else "") or row.problem
     output = str(line.get("output") or "")
-    return Source(row, text, lineage, problem, solution, output, thinking, _loss(run, row.id))
+    return Source(row, text, lineage, problem, solution, output, thinking, _loss(run, row))
 
 
 def _from_dataset(indexer, row: Row) -> Source:
@@ -102,10 +102,16 @@ def find_lineage(run: Run, id: str) -> Lineage | None:
     return None
 
 
-def _loss(run: Run, id: str) -> dict | None:
-    """Return the first loss that the accounts name, of all stages: a later one than the list's may have lost a sample."""
+def _loss(run: Run, row: Row) -> dict | None:
+    """Return the first loss that the accounts name, of all stages: a later one than the list's may have lost a sample.
+
+    The accounts of a large run take long to search, so they are only where the list knows of a loss.
+    """
+    lost = row.outcome in LOSSES
+    if not lost and not any(label.startswith(LOSSES) for label in row.labels.get("later", ())):
+        return None
     for place in run.places:
-        entry = scan.entry_of(place, id)
+        entry = scan.entry_of(place, row.id) if not lost or place.stage == row.stage else None
         if entry and entry.outcome in LOSSES:
             return {
                 "stage": place.stage,
