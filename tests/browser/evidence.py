@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from browser.accessibility import AXE, SMALL, violations
 from browser.chromium import COMMAND, Command
-from browser.fixture import Run, leaking
+from browser.fixture import NAME, Run, leaking
 
 
 def test_the_calls_of_a_stage_are_turns_with_cost_and_verdict(page, served):
@@ -127,6 +127,14 @@ def test_the_line_of_broken_markup_is_shown(page, tmp_path):
         expect(page.locator(".line.lit")).to_have_attribute("data-line", "302")
         expect(page.locator(".line.lit")).to_be_in_viewport()
         page.goto("about:blank")  # it asks the server for news
+
+
+def test_a_sample_that_a_later_stage_rejected_is_not_called_accepted(page, root):
+    with Command(root.with_name(f"{NAME}_step4_v1_v1_v1")) as command:
+        page.goto(f"{command.base}/#/sample/3")
+        expect(page.locator(".title .chip")).to_have_text(["passed outlines", "later rejected: no block"])
+        expect(page.locator(".why-lost")).to_contain_text("Why it is not in the result")
+        page.goto("about:blank")
 
 
 def test_an_edit_says_why_and_opens_its_call(page, served):

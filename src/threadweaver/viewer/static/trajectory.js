@@ -297,7 +297,7 @@ export function sampleHead(sample, run, route, place, review) {
       "div",
       { class: "title" },
       h("h1", null, sample.uuid || sample.id),
-      h("span", { class: `chip outcome-${sample.outcome}` }, labelOf("outcome", sample.outcome), lost && sample.reason ? `: ${sample.reason.replaceAll("_", " ")}` : "", lost && sample.stage ? ` (${sample.stage})` : ""),
+      h("span", { class: sample.loss?.later ? "chip" : `chip outcome-${sample.outcome}` }, sample.loss?.later ? `passed ${sample.stage}` : labelOf("outcome", sample.outcome), lost && sample.reason ? `: ${sample.reason.replaceAll("_", " ")}` : "", lost && sample.stage ? ` (${sample.stage})` : ""),
       sample.loss?.later && h("span", { class: "chip outcome-rejected" }, `later ${sample.loss.outcome}: ${sample.loss.reason.replaceAll("_", " ")}`),
     ),
     h("div", { class: "head-right" }, h("nav", { class: "tabs", "aria-label": "Views" }, tab("trajectory", "Trajectory", "1"), run.stages.length ? tab("stages", "Stages", "2") : null, tab("raw", "Raw", "3")), review.element),
