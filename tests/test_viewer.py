@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from browser.fixture import IMAGE, SCRIPT, STAGES, Run, add_sample
+from threadweaver.corpus import training_units
 from threadweaver.errors import UserError
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_sample
@@ -198,6 +199,15 @@ def test_unused_blocks_have_a_reason_and_evidence(server):
 def test_a_sample_that_was_not_collected_is_shown_from_its_source(server):
     document = server.json("/api/sample/5")
     assert document["place"] == "source" and document["text"].startswith("Again and again.")
+
+
+def test_the_requests_of_a_trajectory_are_its_units(server, root):
+    text = read_sample(root / "0.txt")
+    found = server.json("/api/sample/0/units")
+    assert (found["row"], found["begin"], found["rendered"], found["fault"]) == (text, 0, False, "")
+    pairs = [(text[: unit["shared"]] + unit["added"], text[unit["start"] : unit["end"]]) for unit in found["units"]]
+    assert pairs == [(unit.context, unit.continuation) for unit in training_units.as_text(text, 0)]
+    assert server.json("/api/sample/5/units")["units"][0]["kind"] == "end", "a chain is one request"
 
 
 def test_a_failed_sample_shows_the_text_of_the_stage_before(server):
