@@ -50,6 +50,8 @@ def test_one_chain_in_both_is_aligned_by_its_lines(page, both):
     right = page.locator(".cell.two.sequential .line[data-line='14']").bounding_box()
     block = page.locator(".cell.one > .block-of").nth(1).bounding_box()
     assert left["x"] + left["width"] <= right["x"]
+    number = "parseFloat(getComputedStyle(document.querySelector('.cell .line[data-line]')).paddingLeft)"
+    assert page.evaluate(number) > 30, "line numbers have room"
     assert block["y"] - 12 <= right["y"] <= left["y"], "the same stretch begins at the same height"
     expect(page.locator(".measured").first).to_contain_text("blocks")
     page.keyboard.press("j")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 EXTREMES = 5
 """Number of trajectories listed at each end of each measure."""
 
-BINS = 36
-"""Of a histogram, at most."""
+FEWEST, BINS = 6, 36
+"""Bins of a histogram, at least and at most."""
 USUAL = 0.995
 """The share of the values that the bins of equal width cover where the rest would flatten the histogram."""
 
@@ -155,21 +155,23 @@ class Bins:
         """Return the bins of values, of which there must be one."""
         ordered = sorted(values)
         whole = all(value == int(value) for value in ordered)
-        return cls.between(ordered[0], ordered[cls.usual_rank(len(ordered))], ordered[-1], whole=whole)
+        number = len(ordered)
+        return cls.between(ordered[0], ordered[cls.usual_rank(number)], ordered[-1], number, whole=whole)
 
     @classmethod
-    def between(cls, low: float, usual: float, highest: float, *, whole: bool) -> Bins:
-        """Return the bins of values from `low` to `highest`; `usual` is the value at `usual_rank`.
+    def between(cls, low: float, usual: float, highest: float, number: int, *, whole: bool) -> Bins:
+        """Return the bins of so many values from `low` to `highest`; `usual` is the value at `usual_rank`.
 
-        Bins of whole numbers hold equally many of them: one where they are few.
+        Few values get few bins. Bins of whole numbers hold equally many of them: one each if these are at most BINS.
         """
+        bins = min(BINS, max(FEWEST, 2 * ceil(sqrt(number))))
         if highest - low <= 1.5 * (usual - low):
             usual = highest
         span = (usual if usual > low else highest) - low
         if whole:
-            width = ceil((span + 1) / BINS)
+            width = 1 if span < BINS else ceil((span + 1) / bins)
             return cls(low - 0.5, float(width), ceil((span + 1) / width), highest)
-        return cls(low, span / BINS, BINS, highest) if span else cls(low - 0.5, 1.0, 1, highest)
+        return cls(low, span / bins, bins, highest) if span else cls(low - 0.5, 1.0, 1, highest)
 
     @staticmethod
     def usual_rank(number: int) -> int:

@@ -89,7 +89,7 @@ def find_all(roots: Sequence[Path], text_column: str | None = None) -> list[Run]
 
 
 def _ends(folder: Path) -> list[Path]:
-    """Return the last stages of the runs in a folder and its datasets; empty if the folder is itself one of these."""
+    """Return the last stages of the runs in a folder, or else its datasets; empty if the folder is itself one of these."""
     if _place(folder) or any(_has(folder, name) for name in ("*.txt", "collected.jsonl", "*.parquet", "state.json")):
         return []
     children = [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
@@ -97,7 +97,7 @@ def _ends(folder: Path) -> list[Path]:
     read = {before.path for place in places for before in _before(place)}
     datasets = [child for child in children if not _place(child) and _has(child, "*.parquet")]
     ends = [place.path for place in places if place.path not in read]
-    return [*ends, *datasets] if ends or (len(datasets) > 1 and not _has(folder, "*.jsonl")) else []
+    return ends or (datasets if len(datasets) > 1 and not _has(folder, "*.jsonl") else [])
 
 
 def _find(root: Path) -> Run:

@@ -51,7 +51,7 @@ def bins_of(connection: sqlite3.Connection, value: str, source: str) -> Bins | N
         return None
     at = {"at": Bins.usual_rank(number)}
     usual = connection.execute(f"SELECT {value} {known} ORDER BY 1 LIMIT 1 OFFSET :at", at).fetchone()[0]
-    return Bins.between(low, usual, high, whole=not fractions)
+    return Bins.between(low, usual, high, number, whole=not fractions)
 
 
 def chars_of(bins: Mapping[str, Bins]) -> str:

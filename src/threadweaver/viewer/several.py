@@ -132,10 +132,10 @@ class Several:
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Return for each run the settings of its stages that are not the same in all runs."""
+    """Return for each run the settings of its stages that are not the same in all runs that have any."""
     settings = [_settings(run) for run in runs]
     names = sorted({name for one in settings for name in one})
-    differing = [name for name in names if len({one.get(name) for one in settings}) > 1]
+    differing = [name for name in names if len({one.get(name) for one in settings if one}) > 1]
     return [{name: one[name] for name in differing if name in one} for one in settings]
 
 

@@ -4,7 +4,8 @@ import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getPairNeighbours, getSampleOf } from "./api.js";
 import { address, go } from "./state.js";
 import { markWords } from "./find.js";
-import { inline, passage } from "./rows.js";
+import { inline, passage, setDigits } from "./rows.js";
+import { rowsOfParts } from "./trajectory.js";
 import { fullPlan } from "./plan.js";
 import { labelOf } from "./list.js";
 import { runName } from "./compare.js";
@@ -64,6 +65,7 @@ export class PairView {
         aligned ? this.aligned(samples) : h("div", { class: "grid-of-two" }, samples.map((sample, at) => h("div", { class: `cell ${SIDE[at]}` }, sample ? sample.parts.map((part) => (part.kind === "block" ? this.blockOf(part) : passage(part.rows))) : h("p", { class: "soft" }, "not in this run")))),
       ),
     );
+    setDigits(this.container.firstElementChild, samples.flatMap((sample) => (sample ? rowsOfParts(sample.parts) : [])));
   }
 
   headOf(sample, other, at) {
