@@ -117,6 +117,13 @@ def test_why_a_sample_was_rejected_is_shown_with_the_evidence(page, leaky):
     expect(page.locator(".arc.lit")).to_have_count(1)
 
 
+def test_what_kept_the_blocks_of_a_sample_from_being_used_is_named(page, served):
+    page.goto(f"{served.base}/#/sample/4")
+    expect(page.locator(".why-lost .proof li").first).to_contain_text(
+        "Block 1 of the annotation, L3–9, was not used:dependent"
+    )
+
+
 def test_the_line_of_broken_markup_is_shown(page, tmp_path):
     (tmp_path / "0.txt").write_text(
         "\n".join(f"line {at}" for at in range(300)) + "\n<Parallel>\n<Thread>\nnever closed\n"

@@ -96,11 +96,11 @@ def test_what_has_a_verdict_is_passed_over(reviewing, many, page):
     for key, name in (("a", "fixture-1"), ("k", "fixture-0"), ("x", "fixture-1"), ("x", "fixture-2")):
         page.keyboard.press(key)
         expect(page.locator("h1")).to_have_text(name)
-    page.get_by_role("button", name="Next", exact=True).click()
+    page.get_by_role("button", name="then next", exact=True).click()
     page.keyboard.press("a")
     expect(page.locator(".choice.accept")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("h1")).to_have_text("fixture-2")
-    page.get_by_role("button", name="Next", exact=True).click()
+    page.get_by_role("button", name="then next", exact=True).click()
 
 
 def test_blocks_and_threads_are_judged_by_keyboard(reviewing, many, page):

@@ -143,6 +143,7 @@ def document(source: Source, gauge: Gauge) -> dict:
         "outcome": row.outcome,
         "reason": row.reason,
         "loss": source.loss,
+        "unused": [asdict(item) for item in source.lineage.unused] if source.lineage and source.loss else [],
         "answer": row.answer,
         "estimated": row.estimated,
         "measures": dict(zip(table.NAMES, row.values, strict=True)),

@@ -40,7 +40,7 @@ export class ReviewBox {
         choice("reject", "Reject", "x"),
         button(h("span", null, note ? "Note ·" : "Note", h("kbd", null, "n")), () => this.note(), { class: "choice", title: note || "Note (n)", pressed: String(Boolean(note)) }),
         button(h("span", null, "Undo", h("kbd", null, "z")), () => this.undo(), { class: "choice undo", title: "Take the last change back (z)" }),
-        button(h("span", null, "Next"), () => this.toggleAdvance(), { class: "choice", pressed: String(preference("advance")), title: "After a verdict, open the next sample that has none" }),
+        button(h("span", null, "then next"), () => this.toggleAdvance(), { class: "choice", pressed: String(preference("advance")), title: "After a verdict, open the next sample that has none" }),
       ),
       area,
     );

@@ -1,6 +1,6 @@
 // Why a sample was lost: the stage, its reason, and the evidence in the text.
 
-import { h, button } from "./dom.js";
+import { h, button, lineRange } from "./dom.js";
 import { address } from "./state.js";
 
 const MOST = 5;
@@ -20,6 +20,7 @@ export function whyLost(view) {
     { class: "why-lost", "aria-label": "Why it was lost" },
     h("h2", null, loss?.later ? "Why it is not in the result" : "Why it was lost"),
     h("p", null, h("b", null, `${said}: ${code.replaceAll("_", " ")}`), detail && ` · ${detail}`),
+    code === "no_block" && sample.unused.length ? h("ul", { class: "proof" }, sample.unused.slice(0, MOST).map(unusedItem)) : null,
     h(
       "p",
       { class: "ways" },
@@ -29,6 +30,10 @@ export function whyLost(view) {
     ),
   );
   return box;
+}
+
+function unusedItem({ number, first, last, code, detail }) {
+  return h("li", null, h("span", null, `Block ${number} of the annotation${first ? `, ${lineRange(first, last)},` : ""} was not used:`), h("b", null, code.replaceAll("_", " ")), h("span", { class: "soft" }, detail));
 }
 
 // Adds the leaks that are certain, or a referee's findings of content, as soon as they are known.
