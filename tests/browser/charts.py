@@ -28,8 +28,12 @@ def test_statistics_are_one_key_from_the_list_and_keep_its_filters(page, served)
     expect(page.locator(".statistics-head")).to_contain_text("5 of 8 samples, of which the 3 that were kept count")
     page.locator(".chips button", has_text="right").click()
     expect(page.locator(".statistics-head")).to_contain_text("4 samples: all of 8 samples")
+    page.keyboard.press("/")
+    page.keyboard.type("eleven")
+    page.keyboard.press("Enter")
+    expect(page.locator(".statistics-head")).to_contain_text("5 of 8 samples")
     page.keyboard.press("Escape")
-    expect(page.locator(".row")).to_have_count(8)
+    expect(page.locator(".row")).to_have_count(5)
 
 
 def test_bars_stand_on_axes_and_are_as_tall_as_their_numbers(page, served):

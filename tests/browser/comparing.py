@@ -38,6 +38,7 @@ def test_filters_and_the_measure_are_in_the_address(page, both):
     page.reload()
     expect(page.locator(".pair .difference").first).to_have_text("−1")
     page.locator("#search").fill("seat guests")
+    page.locator("#search").press("Enter")
     expect(page.locator(".pair")).to_have_count(1)
 
 

@@ -57,9 +57,12 @@ def test_a_word_and_its_hits_one_after_another(page, served):
     reader.press("j")
     reader.press("Enter")
     expect(page.locator(".place")).to_contain_text("1 of 5")
+    expect(page.locator("#found")).to_contain_text("1")
+    reader.press("n")
+    expect(page.locator("#found")).to_contain_text("1 of 1")
     reader.press("j")
     expect(page.locator(".place")).to_contain_text("2 of 5")
-    assert reader.actions == 6
+    assert reader.actions == 7
 
 
 def test_the_statistics_of_what_is_listed(page, served):

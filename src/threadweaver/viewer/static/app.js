@@ -71,12 +71,12 @@ function drawBar() {
   const box = h("input", { id: "search", type: "search", placeholder: "Search text, problem, id", title: "In a sample: Enter goes to the first hit, n and N to the others; Shift+Enter lists the samples with these words", "aria-label": "Search text, problem and id", autocomplete: "off", spellcheck: "false", value: readRoute().params.get("q") ?? "" });
   box.addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => (view instanceof ListView ? view.search(box.value) : view?.find(box.value)), TYPING);
+    typing = setTimeout(() => (view?.search ? view.search(box.value) : view?.find(box.value)), TYPING);
   });
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     clearTimeout(typing);
-    if (view.find && !(view instanceof ListView)) view.find(box.value);
+    if (!view.search) view.find(box.value);
     if (hasMarks() && !event.shiftKey) stepMarks(1);
     else searchFor(box.value);
     box.blur();
@@ -99,7 +99,7 @@ function emblem() {
 }
 
 function searchFor(text) {
-  if (view instanceof ListView) return view.search(text);
+  if (view.search) return view.search(text);
   go({ params: new URLSearchParams(text.trim() ? [["q", text]] : []) });
 }
 

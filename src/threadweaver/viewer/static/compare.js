@@ -56,7 +56,7 @@ export class RunsView {
     this.container.querySelectorAll(".run input")[number].focus();
   }
 
-  find() {}
+  search() {}
 
   keys() {
     return { c: () => this.chosen.length === 2 && go({ view: "compare", runs: this.chosen }) };
@@ -140,7 +140,7 @@ export class CompareView {
     if (scrollY < 300) this.ready = this.load();
   }
 
-  find(text) {
+  search(text) {
     this.change({ q: text.trim() ? [text] : [] });
   }
 

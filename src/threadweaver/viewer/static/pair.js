@@ -3,7 +3,7 @@
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
 import { getPairNeighbours, getSampleOf } from "./api.js";
 import { address, go } from "./state.js";
-import { markWords } from "./find.js";
+import { clearMarks, markWords, stepMarks } from "./find.js";
 import { inline, passage, setDigits } from "./rows.js";
 import { rowsOfParts } from "./trajectory.js";
 import { fullPlan } from "./plan.js";
@@ -28,6 +28,7 @@ export class PairView {
 
   destroy() {
     this.gone = true;
+    clearMarks();
   }
 
   async load() {
@@ -141,7 +142,7 @@ export class PairView {
   keys() {
     const step = (name) => () => this.neighbours?.[name] && go(this.to(this.neighbours[name]));
     const back = () => go({ view: "compare", runs: this.route.runs, params: this.params });
-    return { j: step("next"), ArrowRight: step("next"), k: step("previous"), ArrowLeft: step("previous"), "]": () => this.stepBlock(1), "[": () => this.stepBlock(-1), Escape: back, u: back };
+    return { j: step("next"), ArrowRight: step("next"), k: step("previous"), ArrowLeft: step("previous"), n: () => stepMarks(1), N: () => stepMarks(-1), "]": () => this.stepBlock(1), "[": () => this.stepBlock(-1), Escape: back, u: back };
   }
 }
 

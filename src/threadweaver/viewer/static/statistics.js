@@ -58,7 +58,7 @@ export class StatisticsView {
     this.load();
   }
 
-  find(text) {
+  search(text) {
     this.change({ q: text.trim() ? [text] : [] });
   }
 
