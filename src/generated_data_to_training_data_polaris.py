@@ -11,34 +11,40 @@ Example python src/generated_data_to_training_data_polaris.py --dataset-json dat
 from __future__ import annotations
 
 import hashlib
+import os
+import pickle
 import re
+import shutil
 import sys
+import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterable
-from functools import partial
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from threadweaver.corpus import chat
 from threadweaver.corpus.contamination import ENOUGH, NGRAM, Benchmarks
 from threadweaver.corpus.thinking import ANSWER_TAGS, TAGS
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
+from threadweaver.corpus.training_rows import special_tokens
 from threadweaver.errors import UserError
-from threadweaver.files import atomic_file, write_atomic
+from threadweaver.files import atomic_file
 from threadweaver.generation import conversion
 from threadweaver.generation.outputs import Generated, read_outputs
 from threadweaver.generation.problems import Problem, read_problems
 from threadweaver.runs.command import run_command, shown_run
+from threadweaver.runs.entries import Entries
 from threadweaver.runs.flags import Flags, positive_int
-from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, StageFolder
-from threadweaver.runs.runner import StageReport
+from threadweaver.runs.folder import ACCOUNT_FILE, SETTINGS_FILE, AccountEntry, StageFolder
+from threadweaver.runs.pool import Died, in_order
+from threadweaver.runs.progress import progress_bar
+from threadweaver.runs.runner import WORKER_DIED, StageReport
 from threadweaver.runs.summary import print_summary
 from threadweaver.samples import sample_key
 
 PROCESSED = Path(__file__).resolve().parents[1] / "data" / "processed"
 """Where run.sh looks for a source by its name."""
-USUAL_CONTEXT = 40960
-"""The published trainer's context in tokens: longer rows are reported."""
 
 
 def flags() -> Flags:
@@ -81,7 +87,7 @@ def flags() -> Flags:
     add("--per-problem-rule", choices=conversion.RULES, default="first", help="which chains to keep (first)")
     parser.add_shared("--sample-size", default=1000, help="number of rows of <base>_1k, drawn at random (%(default)s)")
     add("--repeats", type=positive_int, help="also write all rows repeated this many times")
-    add("--workers", type=positive_int, help="number of grading processes (one per core)")
+    parser.add_shared("--jobs", "--workers")
     parser.add_shared("--seed", help="seed of --sample-size and of --per-problem-rule random (%(default)s)")
     parser.add_shared("--overwrite")
     return parser
@@ -95,33 +101,138 @@ def main(argv: list[str] | None) -> int:
     files.check()
     with StageFolder(files.account, settings(args), overwrite=args.overwrite) as folder:
         if folder.was_complete and files.all_exist():
-            print_summary("convert", StageReport(tuple(folder.done.values()), 0, 0.0), args.output_dir)
+            print_summary("convert", StageReport(folder.done.values(), 0, 0.0), args.output_dir)
             return 0
         try:
-            report = convert(args, problems, given, files)
+            report = convert(args, problems, given, files, folder)
         except UserError:
             if not folder.was_complete:  # nothing was written: the next attempt may have other flags
                 for name in (SETTINGS_FILE, ACCOUNT_FILE):
                     (files.account / name).unlink(missing_ok=True)
             raise
-        folder.close_account(report.entries)
     print_summary("convert", report, args.output_dir)
     files.print_report(report)
     return 0
 
 
-def convert(args, problems: list[Problem], given: Generated, files: Files) -> StageReport:
+def convert(args, problems: list[Problem], given: Generated, files: Files, folder: StageFolder) -> StageReport:
     """Filter and write; return what became of every sample."""
     begun = time.monotonic()
     form = conversion.Form(load_tokenizer(args.tokenizer), args.instruction, args.template)
     print_gaps(given, problems)
-    sieve = sift(args, problems, given, form)
-    entries = sorted(sieve.account(), key=lambda entry: sample_key(entry.id))
-    if not sieve.kept:
-        counts = Counter(entry.reason for entry in entries).most_common()
-        raise UserError(f"no row is left to write ({', '.join(f'{count} {reason}' for reason, count in counts)})")
-    files.write(sieve.kept, form)
-    return StageReport(tuple(entries), len(entries), time.monotonic() - begun)
+    account = Account(folder)
+    with progress_bar(len(given.outputs), "convert") as bar, Kept(files.all) as kept:
+        for place in given.unreadable:
+            account.add(Path(place).name, conversion.Loss("unreadable_line"))
+        for chain in left(args, given, problems, form, account, bar):
+            kept.add(chain, form.line(chain))
+        if not kept.places:
+            counts = Counter(entry.reason for entry in folder.done.values()).most_common()
+            raise UserError(f"no row is left to write ({', '.join(f'{count} {reason}' for reason, count in counts)})")
+        files.write(kept, form)
+    entries = Entries(folder.done, sorted(account.ids, key=sample_key))
+    folder.close_account(entries)
+    return StageReport(Entries(folder.done, entries.ids), len(entries), time.monotonic() - begun)
+
+
+def left(args, given: Generated, problems: list[Problem], form: conversion.Form, account: Account, bar) -> Iterator:
+    """Yield the chains that all filters leave, with the account of every output; choices between chains come last."""
+    sifter = conversion.Sifter(
+        [*TAGS, *map(tuple, args.think_tags)],
+        [*ANSWER_TAGS, *args.answer_tags],
+        special_tokens(form.tokenizer),
+        form,
+        args.require_parallel,
+        Benchmarks.of_files(args.benchmark, args.ngram, args.instruction) if args.benchmark else None,
+        args.keep_wrong,
+        args.keep_undecided,
+        args.max_tokens,
+    )
+    items = ((output, problems[output.row]) for output in given.outputs)
+
+    def fit() -> Iterator[conversion.Chain]:
+        for sifted in conversion.sift(items, sifter, args.jobs):
+            bar.update()
+            if isinstance(sifted.result, conversion.Loss):
+                account.add(sifted.id, sifted.result, sifted.facts)
+            else:
+                yield sifted.result
+
+    chains = fit()
+    if args.dedupe:
+        chains = account.through(conversion.dedupe, chains)
+    if args.per_problem:
+        chains = account.through(conversion.at_most(args.per_problem, args.per_problem_rule, args.seed), chains)
+    for chain in chains:
+        account.add(chain.id, None, conversion.judgement(chain))
+        yield chain
+
+
+class Account:
+    """Notes what becomes of every output."""
+
+    def __init__(self, folder: StageFolder):
+        self.folder = folder
+        self.ids: list[str] = []
+
+    def add(self, id: str, loss: conversion.Loss | None, facts: Mapping[str, object] = {}) -> None:
+        """Note a row or, with a `loss`, why there is none."""
+        outcome = "ok" if loss is None else "failed" if loss.reason == WORKER_DIED else "rejected"
+        facts = {**facts, **({"detail": loss.detail} if loss and loss.detail else {})}
+        self.folder.put(AccountEntry(id, outcome, loss.reason if loss else None, facts=facts), {})
+        self.ids.append(id)
+
+    def through(self, step: conversion.Step, chains: Iterator[conversion.Chain]) -> Iterator[conversion.Chain]:
+        """Yield the chains that a step leaves; the others are noted."""
+        given, seen = deque(), chains
+        for result in step(_remembering(seen, given)):
+            chain = given.popleft()
+            if isinstance(result, conversion.Loss):
+                self.add(chain.id, result, conversion.judgement(chain))
+            else:
+                yield result
+
+
+def _remembering(chains: Iterator[conversion.Chain], given: deque) -> Iterator[conversion.Chain]:
+    for chain in chains:
+        given.append(chain)
+        yield chain
+
+
+class Kept:
+    """The chains that become rows: their lines, in the file of all rows, and themselves in a file beside it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.places: list[int] = []
+        self.references: list[object] = []
+
+    def __enter__(self) -> Kept:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.lines = open(self.path.with_name(f".{self.path.name}.part"), "wb")
+        self.chains = tempfile.TemporaryFile(dir=self.path.parent)
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.chains.close()
+        self.lines.close()
+        Path(self.lines.name).unlink(missing_ok=True)
+
+    def add(self, chain: conversion.Chain, line: str) -> None:
+        self.places.append(self.chains.tell())
+        self.references.append(chain.reference)
+        pickle.dump(chain, self.chains, pickle.HIGHEST_PROTOCOL)
+        self.lines.write(line.encode())
+
+    def close(self) -> None:
+        """Move the file of all rows to its place."""
+        self.lines.close()
+        os.replace(self.lines.name, self.path)
+
+    def drawn(self, numbers: list[int]) -> Iterator[conversion.Chain]:
+        for number in numbers:
+            self.chains.seek(self.places[number])
+            yield pickle.load(self.chains)
 
 
 def settings(args) -> dict:
@@ -144,29 +255,6 @@ def settings(args) -> dict:
 def digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def sift(args, problems: list[Problem], given: Generated, form: conversion.Form) -> conversion.Sieve:
-    """Apply the filters in turn: cheap ones first, choices between chains last."""
-    sieve = conversion.Sieve()
-    for place in given.unreadable:
-        sieve.lose(Path(place).name, conversion.Loss("unreadable_line"))
-    sieve.start(given.outputs, problems, [*TAGS, *map(tuple, args.think_tags)], [*ANSWER_TAGS, *args.answer_tags])
-    sieve.apply(conversion.sanitize(form.tokenizer))
-    if args.require_parallel:
-        sieve.apply(conversion.parallel)
-    if args.benchmark:
-        named = Benchmarks.of_files(args.benchmark, args.ngram, args.instruction)
-        sieve.apply(conversion.decontaminate(named, args.instruction))
-    sieve.apply(partial(conversion.judge, workers=args.workers))
-    sieve.apply(conversion.pick(keep_wrong=args.keep_wrong, keep_undecided=args.keep_undecided))
-    if args.max_tokens:
-        sieve.apply(conversion.within(args.max_tokens, form.lengths))
-    if args.dedupe:
-        sieve.apply(conversion.dedupe)
-    if args.per_problem:
-        sieve.apply(conversion.at_most(args.per_problem, args.per_problem_rule, args.seed))
-    return sieve
 
 
 class Files:
@@ -196,18 +284,22 @@ class Files:
                 f"{found[0]} was not written by this command: --overwrite replaces it, another --output-dir keeps both"
             )
 
-    def write(self, chains: list[conversion.Chain], form: conversion.Form) -> None:
-        drawn = conversion.draw(chains, self.args.sample_size, self.args.seed)
-        rows = [form.columns(chain) for chain in drawn]
-        self.over = sum(row["num_qwen_tokens"] > USUAL_CONTEXT for row in rows)
+    def write(self, kept: Kept, form: conversion.Form) -> None:
+        drawn = conversion.draw(len(kept.places), self.args.sample_size, self.args.seed)
         for old in self.folder.glob(f"{self.base}_*x_json/train.jsonl"):
             if re.fullmatch(rf"{re.escape(self.base)}_\d+x_json", old.parent.name):
                 old.unlink()
-        write_lines(self.all, map(form.line, chains))
-        write_atomic(self.table, conversion.parquet_bytes(rows))
-        write_lines(self.drawn, map(form.line, drawn))
+        kept.close()
+        with closing(in_order(kept.drawn(drawn), form.columns, self.args.jobs)) as answers:
+            rows = (_row(chain, answer) for chain, answer in answers)
+            self.over = conversion.write_table(self.table, rows, [kept.references[number] for number in drawn])
+        with atomic_file(self.drawn) as out:
+            out.writelines(form.line(chain).encode() for chain in kept.drawn(drawn))
         if self.repeated:
-            write_lines(self.repeated, (form.line(chain) for _ in range(self.args.repeats) for chain in chains))
+            with atomic_file(self.repeated) as out:
+                for _ in range(self.args.repeats):
+                    with open(self.all, "rb") as lines:
+                        shutil.copyfileobj(lines, out)
 
     def print_report(self, report: StageReport) -> None:
         verdicts = Counter(entry.facts["verdict"] for entry in report.entries if "verdict" in entry.facts)
@@ -220,7 +312,9 @@ class Files:
         for rows, path in shown:
             print(f"  {rows:>7} rows  {path}")
         if self.over:
-            print(f"  {self.over} rows of {self.table} are longer than {USUAL_CONTEXT} tokens: see --max-tokens")
+            print(
+                f"  {self.over} rows of {self.table} are longer than {conversion.USUAL_CONTEXT} tokens: see --max-tokens"
+            )
         print(f"  the reason for every loss: {self.account / ACCOUNT_FILE}")
         run = {"SRC_NAME": self.table.parent.name}
         if self.folder.resolve() != PROCESSED:
@@ -231,10 +325,10 @@ class Files:
         print(f"Next (with PLAN=1 it only reports what it would cost):  {shown_run(**run, PLAN='1')}")
 
 
-def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write line by line, for files larger than memory."""
-    with atomic_file(path) as file:
-        file.writelines(line.encode() for line in lines)
+def _row(chain: conversion.Chain, answer: Mapping[str, object] | Died) -> Mapping[str, object]:
+    if isinstance(answer, Died):
+        raise UserError(f"the row of {chain.id} cannot be made: {answer.detail}")
+    return answer
 
 
 def print_gaps(given: Generated, problems: list[Problem]) -> None:
@@ -243,7 +337,7 @@ def print_gaps(given: Generated, problems: list[Problem]) -> None:
         print(f"{place} is cut off or damaged and was skipped: its sample is not in the output", file=sys.stderr)
     if given.missing:
         print(f"missing: split {', '.join(map(str, given.missing))} of the run", file=sys.stderr)
-    covered = len({output.row for output in given.outputs})
+    covered = len(given.outputs.rows())
     if covered < len(problems):
         print(f"{len(problems) - covered} of {len(problems)} problems have no output", file=sys.stderr)
 

@@ -108,7 +108,8 @@ def test_a_random_choice_depends_on_the_seed_alone():
         return [item.id for item in conversion.at_most(1, "random", seed)(chains) if isinstance(item, Chain)]
 
     assert len(chosen(0)) == 20 and chosen(0) == chosen(0) != chosen(1)
-    assert conversion.draw(chains, 10, 3) == conversion.draw(chains, 10, 3) != conversion.draw(chains, 10, 4)
+    assert conversion.draw(80, 10, 3) == conversion.draw(80, 10, 3) != conversion.draw(80, 10, 4)
+    assert conversion.draw(3, 10, 0) == [0, 1, 2]
 
 
 BLOCK = markup.write_block(["x is 1", "y is 2"], ["find x", "find y"])

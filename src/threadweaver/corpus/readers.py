@@ -98,7 +98,7 @@ def _file(path: Path) -> Found:
         return _arrow(path)
     if kind in (".csv", ".tsv"):
         return _unpacking(path, _table(path, "\t" if kind == ".tsv" else ","))
-    if kind == ".json" and _begins(path) == b"[":
+    if kind == ".json" and begins_with(path) == b"[":
         return _unpacking(path, _array(path))
     if kind in (".jsonl", ".json"):
         return _unpacking(path, _jsonl(path))
@@ -130,7 +130,8 @@ def _unpacking(path: Path, rows: Found) -> Found:
         raise UserError(f"{path} cannot be unpacked ({error}): it is cut off or damaged, copy it again") from None
 
 
-def _begins(path: Path) -> bytes:
+def begins_with(path: Path) -> bytes:
+    """Return the first byte of a file that is not white space."""
     try:
         with open_unpacked(path) as file:
             return file.read(256).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
@@ -158,6 +159,12 @@ def _array(path: Path) -> Found:
                 f"{path} cannot be read as a JSON array ({getattr(error, 'msg', error)}): fix it, or give one object "
                 "per line as a .jsonl"
             ) from None
+
+
+def json_items(path: Path) -> Iterator[object]:
+    """Yield the items of the JSON array in a file, one in memory at a time; raises ValueError."""
+    with open_unpacked(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        yield from _items(text)
 
 
 def _items(file: IO[str], size: int = 1 << 16) -> Iterator[object]:

@@ -5,10 +5,13 @@ A step of the sieve takes the chains that are left and yields, in the same order
 
 from __future__ import annotations
 
-import io
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain as chain_of
+from itertools import groupby, islice
+from pathlib import Path
 
 from threadweaver import grading
 from threadweaver.corpus import chat, training_rows
@@ -16,15 +19,20 @@ from threadweaver.corpus.contamination import Benchmarks, bare
 from threadweaver.corpus.duplicates import Seen
 from threadweaver.corpus.thinking import FailedCut, Tags, cut, trim, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.files import to_json, write_parquet
+from threadweaver.files import atomic_file, row_groups, to_json, write_parquet
 from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import Verdict
-from threadweaver.runs.folder import AccountEntry
+from threadweaver.runs.pool import Died, in_order
+from threadweaver.runs.runner import WORKER_DIED
 from threadweaver.text import unstorable
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
 
+USUAL_CONTEXT = 40960
+"""The published trainer's context in tokens: longer rows are reported."""
+BATCH = 200
+"""Outputs whose algebra is done at a time."""
 TEMPLATES = ("qwen", "deepseek", "model")
 RULES = ("first", "shortest", "random")
 
@@ -58,6 +66,11 @@ class Chain:
         """The final answer: that of the thinking where no answer follows it."""
         return grading.final_answer(self.answer or self.thinking)
 
+    @property
+    def pair(self) -> tuple[str | None, object]:
+        """The final answer and the reference, as they are graded."""
+        return self.final, () if self.reference is None else self.reference
+
 
 Step = Callable[[Sequence[Chain]], Iterable[Chain | Loss]]
 
@@ -77,38 +90,86 @@ def read(output: Output, problem: Problem, think_tags: Sequence[Tags], answer_ta
     return Chain(output.row, output.sample, problem.text, thinking, unwrap(answer, answer_tags), problem.reference)
 
 
-class Sieve:
-    """The chains that are left, and what became of the others."""
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """What became of an output so far: a chain, whose verdict may need algebra, or its loss with what was decided."""
 
-    def __init__(self) -> None:
-        self.kept: list[Chain] = []
-        self.entries: list[AccountEntry] = []
-        """Those of the chains lost so far."""
+    id: str
+    result: Chain | Loss
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """The verdict on a chain that was lost after it was graded."""
 
-    def start(self, outputs: Iterable[Output], problems: Sequence[Problem], *tags: Sequence[Tags]) -> None:
-        """Read the outputs; `tags` are the pairs of think tags and of answer tags."""
-        for output in outputs:
-            result = read(output, problems[output.row], *tags)
-            if isinstance(result, Loss):
-                self.lose(f"{output.row}-{output.sample}", result)
-            else:
-                self.kept.append(result)
+    @property
+    def open(self) -> bool:
+        """Whether the chain has yet to be graded."""
+        return isinstance(self.result, Chain) and self.result.verdict is None
 
-    def lose(self, id: str, loss: Loss, verdict: Mapping[str, object] | None = None) -> None:
-        facts = {**(verdict or {}), **({"detail": loss.detail} if loss.detail else {})}
-        self.entries.append(AccountEntry(id, "rejected", loss.reason, facts=facts))
 
-    def apply(self, step: Step) -> None:
-        before, self.kept = self.kept, []
-        for chain, result in zip(before, step(before), strict=True):
-            if isinstance(result, Loss):
-                self.lose(chain.id, result, judgement(chain))
-            else:
-                self.kept.append(result)
+@dataclass
+class Sifter:
+    """Applies to an output all filters that look at one chain alone, the cheap ones first; for any process."""
 
-    def account(self) -> list[AccountEntry]:
-        """Return one entry per output: first the lost ones, then those kept."""
-        return self.entries + [AccountEntry(chain.id, "ok", facts=judgement(chain)) for chain in self.kept]
+    think_tags: Sequence[Tags]
+    answer_tags: Sequence[Tags]
+    special: Sequence[str]
+    """Special tokens of the tokenizer, which would end the turn too early."""
+    form: Form
+    require_parallel: bool = False
+    benchmarks: Benchmarks | None = None
+    keep_wrong: bool = False
+    keep_undecided: bool = False
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        self._before: list[Step] = [sanitize(self.special)]
+        self._before += [parallel] if self.require_parallel else []
+        self._before += [decontaminate(self.benchmarks, self.form.instruction)] if self.benchmarks else []
+        self._after: list[Step] = [pick(keep_wrong=self.keep_wrong, keep_undecided=self.keep_undecided)]
+        self._after += [within(self.max_tokens, self.form.lengths)] if self.max_tokens else []
+
+    def __getstate__(self) -> dict:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def __call__(self, item: tuple[Output, Problem]) -> Sifted:
+        output, problem = item
+        id = f"{output.row}-{output.sample}"
+        found = _through(self._before, read(output, problem, self.think_tags, self.answer_tags))
+        if isinstance(found, Loss):
+            return Sifted(id, found)
+        verdict = grading.at_once(*found.pair)
+        return self.graded(Sifted(id, found), verdict) if verdict else Sifted(id, found)
+
+    def graded(self, sifted: Sifted, verdict: Verdict) -> Sifted:
+        """Apply the filters that need the verdict."""
+        chain = replace(sifted.result, verdict=verdict)
+        return Sifted(sifted.id, _through(self._after, chain), judgement(chain))
+
+
+def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:
+    for step in steps:
+        if isinstance(found, Loss):
+            return found
+        [found] = step([found])
+    return found
+
+
+def sift(items: Iterable[tuple[Output, Problem]], sifter: Sifter, jobs: int) -> Iterator[Sifted]:
+    """Yield what becomes of every output, in order, worked on by at most `jobs` processes; algebra has its own."""
+    with grading.Grader(jobs) as grader, closing(in_order(items, sifter, jobs)) as answers:
+        found = (_died(item, answer) if isinstance(answer, Died) else answer for item, answer in answers)
+        while batch := list(islice(found, BATCH)):
+            asked = [sifted for sifted in batch if sifted.open]
+            verdicts = dict(zip(map(id, asked), grader.grade_many(sifted.result.pair for sifted in asked), strict=True))
+            for sifted in batch:
+                yield sifter.graded(sifted, verdicts[id(sifted)]) if sifted.open else sifted
+
+
+def _died(item: tuple[Output, Problem], died: Died) -> Sifted:
+    return Sifted(f"{item[0].row}-{item[0].sample}", Loss(WORKER_DIED, died.detail))
 
 
 def judgement(chain: Chain) -> dict[str, object]:
@@ -119,12 +180,10 @@ def judgement(chain: Chain) -> dict[str, object]:
     return {"verdict": verdict.verdict, "how": verdict.how, "rl": verdict.rl, "answer": (chain.final or "")[:200]}
 
 
-def sanitize(tokenizer: Tokenizer) -> Step:
-    """Drop texts with a special token of the tokenizer, which would end the turn too early."""
+def sanitize(tokens: Sequence[str]) -> Step:
+    """Drop texts with one of these tokens."""
 
-    tokens = training_rows.special_tokens(tokenizer)
-
-    def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
+    def step(chains: Iterable[Chain]) -> Iterator[Chain | Loss]:
         for chain in chains:
             token = training_rows.special_token((chain.problem, chain.thinking, chain.answer), tokens)
             yield Loss("special_token", token) if token else chain
@@ -161,13 +220,6 @@ def decontaminate(benchmarks: Benchmarks, instruction: str) -> Step:
     return step
 
 
-def judge(chains: Sequence[Chain], workers: int | None) -> list[Chain]:
-    """Return the chains with their verdicts."""
-    pairs = [(chain.final, () if chain.reference is None else chain.reference) for chain in chains]
-    verdicts = grading.grade_many(pairs, workers)
-    return [replace(chain, verdict=verdict) for chain, verdict in zip(chains, verdicts, strict=True)]
-
-
 def pick(*, keep_wrong: bool, keep_undecided: bool) -> Step:
     """Keep correct chains, and wrong or undecided ones if asked for."""
 
@@ -193,7 +245,7 @@ def within(limit: int, length: Callable[[Sequence[Chain]], Iterable[int]]) -> St
     return step
 
 
-def dedupe(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
+def dedupe(chains: Iterable[Chain]) -> Iterator[Chain | Loss]:
     """Of problems that are the same but for a few words, keep the first that still has a chain."""
     seen = Seen()
     for chain in chains:
@@ -204,13 +256,11 @@ def dedupe(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
 def at_most(count: int, rule: str, seed: int) -> Step:
     """Keep at most `count` chains per problem: the first sampled, the shortest (in characters), or a random draw."""
 
-    def step(chains: Sequence[Chain]) -> Iterator[Chain | Loss]:
-        groups: dict[int, list[Chain]] = {}
-        for chain in chains:
-            groups.setdefault(chain.row, []).append(chain)
-        best = (_best(group, count, rule, f"{seed}:{row}") for row, group in groups.items())
-        chosen = {chain.id for group in best for chain in group}
-        return (chain if chain.id in chosen else Loss("over_per_problem") for chain in chains)
+    def step(chains: Iterable[Chain]) -> Iterator[Chain | Loss]:
+        for row, group in groupby(chains, key=lambda chain: chain.row):
+            found = list(group)
+            chosen = {chain.id for chain in _best(found, count, rule, f"{seed}:{row}")}
+            yield from (chain if chain.id in chosen else Loss("over_per_problem") for chain in found)
 
     return step
 
@@ -223,11 +273,9 @@ def _best(group: list[Chain], count: int, rule: str, seed: str) -> list[Chain]:
     return group[:count]
 
 
-def draw(chains: Sequence[Chain], size: int, seed: int) -> list[Chain]:
-    """Return `size` chains drawn at random, in their order, or all if there are no more."""
-    if len(chains) <= size:
-        return list(chains)
-    return [chains[at] for at in sorted(random.Random(seed).sample(range(len(chains)), size))]
+def draw(count: int, size: int, seed: int) -> list[int]:
+    """Return the places of `size` of `count` chains drawn at random, in order, or of all if there are no more."""
+    return list(range(count)) if count <= size else sorted(random.Random(seed).sample(range(count), size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +297,11 @@ class Form:
         render = chat.render_generated if self.template == "model" else chat.render
         return render(self.tokenizer, self.turns(chain))
 
-    def lengths(self, chains: Sequence[Chain]) -> Iterator[int]:
-        """Yield the training length of each row in tokens; on all cores, 64 texts at a time."""
-        backend = self.tokenizer.hf.backend_tokenizer
-        for at in range(0, len(chains), 64):
-            texts = [self.text(chain) for chain in chains[at : at + 64]]
-            for text, encoding in zip(texts, backend.encode_batch(texts, add_special_tokens=False), strict=True):
-                yield _training_length(text, encoding)
+    def lengths(self, chains: Iterable[Chain]) -> Iterator[int]:
+        """Yield the training length of each row in tokens."""
+        for chain in chains:
+            text = self.text(chain)
+            yield _training_length(text, self.tokenizer.starts(text))
 
     def columns(self, chain: Chain) -> dict[str, object]:
         """Return the row of the processed parquet."""
@@ -282,25 +328,36 @@ class Form:
         }
 
 
-def _training_length(text: str, encoding) -> int:
+def _training_length(text: str, starts: Sequence[int]) -> int:
     try:
-        return measure(markup.parse(text), [start for start, _ in encoding.offsets]).training_length
+        return measure(markup.parse(text), starts).training_length
     except markup.MarkupError:  # tags that do not form blocks are plain text to a trainer
-        return len(encoding)
+        return len(starts)
 
 
-def parquet_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
-    """Return the processed parquet; the same rows give the same bytes. `ground_truth` keeps its own type."""
+def write_table(path: Path, rows: Iterable[Mapping[str, object]], references: Sequence[object]) -> int:
+    """Write the processed parquet in row groups; return how many rows are longer than USUAL_CONTEXT tokens.
+
+    `references` are those of all rows. `ground_truth` keeps their type; one column has one type: a list among texts
+    becomes JSON, which is read as a list again.
+    """
     import pyarrow as pa
 
-    kinds = {type(row["ground_truth"]) for row in rows} - {type(None)}
-    if len(kinds) > 1:  # one column has one type: a list among texts is JSON, which is read as a list again
-        rows = [row | {"ground_truth": _as_text(row["ground_truth"])} for row in rows]
-    answers = pa.array([row["ground_truth"] for row in rows])
-    schema = training_rows.schema(rows[0], ground_truth=answers.type)
-    out = io.BytesIO()
-    write_parquet(out, schema, [pa.Table.from_pylist(list(rows), schema=schema)])
-    return out.getvalue()
+    mixed = len({type(answer) for answer in references} - {type(None)}) > 1
+    kind = pa.array([_as_text(answer) if mixed else answer for answer in references]).type
+    rows, over = iter(rows), 0
+    first = next(rows)
+    schema = training_rows.schema(first, ground_truth=kind)
+
+    def each() -> Iterator[Mapping[str, object]]:
+        nonlocal over
+        for row in chain_of([first], rows):
+            over += row["num_qwen_tokens"] > USUAL_CONTEXT
+            yield row | {"ground_truth": _as_text(row["ground_truth"])} if mixed else row
+
+    with atomic_file(path) as out:
+        write_parquet(out, schema, row_groups(each(), schema))
+    return over
 
 
 def _as_text(value: object) -> str | None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from threadweaver.corpus.readers import begins_with, json_items
 from threadweaver.errors import UserError
-from threadweaver.files import read_json, read_jsonl
+from threadweaver.files import parse_lines, read_json
+from threadweaver.text import parse_json, what_is_wrong
 
 _SPLIT = re.compile(r"_split(\d+)_of_(\d+)$")
 _KEYS = ("message_idx", "sample_idx", "result")
@@ -25,10 +29,64 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a sample is: in a journal, the byte at which its line begins; in a final `.json`, its list and place."""
+
+    path: Path
+    offset: int
+    item: int = 0
+
+
+class Outputs:
+    """Sampled texts in the order of rows, then samples, read from their files; in memory is only where they are."""
+
+    def __init__(self, places: Mapping[tuple[int, int], _Place]):
+        self._places = dict(sorted(places.items()))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def rows(self) -> set[int]:
+        """Return the problems that have a sample."""
+        return {row for row, _ in self._places}
+
+    def __iter__(self) -> Iterator[Output]:
+        with ExitStack() as stack:
+            journals: dict[Path, IO[bytes]] = {}
+            finals: dict[Path, _Final] = {}
+            for (row, sample), place in self._places.items():
+                if place.path.suffix == ".jsonl":
+                    file = journals.get(place.path) or stack.enter_context(open(place.path, "rb"))
+                    journals[place.path] = file
+                    file.seek(place.offset)
+                    text = parse_json(file.readline())["result"]
+                else:
+                    final = finals.get(place.path) or stack.enter_context(closing(_Final(place.path)))
+                    finals[place.path] = final
+                    text = final.samples(place.offset)[place.item]
+                yield Output(row, sample, text)
+
+
+class _Final:
+    """The lists of a final `.json`, asked for in their order; only one is in memory."""
+
+    def __init__(self, path: Path):
+        self._items, self._number, self._samples = json_items(path), -1, []
+
+    def samples(self, number: int) -> list[str | None]:
+        while self._number < number:
+            self._number, self._samples = self._number + 1, next(self._items)
+        return self._samples
+
+    def close(self) -> None:
+        self._items.close()
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     base: str
     """The name of all files made from it: the file's stem with `/` and `-` turned into `_`."""
-    outputs: tuple[Output, ...]
+    outputs: Outputs
     """In the order of rows, then samples."""
     unreadable: tuple[str, ...] = ()
     """File and line of journal lines that are not JSON; a killed generation leaves one at the end."""
@@ -43,27 +101,27 @@ def read_outputs(paths: Sequence[Path], rows: int) -> Generated:
     journal the first line counts. Raises UserError when a file is none of these or does not fit.
     """
     parts = _parts(paths)
-    found: dict[tuple[int, int], Output] = {}
+    found: dict[tuple[int, int], _Place] = {}
     unreadable: list[str] = []
     for path, split in parts.items():
         number, of = split or (0, 1)
         size = -(-rows // of)
         start, end = min(number * size, rows), min((number + 1) * size, rows)
-        for place, row, sample, text in _journal(path) if path.suffix == ".jsonl" else _final(path):
+        for said, row, sample, place in _journal(path) if path.suffix == ".jsonl" else _final(path):
             if row is None:
-                unreadable.append(place)
+                unreadable.append(said)
             elif not 0 <= row < end - start:
                 of_split = f" for split {number} of {of}" if split else ""
                 raise UserError(
-                    f"{place} is of problem {row}, but the parquet has {end - start} rows{of_split}: "
+                    f"{said} is of problem {row}, but the parquet has {end - start} rows{of_split}: "
                     "these outputs are of other problems"
                 )
             else:
-                found.setdefault((start + row, sample), Output(start + row, sample, text))
+                found.setdefault((start + row, sample), place)
     if not found:
         raise UserError(f"{paths[0]} holds no outputs: generate first, or name another --dataset-json")
     missing = sorted(set(range(of)) - {split[0] for split in parts.values() if split}) if split else []
-    return Generated(_base(parts), tuple(found[key] for key in sorted(found)), tuple(unreadable), tuple(missing))
+    return Generated(_base(parts), Outputs(found), tuple(unreadable), tuple(missing))
 
 
 def _parts(paths: Sequence[Path]) -> dict[Path, tuple[int, int] | None]:
@@ -93,28 +151,39 @@ def _base(parts: Mapping[Path, object]) -> str:
     return re.sub(r"[-/]", "_", first.stem if len(parts) == 1 else _stem(first))
 
 
-def _final(path: Path) -> Iterator[tuple[str, int, int, str | None]]:
-    value = read_json(path)
-    if not isinstance(value, list):
-        raise UserError(f"{path} is a JSON {type(value).__name__}, not a list of lists of texts (problems, samples)")
-    for row, samples in enumerate(value):
-        if not isinstance(samples, list):
-            raise UserError(f"{path} is not a list of lists of texts: item {row} is a {type(samples).__name__}")
-        for sample, text in enumerate(samples):
-            if not isinstance(text, str | None):
-                raise UserError(f"{path}: sample {sample} of item {row} is a {type(text).__name__}, not a text")
-            yield f"{path}, item {row}", row, sample, text
+def _final(path: Path) -> Iterator[tuple[str, int, int, _Place]]:
+    if begins_with(path) != b"[":
+        raise UserError(
+            f"{path} is a JSON {type(read_json(path)).__name__}, not a list of lists of texts (problems, samples)"
+        )
+    try:
+        with closing(json_items(path)) as items:
+            for row, samples in enumerate(items):
+                if not isinstance(samples, list):
+                    raise UserError(f"{path} is not a list of lists of texts: item {row} is a {type(samples).__name__}")
+                for sample, text in enumerate(samples):
+                    if not isinstance(text, str | None):
+                        raise UserError(f"{path}: sample {sample} of item {row} is a {type(text).__name__}, not a text")
+                    yield f"{path}, item {row}", row, sample, _Place(path, row, sample)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({what_is_wrong(error)}): remove it and run again") from None
 
 
-def _journal(path: Path) -> Iterator[tuple[str, int | None, int, str | None]]:
-    for number, record, fault in read_jsonl(path):
-        place = f"{path}, line {number}"
-        if fault:
-            yield place, None, 0, None
-            continue
-        if not isinstance(record, dict) or not all(key in record for key in _KEYS):
-            raise UserError(f"{place} is not a line of a journal ({', '.join(_KEYS)} are needed)")
-        row, sample, text = (record[key] for key in _KEYS)
-        if type(row) is not int or type(sample) is not int or sample < 0 or not isinstance(text, str | None):
-            raise UserError(f"{place}: two numbers from 0 and a text are needed ({', '.join(_KEYS)})")
-        yield place, row, sample, text
+def _journal(path: Path) -> Iterator[tuple[str, int | None, int, _Place]]:
+    offset = 0
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            place, offset = _Place(path, offset), offset + len(line)
+            for _, record, fault in parse_lines([line]):
+                said = f"{path}, line {number}"
+                yield (said, None, 0, place) if fault else (said, *_numbers(said, record), place)
+
+
+def _numbers(said: str, record: object) -> tuple[int, int]:
+    """Return the problem and the sample of a journal's line; raises UserError for another line."""
+    if not isinstance(record, dict) or not all(key in record for key in _KEYS):
+        raise UserError(f"{said} is not a line of a journal ({', '.join(_KEYS)} are needed)")
+    row, sample, text = (record[key] for key in _KEYS)
+    if type(row) is not int or type(sample) is not int or sample < 0 or not isinstance(text, str | None):
+        raise UserError(f"{said}: two numbers from 0 and a text are needed ({', '.join(_KEYS)})")
+    return row, sample
