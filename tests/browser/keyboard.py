@@ -205,6 +205,7 @@ def test_a_search_typed_while_reading_stays_in_the_sample(page, served):
 
 def test_enter_on_the_plan_goes_to_the_block(page, served):
     page.goto(f"{served.base}/#/sample/0")
-    page.locator(".plan.full .part[tabindex]").nth(1).focus()
-    page.keyboard.press("Enter")
-    expect(page.locator(".block.target")).to_have_id("block-2")
+    for key, number in (("Enter", 2), ("Space", 1)):
+        page.locator(".plan.full .part[tabindex]").nth(number - 1).focus()
+        page.keyboard.press(key)
+        expect(page.locator(".block.target")).to_have_id(f"block-{number}")

@@ -1,10 +1,12 @@
-"""Makes the pictures of the README: the sample chains through the pipeline by rules, then the page as a reader sees it.
+"""Makes the pictures of the README: the recorded replies through the pipeline, then the page as a reader sees it.
 
 tests/browser/run.sh pictures [OUT]     (tests/pictures)
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,35 +21,19 @@ SETTLED = 1500
 """Milliseconds until the formulas near the window are drawn."""
 
 
-def run(command: str, *arguments: object) -> None:
-    line = [sys.executable, str(ROOT / "src" / command), *map(str, arguments)]
-    subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-
-
-def pipeline(parent: Path) -> Path:
-    """The sample's chains through every stage, by rules; the last folder (without a tokenizer, that of stage 4)."""
-    base = parent / "sample_24samples"
-    steps, parallel, rewritten, outlined, filtered = (
-        Path(f"{base}{suffix}")
-        for suffix in ("_step1_v1", "_step2_v1", "_step3_v1_v1", "_step4_v1_v1_v1", "_step5_v1_v1_v1")
-    )
-    rules = ("--annotator", "rules")
-    run("collect_trajectories.py", "--dataset_path", SAMPLE / "chains.jsonl", "--output_path", base, "--keep-wrong")
-    run("gpt.py", *rules, "--input", base, "--output", steps)
-    run("extract_v1.py", "-t", base, "-a", steps, "-o", parallel)
-    run("rewrite-context_v1.py", *rules, "--input", parallel, "--output", rewritten)
-    run("generate-outline_v1.py", *rules, "--input", rewritten, "--output", outlined)
-    tokenizer = SAMPLE / "tokenizer"
-    if not tokenizer.is_dir():
-        return outlined
-    command = "filter-format-correct-and-obtain-stats.py"
-    run(command, "--tokenizer", tokenizer, "--skip_conclusion_check", "--input", outlined, "--output", filtered)
-    return filtered
+def pipeline(scratch: Path) -> Path:
+    """Run the pipeline on the recorded replies, in a copy of the project; return the folder of stage 5."""
+    for name in ("src", "prompt", "data/sample"):
+        shutil.copytree(ROOT / name, scratch / name)
+    for script in (*ROOT.glob("*.sh"), ROOT / "requirements.txt"):
+        shutil.copy(script, scratch)
+    settings = {"SRC_NAME": "sample", "OFFLINE": "1", "NUM_SAMPLES": "12", "PYTHON": sys.executable}
+    subprocess.run(["./run.sh"], cwd=scratch, env=os.environ | settings, check=True, stdout=subprocess.DEVNULL)
+    return scratch / "data" / "sample_12samples_step5_v1_v1_v1"
 
 
 def take(root: Path, out: Path, profile: Path) -> None:
-    known = ("--tokenizer", str(SAMPLE / "tokenizer")) if (SAMPLE / "tokenizer").is_dir() else ()
-    with Command(root, *known) as served, opened(profile, viewport=SIZE) as context:
+    with Command(root, "--tokenizer", str(SAMPLE / "tokenizer")) as served, opened(profile, viewport=SIZE) as context:
         rows = served.json("/api/list?sort=acceleration_ratio&dir=desc&parallel_count=2..")["rows"]
         best = (rows or served.json("/api/list?sort=acceleration_ratio&dir=desc")["rows"])[0]["id"]
         page = context.pages[0]

@@ -42,7 +42,7 @@ export function fullPlan(parts, { total, longest, estimated }, jump) {
   let x = 0;
   parts.forEach((part, at) => {
     const wide = sizes[at] * scale;
-    const reached = part.kind === "block" ? { tabindex: 0, role: "button", "aria-label": `Block ${part.number}`, onkeydown: (event) => event.key === "Enter" && jump(null, part.number) } : {};
+    const reached = part.kind === "block" ? { tabindex: 0, role: "button", "aria-label": `Block ${part.number}`, onkeydown: (event) => onPress(event, () => jump(null, part.number)) } : {};
     const group = svg("g", { class: "part", "data-part": at, ...reached });
     group.append(part.kind === "block" ? lanes(part, x, wide, scale, jump) : stretch(part, x, wide, () => jump(at)));
     picture.append(group);
@@ -61,6 +61,13 @@ export function fullPlan(parts, { total, longest, estimated }, jump) {
     h("span", { class: "key" }, h("i", { class: "swatch longest" }), "longest thread", h("i", { class: "swatch" }), "beside it", h("i", { class: "swatch none" }), "saved"),
   );
   return { element: h("figure", { class: "strip" }, picture, legend), mark: (index, share) => moveCursor(cursor, sizes, index, share, scale) };
+}
+
+// What is pressed with a key as a button is, does not scroll.
+function onPress(event, act) {
+  if (event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  act();
 }
 
 function stretch(part, x, wide, onclick) {
