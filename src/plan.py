@@ -31,6 +31,7 @@ def flags() -> Flags:
     parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_shared("--ctx_lines")
+    parser.add_shared("--jobs")
     annotators.add_plan_flags(parser)
     return parser
 
@@ -46,7 +47,7 @@ def main(argv: list[str] | None) -> int:
         OutlineOptions(args.ctx_lines),
     )
     source = open_source(args.dataset_path, collecting.source_options(args))
-    samples, left_out = collecting.collected(source, args.max_samples, collecting.collect_options(args))
+    samples, left_out = collecting.collected(source, args.max_samples, collecting.collect_options(args), args.jobs)
     return planning.print_run_plan(samples, left_out, planning.RunPlan(asked, options))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, ClassVar
@@ -100,6 +102,32 @@ class Sample:
         row = {"uuid": self.uuid, "problem": self.problem, "solution": self.solution}
         row |= {"correctness": self.correctness, "thinking": self.thinking, "output": self.output}
         return row | dict(self.extra)
+
+
+class Spooled(Collection[Sample]):
+    """Samples in a temporary file, added one by one, then read as often as they are asked for."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  as long as the samples
+        self._count = 0
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def append(self, sample: Sample) -> None:
+        pickle.dump(sample, self._file, pickle.HIGHEST_PROTOCOL)
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Sample]:
+        self._file.seek(0)
+        for _ in range(self._count):
+            yield pickle.load(self._file)
+
+    def __contains__(self, sample: object) -> bool:
+        return any(sample == other for other in self)
 
 
 class Collected(Sequence[Sample]):

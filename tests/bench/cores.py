@@ -4,15 +4,17 @@
 
 CHAINS is a collected.jsonl; it is repeated until there are as many chains as --samples, each with a problem of its own.
 The chains pass through the stages by rules once; then each command runs with --jobs 1 and --jobs K in turn, --times
-times, into an empty folder. Printed are the medians: seconds of the whole command, their ratio, and the peak of the
-memory of all its processes, shared pages counted once (PSS, looked up every 0.2 s). Step 5 keeps sequential chains, so
-that it measures every one. Nothing else should run on the machine.
+times, into an empty folder. Printed are the medians: seconds of the whole command, seconds of processor time of all its
+processes, and the ratio of the former; and the peak of the memory of all its processes, shared pages counted once (PSS,
+looked up every 0.2 s). Step 5 keeps sequential chains, so that it measures every one. Nothing else should run on the
+machine; the processor time says what to expect of one that is idle.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -75,20 +77,22 @@ def commands(here: Path, count: int, tokenizer: str) -> dict[str, list[str]]:
 UNMEASURED = ("step3", "step4")
 
 
-def run(words: list[str], out: Path, jobs: int | None) -> tuple[float, float]:
-    """Run a command into an empty folder; return its seconds, and the peak of its memory in MB."""
+def run(words: list[str], out: Path, jobs: int | None) -> tuple[float, float, float]:
+    """Run a command into an empty folder; return its seconds, the peak of its memory in MB, and the seconds of
+    processor time of all its processes."""
     shutil.rmtree(out, ignore_errors=True)
     filled = [sys.executable, str(SRC / words[0]), *(word.replace("{out}", str(out)) for word in words[1:])]
     if jobs:
         filled += ["--jobs", str(jobs)]
     begun, peak = time.monotonic(), 0.0
     process = subprocess.Popen(filled, stdout=subprocess.DEVNULL, cwd=ROOT)
-    while process.poll() is None:
+    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
         peak = max(peak, sum(pss(pid) for pid in (process.pid, *below(process.pid))))
         time.sleep(TICK_S)
+    process.returncode = os.waitstatus_to_exitcode(ended[1])
     if process.returncode:
         raise SystemExit(f"{words[0]} ended with {process.returncode}")
-    return time.monotonic() - begun, peak
+    return time.monotonic() - begun, peak, ended[2].ru_utime + ended[2].ru_stime
 
 
 def below(pid: int) -> list[int]:
@@ -124,19 +128,21 @@ def main() -> None:
         here = Path(folder)
         make(args.chains, args.samples, here)
         print(f"{args.samples} chains")
-        print(f"{'':10}{'--jobs 1':>14}{f'--jobs {args.jobs}':>14}{'ratio':>8}")
+        columns = "".join(f"{f'--jobs {jobs}':>10}{'of CPU':>9}{'memory':>8}" for jobs in (1, args.jobs))
+        print(f"{'':10}{columns}{'ratio':>8}", flush=True)
         for name, words in commands(here, args.samples, str(Path(args.tokenizer).resolve())).items():
             if name in UNMEASURED or (args.only and name not in args.only):
                 if name not in ("save", "convert"):  # the next stage reads it
                     run(words, here / name, None)
                 continue
-            found: dict[int, list[tuple[float, float]]] = {1: [], args.jobs: []}
+            found: dict[int, list[tuple[float, float, float]]] = {1: [], args.jobs: []}
             for _ in range(args.times):
                 for jobs in found:
                     found[jobs].append(run(words, here / name, jobs))
             seconds = {jobs: statistics.median(one[0] for one in runs) for jobs, runs in found.items()}
             peaks = {jobs: max(one[1] for one in runs) for jobs, runs in found.items()}
-            cells = "".join(f"{seconds[jobs]:7.1f} s{peaks[jobs]:4.0f} MB" for jobs in found)
+            spent = {jobs: statistics.median(one[2] for one in runs) for jobs, runs in found.items()}
+            cells = "".join(f"{seconds[jobs]:8.1f} s{spent[jobs]:7.1f} s{peaks[jobs]:5.0f} MB" for jobs in found)
             print(f"{name:10}{cells}{seconds[1] / seconds[args.jobs]:8.2f}", flush=True)
 
 

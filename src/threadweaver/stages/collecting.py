@@ -24,7 +24,7 @@ from threadweaver.runs.flags import Flags
 from threadweaver.runs.pool import Died, in_order
 from threadweaver.runs.runner import WORKER_DIED, Result, Task
 from threadweaver.runs.shards import Shard
-from threadweaver.samples import Sample
+from threadweaver.samples import Sample, Spooled
 from threadweaver.stages.collected import ROW, RowsRead
 from threadweaver.stages.hygiene import Faults, Hygiene
 from threadweaver.stages.reference_checks import ReferenceChecks
@@ -354,10 +354,10 @@ def collect(task: Task) -> Result:
     return Result("ok", files={f"{sample.name}.txt": sample.thinking + "\n"}, facts=facts, value=sample)
 
 
-def collected(source: Source, limit: int, options: CollectOptions) -> tuple[list[Sample], Counter[str]]:
+def collected(source: Source, limit: int, options: CollectOptions, jobs: int = 1) -> tuple[Spooled, Counter[str]]:
     """Return the samples that would be collected, and how many chains would not, by reason."""
-    samples, lost = [], Counter()
-    for candidate in candidates(source, limit, options):
+    samples, lost = Spooled(), Counter()
+    for candidate in candidates(source, limit, options, jobs=jobs):
         if candidate.reason:
             lost[candidate.reason] += 1
         else:

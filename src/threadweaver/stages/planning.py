@@ -7,7 +7,7 @@ reply has not been paid for yet, the later stages are extrapolated from the size
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +15,7 @@ from threadweaver.annotators.protocol import PLANNED, QUESTIONS, Annotator
 from threadweaver.client import Drawn, Estimate
 from threadweaver.runs.progress import progress_bar
 from threadweaver.runs.stages import STAGES
-from threadweaver.samples import Sample
+from threadweaver.samples import Sample, Spooled
 from threadweaver.stages.outlining import OutlineOptions, outline
 from threadweaver.stages.parallel import Pair, ParallelOptions, mark
 from threadweaver.stages.rewriting import RewriteOptions, rewrite
@@ -55,7 +55,7 @@ class RunPlan:
     """Those of them whose steps were paid for, not imported: recorded replies are no measurement."""
     measured_bytes: int = 0
     """Size of their first requests."""
-    open: list[Sample] = field(default_factory=list)
+    open: Spooled = field(default_factory=Spooled)
     """Samples whose steps have not been paid for yet."""
     open_bytes: int = 0
 
@@ -127,13 +127,13 @@ def assumed_questions(sample: Sample) -> tuple[list[EditQuestion], list[OutlineQ
 # what a command prints
 
 
-def print_run_plan(samples: Sequence[Sample], left_out: Mapping[str, int], plan: RunPlan) -> int:
+def print_run_plan(samples: Collection[Sample], left_out: Mapping[str, int], plan: RunPlan) -> int:
     """Print the plan of all stages for these samples as a table, with the number of rows left out by reason; return
     the exit code."""
     return asyncio.run(_print_run_plan(samples, left_out, plan))
 
 
-async def _print_run_plan(samples: Sequence[Sample], left_out: Mapping[str, int], plan: RunPlan) -> int:
+async def _print_run_plan(samples: Collection[Sample], left_out: Mapping[str, int], plan: RunPlan) -> int:
     async with AsyncExitStack() as stack:
         for annotator in plan.annotators.values():
             await stack.enter_async_context(annotator)
