@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
+from threadweaver.runs.statistics import Bins
 from threadweaver.trajectory.measures import PUBLISHED, PUBLISHED_SPEEDUP
 from threadweaver.viewer.selection import KEPT_ROWS, Selection, bins_of, chars_of_one, counts_of
 from threadweaver.viewer.table import BLOCK_MEASURES, MEASURES, NAMES, THREAD_MEASURES
@@ -43,24 +44,32 @@ def distributions(selection: Selection, unit: Unit) -> dict:
     """
     totals = selection.totals()
     rest = f"AND {KEPT_ROWS}" if totals["kept"] else ""
-    everything = f"(SELECT * FROM {unit.source} WHERE 1 {rest})"
     found = []
     for name, (label, measured_in) in unit.measures.items():
         column = unit.prefix + name
-        bins = bins_of(selection.connection, column, everything)
         moments = _moments(selection, unit, column, rest)
-        if not bins or not moments["count"]:
+        if not moments["count"]:
             continue
-        chars = chars_of_one(column, bins)
-        counts = {
-            "all": counts_of(bins, selection.connection.execute(f"SELECT {chars} FROM {everything}").fetchone()[0]),
-            "chosen": counts_of(bins, selection.select(chars, rest, source=unit.source).fetchone()[0]),
-        }
+        bins, everything = _of_all(selection, unit, column, rest)
+        chosen = selection.select(chars_of_one(column, bins), rest, source=unit.source).fetchone()[0]
+        counts = {"all": everything, "chosen": counts_of(bins, chosen)}
         about = {"name": name, "label": label, "unit": measured_in}
         published = PUBLISHED.get(name) if unit.prefix else None
         found.append({**about, "published": published, **moments, **bins.to_json(), **counts})
     number = selection.select("count(*)", rest, source=unit.source).fetchone()[0]
     return {"totals": totals, "count": number, "published_speedup": PUBLISHED_SPEEDUP, "measures": found}
+
+
+def _of_all(selection: Selection, unit: Unit, column: str, rest: str) -> tuple[Bins, list[int]]:
+    """Return the bins of a column and their counts, whatever the filters are; they are found once per extent."""
+    known = selection.extent.of_units
+    key = unit.source, column, rest
+    if key not in known:
+        source = f"(SELECT {column} FROM {unit.source} WHERE 1 {rest})"
+        bins = bins_of(selection.connection, column, source)
+        chars = selection.connection.execute(f"SELECT {chars_of_one(column, bins)} FROM {source}").fetchone()[0]
+        known[key] = bins, counts_of(bins, chars)
+    return known[key]
 
 
 def _moments(selection: Selection, unit: Unit, column: str, rest: str) -> dict:

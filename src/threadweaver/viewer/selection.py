@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from threadweaver.runs.statistics import Bins
 from threadweaver.viewer import database
@@ -28,6 +28,8 @@ class Extent:
     """By facet its combinations of values, the most frequent first."""
     counts: Mapping[str, Sequence[int]]
     """By measure the counts of its bins."""
+    of_units: dict = field(default_factory=dict)
+    """The bins and counts of the statistics, filled as they are asked for; see `distributions`."""
 
     @classmethod
     def of(cls, connection: sqlite3.Connection) -> Extent:
