@@ -19,13 +19,14 @@ project() { # $1: where to copy the project, without what was made in it before
   cp -r data/sample "$1/data/sample"
 }
 
-pids_of() { # $1: NAME=VALUE of their environment; $2: a pattern of their command line: prints processes
-  "$PYTHON" - "$1" "$2" <<'FIND'
+pids_of() { # $1: NAME=VALUE of their environment; $2: a pattern of their command line: prints processes of $sharded
+  "$PYTHON" - "$1" "$2" "$sharded" <<'FIND'
 import contextlib, pathlib, re, sys
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     with contextlib.suppress(OSError):
         words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        if sys.argv[1].encode() in (process / "environ").read_bytes().split(b"\0") and re.search(sys.argv[2], words):
+        known = sys.argv[1].encode() in (process / "environ").read_bytes().split(b"\0")
+        if known and re.search(sys.argv[2], words) and (process / "cwd").resolve() == pathlib.Path(sys.argv[3]):
             print(process.name)
 FIND
 }
