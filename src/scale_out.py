@@ -56,6 +56,10 @@ def main(argv: list[str] | None) -> int:
         return 0
     logs = (args.logs or ROOT / "data" / f"{name}_ranks_of{args.shards}").absolute()
     forget_undone(logs, ROOT / last, args.shards, digest(to_json([settings, words])))
+    if cap := settings.get("MAX_COST"):
+        apart = "{shard}" in settings.get("LEDGER", "")
+        how = f"an equal part of it, {cap}/{args.shards}, for each shard's ledger" if apart else "one for all shards"
+        print(f"the cap of {cap} USD is {how}", flush=True)
     ranks = RunShard(words, logs / "ranks", settings, ROOT)
     merge = RunMerge(args.shards, words, logs / "ranks", settings, ROOT)
     return launch(args, ranks, merge, logs)

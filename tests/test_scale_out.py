@@ -119,6 +119,7 @@ def test_slurm_gets_an_array_of_the_ranks_and_a_merge_that_depends_on_all(launch
     (script := launching.root / "bin/sbatch").write_text(SBATCH)
     script.chmod(0o755)
     words = ("--engine", "slurm", "--partition", "cpu", "--sbatch", "account=mine", "--no-plan")
+    monkeypatch.setenv("MAX_COST", "20")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     done = launching.launch(*words, PATH=f"{launching.root}/bin:{os.environ['PATH']}", OPENAI_API_KEY="sk-secret")
     assert done.returncode == 0, done.stderr
@@ -128,6 +129,7 @@ def test_slurm_gets_an_array_of_the_ranks_and_a_merge_that_depends_on_all(launch
     assert "--qos" not in submitted and 'scontrol requeue "$SLURM_JOB_ID"' in submitted
     assert len(re.findall(r"^--export=ALL,RUN_OFFSET=0 --dependency=afterok:\d+ ", submitted, re.M)) == 1
     assert launching.starts == [] and "merge" in done.stdout
+    assert "the cap of 20 USD is an equal part of it, 20/3, for each shard's ledger\n" in done.stdout
     kept = b"".join(path.read_bytes() for path in (launching.root / "data").rglob("*ranks_of3/**/*") if path.is_file())
     assert b"ledger{shard}.sqlite" in kept and b"sk-secret" not in kept + submitted.encode()
 
