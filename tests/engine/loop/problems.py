@@ -69,6 +69,11 @@ def additions(start: int, step: int, count: int, label: str) -> tuple[str, ...]:
     return tuple(f"{label} {n}: {value} + {step} = {value + step}." for n, value in enumerate(values, 1))
 
 
+def closing(parts: Sequence[Part], which: str, answer: object) -> str:
+    """Return the last paragraph: what the parts have found, and the answer."""
+    return f"{sentence_case(comma([part.found for part in parts]))}. The {which} is {answer}."
+
+
 def parts_of(drawn: random.Random, names: Sequence[str], form: str, held_form: str, held: bool, rows) -> str:
     """Return the sentences that say what is given of each part, all in one form."""
     form = held_form if held else drawn.choice(form.split(" | "))
@@ -103,7 +108,7 @@ def savings(drawn: random.Random, size: Size, held: bool) -> Made:
         for name, (start, step, days), end in zip(names, rows, ends, strict=True)
     )
     opening = drawn.choice((f"I work out each {thing} by itself.", f"The {things} are worked out one by one."))
-    return Made(question, str(answer), opening, parts, f"The numbers are {comma(ends)}. The {which} is {answer}.")
+    return Made(question, str(answer), f"{opening} Then I take the {which}.", parts, closing(parts, which, answer))
 
 
 def walks(drawn: random.Random, size: Size, held: bool) -> Made:
@@ -123,12 +128,12 @@ def walks(drawn: random.Random, size: Size, held: bool) -> Made:
         question = f"What are the {which} steps of these walks? {data} A walk ends when it is over {limit}."
     parts = []
     for name, (start, step), steps in zip(names, rows, counts, strict=True):
-        found = f"{start + step * steps} is over {limit} after {steps} steps"
-        parts.append(Part(name, f"add {step}, over {limit}", additions(start, step, steps, "Step"), found))
+        given, found = f"add {step}, over {limit}", f"{name} has {steps} steps"
+        lines = (*additions(start, step, steps, "Step"), f"{start + step * steps} is over {limit}.")
+        parts.append(Part(name, given, lines, found))
     opening = drawn.choice(("I follow each walk by itself.", "The walks are followed one by one."))
-    return Made(
-        question, str(answer), opening, tuple(parts), f"The steps are {comma(counts)}. The {which} is {answer}."
-    )
+    opening = f"{opening} Then I take the {which}."
+    return Made(question, str(answer), opening, tuple(parts), closing(parts, which, answer))
 
 
 def landings(drawn: random.Random, size: Size, held: bool) -> Made:
@@ -154,14 +159,11 @@ def landings(drawn: random.Random, size: Size, held: bool) -> Made:
     for name, (start, step) in zip(names, rows, strict=True):
         steps = -((start - target) // step)
         end = start + step * steps
-        found = (
-            f"{end} is {target}, and {name} is good"
-            if end == target
-            else f"{end} is over {target}, and {name} is not good"
-        )
-        parts.append(Part(name, f"{start}, add {step}, to {target}", additions(start, step, steps, "Step"), found))
+        found = f"{name} is good" if end == target else f"{name} is bad"
+        lines = (*additions(start, step, steps, "Step"), f"{end} is {'' if end == target else 'over '}{target}.")
+        parts.append(Part(name, f"{start}, add {step}, to {target}", lines, found))
     opening = drawn.choice((f"I check each robot for {target}.", "The robots are checked one by one."))
-    return Made(question, LETTERS[good], opening, tuple(parts), f"The good robot is {LETTERS[good]}.")
+    return Made(question, LETTERS[good], opening, tuple(parts), closing(parts, "good robot", LETTERS[good]))
 
 
 KINDS: tuple[Callable[[random.Random, Size, bool], Made], ...] = (savings, walks, landings)
