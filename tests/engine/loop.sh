@@ -13,9 +13,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${SCALE:=1}"             # of all counts and budgets
 : "${NAME:=loop}"           # of the run, and of the pipeline's folders
 : "${THREADS:=1}"           # of each training; two trainings are under way at a time
-: "${BASE_TOKENS:=5000000}" # seen by the base model
+: "${BASE_TOKENS:=6000000}" # seen by the base model
 : "${TOKENS:=1500000}"      # seen by each fine-tune
-: "${CHAINS:=4000}"         # that the pipeline gets
+: "${CHAINS:=3000}"         # that the pipeline gets
 : "${HELD_OUT:=100}"        # problems of each of the three held-out parts
 : "${SELF:=300}"            # problems for self-training
 mkdir -p "$ENGINE_DIR/$NAME"
@@ -54,11 +54,11 @@ stage base 50 base
 wait $!
 
 # ── fine-tunes from the same weights, each on as many tokens ────────────────────────────────────────────────────
-tree() { train tree "$work/export/train.parquet" base tree "$TOKENS" 1e-3; }
+tree() { train tree "$work/export/train.parquet" base tree "$TOKENS" 2e-3; }
 sequential() { # the chains of the dataset's rows, as they were
-  train sequential "$data/collected.jsonl" base sequential "$TOKENS" 1e-3 --only "$work/export/train.parquet"
+  train sequential "$data/collected.jsonl" base sequential "$TOKENS" 2e-3 --only "$work/export/train.parquet"
 }
-flat() { train flat "$work/export/train.parquet" base flat "$TOKENS" 1e-3; }
+flat() { train flat "$work/export/train.parquet" base flat "$TOKENS" 2e-3; }
 stage tree 15 tree &
 stage sequential 15 sequential
 wait $!
@@ -79,7 +79,7 @@ adopt() { # a fork-join run of the tree model on problems that no model has seen
     PROBLEMS="$work/problems/self.parquet" NUM_SAMPLES="$self" TOKENIZER="$work/start" REPEAT=1 ./run.sh
   export_tree "dataset/${NAME}_self_${self}samples_v111" "$work/export_self"
 }
-self() { train tree "$work/export_self/train.parquet" tree self "$((TOKENS / 3))" 5e-4; }
+self() { train tree "$work/export_self/train.parquet" tree self "$((TOKENS / 3))" 1e-3; }
 stage generate_self 10 generate tree branching "$work/problems/self.parquet"
 set +e # a model that has learned nothing leaves nothing to train on
 (
