@@ -166,11 +166,11 @@ def lines_changed(change: Callable[[list[str]], list[str]]) -> Damage:
 
 
 def gives_result(reply: str, first: str, dice: random.Random) -> str | None:
-    """Let the first outline whose thread works out a number state that number."""
+    """Let the first outline whose thread works out a number state that number; `n = 10` may be assumed."""
     known = fake_answers.section(first, "problem") + fake_answers.section(first, "context")
     lines = reply.strip().split("\n")
     for at, thread in enumerate(fake_answers.threads_in(fake_answers.section(first, "threads"))):
-        numbers = re.findall(r"(?<=[ =])\d{2,4}(?=[ .,$])(?![.,]\d| ?/)", thread[len(thread) // 2 :])
+        numbers = re.findall(r"(?<== )(?<![A-Za-z] = )\d{2,4}(?=[.,$])(?![.,]\d| ?/)", thread[len(thread) // 2 :])
         new = [n for n in numbers if n not in known and n not in thread[:250]]
         if new and at < len(lines):
             lines[at] = f"{lines[at].rstrip('.')}, and find {new[-1]}."

@@ -150,6 +150,29 @@ def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(
         )
 
 
+@pytest.mark.parametrize(
+    ("text", "results"),
+    [
+        ("Split 190.7 into 190 and 0.7", []),
+        ("Try k = 2, 3 and 14", []),
+        ("Test the bound at a = 8, b = 40", []),
+        ("Sum for n = 0 to 25", []),
+        ("Take z = 0.65", []),
+        ("Find x = 71", ["x = 71"]),
+        ("Compute the product and get 10887", ["10887"]),
+        ("Find 40 in the end, for the second try", []),
+        ("Show that it comes to 83", ["83"]),
+    ],
+)
+def test_what_a_thread_assumes_is_no_result(text, results):
+    thread = OPENED + (
+        "Now 190 + 0.7 is better: 57 * 190 = 10830, plus 57 = 10887. Take k = 14. Then the rest is 83. Let us try another "
+        "one, a = 8, b = 40: fine.\nz = 0.65: also.\nThe sum \\sum_{n=0}^{25} is left, so x = 71."
+    )
+    found = find_giveaways(text, thread, "")
+    assert len(found) == len(results) and all(piece in found[0] for piece in results), found
+
+
 def question(*threads: str, context: str = "Both cases start from n = 2k + r.") -> OutlineQuestion:
     return OutlineQuestion(0, "", context, threads, tuple(range(1, len(threads) + 1)))
 

@@ -33,6 +33,27 @@ _OUTCOME = re.compile(
 )
 
 
+_LISTED = r"(?:[^\W\d]\w{0,5}\s?=\s?-?[\d.]{1,8}(?:,\s?|\s?and\s)){0,5}"
+# What a thread takes as given from its beginning on, wherever it does so: the case, the candidate, the split of a product.
+_ASSUMING = re.compile(
+    r"\b(?:if|for|when|let|take|try(?:ing)?|suppose|assum(?:e|ing)|consider(?:ing)?|case|say|put|set|test(?:ing)?|check(?:ing)?"
+    r"|start(?:s|ing)?|from|at|with|place|choos(?:e|ing)|pick(?:ing)?|plug(?:ging)?)\b(?P<between>[^.;:!?\n=]{0,60}?)"
+    + _LISTED
+    + r"$"
+    r"|\bsum\s?_\($",
+    re.I,
+)
+_CONCLUDING = re.compile(
+    r"=>|→|⇒|[=≈≡]|\b(?:so|then|thus|hence|therefore|gets?|giv(?:es|ing)|we have|impl(?:y|ies)|yields?|find|which|that)\b",
+    re.I,
+)
+_HEADING = re.compile(rf"(?:^|\n)[\s#>*•\-–$(]{{0,8}}{_LISTED}$")
+_NAME = re.compile(r"[^\W\d]\w{0,5}\s*[=≡]\s*-?\s*$")
+_OPERATOR = re.compile(r"[+\-−*/·×^]")
+_BEFORE = 100
+"""Characters before an occurrence in which its role shows."""
+
+
 class MathText:
     """A text with its mathematics in one notation; each form is computed on first use."""
 
@@ -51,6 +72,32 @@ class MathText:
     def passage(self) -> Passage:
         return Passage.read(self.plain)
 
+    def assumes(self, start: int, end: int) -> bool:
+        """Return whether the text takes what it holds at [start, end) of `plain` as given there, and does not find it: after
+        a word that assumes, as a heading, or as an operand of what it goes on to compute."""
+        before = self.plain[max(0, start - _BEFORE) : start]
+        named = _NAME.search(before)
+        stem = before[: named.start()] if named else before
+        if (match := _ASSUMING.search(stem)) and not _CONCLUDING.search(match["between"] or ""):
+            return True
+        if _HEADING.search(stem) and self.plain[end : end + 1] in (":", ",", ")"):
+            return True
+        around = before[-2:].strip()[-1:], self.plain[end : end + 2].strip()[:1]
+        operand = not named and any(map(_OPERATOR.fullmatch, around)) and not _STATED.search(before)
+        return operand and not self.finds(self.plain[start:end])
+
+    def finds(self, number: str) -> bool:
+        """Return whether the text states this number as what comes out somewhere: `6 · 7 = 42.`, but neither `= 42 + 1` nor
+        `x = 42`, which may be assumed."""
+        found = re.finditer(rf"(?<![\d.]){re.escape(number)}(?![\d/])(?!\.\d)(?!\s?[+\-−*·×^])", self.plain)
+        befores = (self.plain[max(0, at.start() - _STATED_WITHIN) : at.start()] for at in found)
+        return any(_STATED.search(before) and not _NAME.search(before) for before in befores)
+
+    def assumes_value(self, start: int) -> bool:
+        """Return the same for a value (`k = 4`) that begins at `start`."""
+        number = _NUMBER.search(self.plain, start)
+        return self.assumes(start, number.end() if number else start)
+
     @cached_property
     def context(self) -> Context:
         return Context(self.plain)
@@ -59,6 +106,10 @@ class MathText:
     def values(self) -> frozenset[Fraction | str]:
         """All numbers by their value: 1/2, 2/4 and 0.5 are one."""
         return frozenset(_value(number) for number in _NUMBER.findall(self.plain))
+
+    def first(self, value: Fraction | str) -> tuple[int, int]:
+        """Return where a number of this value, one of `values`, first stands in `plain`."""
+        return next(match.span() for match in _NUMBER.finditer(self.plain) if _value(match[0]) == value)
 
     @cached_property
     def digits(self) -> frozenset[Fraction | str]:
@@ -113,9 +164,18 @@ def _formulas(outline: MathText, derived: MathText, givens: Known) -> Iterator[s
             continue
         if any(given.holds(compact) for given in givens):
             continue
+        if _assumed(MathText(formula), derived):
+            continue
         numbers = [_value(digits) for digits in _DIGITS.findall(compact)]
         if _EQUATION.search(compact) or not all(any(given.holds_number(n) for given in givens) for n in numbers):
             yield formula.strip()
+
+
+def _assumed(formula: MathText, derived: MathText) -> bool:
+    """Return whether a formula consists of values that the thread assumes: `m = 6`."""
+    found = [derived.passage.places.get(key) for key in formula.passage.places if key[0] == "value"]
+    firsts = [min(offset for offset, _ in places) for places in found if places]
+    return bool(firsts) and len(firsts) == len(found) and all(map(derived.assumes_value, firsts))
 
 
 def _named(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]:
@@ -125,6 +185,9 @@ def _named(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]
         if key[0] not in ("value", "relation", "expression") or not places:
             continue
         results = key[0] != "expression" or any(role > Role.USE for _, role in places)
+        first = min(offset for offset, _ in places)
+        if key[0] == "value" and derived.assumes_value(first):
+            continue
         if results and not any(given.context.holds(key, raw) or given.holds(to_compact(raw)) for given in givens):
             yield raw.strip()
 
@@ -135,7 +198,10 @@ def _numbers(outline: MathText, derived: MathText, givens: Known) -> Iterator[st
         raw, value = match[0], _value(match[0])
         if value not in derived.values or any(given.holds_number(value) for given in givens):
             continue
-        if len(raw) > 1 or _STATED.search(text, max(0, match.start() - _STATED_WITHIN), match.start()):
+        stated = _STATED.search(text, max(0, match.start() - _STATED_WITHIN), match.start())
+        if len(raw) == 1 and not stated:
+            continue
+        if (stated and derived.finds(raw)) or not derived.assumes(*derived.first(value)):
             yield raw
 
 
