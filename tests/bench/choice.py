@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from threadweaver.corpus.tokenizer import load_tokenizer
 from threadweaver.runs.given import Given
+from threadweaver.runs.runner import read_task
 from threadweaver.stages import choice, parallel
 from threadweaver.stages.choice import Candidate
 from threadweaver.trajectory import markup
@@ -44,7 +45,8 @@ def main() -> None:
     parser.add_argument("--tokenizer", default=str(ROOT / "data" / "sample" / "tokenizer"))
     args = parser.parse_args()
     tokenizer = load_tokenizer(args.tokenizer)
-    tasks = list(parallel.read_tasks(Given.open(args.collected), Given.open(args.step1)))
+    places, read = parallel.places(Given.open(args.collected), Given.open(args.step1))
+    tasks = [read_task(task, read) for task in places]
     print(f"{'':16}{'blocks':>8}{'tokens':>10}{'saved':>10}{'speedup':>9}   of {len(tasks)} chains")
     for name, rule in RULES.items():
         with mock.patch("threadweaver.stages.extraction.choose", rule):

@@ -135,6 +135,7 @@ _CLOSING = re.compile(r"[/\\]\s{0,9}parallel\b", re.I)
 _CHECK = re.compile(r"\bcheck\s*+(?:(?:is|was|did|does|has|[:=])\s*+)*+(not\b|fail|unsuccessful|pass)", re.I)
 _REASON = re.compile(r"\breason\s*+:(.*)$", re.I)
 _TAKES = re.compile(r"\btakes\s+from\s+(?:its\s+)?siblings?\s*+:\s*+(.*)$", re.I)
+_NAMED_RANGE = re.compile(r"\brange\s*+:?\s*+(?=L?\d)", re.I)  # not "the range of L183"
 _VERDICT = re.compile(r"[\s,;.)\]]*(?:\bcheck\b.*|\brange\s*:.*)?$", re.I | re.S)
 
 
@@ -274,7 +275,8 @@ def _thread_note(rest: str, steps: Sequence[Step]) -> ThreadNote:
     check = _CHECK.search(rest, takes.start() if takes else 0) or _CHECK.search(rest)
     passed = check.group(1).lower().startswith("pass") if check else None
     before = min((match.start() for match in (takes, check) if match), default=len(rest))
-    span = read_range(rest[:before]) or read_range(rest[rest.lower().rfind("range") :]) or _union(steps)
+    named = [match.start() for match in _NAMED_RANGE.finditer(rest)]
+    span = read_range(rest[:before]) or (read_range(rest[named[-1] :]) if named else None) or _union(steps)
     taken = _VERDICT.sub("", takes.group(1), count=1).strip() if takes else ""
     return ThreadNote(span, tuple(steps), passed, rest.strip(" ()[]"), taken)
 
