@@ -10,7 +10,11 @@ cd "$ROOT"
 # ── what is read ────────────────────────────────────────────────────────────────────────────────────────────────
 : "${SELF_TRAIN:=}" # 1: DATASET_PATH is the .json of a fork-join run, whose sound trajectories become the dataset
 if [ -n "${SELF_TRAIN#0}" ]; then
-  outputs="$(basename "${DATASET_PATH:?the .json of a fork-join run (generate_trajectories.py --branching)}" | sed 's/\.jsonl\{0,1\}$//')"
+  if [ -z "${DATASET_PATH:-}" ]; then
+    echo "SELF_TRAIN=1 needs the outputs of a fork-join run (generate_trajectories.py --branching): name the .json with DATASET_PATH" >&2
+    exit 2
+  fi
+  outputs="$(basename "$DATASET_PATH" | sed 's/\.jsonl\{0,1\}$//')"
   samples_per_problem="${outputs##*_}"
   : "${SRC_NAME:=${outputs//-/_}}"
   for problems in "data/${outputs%_*}.parquet" "$(dirname "$DATASET_PATH")/problems.parquet"; do

@@ -126,3 +126,8 @@ def test_without_its_problems_self_training_says_what_to_name(tmp_path):
     Path(place.root / "run_1.json").write_text("[]")
     done = place.run("bash", "run.sh", SELF_TRAIN="1", DATASET_PATH="run_1.json", TOKENIZER="data/sample/tokenizer")
     assert done.returncode == 2 and "PROBLEMS" in done.stderr and done.stderr.count("\n") == 1
+    done = place.run("bash", "run.sh", SELF_TRAIN="1", TOKENIZER="data/sample/tokenizer")
+    assert done.returncode == 2 and "DATASET_PATH" in done.stderr and done.stderr.count("\n") == 1
+    shard = {"SELF_TRAIN": "1", "SHARD": "0/2", "DATASET_PATH": "run_1.json", "PROBLEMS": "some.parquet"}
+    done = place.run("bash", "run.sh", TOKENIZER="data/sample/tokenizer", **shard)
+    assert done.returncode == 2 and "no shards" in done.stderr and done.stderr.count("\n") == 1

@@ -120,7 +120,7 @@ class Transport:
     async def call(
         self, method: str, path: str, body: bytes | None = None, *, timeout: float | None = None
     ) -> tuple[Any, Mapping[str, str]]:
-        """Return the JSON and the headers of a 2xx of any endpoint; a stream as the JSON that it stands for. Raises a
+        """Return the JSON and the headers of a 2xx of any endpoint; a stream as the JSON of the whole reply. Raises a
         ClientError for anything else.
         """
         content, headers = await self.fetch(method, path, body, timeout=timeout)

@@ -85,7 +85,7 @@ class Tokenizer:
 
 
 class _Standing(datetime):
-    """A clock that stands at TEMPLATE_DATE."""
+    """A clock that always shows TEMPLATE_DATE."""
 
     @classmethod
     def now(cls, tz=None):

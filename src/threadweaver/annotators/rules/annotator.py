@@ -33,7 +33,7 @@ class RulesAnnotator:
         return Answer(annotation, chat=chat)
 
     async def edits(self, question: EditQuestion) -> Answer[dict[int, list[Replacement]]]:
-        """Propose the edits of each thread but the first: what that one begins with leans on the context alone."""
+        """Propose the edits of each thread but the first, which only the context precedes."""
         context = f"{question.problem}\n\n{question.context}"
         proposed = {}
         for number, passage in question.passages.items():

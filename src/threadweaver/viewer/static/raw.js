@@ -1,46 +1,21 @@
 // The raw text of a sample: as it is stored, as the row that training sees, as the requests that inference sends.
 
 import { h, button, copy, count, plural } from "./dom.js";
-import { getNeighbours, getSample, getUnits } from "./api.js";
-import { address } from "./state.js";
-import { clearMarks, markWords } from "./find.js";
+import { getSample, getUnits } from "./api.js";
+import { markWords } from "./find.js";
 import { passage, setDigits } from "./rows.js";
-import { sampleHead, showPlace, stepKeys } from "./trajectory.js";
+import { sampleHead, stepKeys } from "./trajectory.js";
 import { ReviewBox } from "./review.js";
+import { SampleView } from "./sample.js";
 
 const FOLDS = /<(\/?)(Parallel|Outlines|Thread|Conclusion)>/g;
 const SIGNS = /(<\/?[A-Za-z_]+>|<\|[\w-]+\|>|\$\$?[^$\n]+\$\$?|\\[a-zA-Z]+|\\[^\sa-zA-Z])/;
 const MODES = [["stored", "As stored"], ["training", "As training sees it"], ["inference", "As inference sends it"]];
 let mode = "stored";
 
-export class RawView {
-  constructor(container, run, route) {
-    Object.assign(this, { container, run, route, neighbours: {} });
-    this.ready = this.load();
-  }
-
-  destroy() {
-    clearMarks();
-    this.gone = true;
-  }
-
-  async load() {
-    const around = getNeighbours(this.route.id, this.route.params).catch(() => ({}));
-    try {
-      [this.sample, this.units] = await Promise.all([getSample(this.route.id), getUnits(this.route.id)]);
-    } catch (error) {
-      if (!this.gone) this.container.replaceChildren(h("p", { class: "empty" }, error.message, " ", h("a", { href: address({ params: this.route.params }) }, "Back to the list")));
-      return;
-    }
-    if (this.gone) return;
-    this.draw();
-    this.neighbours = await around;
-    this.settled = true;
-    if (!this.gone) showPlace(this.place, this.neighbours, this.route);
-  }
-
-  find(text) {
-    markWords(this.container, text);
+export class RawView extends SampleView {
+  async fetch() {
+    [this.sample, this.units] = await Promise.all([getSample(this.route.id), getUnits(this.route.id)]);
   }
 
   draw() {

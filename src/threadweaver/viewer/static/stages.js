@@ -1,14 +1,14 @@
 // One sample through all stages: the annotation, the original next to the result, every edit in place.
 
 import { h, button, count, lineRange, measure, plural } from "./dom.js";
-import { getNeighbours, getReasons, getSample, getStages } from "./api.js";
+import { getReasons, getSample, getStages } from "./api.js";
 import { address } from "./state.js";
-import { clearMarks, markWords } from "./find.js";
 import { inline, passage, setDigits } from "./rows.js";
 import { labelOf } from "./list.js";
 import { ReviewBox } from "./review.js";
 import { Conversations } from "./turns.js";
-import { advance, rowsOfParts, sampleHead, showPlace, stepKeys } from "./trajectory.js";
+import { advance, rowsOfParts, sampleHead, stepKeys } from "./trajectory.js";
+import { SampleView } from "./sample.js";
 
 const FOLDED_FROM = 14;
 const EDGE_LINES = 3;
@@ -16,38 +16,13 @@ const MONEY = ["cost_usd"];
 // Facts that are shown in other words or elsewhere, and keys that no reader needs.
 const HIDDEN = ["calls", "asked", "error", "detail", "recorded", "recorded_usd", "row", "worth", "leaks", "strongest_leak", "answer_rl", "source_uuid", ...MONEY];
 
-export class StagesView {
-  constructor(container, run, route) {
-    this.run = run;
-    this.route = route;
-    this.container = container;
-    this.neighbours = {};
-    this.ready = this.load();
+export class StagesView extends SampleView {
+  async fetch() {
+    [this.sample, this.way] = await Promise.all([getSample(this.route.id), getStages(this.route.id)]);
   }
 
-  destroy() {
-    clearMarks();
-    this.gone = true;
-  }
-
-  async load() {
-    const around = getNeighbours(this.route.id, this.route.params).catch(() => ({}));
-    try {
-      [this.sample, this.way] = await Promise.all([getSample(this.route.id), getStages(this.route.id)]);
-    } catch (error) {
-      if (!this.gone) this.container.replaceChildren(h("p", { class: "empty" }, error.message, " ", h("a", { href: address({ params: this.route.params }) }, "Back to the list")));
-      return;
-    }
-    if (this.gone) return;
-    this.draw();
+  drawn() {
     this.explain();
-    this.neighbours = await around;
-    this.settled = true;
-    if (!this.gone) showPlace(this.place, this.neighbours, this.route);
-  }
-
-  find(text) {
-    markWords(this.container, text);
   }
 
   draw() {

@@ -1,9 +1,9 @@
 // One trajectory: problem, answer, the critical path to scale, and the text with its threads side by side.
 
 import { h, button, copy, count, lineRange, measure, plural, toast } from "./dom.js";
-import { getNeighbours, getSample, sampleExport } from "./api.js";
+import { getSample, sampleExport } from "./api.js";
 import { address, go, prefer, preference } from "./state.js";
-import { clearMarks, hasMarks, markWords, stepMarks } from "./find.js";
+import { hasMarks, markWords, stepMarks } from "./find.js";
 import { inline, passage, setDigits } from "./rows.js";
 import { fullPlan } from "./plan.js";
 import { answerMark, labelOf } from "./list.js";
@@ -11,46 +11,27 @@ import { Judging } from "./judge.js";
 import { Lens } from "./leaks.js";
 import { ReviewBox } from "./review.js";
 import { addEvidence, whyLost } from "./why.js";
+import { SampleView } from "./sample.js";
 
 const SHOWN_MEASURES = ["total_num_tokens", "num_tokens_in_the_longest_thread", "acceleration_ratio", "parallel_ratio", "parallel_count", "avg_threads_per_parallel_block", "training_length", "lines", "edits", "calls", "cost"];
 
-export class TrajectoryView {
+export class TrajectoryView extends SampleView {
   constructor(container, run, route) {
-    this.run = run;
-    this.route = route;
-    this.container = container;
-    this.neighbours = {};
+    super(container, run, route);
     this.onscroll = () => this.followScroll();
     addEventListener("scroll", this.onscroll, { passive: true });
-    this.ready = this.load();
   }
 
   destroy() {
     removeEventListener("scroll", this.onscroll);
-    clearMarks();
     this.lens?.destroy();
     this.sized?.disconnect();
     document.documentElement.style.removeProperty("--covered");
-    this.gone = true;
+    super.destroy();
   }
 
-  async load() {
-    const around = getNeighbours(this.route.id, this.route.params).catch(() => ({}));
-    try {
-      this.sample = await getSample(this.route.id);
-    } catch (error) {
-      if (!this.gone) this.container.replaceChildren(h("p", { class: "empty" }, error.message, " ", h("a", { href: address({ params: this.route.params }) }, "Back to the list")));
-      return;
-    }
-    if (this.gone) return;
-    this.draw();
-    this.neighbours = await around;
-    this.settled = true;
-    if (!this.gone) this.showPlace();
-  }
-
-  find(text) {
-    markWords(this.container, text);
+  async fetch() {
+    this.sample = await getSample(this.route.id);
   }
 
   draw() {
@@ -197,10 +178,6 @@ export class TrajectoryView {
     );
   }
 
-  showPlace() {
-    showPlace(this.place, this.neighbours, this.route);
-  }
-
   jump(part, block, thread) {
     let target = part !== null && part !== undefined ? this.partElements[part] : this.container.querySelector(`#block-${Number(block)}`);
     this.container.querySelector(".target")?.classList.remove("target");
@@ -311,22 +288,6 @@ export async function advance(view) {
   const { open } = view.neighbours;
   if (open) go({ ...view.route, id: open, block: null, thread: null });
   else toast("every sample of the selection has a verdict");
-}
-
-export function showPlace(place, neighbours, route) {
-  const link = (id, label, key) => (id ? h("a", { href: address({ ...route, id, block: null, thread: null }), title: `${label} (${key})` }, label) : h("span", { class: "off" }, label));
-  place.replaceChildren(
-    link(neighbours.previous, "‹ previous", "k"),
-    neighbours.reviewed ? progress(neighbours) : "",
-    h("span", null, neighbours.place ? `${count(neighbours.place)} of ${count(neighbours.count)}` : "not in the selection"),
-    link(neighbours.next, "next ›", "j"),
-  );
-}
-
-function progress({ reviewed, count: all }) {
-  const bar = h("i");
-  bar.style.setProperty("--done", reviewed / all);
-  return h("span", { class: "progress" }, bar, `${count(reviewed)} of ${count(all)} reviewed`);
 }
 
 export function stepKeys(view) {
