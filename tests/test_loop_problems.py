@@ -38,33 +38,60 @@ def test_every_addition_is_right_and_the_answer_follows(kind, size):
         assert one.closing.endswith(f" is {one.answer}.")
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_savings_are_those_of_the_question(size):
-    for one in made(problems.savings, size):
-        rows = re.findall(r"[A-F](?: has|:) (\d+)\D+(\d+)\D+(\d+) days", one.question)
-        ends = [int(a) + int(b) * int(c) for a, b, c in rows]
-        assert len(ends) == len(one.parts)
+def parts_in(one):
+    """What the question says of each part, by the names of the parts: one sentence each."""
+    sentences = re.split(r"(?<=[.?]) ", one.question)
+    return [next(s for s in sentences if re.search(rf"(?i:{part.name})\b", s)) for part in one.parts]
+
+
+def number_in(sentence, before, after):
+    """The number of a sentence that the words around it mean."""
+    found = re.search(rf"(?i:{before}) (\d+)|(\d+) (?i:{after})", sentence)
+    return int(found[1] or found[2])
+
+
+def start_and_step(sentence):
+    """The two numbers of a sentence whose other numbers are gone."""
+    step = number_in(
+        sentence, "adds?|gets|gains|by|steps of|each step(?: of robot .)? is|each of its steps is", "(?:a|each) day"
+    )
+    first, second = map(int, re.findall(r"\d+", sentence))
+    return (first, second) if second == step else (second, first)
+
+
+CASES = pytest.mark.parametrize(("size", "held"), [(size, held) for size in SIZES for held in (False, True)])
+
+
+@CASES
+def test_savings_are_those_of_the_question(size, held):
+    for one in made(problems.savings, size, held):
+        ends = []
+        for sentence in parts_in(one):
+            days = number_in(sentence, "never", "days")
+            start, step = start_and_step(re.sub(r"\d+ days", "", sentence))
+            ends.append(start + step * days)
         assert int(one.answer) == (max(ends) if "largest" in one.question else min(ends))
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_walks_end_where_the_question_says(size):
-    for one in made(problems.walks, size):
+@CASES
+def test_walks_end_where_the_question_says(size, held):
+    for one in made(problems.walks, size, held):
         limit = int(re.search(r"over (\d+)", one.question)[1])
         counts = []
-        for start, step in re.findall(r"n = (\d+) (?:and )?add (\d+)", one.question):
-            counts.append(next(n for n in range(1, 99) if int(start) + n * int(step) > limit))
-        assert len(counts) == len(one.parts)
+        for start, step in map(start_and_step, parts_in(one)):
+            counts.append(next(n for n in range(1, 99) if start + n * step > limit))
         assert int(one.answer) == (max(counts) if "most" in one.question else min(counts))
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_one_robot_lands(size):
-    for one in made(problems.landings, size):
-        target = int(re.search(r"lands on (\d+)", one.question)[1])
-        rows = re.findall(r"([A-F])(?: begins at|: begin at| has) (\d+)\D+(\d+)", one.question)
-        good = [name for name, start, step in rows if target in range(int(start), target + 1, int(step))]
-        assert len(rows) == len(one.parts) and good == [one.answer]
+@CASES
+def test_one_robot_lands(size, held):
+    for one in made(problems.landings, size, held):
+        target = int(re.search(r"(?:lands on|robot is at) (\d+)", one.question)[1])
+        rows = map(start_and_step, parts_in(one))
+        good = [
+            name for name, (start, step) in zip(problems.LETTERS, rows, strict=False) if (target - start) % step == 0
+        ]
+        assert good == [one.answer]
 
 
 def test_a_seed_makes_the_same_and_nothing_twice():

@@ -10,14 +10,14 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${ENGINE_DIR:=data/engine}"
-: "${SCALE:=1}"             # of all counts and budgets
-: "${NAME:=loop}"           # of the run, and of the pipeline's folders
-: "${THREADS:=1}"           # of each training; two trainings are under way at a time
-: "${BASE_TOKENS:=6000000}" # seen by the base model
-: "${TOKENS:=1500000}"      # seen by each fine-tune
-: "${CHAINS:=3000}"         # that the pipeline gets
-: "${HELD_OUT:=100}"        # problems of each of the three held-out parts
-: "${SELF:=300}"            # problems for self-training
+: "${SCALE:=1}"              # of all counts and budgets
+: "${NAME:=loop}"            # of the run, and of the pipeline's folders
+: "${THREADS:=1}"            # of each training; two trainings are under way at a time
+: "${BASE_TOKENS:=12000000}" # seen by the base model: one epoch
+: "${TOKENS:=2000000}"       # seen by each fine-tune: two epochs
+: "${CHAINS:=3000}"          # that the pipeline gets
+: "${HELD_OUT:=100}"         # problems of each of the three held-out parts
+: "${SELF:=500}"             # problems for self-training
 mkdir -p "$ENGINE_DIR/$NAME"
 ENGINE_DIR="$(cd "$ENGINE_DIR" && pwd)"
 work="$ENGINE_DIR/$NAME" code=tests/engine/loop
@@ -35,7 +35,7 @@ plan
 
 # ── data, and a model that knows the problems' language ─────────────────────────────────────────────────────────────
 problems() {
-  "$PYTHON" $code/problems.py "$work/problems" --train "$chains" --language "$(scaled 20000)" \
+  "$PYTHON" $code/problems.py "$work/problems" --train "$chains" --language "$(scaled 45000)" \
     --held-out "$(scaled "$HELD_OUT")" --self "$self"
   "$PYTHON" $code/model.py "$work/problems/language.jsonl" "$work/start"
 }
@@ -79,7 +79,7 @@ adopt() { # a fork-join run of the tree model on problems that no model has seen
     PROBLEMS="$work/problems/self.parquet" NUM_SAMPLES="$self" TOKENIZER="$work/start" REPEAT=1 ./run.sh
   export_tree "dataset/${NAME}_self_${self}samples_v111" "$work/export_self"
 }
-self() { train tree "$work/export_self/train.parquet" tree self "$((TOKENS / 3))" 1e-3; }
+self() { train tree "$work/export_self/train.parquet" tree self "$((TOKENS / 6))" 1e-3; }
 stage generate_self 10 generate tree branching "$work/problems/self.parquet"
 set +e # a model that has learned nothing leaves nothing to train on
 (

@@ -19,7 +19,7 @@ from threadweaver.generation import server
 
 CONTEXT = 1024
 """Tokens of prompt and answer; the longest problems need some 700."""
-ENGINE_ARGS = "--enforce-eager --disable-uvicorn-access-log"
+ENGINE_ARGS = "--enforce-eager --disable-uvicorn-access-log --dtype float32"
 
 
 def generate(args: argparse.Namespace, url: str, problems: Path, *, suffix: str, workers: int, limit: int = 0) -> None:

@@ -59,6 +59,17 @@ class Size:
     steps: tuple[int, int] = (3, 8)
 
 
+LONGER = Size((5, 5), (7, 10))
+"""Held out: what is trained on has five parts, or so many steps, but never both."""
+LANGUAGE = {
+    "language": (Size(), 0.4),
+    "short": (Size((2, 2), (2, 5)), 0.4),
+    "more parts": (Size((5, 5), (2, 4)), 0.1),
+    "more steps": (Size((2, 2), (7, 10)), 0.1),
+}
+"""What the base model is trained on: sizes, and the share of each."""
+
+
 def comma(numbers: Sequence[int | str]) -> str:
     return ", ".join(map(str, numbers))
 
@@ -74,14 +85,36 @@ def closing(parts: Sequence[Part], which: str, answer: object) -> str:
     return f"{sentence_case(comma([part.found for part in parts]))}. The {which} is {answer}."
 
 
-def parts_of(drawn: random.Random, names: Sequence[str], form: str, held_form: str, held: bool, rows) -> str:
-    """Return the sentences that say what is given of each part, all in one form."""
-    form = held_form if held else drawn.choice(form.split(" | "))
+def parts_of(forms: Sequence[str], drawn: random.Random, names: Sequence[str], rows: Sequence[Sequence[int]]) -> str:
+    """Return the sentences that say what is given of each part, all in one form: {0} is the name, then come the numbers."""
+    form = drawn.choice(forms)
     return " ".join(sentence_case(form.format(name, *row)) for name, row in zip(names, rows, strict=True))
+
+
+def in_order(drawn: random.Random, *orders: Sequence[str]) -> str:
+    """Return the pieces of a question in one of the orders that are possible."""
+    return " ".join(filter(None, drawn.choice(orders)))
 
 
 # ---------------------------------------------------------------------------------------------------------------
 # kinds of problems: each returns a problem; `held` asks for the wordings that are held out
+
+
+SAVINGS = (
+    "{0} has {1} ITEMS and gets {2} each day for {3} days.",
+    "{0} has {1} and gets {2} for {3} days.",
+    "{0}: {1} ITEMS, add {2} each day, {3} days.",
+    "{0} begins with {1} ITEMS and gains {2} a day for {3} days.",
+    "{0} starts at {1} and grows by {2} each day, {3} days long.",
+    "for {3} days {0} gets {2} ITEMS each day, and it began with {1}.",
+    "{0} gets {2} each day, {3} days long, from {1} on.",
+    "{0}, {3} days: add {2} each day to the first {1} ITEMS.",
+    "add {2} ITEMS to {0} each day for {3} days, it had {1} before.",
+    "now {0} has {1} ITEMS, and it gains {2} each day for {3} days.",
+    "the {1} ITEMS of {0} grow by {2} each day for {3} days.",
+    "{0} gains {2} ITEMS a day in {3} days and has {1} at first.",
+)
+SAVINGS_HELD = ("{0} gets {2} ITEMS each day for {3} days and has {1} now.",)
 
 
 def savings(drawn: random.Random, size: Size, held: bool) -> Made:
@@ -92,15 +125,17 @@ def savings(drawn: random.Random, size: Size, held: bool) -> Made:
     ends = [start + step * days for start, step, days in rows]
     which, answer = ("largest", max(ends)) if drawn.random() < 0.5 else ("smallest", min(ends))
     names = [f"{thing} {LETTERS[n]}" for n in range(count)]
-    seen = f"{{0}} has {{1}} {items} and gets {{2}} each day for {{3}} days. | {{0}} has {{1}} and gets {{2}} for {{3}} days. | {{0}}: {{1}} {items}, add {{2}} each day, {{3}} days."
-    data = parts_of(
-        drawn, names, seen, f"{{0}} gets {{2}} {items} each day for {{3}} days and has {{1}} now.", held, rows
+    data = parts_of(SAVINGS_HELD if held else SAVINGS, drawn, names, rows).replace("ITEMS", items)
+    opening = drawn.choice(("", f"There are {NUMBER_WORDS[count]} {things}.", f"Look at these {things}."))
+    asks = (
+        f"What is the {which} number of {items}?",
+        f"Which number is the {which}?",
+        f"Give the {which} number.",
+        f"Find the {which} number of {items} at the end.",
+        f"How many {items} are the {which} number?",
     )
-    opening = drawn.choice(("", f"There are {NUMBER_WORDS[count]} {things}. ", f"Look at these {things}. "))
-    ask = drawn.choice(
-        (f"What is the {which} number of {items}?", f"Which number is the {which}?", f"Give the {which} number.")
-    )
-    question = f"{opening}{data} {ask}"
+    ask = drawn.choice(asks)
+    question = in_order(drawn, (opening, data, ask), (opening, data, ask), (ask, data))
     if held:
         question = f"Find the {which} number of {items} in these {things}. {data}"
     parts = tuple(
@@ -111,6 +146,23 @@ def savings(drawn: random.Random, size: Size, held: bool) -> Made:
     return Made(question, str(answer), f"{opening} Then I take the {which}.", parts, closing(parts, which, answer))
 
 
+WALKS = (
+    "from {0} add {2} each step.",
+    "take {0} and add {2}.",
+    "for {0} add {2} each step.",
+    "{0}: steps of {2}.",
+    "start with {0} and go up by {2}.",
+    "add {2} to {0} each step.",
+    "the walk from {0} adds {2} each step.",
+    "steps of {2} begin at {0}.",
+    "each step adds {2} if {0}.",
+    "a walk begins with {0}, and each of its steps is {2}.",
+    "go up by {2} each time from {0}.",
+    "{0} grows by {2} each step.",
+)
+WALKS_HELD = ("with {0} each step is {2}.",)
+
+
 def walks(drawn: random.Random, size: Size, held: bool) -> Made:
     """Cases: how many steps each start needs to get over a limit; the most or the fewest are asked for."""
     count = drawn.randint(*size.parts)
@@ -119,11 +171,22 @@ def walks(drawn: random.Random, size: Size, held: bool) -> Made:
     counts = [(limit - start) // step + 1 for start, step in rows]
     which, answer = ("most", max(counts)) if drawn.random() < 0.5 else ("fewest", min(counts))
     names = [f"n = {start}" for start, _ in rows]
-    seen = "from {0} add {2} each step. | take {0} and add {2}. | for {0} add {2} each step."
-    data = parts_of(drawn, names, seen, "with {0} each step is {2}.", held, rows)
-    opening = drawn.choice((f"Add until you are over {limit}.", f"Each walk ends when it is over {limit}."))
-    ask = drawn.choice((f"How many steps has the walk with the {which} steps?", f"What are the {which} steps?"))
-    question = f"{opening} {data} {ask}"
+    data = parts_of(WALKS_HELD if held else WALKS, drawn, names, rows)
+    rules = (
+        f"Add until you are over {limit}.",
+        f"Each walk ends when it is over {limit}.",
+        f"Stop when you are over {limit}.",
+        f"The end of these walks is the first number over {limit}.",
+    )
+    asks = (
+        f"How many steps has the walk with the {which} steps?",
+        f"What are the {which} steps?",
+        f"Give the {which} steps.",
+        f"What is the {which} number of steps?",
+        f"Count the steps of each walk and give the {which}.",
+    )
+    rule, ask = drawn.choice(rules), drawn.choice(asks)
+    question = in_order(drawn, (rule, data, ask), (rule, data, ask), (data, rule, ask), (ask, rule, data))
     if held:
         question = f"What are the {which} steps of these walks? {data} A walk ends when it is over {limit}."
     parts = []
@@ -134,6 +197,23 @@ def walks(drawn: random.Random, size: Size, held: bool) -> Made:
     opening = drawn.choice(("I follow each walk by itself.", "The walks are followed one by one."))
     opening = f"{opening} Then I take the {which}."
     return Made(question, str(answer), opening, tuple(parts), closing(parts, which, answer))
+
+
+LANDINGS = (
+    "{0} begins at {1} and adds {2}.",
+    "{0}: begin at {1}, add {2}.",
+    "{0} has {1} and adds {2} each step.",
+    "{0} starts with {1} and goes up by {2}.",
+    "from {1} {0} goes up by {2} each step.",
+    "{0} takes steps of {2} from {1} on.",
+    "{0} goes up by {2} each step, and {1} is its first number.",
+    "add {2} each step for {0}, it begins with {1}.",
+    "at {1} begins {0}, and each step adds {2}.",
+    "each step of {0} is {2}, and it is at {1} now.",
+    "{0}: {1}, then add {2} each time.",
+    "{0}: steps of {2}, begin with {1}.",
+)
+LANDINGS_HELD = ("{0} adds {2} and begins at {1}.",)
 
 
 def landings(drawn: random.Random, size: Size, held: bool) -> Made:
@@ -148,11 +228,18 @@ def landings(drawn: random.Random, size: Size, held: bool) -> Made:
     drawn.shuffle(rows)
     names = [f"robot {LETTERS[n]}" for n in range(count)]
     good = next(n for n, row in enumerate(rows) if row in fits)
-    seen = "{0} begins at {1} and adds {2}. | {0}: begin at {1}, add {2}. | {0} has {1} and adds {2} each step."
-    data = parts_of(drawn, names, seen, "{0} adds {2} and begins at {1}.", held, rows)
-    opening = drawn.choice((f"A robot is good if it lands on {target}.", f"The good robot lands on {target}."))
-    ask = drawn.choice(("Which robot is good?", "Give the good robot.", "Find the good robot."))
-    question = f"{opening} {data} {ask}"
+    data = parts_of(LANDINGS_HELD if held else LANDINGS, drawn, names, rows)
+    rules = (
+        f"A robot is good if it lands on {target}.",
+        f"The good robot lands on {target}.",
+        f"One of these robots lands on {target}, it is the good robot.",
+        f"A good robot is at {target} when it ends.",
+    )
+    rule = drawn.choice(rules)
+    ask = drawn.choice(
+        ("Which robot is good?", "Give the good robot.", "Find the good robot.", "Which is the good one?")
+    )
+    question = in_order(drawn, (rule, data, ask), (rule, data, ask), (data, rule, ask), (ask, rule, data))
     if held:
         question = f"Which robot lands on {target}? {data}"
     parts = []
@@ -263,16 +350,16 @@ def main() -> None:
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
-    longer = Size((5, 5), (7, 10))
-    held_out = {"same": (Size(), False), "wordings": (Size(), True), "longer": (longer, False)}
+    held_out = {"same": (Size(), False), "wordings": (Size(), True), "longer": (LONGER, False)}
     for name, (size, held) in held_out.items():  # drawn first: what is trained on is none of them
         write_problems(args.output / f"{name}.parquet", draw(args.held_out, f"{name}/{args.seed}", size, held, seen))
     write_problems(args.output / "self.parquet", draw(args.self, f"self/{args.seed}", Size(), False, seen))
     train = draw(args.train, f"train/{args.seed}", Size(), False, seen)
     write_problems(args.output / "train.parquet", train)
     write_chains(args.output / "chains.jsonl", "loop", train)
-    further = draw(args.language // 2, f"language/{args.seed}", Size(), False, seen)
-    further += draw(args.language // 2, f"short/{args.seed}", Size((2, 2), (2, 5)), False, seen)
+    further = []
+    for name, (size, share) in LANGUAGE.items():
+        further += draw(round(args.language * share), f"{name}/{args.seed}", size, False, seen)
     write_chains(args.output / "language.jsonl", "language", further)
 
 

@@ -1,8 +1,8 @@
 """Train the loop's model on rows in token ids: sequential chains, trees, or flat rows of trajectories.
 
 Every mode sees the same things in the same way: batches of about as many tokens, the assistant's turn alone is trained,
-AdamW with a warm-up and a linear decay to zero. What is counted are tokens of the rows, with prompts and copies, without
-padding. A run that was ended continues from its last checkpoint.
+Muon for the layers' matrices and AdamW for the rest, with a warm-up and a linear decay to zero. What is counted are
+tokens of the rows, with prompts and copies, without padding. A run that was ended continues from its last checkpoint.
 
 Usage   python tests/engine/loop/train.py --mode tree --rows EXPORT/train.parquet --start DIR --output DIR --tokens N
 Writes  OUTPUT: the model, its tokenizer, loss.csv, trained.json (written last)
@@ -34,6 +34,8 @@ from threadweaver.files import to_pretty_json, write_atomic
 
 BATCH_TOKENS = 1_200
 WARM_UP = 0.04
+MATRIX_RATE = 4
+"""The rate of Muon in those of AdamW: 0.02 beside 5e-3."""
 SAVE_SECONDS = 60.0
 POOL = 64
 """Rows sorted by length before they are put into batches, so that there is little padding."""
@@ -142,17 +144,27 @@ class Training:
         torch.manual_seed(args.seed)
         self.tokenizer = load_tokenizer(str(args.start))
         self.model = AutoModelForCausalLM.from_pretrained(args.start, dtype=torch.float32).to(self.device)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=args.rate, betas=(0.9, 0.95), weight_decay=0.1)
+        self.optimizers = self._optimizers()
         self.checkpoint = args.output / "checkpoint.pt"
         self.losses = args.output / "loss.csv"
         self.log: list[tuple[int, int, float, float]] = []
         if self.checkpoint.is_file():
             self._resume()
 
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        matrices, rest = [], []
+        for name, parameter in self.model.named_parameters():
+            (matrices if "proj" in name else rest).append(parameter)
+        return [
+            torch.optim.Muon(matrices, lr=MATRIX_RATE * self.args.rate, weight_decay=0.1),
+            torch.optim.AdamW(rest, lr=self.args.rate, betas=(0.9, 0.95), weight_decay=0.1),
+        ]
+
     def _resume(self) -> None:
         saved = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.state = State(*saved["state"])
         self.log = [tuple(row) for row in saved["log"]]
         print(f"  continues after step {self.state.step}, {self.state.tokens:,} tokens", flush=True)
@@ -160,7 +172,7 @@ class Training:
     def save(self) -> None:
         state = (self.state.step, self.state.tokens, self.state.seconds)
         part = self.checkpoint.with_suffix(".part")
-        saved = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        saved = {"model": self.model.state_dict(), "optimizers": [each.state_dict() for each in self.optimizers]}
         torch.save(saved | {"state": state, "log": self.log}, part)
         part.replace(self.checkpoint)
 
@@ -193,14 +205,16 @@ class Training:
 
     def step(self, batch: Sequence[Mapping]) -> float:
         done = self.progress
-        rate = self.args.rate * min(1.0, done / WARM_UP + 0.01) * min(1.0, (1 - done) / (1 - WARM_UP))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        share = min(1.0, done / WARM_UP + 0.01) * min(1.0, (1 - done) / (1 - WARM_UP))
+        for optimizer, rate in zip(self.optimizers, (MATRIX_RATE * self.args.rate, self.args.rate), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
         loss = self.model(**inputs_of(batch, self.device), use_cache=False).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         return float(loss.detach())
 
     def report(self) -> None:
@@ -236,7 +250,9 @@ def main() -> int:
     parser.add_argument("--start", type=Path, required=True, help="the model to start from, with its tokenizer")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--tokens", type=int, required=True, help="tokens to see")
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (2e-3)")
+    parser.add_argument(
+        "--rate", type=float, default=2e-3, help="highest learning rate of AdamW (2e-3); Muon's is four times that"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
