@@ -13,7 +13,7 @@ import pytest
 
 from threadweaver import cores
 from threadweaver.errors import SampleFault, UserError
-from threadweaver.files import digest
+from threadweaver.files import FileLock, digest
 from threadweaver.runs import pool
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.pool import Died, in_order
@@ -74,7 +74,6 @@ def test_results_larger_than_a_pipe_come_in_order(monkeypatch):
 
 
 def test_items_whose_worker_dies_are_the_only_ones_that_are_lost(monkeypatch):
-    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
     found = dict(in_order(range(40), at_odds, 2, patience=0))
     assert list(found) == list(range(40))
     assert found[3] == Died(
@@ -84,21 +83,12 @@ def test_items_whose_worker_dies_are_the_only_ones_that_are_lost(monkeypatch):
     assert [number for number, result in found.items() if result != number] == [3, 5]
 
 
-def _wait_until_up(workers: pool._Workers) -> bool:
-    """Work on nothing here: it would end this process."""
-    while not any(worker.ready for worker in workers.workers):
-        workers._receive(block=True)
-    return True
-
-
 def test_an_item_whose_worker_was_killed_by_somebody_else_is_done_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
     found = list(in_order(range(10), partial(killed_once, tmp_path / "killed"), 2, patience=0))
     assert found == [(number, number) for number in range(10)] and (tmp_path / "killed").exists()
 
 
 def test_what_ends_the_run_in_a_worker_ends_it_here_after_what_came_before(monkeypatch):
-    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
     seen = []
     with pytest.raises(UserError, match="fix this"):
         for number, _ in in_order(range(100), refusing, 2, patience=0):
@@ -106,9 +96,19 @@ def test_what_ends_the_run_in_a_worker_ends_it_here_after_what_came_before(monke
     assert seen == [0, 1, 2, 3]
 
 
+def test_a_worker_holds_none_of_the_files_of_the_command(tmp_path):
+    lock, workers = FileLock(tmp_path / "lock"), set()
+    lock.acquire("busy")
+    with closing(in_order(range(10_000), process_of, 2, patience=0)) as found:
+        while len(workers) < 2:
+            workers.add(next(found)[1])
+        lock.release()
+        lock.acquire("busy")  # it is free, though the workers live
+        lock.release()
+
+
 def test_workers_that_do_not_start_end_the_run_in_one_line(monkeypatch):
     monkeypatch.setattr(pool, "_serve", os._exit)  # takes one argument: it dies at once
-    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
     with pytest.raises(UserError, match=r"end as soon as they start: run with --jobs 1"):
         list(in_order(range(100), square, 2, patience=0))
 
@@ -150,7 +150,6 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def test_a_stage_writes_the_same_bytes_however_many_processes_work_on_it(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
     texts = [
         ("altered" if number % 7 == 3 else "here" if number % 11 == 5 else f"text {number}") for number in range(60)
     ]
@@ -167,7 +166,6 @@ def test_a_stage_writes_the_same_bytes_however_many_processes_work_on_it(tmp_pat
 
 def test_a_sample_that_kills_its_worker_fails_alone_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(pool._Workers, "_is_up", _wait_until_up)
     report = run(tmp_path, ["a", "b", "killed", "c", "d"], 2)
     assert [entry.reason for entry in report.entries] == [None, None, "worker_died", None, None]
     assert "SIGKILL" in report.failed[0].facts["error"] and report.failed[0].uuid == "set-2"

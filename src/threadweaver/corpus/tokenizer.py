@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,30 +26,10 @@ def short_name(name_or_path: str) -> str:
 
 
 class Tokenizer:
-    """A Hugging Face tokenizer; build it with `load_tokenizer`.
-
-    Pickled with what encoding needs; transformers, which takes a second to import, is loaded again only for a template.
-    """
+    """A Hugging Face tokenizer; build it with `load_tokenizer`."""
 
     def __init__(self, name: str, hf):
-        self.name, self.hf = name, hf
-
-    def __getstate__(self):
-        return self.name, self._backend.to_str()
-
-    def __setstate__(self, state: tuple[str, str]):
-        import tokenizers
-
-        self.name = state[0]
-        self._backend = tokenizers.Tokenizer.from_str(state[1])
-
-    @cached_property
-    def hf(self):
-        return load_tokenizer(self.name).hf
-
-    @cached_property
-    def _backend(self):
-        return self.hf.backend_tokenizer
+        self.name, self.hf, self._backend = name, hf, hf.backend_tokenizer
 
     def ids(self, text: str) -> list[int]:
         return self._backend.encode(text, add_special_tokens=False).ids

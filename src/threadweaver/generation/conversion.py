@@ -127,13 +127,6 @@ class Sifter:
         self._after: list[Step] = [pick(keep_wrong=self.keep_wrong, keep_undecided=self.keep_undecided)]
         self._after += [within(self.max_tokens, self.form.lengths)] if self.max_tokens else []
 
-    def __getstate__(self) -> dict:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state)
-        self.__post_init__()
-
     def __call__(self, item: tuple[Output, Problem]) -> Sifted:
         output, problem = item
         id = f"{output.row}-{output.sample}"

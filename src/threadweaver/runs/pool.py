@@ -1,26 +1,32 @@
 """Work on many items on all cores: results in order, and a process that dies is found out.
 
-The items are worked on here until that has taken a while; only then are processes started, and work continues here until
-the first of them is ready. So a small run pays nothing for them.
+The items are worked on here until that has taken a while; only then are processes started. So a small run pays nothing
+for them.
 
-A worker is a fresh interpreter (spawn). Forking this process would copy locks that its threads hold (progress,
-tokenizer, arrow), and the one server that forks for the grading's algebra (forkserver) has sympy loaded, which no worker
-needs. Each worker has a pipe of its own: one that is killed while it writes spoils no other's results, as it would in a
-pool with one queue for all.
+A worker is a fork of this process: it starts within milliseconds with everything loaded, and memory that nobody writes to
+is held once. A fresh interpreter would take half a second of a core for the imports, and up to three for a tokenizer.
+What a fork may not do is wait for a lock that another thread held when it was made. There are few such threads here (the
+progress, one of numpy, those of arrow and of the grading), and a worker uses nothing of theirs: it computes and sends.
+Each worker has a pipe of its own: one that is killed while it writes spoils no other's results, as it would in a pool
+with one queue for all.
 """
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import os
 import pickle
+import selectors
 import signal
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
 from threadweaver.cores import cores as cores
@@ -29,11 +35,11 @@ from threadweaver.errors import UserError, setting
 ITEM = TypeVar("ITEM")
 RESULT = TypeVar("RESULT")
 
-PATIENCE_S = 0.4
-"""Work in this process before others are started: about what starting them costs."""
+PATIENCE_S = 0.1
+"""Work in this process before others are started: a few times what starting them costs."""
 CHUNK_S = 0.05
 """Work that is handed to a worker at a time, by the time that items have taken so far."""
-LONGEST_CHUNK = 16
+LONGEST_CHUNK = 64
 AHEAD = 4
 """Chunks per worker that may be ahead of the one whose results are due."""
 MOST_BYTES = 64 << 20
@@ -59,8 +65,8 @@ def in_order(
 ) -> Iterator[tuple[ITEM, RESULT | Died]]:
     """Yield every item with its result, in order, worked on by at most `jobs` processes.
 
-    `work` and the items are pickled. What `work` raises is raised here. Few items and results are in memory at a time.
-    Close the iterator, or exhaust it, to end the processes.
+    Items and results are pickled. What `work` raises is raised here. Few items and results are in memory at a time. Close
+    the iterator, or exhaust it, to end the processes.
     """
     items, spent, patience = iter(items), 0.0, PATIENCE_S if patience is None else patience
     while jobs < 2 or spent < patience:
@@ -108,6 +114,7 @@ class _Workers(Generic[ITEM, RESULT]):
         self.due = self.next = 0
         self.exhausted = False
         self.failed_starts = 0
+        self.selector = selectors.DefaultSelector()
 
     def __enter__(self) -> _Workers:
         self._start()
@@ -120,17 +127,12 @@ class _Workers(Generic[ITEM, RESULT]):
                 worker.process.kill()  # it holds nothing: files are written by this process alone
         for worker in self.workers:
             worker.process.join()
+        self.selector.close()
 
     def run(self, items: Iterator[ITEM]) -> Iterator[tuple[ITEM, RESULT | Died]]:
-        while not self._is_up():  # nothing is under way yet
-            for item in islice(items, 1):
-                yield item, self.work(item)
-                break
-            else:
-                return
         while not (self.exhausted and not self.begun):
             self._hand_out(items)
-            self._receive(block=bool(self.begun) and self.due not in self.results)
+            self._receive(block=self.due not in self.results and not (self.exhausted and not self.begun))
             if self.due in self.results:
                 result, size = self.results.pop(self.due)
                 self.waiting_bytes -= size
@@ -139,35 +141,32 @@ class _Workers(Generic[ITEM, RESULT]):
                     raise result.error
                 yield self.begun.pop(self.due - 1), result
 
-    def _is_up(self) -> bool:
-        """Whether a worker is ready."""
-        self._receive(block=False)
-        return any(worker.ready for worker in self.workers)
-
     def _start(self) -> None:
         """Start the workers that are missing, unless they do not come up at all."""
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("fork")
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is this process's; they inherit it
         try:
             while len(self.workers) < self.jobs and self.failed_starts < 2 * self.jobs:
                 mine, theirs = context.Pipe()
                 process = context.Process(target=_serve, args=(theirs, self.work), daemon=True)
-                process.start()
+                with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of forks with threads
+                    process.start()
                 theirs.close()
-                self.workers.append(_Worker(process, mine))
+                worker = _Worker(process, mine)
+                self.workers.append(worker)
+                self.selector.register(mine, selectors.EVENT_READ, worker)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _receive(self, *, block: bool) -> None:
         """Take what workers have sent; with `block`, wait for something."""
-        by_pipe = {worker.pipe: worker for worker in self.workers}
-        for pipe in wait(list(by_pipe), None if block else 0) if by_pipe else ():
+        for key, _ in self.selector.select(None if block else 0):
             try:
-                data = pipe.recv_bytes()
+                data = key.fileobj.recv_bytes()
             except (EOFError, OSError):
-                self._bury(by_pipe[pipe])
+                self._bury(key.data)
                 continue
-            self._take(by_pipe[pipe], data)
+            self._take(key.data, data)
 
     def _take(self, worker: _Worker, data: bytes) -> None:
         seconds, result, error = pickle.loads(data)
@@ -184,6 +183,7 @@ class _Workers(Generic[ITEM, RESULT]):
     def _bury(self, worker: _Worker) -> None:
         """Replace a worker that died; the item that it worked on is tried again, or has failed."""
         self.workers.remove(worker)
+        self.selector.unregister(worker.pipe)
         worker.pipe.close()
         worker.process.join()
         self.failed_starts += not worker.ready
@@ -236,15 +236,36 @@ def _how(code: int | None) -> str:
 # in the worker
 
 
+_is_worker = False
+
+
+def is_worker() -> bool:
+    """Whether this process is one of a pool."""
+    return _is_worker
+
+
 def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
     """Answer every item of every chunk in turn, until the pipe is closed."""
+    global _is_worker
+    _is_worker = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_go_of_files(pipe.fileno())
+    gc.freeze()  # looking through what was there before would copy its memory
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send((0.0, None, None))
         while True:
             for item in pipe.recv():
                 pipe.send_bytes(_answer(work, item))
+
+
+def _let_go_of_files(kept: int) -> None:
+    """Let go of the files that the process of the command has open: its locks last, and its pipes are open, as long as
+    somebody holds them. Their numbers stay taken, since objects here still have them."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in map(int, os.listdir("/dev/fd")):
+        if number > 2 and number not in (kept, null):
+            os.dup2(null, number)
 
 
 def _answer(work: Callable[[ITEM], RESULT], item: ITEM) -> bytes:

@@ -13,6 +13,7 @@ from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
 from threadweaver.errors import UserError
 from threadweaver.files import digest, to_pretty_json
+from threadweaver.runs.pool import is_worker
 from threadweaver.runs.runner import NotHere, Result, Task
 from threadweaver.stages import worth
 from threadweaver.stages.inspection import Inspection, Rules, edits_of_answer, final_answer, inspect
@@ -36,10 +37,6 @@ class Filter:
     @cached_property
     def grader(self) -> grading.Grader:
         return grading.Grader()
-
-    def __getstate__(self) -> dict:
-        """Return what another process needs: the grader, which has processes of its own, stays here."""
-        return {**self.__dict__, "grader": None}
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -78,7 +75,7 @@ class Filter:
             return {}
         given = final_answer(lineage, reasoning)
         verdict = grading.at_once(given, lineage.solution)
-        if verdict is None and self.grader is None:
+        if verdict is None and is_worker():  # the grader has processes of its own
             raise NotHere
         verdict = verdict or self.grader.grade(given, lineage.solution)
         facts = {"answer": verdict.verdict, "answer_given": given, "answer_how": verdict.how, "answer_rl": verdict.rl}
