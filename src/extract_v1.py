@@ -33,6 +33,7 @@ def flags() -> Flags:
     parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
     parser.add_shared("--no-merge-dependent")
     parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
+    parser.add_shared("--min-gain")
     parser.add_argument("--dry-run", action="store_true", help="print what would be marked, write nothing")
     parser.add_shared("--jobs")
     parser.add_obsolete("--encoding")
@@ -47,8 +48,13 @@ def main(argv: list[str] | None) -> int:
     args = flags().parse_args(argv)
     if args.plan:
         return print_no_calls(STAGE.title)
-    options = parallel.ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent, args.recheck_weight)
     chains, notes = (Given.open(path, accept_edits=args.accept_edits) for path in (args.trajectory, args.annotations))
+    options = parallel.ParallelOptions(
+        args.filter_diff_threshold,
+        not args.no_merge_dependent,
+        args.recheck_weight,
+        parallel.min_gain_of(notes) if args.min_gain is None else args.min_gain,
+    )
     tasks, read = parallel.places(chains, notes)
     if args.dry_run:
         for task in (read_task(task, read) for task in tasks):
@@ -62,6 +68,7 @@ def main(argv: list[str] | None) -> int:
         "filter_diff_threshold": options.threshold,
         "merge_dependent": options.merge_dependent,
         "recheck_weight": options.recheck_weight,
+        "min_gain": options.min_gain,
     }
 
     for given in (chains, notes):

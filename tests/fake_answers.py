@@ -62,7 +62,7 @@ def chain_of(first: str) -> str:
 @functools.lru_cache(maxsize=256)
 def annotate(problem: str, chain: str) -> str:
     """Return the annotation, cached: every turn asks for it, and a long chain takes tenths of a second."""
-    annotation = annotate_steps(problem, chain)
+    annotation = annotate_steps(problem, chain).replace("; new work; ", "; ")  # small blocks are used, too
     return annotation if "<parallel>" in annotation else with_blocks(problem, chain)
 
 
@@ -88,7 +88,7 @@ def with_blocks(problem: str, chain: str) -> str:
                 for k, (low, high) in enumerate(pair)
             )
             written.append(
-                f"<parallel>[quantities; new work; two parts that share no mathematics]\n{notes}</parallel> (range: L{first + 1}-L{pair[1][1] + 1})"
+                f"<parallel>[quantities; two parts that share no mathematics]\n{notes}</parallel> (range: L{first + 1}-L{pair[1][1] + 1})"
             )
             at, number = at + 2, number + 2
         else:

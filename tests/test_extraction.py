@@ -236,6 +236,19 @@ def test_a_recheck_counts_by_its_weight():
     assert (used.kind, used.novelty, used.reason) == ("checks", "re-check", "again")
 
 
+@pytest.mark.parametrize(("novelty", "weight"), [("new work", 1.0), ("re-check", 0.5)])
+def test_a_block_has_to_gain_enough_after_its_outlines(novelty, weight):
+    """In the older form, which tells no novelty, the threshold alone decides."""
+    saved = len("\n".join(line(n) for n in range(10, 16)))
+    gain = int(weight * (saved - 2 * 120))
+    known = nature(block("L3-L9", "L10-L15"), f"cases; {novelty}; two ways")
+    assert 0 < gain < saved
+    assert spans(marked(CHAIN, known, min_gain=gain)) == [["3-9", "10-15"]]
+    [left] = marked(CHAIN, known, min_gain=gain + 1).lineage.unused
+    assert (left.code, float(left.detail.split()[0])) == ("low_gain", weight * (saved - 2 * 120))
+    assert unused(marked(CHAIN, block("L3-L9", "L10-L15"), min_gain=saved)) == []
+
+
 def test_a_restatement_after_the_final_answer_is_not_used():
     notes = nature(block("L11-L15", "L16-L20"), "cases; restatement; the write-up")
     assert spans(marked(CHAIN, notes)) == [["11-15", "16-20"]]

@@ -162,6 +162,11 @@ def test_mathematics_that_only_the_thread_works_out_is_a_result_in_any_notation(
         ("Compute the product and get 10887", ["10887"]),
         ("Find 40 in the end, for the second try", []),
         ("Show that it comes to 83", ["83"]),
+        ("Compute the values for z = 0.65 and x = 71", []),
+        ("Go through the values from 14 to 83", []),
+        ("Look at f(40) to f(83), and at x = 14, 40 and 71", []),
+        ("Go on, with the result 83", ["83"]),
+        ("Show that it holds only for x = 71", ["x = 71"]),
     ],
 )
 def test_what_a_thread_assumes_is_no_result(text, results):

@@ -50,7 +50,11 @@ def main() -> None:
     print(f"{'':16}{'blocks':>8}{'tokens':>10}{'saved':>10}{'speedup':>9}   of {len(tasks)} chains")
     for name, rule in RULES.items():
         with mock.patch("threadweaver.stages.extraction.choose", rule):
-            marked = [parallel.mark(task.payload, parallel.ParallelOptions()) for task in tasks if not task.fault]
+            marked = [
+                parallel.mark(task.payload, parallel.ParallelOptions(min_gain=parallel.MIN_GAIN))
+                for task in tasks
+                if not task.fault
+            ]
         texts = [markup.parse(result.value.text) for result in marked if result.value]
         found = [measure(trajectory, tokenizer.starts(trajectory.text)) for trajectory in texts]
         total = sum(row.total_num_tokens for row in found)

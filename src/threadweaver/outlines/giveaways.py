@@ -48,6 +48,18 @@ _CONCLUDING = re.compile(
     re.I,
 )
 _HEADING = re.compile(rf"(?:^|\n)[\s#>*•\-–$(]{{0,8}}{_LISTED}$")
+# What an outline itself sets out from: "for k = 3 and k = 4", "from n = 0 to 15", "setting z = x^2", "case (ii), …".
+_SETTING_OUT = (
+    r"(?<!only )(?<!holds )(?<!works )(?<!true )(?:for|when|if|case|at|from|between|up to|through|until|base|such as|example|let(?:ting)?|set(?:ting)?|tak(?:e|ing)|put(?:ting)?"
+    r"|try(?:ing)?|test(?:ing)?|check(?:ing)?|plug(?:ging)?(?: in)?|substitut(?:e|ing)|assum(?:e|ing)|suppos(?:e|ing)|consider(?:ing)?|with|writ(?:e|ing)|treat(?:ing)?)"
+)
+_ITEM = r"[$\\(]{0,3}(?:[^\W\d]\w{0,5}(?:\(\w\))?(?:\s?=\s?|\s?\())?[$\\(]{0,2}"
+_JOINT = r"(?:,\s?|,?\s(?:to|and|or)\s)(?:(?:for|at)\s)?"
+_SET_OUT = re.compile(
+    rf"(?:\b{_SETTING_OUT}|\([ivx]{{1,4}}\),?|\d[)$]{{0,2}}(?:,?\s(?:to|and|or)|,|\s?\.{{2,3}}|\s?…|–))[\s\-]{{0,2}}"
+    rf"(?:{_ITEM}-?[\w.]{{1,8}}(?:\s?[+\-]\s?[\w.]{{1,4}})?[)$\\]{{0,3}}{_JOINT}){{0,8}}{_ITEM}-?$",
+    re.I,
+)
 _NAME = re.compile(r"[^\W\d]\w{0,5}\s*[=≡]\s*-?\s*$")
 _OPERATOR = re.compile(r"[+\-−*/·×^]")
 _BEFORE = 100
@@ -155,6 +167,11 @@ def find_giveaways(text: str, thread: str, known: str | MathText) -> list[str]:
     return [piece for at, piece in enumerate(found) if not any(compact[at] in other for other in compact[:at])]
 
 
+def _sets_out(text: str, start: int) -> bool:
+    """Return whether an outline names what begins at `start` as what it sets out from: a case, a range, a choice."""
+    return _SET_OUT.search(text[max(0, start - _BEFORE) : start]) is not None
+
+
 def _formulas(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]:
     """Yield relations between delimiters; a bound whose numbers are all known (`q ≥ 5` in the case p = 5) is a plan."""
     for match in _FORMULA.finditer(outline.text):
@@ -164,7 +181,7 @@ def _formulas(outline: MathText, derived: MathText, givens: Known) -> Iterator[s
             continue
         if any(given.holds(compact) for given in givens):
             continue
-        if _assumed(MathText(formula), derived):
+        if _assumed(MathText(formula), derived) or _sets_out(outline.text, match.start()):
             continue
         numbers = [_value(digits) for digits in _DIGITS.findall(compact)]
         if _EQUATION.search(compact) or not all(any(given.holds_number(n) for given in givens) for n in numbers):
@@ -188,6 +205,8 @@ def _named(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]
         first = min(offset for offset, _ in places)
         if key[0] == "value" and derived.assumes_value(first):
             continue
+        if all(_sets_out(outline.plain, offset) for offset, _ in outline.passage.places[key]):
+            continue
         if results and not any(given.context.holds(key, raw) or given.holds(to_compact(raw)) for given in givens):
             yield raw.strip()
 
@@ -199,7 +218,7 @@ def _numbers(outline: MathText, derived: MathText, givens: Known) -> Iterator[st
         if value not in derived.values or any(given.holds_number(value) for given in givens):
             continue
         stated = _STATED.search(text, max(0, match.start() - _STATED_WITHIN), match.start())
-        if len(raw) == 1 and not stated:
+        if (len(raw) == 1 and not stated) or _sets_out(text, match.start()):
             continue
         if (stated and derived.finds(raw)) or not derived.assumes(*derived.first(value)):
             yield raw

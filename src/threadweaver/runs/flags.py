@@ -125,6 +125,12 @@ SHARED: dict[str, dict[str, Any]] = {
         "metavar": "W",
         "help": "what a re-check's saved characters count when blocks are chosen, from 0 to 1 (%(default)s)",
     },
+    "--min-gain": {
+        "type": count,
+        "metavar": "CHARS",
+        "help": "characters that a block must gain after its outlines, a re-check by its weight (200 where step 1 asked a "
+        "model, else 0)",
+    },
     "--max-leak": {
         "type": score,
         "metavar": "SCORE",

@@ -1,7 +1,8 @@
 """Choose the blocks of a chain: the set without overlap that shortens its critical path most.
 
 A candidate's gain is the characters that its threads have beside the longest, less those of its outlines; a re-check
-counts by a weight, a restatement after the final answer not at all. The best set of weighted intervals is exact, by
+counts by a weight, a restatement after the final answer not at all. One whose gain is too small is no candidate. The best
+set of weighted intervals is exact, by
 dynamic programming; ties are decided by position.
 """
 
@@ -49,7 +50,7 @@ def worth_of(
 ) -> int:
     """Return the value of a candidate with threads of these lengths, in thousandths of a character.
 
-    Where the outlines cost all that is saved, 1 character is left: the threshold has decided that it is a block.
+    Where the outlines cost all that is saved, 1 character is left.
     """
     if novelty == "restatement" and after_answer:
         return 0

@@ -65,9 +65,14 @@ def extract(
     threshold: int = FILTER_DIFF_THRESHOLD,
     merge_dependent: bool = True,
     recheck_weight: float = RECHECK_WEIGHT,
+    min_gain: int = 0,
 ) -> Extraction:
     """Mark the best of the annotated blocks that can be used; `lineage` describes the sample and is returned with
-    them. Its notes name every candidate and why it was chosen or not."""
+    them. Its notes name every candidate and why it was chosen or not.
+
+    `threshold` is asked of the characters that a block saves, `min_gain` of what is left of them after its outlines and the
+    weight of a re-check; the latter only where the annotation tells the novelty of a block, which the older form does not.
+    """
     chain = _Chain(chain_text, lineage.problem)
     fit: list[Candidate] = []
     unused: list[Unused] = []
@@ -84,8 +89,10 @@ def extract(
             else:
                 after = chain.starts[candidate.lines.first - 1] >= settled
                 fit.append(_valued(candidate, chain, after, recheck_weight))
-    chosen = choose(fit)
-    unused += [_not_chosen(item, chosen) for item in fit if item not in chosen]
+    poor = [item for item in fit if item.novelty and 0 < item.value < 1000 * min_gain]
+    chosen = choose([item for item in fit if item not in poor])
+    unused += [_low_gain(item, min_gain) for item in poor]
+    unused += [_not_chosen(item, chosen) for item in fit if item not in chosen and item not in poor]
     notes += [_candidate_note(item, item in chosen, chain) for item in fit]
     text, blocks = _mark_up(chain, chosen)
     return Extraction(text, replace(lineage, blocks=blocks, unused=tuple(unused), notes=(*lineage.notes, *notes)))
@@ -96,6 +103,11 @@ def _valued(candidate: Candidate, chain: _Chain, after_answer: bool, recheck_wei
         chain.lengths(candidate), candidate.novelty, after_answer=after_answer, recheck_weight=recheck_weight
     )
     return replace(candidate, value=value)
+
+
+def _low_gain(item: Candidate, min_gain: int) -> Unused:
+    detail = f"{item.value / 1000:g} characters are gained, after its outlines and its weight; {min_gain} are asked for"
+    return Unused(item.number, item.lines.first, item.lines.last, "low_gain", detail)
 
 
 def _not_chosen(item: Candidate, chosen: Sequence[Candidate]) -> Unused:
