@@ -22,6 +22,7 @@ from threadweaver.corpus.sources import Source, open_source
 from threadweaver.errors import UserError
 from threadweaver.files import digest_file
 from threadweaver.runs.command import run_command
+from threadweaver.runs.entries import PASSED
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.records import own_account
@@ -111,7 +112,7 @@ class Lines:
         """Yield the tasks one by one, and write the line of each that was collected when the next one is asked for."""
         for task in map(collecting.to_task, found):
             yield task
-            if task.id in folder.done and task.id not in folder.done.lost:
+            if folder.done.outcomes.get(task.id) in PASSED:
                 self.file.write((task.payload[1] + "\n").encode())
                 self.uuids.append(task.uuid)
 

@@ -150,7 +150,8 @@ def main(argv: list[str] | None) -> int:
         )
         summary = statistics.summarize(report.entries)
         sidecar = args.output / args.sidecar_dirname
-        statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=report.fresh > 0)
+        fresh = report.fresh > 0
+        statistics.write(sidecar, args.summary_name, summary, report.entries, fresh=fresh, jobs=args.jobs)
     print_summary(STAGE.title, report, args.output)
     print(statistics.table(summary))
     return exit_code(report, args.max_failed)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from threadweaver.errors import UserError
 from threadweaver.runs import statistics
-from threadweaver.runs.entries import AccountEntry, chosen, ids_of
+from threadweaver.runs.entries import LOSSES, PASSED, AccountEntry, chosen, ids_of
 from threadweaver.runs.given import ALTERED
 from threadweaver.runs.records import read_finished
 from threadweaver.runs.stages import STAGES
@@ -33,16 +33,16 @@ class StageAccount:
 
     @property
     def passed(self) -> Sequence[AccountEntry]:
-        return chosen(self.entries, lost=False)
+        return chosen(self.entries, PASSED)
 
     @property
     def with_blocks(self) -> int | None:
         """How many samples got a parallel block, of the stage that marks them."""
-        return sum(entry.outcome == "ok" for entry in self.entries) if self.stage == "parallel" else None
+        return len(chosen(self.entries, ("ok",))) if self.stage == "parallel" else None
 
     @property
     def lost(self) -> Sequence[AccountEntry]:
-        return chosen(self.entries, lost=True)
+        return chosen(self.entries, LOSSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ def check(account: Account) -> None:
     for before, stage in zip(account.stages, account.stages[1:], strict=False):
         given = {*ids_of(before.passed)}
         # a file that no stage passed on failed where it was found
-        held = {entry.id for entry in stage.entries if entry.id in given or entry.reason != ALTERED}
+        strangers = {entry.id for entry in stage.lost if entry.id not in given and entry.reason == ALTERED}
+        held = {*ids_of(stage.entries)} - strangers
         if stage.settings.get("matched_only") is False:  # saved together with sequential chains
             held &= given
         if given != held:
@@ -154,7 +155,8 @@ def totals(account: Account) -> dict[str, object]:
 def _worth(account: Account) -> dict[str, float]:
     """Return what the blocks of the accepted trajectories are worth; empty where stage 5 accepted none with a block."""
     filtered = account.stage("filter")
-    worth = statistics.worth_of(filtered.entries) if filtered else {"blocks": 0}
+    measured = statistics.measured(filtered.entries) if filtered else ()
+    worth = statistics.worth_of([(measures, worths) for _, measures, worths in measured])
     if not worth["blocks"]:
         return {}
     return {

@@ -4,14 +4,16 @@ memory."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from threadweaver.text import parse_json, what_is_wrong
 
 OUTCOMES = ("ok", "unchanged", "rejected", "failed")
-LOSSES = ("rejected", "failed")
+PASSED, LOSSES = OUTCOMES[:2], OUTCOMES[2:]
 _OUTSIDE = re.compile(r"^/|^$|\0|(^|/)\.\.(/|$)")
 
 
@@ -58,21 +60,18 @@ _FIELDS = {item.name: None for item in fields(AccountEntry)}.keys()
 class EntryIndex(Mapping[str, AccountEntry]):
     """The entries of an account by the id of their sample. Of several lines of a sample, the last one counts.
 
-    In memory is only where each line begins, and which samples were lost.
+    In memory is only where each line begins, and the outcomes.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.places: dict[str, int] = {}
-        self.lost: set[str] = set()
+        self.outcomes: dict[str, str] = {}
 
     def add(self, offset: int, entry: AccountEntry) -> None:
         """Note that the line of an entry begins at this byte."""
         self.places[entry.id] = offset
-        if entry.outcome in LOSSES:
-            self.lost.add(entry.id)
-        else:
-            self.lost.discard(entry.id)
+        self.outcomes[entry.id] = sys.intern(entry.outcome)
 
     def lines(self, ids: Iterable[str]) -> Iterator[bytes]:
         """Yield the lines of these samples."""
@@ -90,8 +89,13 @@ class EntryIndex(Mapping[str, AccountEntry]):
         return entry
 
     def read(self, ids: Iterable[str]) -> Iterator[AccountEntry]:
-        """Yield the entries of these samples."""
-        return (AccountEntry.from_row(parse_json(line)) for line in self.lines(ids))
+        """Yield the entries of these samples; their lines were checked when they were added."""
+        return (AccountEntry(**parse_json(line)) for line in self.lines(ids))
+
+    def each(self, ids: Sequence[str]) -> Iterator[AccountEntry | None]:
+        """Yield the entry of each of these samples, None where there is none."""
+        known = self.read(id for id in ids if id in self.places)
+        return (next(known) if id in self.places else None for id in ids)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)
@@ -103,15 +107,18 @@ class EntryIndex(Mapping[str, AccountEntry]):
         return id in self.places
 
     def forget(self, id: str) -> None:
-        del self.places[id]
-        self.lost.discard(id)
+        del self.places[id], self.outcomes[id]
 
     def values(self) -> Entries:
         return Entries(self, tuple(self.places))
 
     def passed(self) -> list[str]:
         """Return the ids of the samples that the next stage takes."""
-        return [id for id in self.places if id not in self.lost]
+        return [id for id, outcome in self.outcomes.items() if outcome in PASSED]
+
+    def lost(self) -> set[str]:
+        """Return the ids of the others."""
+        return {id for id, outcome in self.outcomes.items() if outcome in LOSSES}
 
 
 class Entries(Sequence[AccountEntry]):
@@ -131,9 +138,13 @@ class Entries(Sequence[AccountEntry]):
     def __iter__(self) -> Iterator[AccountEntry]:
         return self._index.read(self.ids)
 
-    def chosen(self, *, lost: bool) -> Entries:
-        """Return those whose samples were lost, or the others."""
-        return Entries(self._index, [id for id in self.ids if (id in self._index.lost) == lost])
+    def chosen(self, outcomes: Collection[str]) -> Entries:
+        """Return those with one of these outcomes."""
+        return Entries(self._index, [id for id in self.ids if self._index.outcomes[id] in outcomes])
+
+    def counts(self) -> Counter[str]:
+        """Return how many have each outcome."""
+        return Counter(self._index.outcomes[id] for id in self.ids)
 
 
 def ids_of(entries: Sequence[AccountEntry]) -> Sequence[str]:
@@ -141,11 +152,16 @@ def ids_of(entries: Sequence[AccountEntry]) -> Sequence[str]:
     return entries.ids if isinstance(entries, Entries) else [entry.id for entry in entries]
 
 
-def chosen(entries: Sequence[AccountEntry], *, lost: bool) -> Sequence[AccountEntry]:
-    """Return those entries whose samples were lost, or those of the others."""
+def chosen(entries: Sequence[AccountEntry], outcomes: Collection[str]) -> Sequence[AccountEntry]:
+    """Return those entries that have one of these outcomes, without reading those that are in a file."""
     if isinstance(entries, Entries):
-        return entries.chosen(lost=lost)
-    return [entry for entry in entries if (entry.outcome in LOSSES) == lost]
+        return entries.chosen(outcomes)
+    return [entry for entry in entries if entry.outcome in outcomes]
+
+
+def counts(entries: Sequence[AccountEntry]) -> Counter[str]:
+    """Return how many entries have each outcome, without reading those that are in a file."""
+    return entries.counts() if isinstance(entries, Entries) else Counter(entry.outcome for entry in entries)
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, int, bytes, AccountEntry | None, str]]:

@@ -180,7 +180,7 @@ class StageFolder:
 
     def _sort_account(self) -> Counter[str]:
         """Bring the lines of the account into the order of the samples; return how many have each outcome."""
-        before, counts = self.done, Counter()
+        before = self.done
         if list(before) != (ids := sorted(before, key=sample_key)) or self._has_old_lines:
             self.done = EntryIndex(before.path)
             with atomic_file(before.path) as file:
@@ -190,8 +190,7 @@ class StageFolder:
             self._account.close()
             self._account = open(before.path, "ab")  # noqa: SIM115  held until __exit__
             self._has_old_lines = False
-        counts.update(entry.outcome for entry in self.done.values())
-        return counts
+        return self.done.values().counts()
 
     def _note(self, entry: AccountEntry) -> None:
         """Append a line to the account; until the stage ends again, it is not done."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError, setting
@@ -104,11 +105,9 @@ class Given:
         """Return what the stage before says of a sample, None if it does not know it."""
         return self.before.index.get(id) if self.before else None
 
-    def entries(self, ids: Iterable[str]) -> Iterator[AccountEntry | None]:
-        """Yield what the stage before says of these samples, in their order."""
-        index = self.before.index if self.before else {}
-        for id, known in ((id, id in index) for id in ids):
-            yield index[id] if known else None
+    def entries(self, ids: Sequence[str]) -> Iterator[AccountEntry | None]:
+        """Return what the stage before says of these samples, in their order."""
+        return self.before.index.each(ids) if self.before else repeat(None, len(ids))
 
     def known(self, id: str) -> Mapping[str, str]:
         """Return the hashes of the files of a sample, by name."""

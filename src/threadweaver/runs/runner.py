@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError
-from threadweaver.runs.entries import Entries
+from threadweaver.runs.entries import Entries, chosen, counts
 from threadweaver.runs.folder import AccountEntry, StageFolder
 from threadweaver.runs.pool import Died, in_order
 from threadweaver.runs.progress import progress_bar
@@ -116,11 +116,11 @@ class StageReport:
     shard: Shard | None = None
 
     def count(self, outcome: str) -> int:
-        return sum(entry.outcome == outcome for entry in self.entries)
+        return counts(self.entries)[outcome]
 
     @property
-    def failed(self) -> list[AccountEntry]:
-        return [entry for entry in self.entries if entry.outcome == "failed"]
+    def failed(self) -> Sequence[AccountEntry]:
+        return chosen(self.entries, ("failed",))
 
 
 def run_stage(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from io import BytesIO, StringIO
 from math import ceil, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from threadweaver.errors import UserError
 from threadweaver.files import read_text, to_json, to_pretty_json, write_atomic
-from threadweaver.runs.folder import AccountEntry
+from threadweaver.runs.entries import AccountEntry
+from threadweaver.runs.pool import Died, in_order
 from threadweaver.text import whole
 from threadweaver.trajectory.measures import (
     MAX_BLOCKS,
@@ -21,9 +25,6 @@ from threadweaver.trajectory.measures import (
     speedup_of,
     summarize_measures,
 )
-
-if TYPE_CHECKING:
-    import pandas
 
 EXTREMES = 5
 """Number of trajectories listed at each end of each measure."""
@@ -50,29 +51,38 @@ LABELS = {
 
 def measures_of(entries: Sequence[AccountEntry]) -> dict[str, Measures]:
     """Map the ids of the accepted samples to their measures, in the order of the account."""
-    return {
-        entry.id: Measures(**entry.facts["measures"])
-        for entry in entries
-        if entry.outcome == "ok" and "measures" in entry.facts
-    }
+    return {id: measures for id, measures, _ in measured(entries)}
+
+
+def measured(entries: Iterable[AccountEntry]) -> Iterator[tuple[str, Measures, Sequence[dict]]]:
+    """Yield the id and the measures of every accepted sample, and what each of its blocks is worth."""
+    for entry in entries:
+        if entry.outcome == "ok" and "measures" in entry.facts:
+            yield entry.id, Measures(**entry.facts["measures"]), entry.facts.get("worth", ())
 
 
 def summarize(entries: Sequence[AccountEntry]) -> dict:
-    rows = list(measures_of(entries).values())
-    worth = worth_of(entries)
-    conserved = Counter(str(entry.facts.get("conserved")) for entry in entries)
+    found = [(measures, worth) for _, measures, worth in measured(entries)]
+    rows, worth = [measures for measures, _ in found], worth_of(found)
+    rejected, conserved, answers, counted, edited = Counter(), Counter(), Counter(), Counter(), []
+    for entry in entries:
+        rejected.update((entry.reason,) if entry.outcome == "rejected" else ())
+        conserved[str(entry.facts.get("conserved"))] += 1
+        answers.update((str(entry.facts["answer"]),) if "answer" in entry.facts else ())
+        counted.update({name: int(entry.facts.get(name, False)) for name in ("disagreement", "kept_wrong")})
+        edited += [entry.id] if entry.facts.get("answer_edits") else []
     return {
         "samples": len(entries),
         "accepted": len(rows),
-        "rejected": dict(Counter(entry.reason for entry in entries if entry.outcome == "rejected").most_common()),
+        "rejected": dict(rejected.most_common()),
         "speedup": dataset_speedup(rows),
         "speedup_of_new_work": worth.pop("speedup_of_new_work"),
         "worth": worth,
         "over_15_blocks": sum(row.parallel_count > MAX_BLOCKS for row in rows),
-        "answers": dict(Counter(str(entry.facts["answer"]) for entry in entries if "answer" in entry.facts)),
-        "disagreements": sum(entry.facts.get("disagreement", False) for entry in entries),
-        "kept_wrong": sum(entry.facts.get("kept_wrong", False) for entry in entries),
-        "edited_answers": [entry.id for entry in entries if entry.facts.get("answer_edits")],
+        "answers": dict(answers),
+        "disagreements": counted["disagreement"],
+        "kept_wrong": counted["kept_wrong"],
+        "edited_answers": edited,
         "conservation": {"held": conserved["True"], "broken": conserved["False"], "unchecked": conserved["None"]},
         "measures": summarize_measures(rows),
         "published": {**PUBLISHED, "speedup": PUBLISHED_SPEEDUP},
@@ -83,15 +93,15 @@ def _saved(blocks: Sequence[dict], *, new: bool) -> int:
     return sum(block["saved_tokens"] for block in blocks if block["new"] or not new)
 
 
-def worth_of(entries: Sequence[AccountEntry]) -> dict:
-    """Return what the blocks of the accepted trajectories are worth: counts and saved tokens by kind and novelty, what
-    was settled before them, and the speedup of the dataset if only new work saved any time."""
-    rows = measures_of(entries)
-    found = [entry.facts.get("worth", ()) for entry in entries if entry.id in rows]
-    blocks = [block for sample in found for block in sample]
+def worth_of(found: Sequence[tuple[Measures, Sequence[dict]]]) -> dict:
+    """Return what the blocks of the accepted trajectories are worth, given what `measured` finds of each: counts and
+    saved tokens by kind and novelty, what was settled before them, and the speedup of the dataset if only new work saved
+    any time."""
+    blocks = [block for _, worths in found for block in worths]
     result: dict = {"blocks": len(blocks), "new": sum(block["new"] for block in blocks)}
     result["saved_tokens"] = _saved(blocks, new=False)
-    result["speedup_of_new_work"] = speedup_of(list(rows.values()), [_saved(sample, new=True) for sample in found])
+    saved = [_saved(worths, new=True) for _, worths in found]
+    result["speedup_of_new_work"] = speedup_of([measures for measures, _ in found], saved)
     result["after_answer"] = sum(block["after_answer"] for block in blocks)
     for name in ("kind", "novelty"):
         values = sorted({block[name] or "unnamed" for block in blocks})
@@ -104,37 +114,50 @@ def worth_of(entries: Sequence[AccountEntry]) -> dict:
     return result
 
 
-def write(folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry], *, fresh: bool) -> None:
-    """Write the sidecar folder, but only if something changed or is missing."""
+def write(
+    folder: Path, name: str, summary: dict, entries: Sequence[AccountEntry], *, fresh: bool, jobs: int = 1
+) -> None:
+    """Write the sidecar folder, but only if something changed or is missing; at most `jobs` processes draw."""
     path = folder / name
     text = to_pretty_json(summary)
     if not fresh and path.is_file() and read_text(path) == text:
         return
-    rows = frame(entries)
-    write_atomic(folder / "trajectories.jsonl", "".join(to_json(row) + "\n" for row in rows.to_dict("records")))
-    write_atomic(folder / "trajectories.csv", rows.to_csv(index=False, lineterminator="\n"))
-    write_atomic(folder / "extremes.json", to_pretty_json(extremes(rows)))
-    for measure in LABELS if len(rows) else ():
-        write_atomic(folder / f"{measure}.png", histogram(measure, rows[measure].tolist()))
-    write_atomic(path, text)
-
-
-def frame(entries: Sequence[AccountEntry]) -> pandas.DataFrame:
-    """Return a table of the accepted trajectories: one row per trajectory, with its id and all measures."""
-    import pandas
-
     rows = [
         {"id": whole(id), **{name: getattr(row, name) for name in LABELS}} for id, row in measures_of(entries).items()
     ]
-    return pandas.DataFrame(rows, columns=["id", *LABELS])
+    write_atomic(folder / "trajectories.jsonl", "".join(to_json(row) + "\n" for row in rows))
+    write_atomic(folder / "trajectories.csv", _csv(rows))
+    write_atomic(folder / "extremes.json", to_pretty_json(extremes(rows)))
+
+    def draw(measure: str) -> bytes:
+        return histogram(measure, [row[measure] for row in rows])
+
+    with closing(in_order(LABELS if rows else (), draw, jobs)) as drawn:
+        for measure, picture in drawn:
+            if isinstance(picture, Died):
+                raise UserError(f"{measure}.png cannot be drawn: {picture.detail}")
+            write_atomic(folder / f"{measure}.png", picture)
+    write_atomic(path, text)
 
 
-def extremes(rows: pandas.DataFrame) -> dict:
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    out = StringIO()
+    writer = csv.DictWriter(out, ["id", *LABELS], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def extremes(rows: Sequence[Mapping[str, object]]) -> dict:
     """Return the ids with the highest and the lowest values of each measure, each with its value."""
     result = {}
     for name in LABELS:
-        ordered = rows.sort_values([name, "id"])[["id", name]].rename(columns={name: "value"}).to_dict("records")
-        result[name] = {"lowest": ordered[:EXTREMES], "highest": ordered[::-1][:EXTREMES]}
+        ordered = sorted((row[name], row["id"]) for row in rows)
+        lowest, highest = ordered[:EXTREMES], ordered[::-1][:EXTREMES]
+        result[name] = {
+            end: [{"id": id, "value": value} for value, id in found]
+            for end, found in (("lowest", lowest), ("highest", highest))
+        }
     return result
 
 
@@ -208,8 +231,6 @@ class Bins:
 
 def histogram(measure: str, values: Sequence[float]) -> bytes:
     """Draw a PNG with lines at the mean and at the published mean, if any; the same values give the same bytes."""
-    from io import BytesIO
-
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

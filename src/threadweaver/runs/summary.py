@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from threadweaver.errors import runs_in_a_chain
+from threadweaver.runs.entries import LOSSES, OUTCOMES, PASSED, AccountEntry, chosen, counts
 from threadweaver.runs.flags import allowed_failures
-from threadweaver.runs.folder import LOSSES, OUTCOMES, AccountEntry
 from threadweaver.runs.runner import CAP_REACHED, NOT_IN_LEDGER, StageReport
 from threadweaver.text import shown
 
@@ -17,17 +17,19 @@ from threadweaver.text import shown
 def print_summary(title: str, report: StageReport, folder: Path) -> None:
     """Print what became of the samples and where they are, and one line per reason for a loss."""
     total = len(report.entries)
-    counts = ", ".join(f"{report.count(outcome)} {outcome}" for outcome in OUTCOMES if report.count(outcome))
+    found = counts(report.entries)
+    shown_counts = ", ".join(f"{found[outcome]} {outcome}" for outcome in OUTCOMES if found[outcome])
     if not report.fresh and total:
-        print(f"{title}: nothing to do, all {total} samples are done ({counts}) in {folder}")
+        print(f"{title}: nothing to do, all {total} samples are done ({shown_counts}) in {folder}")
         return
     kept = f" ({total - report.fresh} done before)" if total > report.fresh else ""
-    print(f"{title}: {total} samples{kept}: {counts or 'none'} · {report.seconds:.1f} s → {folder}")
-    reasons = Counter((entry.outcome, entry.reason) for entry in report.entries if entry.outcome in LOSSES)
-    for (outcome, reason), count in reasons.most_common():
-        ids = [entry.id for entry in report.entries if (entry.outcome, entry.reason) == (outcome, reason)]
+    print(f"{title}: {total} samples{kept}: {shown_counts or 'none'} · {report.seconds:.1f} s → {folder}")
+    reasons: dict[tuple, list[str]] = {}
+    for entry in chosen(report.entries, LOSSES):
+        reasons.setdefault((entry.outcome, entry.reason), []).append(entry.id)
+    for (outcome, reason), ids in sorted(reasons.items(), key=lambda item: -len(item[1])):
         named = ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
-        print(shown(f"  {count} {outcome}: {reason} ({named})"))
+        print(shown(f"  {len(ids)} {outcome}: {reason} ({named})"))
 
 
 UNREAD_SHARE = 0.2
@@ -42,9 +44,9 @@ _REMEDIES = {
 
 def _print_unread(report: StageReport) -> None:
     """Print on stderr that at least a fifth of the questions has no usable reply, why, and what to do."""
-    asked = sum(entry.facts.get("asked", 0) for entry in report.entries)
-    unread: Counter[str] = Counter()
+    asked, unread = 0, Counter()
     for entry in report.entries:
+        asked += entry.facts.get("asked", 0)
         unread.update(entry.facts.get("unread", {}))
     if not unread or unread.total() < UNREAD_SHARE * asked:
         return
@@ -90,7 +92,7 @@ def exit_code(report: StageReport, max_failed: str) -> int:
     if report.shard:
         _print_failed_of_shard(failed, len(report.entries))
         return 0
-    nothing_left = bool(report.entries) and all(entry.outcome in LOSSES for entry in report.entries)
+    nothing_left = bool(report.entries) and not any(map(report.count, PASSED))
     if nothing_left and not failed:
         print(
             f"no sample is left: all {len(report.entries)} were rejected ({_reasons(report.entries)})", file=sys.stderr

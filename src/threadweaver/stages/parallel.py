@@ -146,7 +146,7 @@ def places(chains: Given, notes: Given) -> tuple[Sequence[Task], PairReader]:
         if chains.only or chains.foreign
         else sorted({*chains.names(), *(f"{id}.txt" for id in rows.ids)}, key=sample_key)
     )
-    lost = notes.before.index.lost if notes.before else set()
+    lost = notes.before.index.lost() if notes.before else set()
     pairing = _Pairing(chains, notes, rows)
     ids = [id for name in names for id in [Path(name).stem] if id not in lost or pairing.has_own_note(id)]
     if not ids and not notes.shard:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from threadweaver.files import to_pretty_json, write_atomic
 from threadweaver.runs import account, statistics
 from threadweaver.runs.account import Account, StageAccount
+from threadweaver.runs.entries import counts
 from threadweaver.runs.statistics import Bins
 from threadweaver.samples import read_sample
 from threadweaver.text import whole
@@ -23,15 +23,16 @@ TEMPLATE = Path(__file__).with_name("page.html")
 def build(run: Account) -> dict:
     """Return all that the page shows as plain values; the same run gives the same values."""
     filtered = run.stage("filter")
-    accepted = statistics.measures_of(filtered.entries) if filtered else {}
+    accepted = list(statistics.measures_of(filtered.entries).values()) if filtered else []
+    summaries = summarize_measures(accepted)
     return {
         "name": run.stages[0].folder.name if run.stages else "",
         "funnel": [_stage(stage) for stage in run.stages],
         "read": len(run.stages[0].entries) if run.stages else 0,
         "totals": account.totals(run),
         "cost": _cost(run, len(accepted)),
-        "measures": [_measure(name, accepted) for name in statistics.LABELS] if accepted else [],
-        "speedup": {"here": dataset_speedup(list(accepted.values())), "published": PUBLISHED_SPEEDUP},
+        "measures": [_measure(name, accepted, summaries[name]) for name in statistics.LABELS] if accepted else [],
+        "speedup": {"here": dataset_speedup(accepted), "published": PUBLISHED_SPEEDUP},
         "settings": [dict(stage.settings) for stage in run.stages],
     }
 
@@ -44,7 +45,7 @@ def _stage(stage: StageAccount) -> dict:
         "in": len(stage.entries),
         "passed": len(stage.passed),
         "with_blocks": stage.with_blocks,
-        "outcomes": dict(Counter(entry.outcome for entry in stage.entries)),
+        "outcomes": dict(counts(stage.entries)),
         "losses": [
             {"reason": reason, "count": len(ids), "ids": ids, "example": _example(stage, ids[0])}
             for reason, ids in account.losses(stage)
@@ -54,7 +55,7 @@ def _stage(stage: StageAccount) -> dict:
 
 def _example(stage: StageAccount, id: str) -> dict:
     """Return the first sample lost for a reason, with the detail and the beginning of its text, if that was kept."""
-    entry = next(entry for entry in stage.entries if entry.id == id)
+    entry = next(entry for entry in stage.lost if entry.id == id)
     detail = str(entry.facts.get("detail") or entry.facts.get("error") or "")
     kept = stage.folder / "rejected" / f"{id}.txt"
     text = read_sample(kept)[:EXAMPLE_CHARS] if kept.is_file() else ""
@@ -74,8 +75,8 @@ def _cost(run: Account, accepted: int) -> list[dict]:
     ]
 
 
-def _measure(name: str, rows: Mapping[str, Measures]) -> dict:
-    values = [float(getattr(row, name)) for row in rows.values()]
+def _measure(name: str, rows: Sequence[Measures], summary: Mapping) -> dict:
+    values = [float(getattr(row, name)) for row in rows]
     bins = Bins.of(values)
     return {
         "name": name,
@@ -83,7 +84,7 @@ def _measure(name: str, rows: Mapping[str, Measures]) -> dict:
         "published": PUBLISHED.get(name),
         **bins.to_json(),
         "counts": bins.counts(values),
-        **summarize_measures(list(rows.values()))[name],
+        **summary,
     }
 
 
