@@ -114,7 +114,7 @@ THREADS = (
     r"Now case $p=5$. Here $\theta = 12$ and $q$ would be even." + " No." * 30,
 )
 PLANS = ("tries p = 2", "", "tries p = 5")
-PROBLEM, CONTEXT = "Find all primes p and q.", "So p is 2, 3 or 5.\n"
+PROBLEM, CONTEXT = "Find all primes p and q.", "So p is 2, 3 or 5: three cases.\n"
 EDITS = EditQuestion(0, PROBLEM, CONTEXT, THREADS, (1, 2, 3), PLANS)
 OUTLINES = OutlineQuestion(0, PROBLEM, CONTEXT, THREADS, (1, 2, 3))
 

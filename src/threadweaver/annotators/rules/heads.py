@@ -1,7 +1,6 @@
-"""Headings: the explicit structure of a chain, line by line.
+"""Headings: lines that open a part of a chain, such as `Case 2: n is odd`, `**Tens place:**`, `If n = 3, …`.
 
-A heading opens a part: `Case 2: n is odd`, `Option B.`, `**Tens place:**`, `If n = 3, …`. What it announces is its
-`subject`, in the chain's own words. Every pattern is anchored and bounded, so that a line is read in linear time.
+Every pattern is anchored and bounded, so that a line is read in linear time.
 """
 
 from __future__ import annotations
@@ -9,68 +8,55 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MAX_LINE = 240
-"""Characters of a line that are read: a heading is at its beginning."""
+MAX_LINE = 240  # characters of a line that are read: a heading is at its beginning
 _MAX_TITLE_WORDS = 7
 
 _MARKS = r"[\s#>*_+\-•–]{0,12}+"
-_LEAD = (
-    r"(?:(?:(?:now|next|then|so|okay|ok|first|second|third|finally|lastly|for|on to|moving on to|as for|consider(?:ing)?"
-    r"|starting with|similarly|likewise|also|let(?:'|’)?s\s(?:now\s|first\s|next\s)?(?:consider|look at|check|take|try|do|examine|handle|start with|move on to|go to)"
-    r"|let\sme\s(?:now\s|first\s|next\s)?(?:consider|look at|check|take|try|do|examine|handle|start with|move on to)"
-    r"|check(?:ing)?|test(?:ing)?|try(?:ing)?|what\sabout|how\sabout|the)(?:,|:|\.{3})?\s{1,3}){0,3}+)"
+_OPENING = (
+    r"now|next|then|so|okay|ok|finally|lastly|for|on to|moving on to|as for|consider(?:ing)?"
+    r"|starting with|similarly|likewise|also|let(?:(?:'|’)?s|\sme)\s(?:now\s|first\s|next\s)?(?:consider|look at|check|take|try|do|examine|handle|start with|move on to|go to)"
+    r"|check(?:ing)?|test(?:ing)?|try(?:ing)?|what\sabout|how\sabout|the"
 )
+_LEAD = rf"(?:(?:{_OPENING}|first|second|third)(?:,|:|\.{{3}})?\s{{1,3}}){{0,3}}+"
 _NOUN = (
     r"(?P<noun>sub-?case|case|option|choice|scenario|possibility|situation|method|approach|way|part|interpretation"
     r"|candidate|configuration|arrangement)"
 )
-_TAG = r"[\s(#]{0,3}+(?P<tag>\d{1,2}(?:[.\-]\d{1,2})?|(?-i:[A-H])|one|two|three|four|five|(?<=\()[a-h](?=\))|(?-i:[ivx]{1,4}|I{1,3}|IV|V))(?![\w^'’])"
-_LABEL = re.compile(rf"{_MARKS}{_LEAD}{_MARKS}{_NOUN}{_TAG}", re.IGNORECASE)
+_TAG = r"[\s(#]{0,3}+(?P<tag>\d{1,2}(?:[.\-]\d{1,2})?|(?-i:[A-H])|one|two|three|four|five|six|(?<=\()[a-h](?=\))|(?-i:[ivx]{1,4}|I{1,3}|IV|V))(?![\w^'’])"
+_LABEL = re.compile(rf"(?i){_MARKS}{_LEAD}{_MARKS}{_NOUN}{_TAG}")
 _ORDINAL = re.compile(
-    rf"{_MARKS}{_LEAD}{_MARKS}(?P<tag>first|second|third|fourth|fifth)\s(?P<noun>[a-z][a-z-]{{3,14}}(?:\s[a-z]{{4,12}})?)"
-    r"(?=\s?[:,(*—–]|\.\s|\s+(?:is|when|where|if)\b|\s*$)",
-    re.IGNORECASE,
+    rf"(?i){_MARKS}(?:(?:{_OPENING})(?:,|:|\.{{3}})?\s{{1,3}}){{0,3}}+{_MARKS}(?P<tag>first|second|third|fourth|fifth)\s(?P<noun>[a-z][a-z-]{{2,14}}(?:\s[a-z]{{4,12}})?)"
+    r"(?=\s?[:,(*—–]|\.\s|\s+(?:is|when|where|if)\b|\s*$)"
 )
-_PASSING = re.compile(r"(?:step|thing|thought|idea|note|attempt|glance|move|time|part of)s?\b", re.IGNORECASE)
-_LETTERED = re.compile(r"[\s#>*_\-]{0,8}+(?:\((?P<tag>[A-Fa-f])\)|(?P<tag2>[A-F])[.)])\**[ \t]{1,3}(?=\S)")
+_PASSING = re.compile(r"(?i)(?:one|two|few|step|thing|thought|idea|note|attempt|glance|move|time|part of)s?\b")
 # what may follow a label that heads something; "Case 1 gives 5" speaks of a case and opens none
 _AFTER_LABEL = re.compile(
-    r"[)\s]{0,3}+(?:[:.,(*—–-]|$|(?:when|where|if|with|is\swhen|is\swhere|is\sif|using|via|by|:)\b)", re.IGNORECASE
+    r"(?i)[)\s]{0,3}+(?:[:.,(*—–-]|$|(?:when|where|if|with|is\swhen|is\swhere|is\sif|using|via|by|:)\b)"
 )
-_NUMERAL = {
-    "first": 1,
-    "second": 2,
-    "third": 3,
-    "fourth": 4,
-    "fifth": 5,
-    "one": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-}
-_ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8}
+_NUMERALS = "first second third fourth fifth|one two three four five six|i ii iii iv v vi vii viii|a b c d e f g h"
+NUMERAL = {word: place for row in _NUMERALS.split("|") for place, word in enumerate(row.split(), 1)}
 
 _VARIABLE = r"(?P<name>[A-Za-z](?:_?\{?\w\}?)?|\\[a-z]{2,8}|\|[A-Z](?:\s?\\cap\s?[A-Z])?\|)"
 _VALUE = r"(?P<value>-?\d{1,7}(?:[./]\d{1,5})?|[-+]?\\[dt]?frac\{\d{1,4}\}\{\d{1,4}\}|odd|even|prime|positive|negative|zero|[A-Za-z]\b)"
 _INSTANCE = re.compile(
-    rf"{_MARKS}{_LEAD}{_MARKS}(?:(?:if|for|when|suppose|assume|case|take|try|let)\s(?:that\s)?)?[\s$\\(*]{{0,4}}+{_VARIABLE}"
-    rf"(?P<sign>\s?(?:=|≡|\\equiv|<|>|≤|≥|≠|\\leq?|\\geq?|\\neq?|\\ne)\s?|\s(?:is|equals)\s(?:an?\s)?){_VALUE}(?P<modulus>\s?(?:\\pmod\{{?\d{{1,4}}\}}?|\(?mod\s\d{{1,4}}\)?))?(?P<after>[\s$*)\\]{{0,5}}(?:[:,.;]|\b[a-z]{{2,}}|$))",
-    re.IGNORECASE,
+    rf"(?i){_MARKS}{_LEAD}{_MARKS}(?:(?:if|for|when|suppose|assume|case|take|try|let)\s(?:that\s)?)?[\s$\\(*]{{0,4}}+{_VARIABLE}"
+    rf"(?P<sign>\s?(?:=|≡|\\equiv|<|>|≤|≥|≠|\\leq?|\\geq?|\\neq?|\\ne)\s?|\s(?:is|equals)\s(?:an?\s)?){_VALUE}(?P<modulus>\s?(?:\\pmod\{{?\d{{1,4}}\}}?|\(?mod\s\d{{1,4}}\)?))?(?P<after>[\s$*)\\]{{0,5}}(?:[:,.;]|\b[a-z]{{2,}}|$))"
 )
-_TRIED = re.compile(r"\b(?:if|for|when|suppose|assume|case|(?:consider|check|test|try|take)(?:ing)?)\b", re.IGNORECASE)
-_CASE = re.compile(r"\bcase\b|\*\*|^#", re.IGNORECASE)
-_FOLLOWS = re.compile(r"\b(?:so|then)\b", re.IGNORECASE)
+_TRIED = re.compile(r"(?i)\b(?:if|for|when|suppose|assume|case|(?:consider|check|test|try|take)(?:ing)?)\b")
+_CASE = re.compile(r"(?i)\bcase\b|\*\*|^#")
+_FOLLOWS = re.compile(r"(?i)\b(?:so|then)\b")
 _BOLD = re.compile(r"[\s#>\-]{0,8}+(?:\(?\d{1,2}[.)]\s{1,2})?\*\*(?P<title>[^*\n]{2,60}?)[:.]?\*\*(?P<colon>:?)")
 _HASHED = re.compile(r"#{2,5}\s(?:\d{1,2}[.)]\s{1,2})?(?P<title>[^\n]{2,60}?):?\s{0,3}$")
-_PLAIN = re.compile(r"[\s>\-•]{0,8}+(?:\(?\d{1,2}[.)]\s{1,2})?(?P<title>[A-Z][\w'° -]{1,40}):(?=\s|$)")
+_PLAIN = re.compile(
+    r"[\s>\-•]{0,8}+(?:\(?\d{1,2}[.)]\s{1,2})?(?:(?:First|Second|Third|Next|Then|Now|Finally|Lastly),\s|(?=[A-Z]))(?P<title>[A-Za-z][\w'° -]{1,40}):(?=\s|$)"
+)
 # what is said in passing before a colon, and what continues from one to the next: layers, steps, months
 _NO_TITLE = re.compile(
-    r"^(?:let|but|so|from|wait|then|thus|hence|therefore|given|substitut\w*|divid\w*|multipl\w*|after|before|the equations?|now|next|and|or|if|this|that|which)\b"
-    r"|\b(?:equation|steps?|layer|level|move|round|iteration|generation|stage|state|base|day|month|year|week|turn|idea|attempt|next|last|remaining|other)s?\b",
-    re.IGNORECASE,
+    r"(?i)^(?:comput\w*|calculat\w*|simplif\w*|convert\w*|add\w*|using|i|we|let|but|so|from|wait|then|thus|hence|therefore|given|substitut\w*|divid\w*|multipl\w*|after|before|the equations?|now|next|and|or|if|this|that|which)\b"
+    r"|\b(?:equation|steps?|layer|level|move|round|iteration|generation|stage|state|base|day|month|year|week|turn|idea|attempt|next|last|remaining|other)s?\b"
 )
-_SECTION = re.compile(r"\s*(?:---|\*\*\*|#{1,5}\s|\*\*[^*\n]{2,80}\*\*\s*:?\s*$)")
+_GLOSS = re.compile(r"\s\([^()]{1,30}\)$")
+_SECTION = re.compile(r"\s*(?:(?P<rule>---|\*\*\*)|(?P<hashes>#{1,5})\s|\*\*[^*\n]{2,80}\*\*\s*:?\s*$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +76,19 @@ class Head:
     def place(self) -> int | None:
         """The number of a labelled part within its series, from 1."""
         last = re.split(r"[.\-]", self.slot)[-1]
-        if last.isdigit():
-            return int(last)
-        return _NUMERAL.get(last) or (
-            ord(last) - ord("a") + 1 if len(last) == 1 and "a" <= last <= "h" else _ROMAN.get(last)
-        )
+        return int(last) if last.isdigit() else NUMERAL.get(last)
 
 
 def head_of(line: str) -> Head | None:
     """Return what a line opens, None if it opens nothing of its own."""
     line = line[:MAX_LINE]
-    if not line.strip():
-        return None
     return _labelled(line) or _instance(line) or _titled(line)
 
 
-def is_section(line: str) -> bool:
-    """Whether a line begins a section of its own: a rule, a markdown heading, a line in bold."""
-    return _SECTION.match(line[:MAX_LINE]) is not None
+def rank(text: str) -> int:
+    """Return how high a line stands as a heading of a section: a rule 7, markdown headings 6 to 2, bold 1, others 0."""
+    match = _SECTION.match(text[:MAX_LINE].split("\n", 1)[0])
+    return 0 if match is None else 7 if match["rule"] else 7 - len(match["hashes"] or "######")
 
 
 def _labelled(line: str) -> Head | None:
@@ -120,9 +101,6 @@ def _labelled(line: str) -> Head | None:
     if (match := _ORDINAL.match(line)) and not _PASSING.search(match["noun"]):
         label = f"{match['tag'].capitalize()} {match['noun'].lower()}"
         return Head("label", f"ordinal {match['noun'].lower()}", match["tag"].lower(), label, match.end())
-    if match := _LETTERED.match(line):
-        tag = match["tag"] or match["tag2"]
-        return Head("label", f"letter {'A' if tag.isupper() else 'a'}", tag.lower(), f"({tag})", match.end())
     return None
 
 
@@ -144,24 +122,16 @@ def _titled(line: str) -> Head | None:
     match = _BOLD.match(line) or _HASHED.match(line) or _PLAIN.match(line)
     if not match:
         return None
-    title = match["title"].strip(" :.")
+    title = _GLOSS.sub("", match["title"].strip(" :."))
     if not title or len(title.split()) > _MAX_TITLE_WORDS or _NO_TITLE.search(title):
         return None
     style = "bold" if "**" in line[: match.end()] else "hashed" if line.startswith("#") else "plain"
     return Head("title", style, title.lower(), title, match.end())
 
 
-_OPPOSITES = (
-    {"numerator", "denominator"}, {"lhs", "rhs"}, {"left", "right"}, {"mean", "variance", "median", "mode"}, {"area", "perimeter"},
-    {"domain", "range"}, {"existence", "uniqueness"}, {"sufficiency", "necessity"}, {"even", "odd"}, {"horizontal", "vertical"},
-)  # fmt: skip
-
-
 def parallel_titles(titles: list[str]) -> bool:
     """Whether titles are alike but for one word: "tens place" and "units place", "modulo 7" and "modulo 11"."""
     split = [title.split() for title in titles]
-    if any(set(titles) <= group for group in _OPPOSITES):
-        return len(set(titles)) == len(titles)
     if len({len(words) for words in split}) != 1 or len(split[0]) < 2 or len(set(titles)) < len(titles):
         return False
     apart = [column for column in zip(*split, strict=True) if len(set(column)) > 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from threadweaver.annotators.rules.series import Block, Chain, find_blocks
+from threadweaver.annotators.rules.series import Block, Chain, Span, find_blocks
 from threadweaver.corpus.repetition import DEGENERATE_SHARE, repeated_share
 
 MAX_STEP_LINES = 40  # a sequential step is cut at the next paragraph after so many lines
@@ -13,14 +13,6 @@ MAX_DESCRIPTION = 90  # characters
 
 _MARKS = re.compile(r"^[\s#>*\-•–_]+|[*_`]{2,}")
 _UNSAFE = re.compile(r"</?\w+>|[<>]|\(\s*L\d[^)]*\)|\[\s*L\d[^\]]*\]")
-_REASONS = {
-    "cases": "cases worked out separately",
-    "methods": "different ways to the same end",
-    "quantities": "separate quantities, each worked out by itself",
-    "candidates": "candidates checked separately",
-    "attempts": "attempts made separately",
-}
-Span = tuple[int, int]
 
 
 def annotate_steps(problem: str, thinking: str) -> str:
@@ -33,27 +25,22 @@ def annotate_steps(problem: str, thinking: str) -> str:
     blocks = find_blocks(chain) if repeated_share(thinking) < DEGENERATE_SHARE else []
     written: list[str] = []
     number, at = 1, 0
-    for block in sorted(blocks, key=lambda block: (block.threads[0][0], -block.threads[-1][1])):
-        first, last = block.threads[0][0], block.threads[-1][1]
-        for span in _sequential(chain, at, first - 1):
+    for block in [*sorted(blocks, key=lambda block: (block.threads[0][0], -block.threads[-1][1])), None]:
+        for span in _sequential(chain, at, (block.threads[0][0] if block else len(chain.parts)) - 1):
             written.append(_step_line(chain, number, span))
             number += 1
-        written += _block_lines(chain, block, number)
-        number += len(block.threads)
-        at = max(at, last + 1)
-    for span in _sequential(chain, at, len(chain.parts) - 1):
-        written.append(_step_line(chain, number, span))
-        number += 1
+        if block:
+            written += _block_lines(chain, block, number)
+            number += len(block.threads)
+            at = max(at, block.threads[-1][1] + 1)
     return "\n".join(written) + "\n" if written else ""
 
 
 def _sequential(chain: Chain, first: int, last: int) -> Iterator[Span]:
-    """Yield the parts first to last in steps of a readable length, cut where a part opens something."""
+    """Yield the parts first to last in steps of a readable length."""
     start = first
-    for index in range(first, last + 1):
-        lines = chain.parts[index].last - chain.parts[start].first + 1
-        opens = index > start and chain.parts[index].head is not None and lines > MAX_STEP_LINES // 4
-        if index > start and (opens or lines > MAX_STEP_LINES):
+    for index in range(first + 1, last + 1):
+        if chain.parts[index].last - chain.parts[start].first >= MAX_STEP_LINES:
             yield start, index - 1
             start = index
     if start <= last:
@@ -69,7 +56,7 @@ def _step_line(chain: Chain, number: int, span: Span) -> str:
 
 
 def _block_lines(chain: Chain, block: Block, number: int) -> list[str]:
-    lines = [f"<parallel>[{block.kind}; {block.novelty}; {_REASONS[block.kind]}]"]
+    lines = [f"<parallel>[{block.kind}; new work; {block.kind} under headings of their own]"]
     for offset, span in enumerate(block.threads):
         lines += [
             "<thread>",
