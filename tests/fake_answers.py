@@ -117,11 +117,9 @@ def stretches(lines: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def answer_edits(first: str) -> str:
-    context, threads = f"{problem_of(first)}\n\n{context_of(first)}", threads_in(section(first, "threads"))
-    found = {}
+    threads, found = threads_in(section(first, "threads")), {}
     for number in asked_in(first):
-        siblings = [text for other, text in enumerate(threads, 1) if other != number]
-        pairs = propose_edits(context, siblings, threads[number - 1]) if number > 1 else []
+        pairs = propose_edits(threads[number - 1]) if number > 1 else []
         if pairs:
             found[str(number)] = [{"src": src, "dest": dest} for src, dest in pairs]
     return json.dumps(found, ensure_ascii=False)

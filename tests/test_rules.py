@@ -202,6 +202,14 @@ def test_the_last_part_ends_before_a_line_that_speaks_of_all():
     assert two.endswith("leaves ten of the fifteen.")
 
 
+def test_the_last_part_ends_before_a_sum_of_what_the_others_have_found():
+    part = "Part {0}: the numbers from {1} up.\n\nThere are {2} of them that count, as I can see from the list of the even and of the odd ones.\n\n"
+    parts = [part.format(*row) for row in (("A", 1, 14), ("B", 20, 11), ("C", 40, 17))]
+    chain = INTRO + "".join(parts) + "14 + 11 + 17 = 42, so that is the number.\n\nIs it right? I think so.\n"
+    [threads] = threads_of(PROBLEM, chain)
+    assert threads == [part.strip() for part in parts]
+
+
 WANDERING = "Wait, 60 is one of them, so I have to see whether it counts. It does, as it is even.\n\n"
 
 
@@ -333,20 +341,20 @@ EDITS = {
 def test_words_that_refer_to_a_sibling_are_taken_away(thread):
     rest = "\nThen the count goes on, and similarly it may stop. That is similar, likewise."
     edited = thread + rest
-    for src, dest in propose_edits("", ["The first way."], thread + rest):
+    for src, dest in propose_edits(thread + rest):
         assert (thread + rest).count(src) == 1
         edited = edited.replace(src, dest)
     assert edited == EDITS[thread] + rest
 
 
 def test_an_edit_that_would_fit_twice_is_none():
-    assert propose_edits("", [], "Similarly, the odd ones.\nSimilarly, the even ones.") == []
+    assert propose_edits("Similarly, the odd ones.\nSimilarly, the even ones.") == []
 
 
 @given(st.text(alphabet="Alterntivy, SimAcoh$x=4\\(1).\n ", max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_an_edit_never_touches_mathematics(thread):
-    for src, dest in propose_edits("", [], thread):
+    for src, dest in propose_edits(thread):
         assert thread.count(src) == 1
         assert re.sub(r"[A-Za-z\s,.:']", "", dest) in re.sub(r"[A-Za-z\s,.:']", "", src)
         assert not re.search(r"[$\\=\d]", src) or re.findall(r"[$\\=\d]", src) == re.findall(r"[$\\=\d]", dest)

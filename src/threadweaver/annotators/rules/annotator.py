@@ -34,11 +34,9 @@ class RulesAnnotator:
 
     async def edits(self, question: EditQuestion) -> Answer[dict[int, list[Replacement]]]:
         """Propose the edits of each thread but the first, which only the context precedes."""
-        context = f"{question.problem}\n\n{question.context}"
         proposed = {}
         for number, passage in question.passages.items():
-            siblings = [text for other, text in enumerate(question.threads, 1) if other != number]
-            pairs = propose_edits(context, siblings, passage) if number > 1 else []
+            pairs = propose_edits(passage) if number > 1 else []
             proposed[number] = [Replacement(src, dest) for src, dest in pairs]
         return Answer(proposed)
 

@@ -212,10 +212,8 @@ def _without_others(aim: str, own: str, listed: Sequence[str]) -> str:
 def _apart(member: _Member, everyone: Sequence[_Member]) -> str:
     """Return the one word in which a member's name or subject differs from the others', empty if there is none."""
     own, *rows = [re.findall(r"[\w.]{2,}|\d|\S", one.given) for one in [member, *everyone]]
-    if any(len(row) != len(own) for row in rows):
-        return ""
-    places = [at for at, words in enumerate(zip(*rows, strict=True)) if len(set(words)) > 1]
-    return own[places[0]] if len(places) == 1 else ""
+    places = [at for at, words in enumerate(zip(*rows, strict=False)) if len(set(words)) > 1]
+    return own[places[0]] if len(places) == 1 and len(set(map(len, rows))) == 1 else ""
 
 
 def _introduced(everyone: Sequence[_Member], near: str) -> bool:

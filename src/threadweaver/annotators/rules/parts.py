@@ -36,6 +36,7 @@ _CONTINUES = re.compile(
     r"(?i)[\s*]{0,6}(?:(?-i:[a-z])|(?:but|however|similarly|also|likewise|another|what (?:if|about))\b|[$\\(\[=+\d-]"
     r"|(?:this (?:gives|means|is)|that|it|here|which|where|then|since|because)\b)"
 )
+_VALUE = re.compile(r"\d{2,}")
 _ITEM = re.compile(r"\s|[-•*+]\s")
 
 
@@ -83,26 +84,27 @@ def parts_of(chain: str) -> list[Part]:
 def last_end(parts: Sequence[Part], run: Sequence[int]) -> int | None:
     """Return the part that ends the last member of a run, None where the structure does not say where that is."""
     start, own = run[-1], parts[run[-1]].head
-    spans = list(pairwise(run))
+    spans, inner = list(pairwise(run)), parts[run[0] : start]
     sizes = [len(part.text) for part in parts]
     longest = max(sum(sizes[first:following]) for first, following in spans)
     counts = {following - first for first, following in spans}
     count = counts.pop() if len(counts) == 1 and (len(run) > 2 or counts == {1}) else 0
-    familiar = {_opening(parts[number].text) for number in range(run[0], start) if number not in run}
     names = {parts[number].head.label.lower() for number in run}
-    inner = [part.text for part in parts[run[0] : start]]
-    moves, wanders = any(map(_MOVES_ON.match, inner)), own.kind == "label" and any(map(_TURNS_BACK.match, inner))
+    values = {value for first, following in spans if (value := _last_value(parts[first:following]))}
+    familiar = {_opening(part.text) for part in inner if part.head is None or part.head.key != own.key}
+    moves = any(_MOVES_ON.match(part.text) for part in inner)
+    wanders = own.kind == "label" and any(_TURNS_BACK.match(part.text) for part in inner)
     for number in range(start + 1, len(parts)):
         part = parts[number]
         if part.head and part.head.kind == "label" and _depth(part.head) > _depth(own):
             continue  # a part of the last member
         opens = collects(part.text) or rank(part.text) >= (rank(parts[start].text) or 2)
         joint = names_all(part.text) or sum(name in part.text.lower() for name in names) > 1
+        joint |= len(values) > 1 and values <= {*_VALUE.findall(part.text)}
         if joint or (opens and _opening(part.text) not in familiar):
             return number - 1
         if part.head and _closes(part.head, own):
-            introduced = number - 1 > start and parts[number - 1].text.rstrip().endswith(":")
-            return number - 1 - introduced
+            return number - 1 - (number - 1 > start and parts[number - 1].text.rstrip().endswith(":"))
         if number == start + count:
             return number - 1 if _of_one_form(parts, run, count) else None
         if part.head and part.head.key == own.key:
@@ -121,6 +123,10 @@ def _concludes(text: str, own: Head) -> bool:
     sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z])|\n", text.strip())[-1]
     named = "".join(own.label.lower().split()) in "".join(sentence.lower().split()) or "this case" in sentence
     return named and re.match(r"(?i)[\W_]{0,6}(?:so|thus|hence|therefore)\b", sentence) is not None
+
+
+def _last_value(parts: Sequence[Part]) -> str:
+    return next((found[-1] for part in reversed(parts) if (found := _VALUE.findall(part.text))), "")
 
 
 def _opening(text: str) -> str:

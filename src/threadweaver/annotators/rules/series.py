@@ -42,7 +42,6 @@ _ANNOUNCED = re.compile(
 )
 _ITEM_NUMBER = re.compile(r"[\s*#]{0,6}\(?(\d{1,2})[.)]\s")
 _EQUATION = re.compile(r"[\w.)}!]+\s{0,2}[=≡]\s{0,2}[^\s,;=]*[^\s,.;:=$]")
-KINDS = {"check": "candidates", "use": "methods"}
 Span = tuple[int, int]
 
 
@@ -88,7 +87,9 @@ def find_blocks(chain: Chain) -> list[Block]:
         threads = _threads(chain, run)
         if threads and _stands_alone(chain, threads) and _announced(chain, threads):
             head = chain.parts[run[0]].head
-            kind = KINDS.get(VERBS.get(head.key.removeprefix("ordinal ").split(" ")[0], ""))
+            kind = {"check": "candidates", "use": "methods"}.get(
+                VERBS.get(head.key.removeprefix("ordinal ").split(" ")[0], "")
+            )
             found.append(Block(kind or ("quantities" if head.kind == "title" else "cases"), tuple(threads)))
     return found
 
@@ -162,17 +163,14 @@ def _threads(chain: Chain, run: Sequence[int]) -> list[Span] | None:
 def _stands_alone(chain: Chain, threads: Sequence[Span]) -> bool:
     """Whether no member uses or mentions another one or speaks of all, and some find what was not known."""
     texts = [chain.text(span) for span in threads]
-    ends = [chain.parts[first].head.end for first, _ in threads]
-    if any(_POINTS_BACK.search(text, end) for text, end in zip(texts[1:], ends[1:], strict=True)):
-        return False
-    if any(names_all(text[end:], within=len(text)) for text, end in zip(texts, ends, strict=True)):
+    bodies = [text[chain.parts[first].head.end :] for text, (first, _) in zip(texts, threads, strict=True)]
+    if any(map(_POINTS_BACK.search, bodies[1:])) or any(names_all(body, within=len(body)) for body in bodies):
         return False
     before = chain.before(threads[0][0])
-    if _RECHECKS.search(before[-_NEAR:]):
-        return False
     results = [_EQUATION.findall(text)[-1:] for text in texts]
-    if all(found and "".join(found[0].split()) in "".join(before.split()) for found in results):
-        return False  # a recap
+    known = all(found and "".join(found[0].split()) in "".join(before.split()) for found in results)
+    if known or _RECHECKS.search(before[-_NEAR:]):
+        return False
     passages = [Passage.read(text) for text in texts]
     return not any(leak.score >= SUSPECT for leak in leaks_of(chain.context(threads[0][0]), passages))
 

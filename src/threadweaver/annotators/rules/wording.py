@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 _LIKE = r"(?:alternatively|similarly|likewise|analogously|again|in the same (?:way|manner)|by the same token)\b(?! (?:to|and)\b),?\s+"
 # What opens a thread, or a sentence of it, only because another stood before it.
@@ -15,10 +14,10 @@ _WITHIN = re.compile(rf"(?i)(?:(?<=[.!?:] )|(?<=\n))(?P<gone>{_LIKE})(?P<next>\S
 _MATHEMATICS = re.compile(r"[$\\=^_{}<>+\d]")
 
 
-def propose_edits(context: str, siblings: Sequence[str], thread: str) -> list[tuple[str, str]]:
+def propose_edits(thread: str) -> list[tuple[str, str]]:
     """Return replacements (src, dest) of words that open a thread, or a sentence of it, only because a sibling has the like.
 
-    `src` occurs once in the thread. `context` and `siblings` are not read: what else it says of them is left to a model.
+    `src` occurs once in the thread; what else it says of siblings is left to a model.
     """
     first = _START.match(thread)
     edits = []
