@@ -176,10 +176,8 @@ def _stands_alone(chain: Chain, threads: Sequence[Span]) -> bool:
 
 
 def _announced(chain: Chain, threads: Sequence[Span]) -> bool:
-    """Whether each member has an outline that announces it, and the outlines are no longer than what the block saves."""
-    texts, before = [chain.text(span) for span in threads], chain.before(threads[0][0])
+    """Whether each member has an outline that announces it, and gives nothing away."""
+    texts, before = tuple(chain.text(span) for span in threads), chain.before(threads[0][0])
     outlines = propose_outlines(chain.problem, before, texts)
-    question = OutlineQuestion(0, chain.problem, before, tuple(texts), tuple(range(1, len(texts) + 1)))
-    if not outlines or check_outlines(outlines, question):
-        return False
-    return sum(map(len, texts)) - max(map(len, texts)) >= sum(map(len, outlines))
+    question = OutlineQuestion(0, chain.problem, before, texts, tuple(range(1, len(texts) + 1)))
+    return bool(outlines) and not check_outlines(outlines, question)
