@@ -238,15 +238,18 @@ def test_a_recheck_counts_by_its_weight():
 
 @pytest.mark.parametrize(("novelty", "weight"), [("new work", 1.0), ("re-check", 0.5)])
 def test_a_block_has_to_gain_enough_after_its_outlines(novelty, weight):
-    """In the older form, which tells no novelty, the threshold alone decides."""
-    saved = len("\n".join(line(n) for n in range(10, 16)))
-    gain = int(weight * (saved - 2 * 120))
-    known = nature(block("L3-L9", "L10-L15"), f"cases; {novelty}; two ways")
-    assert 0 < gain < saved
-    assert spans(marked(CHAIN, known, min_gain=gain)) == [["3-9", "10-15"]]
-    [left] = marked(CHAIN, known, min_gain=gain + 1).lineage.unused
-    assert (left.code, float(left.detail.split()[0])) == ("low_gain", weight * (saved - 2 * 120))
-    assert unused(marked(CHAIN, block("L3-L9", "L10-L15"), min_gain=saved)) == []
+    """A chain keeps a smaller one rather than none; in the older form, which tells no novelty, the threshold decides."""
+    gain = weight * (len("\n".join(line(n) for n in range(10, 16))) - 2 * 120)
+    poor = nature(block("L3-L9", "L10-L15"), f"cases; {novelty}; two ways")
+    rich = nature(block("L16-L22", "L23-L29"), "methods; new work; two methods")
+    assert gain > 0 and spans(marked(CHAIN, poor + rich, min_gain=int(gain))) == [["3-9", "10-15"], ["16-22", "23-29"]]
+    found = marked(CHAIN, poor + rich, min_gain=int(gain) + 1)
+    [left] = found.lineage.unused
+    assert spans(found) == [["16-22", "23-29"]]
+    assert (left.code, float(left.detail.split()[0])) == ("low_gain", gain)
+    assert spans(marked(CHAIN, poor, min_gain=int(gain) + 1)) == [["3-9", "10-15"]]
+    assert unused(marked(CHAIN, nature(block("L3-L4", "L5-L6"), f"cases; {novelty}"), min_gain=2)) == ["low_gain"]
+    assert unused(marked(CHAIN, block("L3-L9", "L10-L15") + rich, min_gain=9999)) == ["low_gain"]
 
 
 def test_a_restatement_after_the_final_answer_is_not_used():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from threadweaver.grading import Verdict, verdict
+from threadweaver.grading import Verdict, settled_at, verdict
 
 EQUAL = [
     # fractions, decimals, powers
@@ -255,3 +255,18 @@ def test_undecided_outweighs_wrong_and_correct_outweighs_both():
     correct, wrong, unknown = (Verdict(v, v, None) for v in ("correct", "wrong", "undecided"))
     assert verdict.combine([wrong, unknown]).verdict == "undecided"
     assert verdict.combine([unknown, wrong, correct]).verdict == "correct"
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("Work.\n\nThe answer is 7. Check.\n\\boxed{7}", "Work.\n\nThe "),
+        ("The answer is 5? No.\nWork.\n\\boxed{7}", "The answer is 5? No.\nWork.\n"),
+        ("Work.\n\n**Final Answer**\nB and C.\n\nOnce more: B.", "Work.\n"),
+        ("Work.\n### Final answer:\n\n$7$\nRecap.\n\\boxed{7}", "Work.\n"),
+        ("Let me see what the final answer\nmay be.", None),
+    ],
+)
+def test_the_answer_is_settled_where_it_is_first_stated_for_good(text, before):
+    at = settled_at(text)
+    assert text[:at].strip() == (text if before is None else before).strip()

@@ -1,4 +1,4 @@
-r"""Where a text states its final answer: `\boxed{20}`, "the answer is 20"."""
+r"""Where a text states its final answer: `\boxed{20}`, "the answer is 20", a line "Final Answer" before it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from threadweaver.grading.boxed import final_answer
 
 _STATED = re.compile(
-    r"\\boxed\s{0,3}\{|\b(?:final answer|answer)\b[\s*]{0,4}(?:is|are|should be|would be|must be|will be|:|=)[\s:*$({]{0,8}",
-    re.IGNORECASE,
+    r"\\boxed\s{0,3}\{|\b(?:final answer|answer)\b[\s*]{0,4}(?:is|are|should be|would be|must be|will be|:|=)[\s:*$({]{0,8}"
+    r"|^[ \t#*]{0,8}final answer[ \t:*]{0,6}\n[\s*$({]{0,8}",
+    re.IGNORECASE | re.MULTILINE,
 )
 _REACH = 60  # characters after "the answer is" in which the answer begins
 _WRAPPING = re.compile(r"\\[()\[\]]|\\(?:text|mathrm|left|right|displaystyle|[,;!: ])|[\s${}*]")

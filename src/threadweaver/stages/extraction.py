@@ -71,7 +71,8 @@ def extract(
     them. Its notes name every candidate and why it was chosen or not.
 
     `threshold` is asked of the characters that a block saves, `min_gain` of what is left of them after its outlines and the
-    weight of a re-check; the latter only where the annotation tells the novelty of a block, which the older form does not.
+    weight of a re-check; the latter only where the annotation tells the novelty of a block, which the older form does not,
+    and where the chain has a block that gains as much.
     """
     chain = _Chain(chain_text, lineage.problem)
     fit: list[Candidate] = []
@@ -90,9 +91,10 @@ def extract(
                 after = chain.starts[candidate.lines.first - 1] >= settled
                 fit.append(_valued(candidate, chain, after, recheck_weight))
     poor = [item for item in fit if item.novelty and 0 < item.value < 1000 * min_gain]
-    chosen = choose([item for item in fit if item not in poor])
-    unused += [_low_gain(item, min_gain) for item in poor]
-    unused += [_not_chosen(item, chosen) for item in fit if item not in chosen and item not in poor]
+    # a chain without any block is no example of branching: rather a small one, if it gains anything
+    chosen = choose([item for item in fit if item not in poor]) or choose([item for item in poor if item.value > 1000])
+    left = [item for item in fit if item not in chosen]
+    unused += [_low_gain(item, min_gain) if item in poor else _not_chosen(item, chosen) for item in left]
     notes += [_candidate_note(item, item in chosen, chain) for item in fit]
     text, blocks = _mark_up(chain, chosen)
     return Extraction(text, replace(lineage, blocks=blocks, unused=tuple(unused), notes=(*lineage.notes, *notes)))
