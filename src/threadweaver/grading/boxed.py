@@ -13,11 +13,16 @@ def final_answer(text: str) -> str | None:
 
     The last box is the one that opens last, so of two nested boxes the
     inner one, as in the rewards of this field. An empty box is skipped: it quotes the instruction. `\fbox{}` counts where
-    there is no `\boxed{}`. A box without braces (`\boxed 5`) is not read. Takes one pass over the text.
+    there is no `\boxed{}`. A box without braces (`\boxed 5`) is not read. Takes one pass over the text, from the first
+    box on: what is before it opens no box.
     """
+    found = [at for at in (text.find("\\boxed"), text.find("\\fbox")) if at >= 0]
+    if not found:
+        return None
+    first = len(text[: min(found)].rstrip("\\"))  # of several backslashes only the last one may belong to it
     opened: list[tuple[str, int]] = []
     last = {"boxed": (-1, -1), "fbox": (-1, -1)}
-    for token in _TOKENS.finditer(text):
+    for token in _TOKENS.finditer(text, first):
         if token[1]:
             opened.append(("boxed", token.end()))
         elif token[2]:
