@@ -4,7 +4,8 @@
 
 CHAINS is a collected.jsonl; it is repeated until there are as many chains as --samples, each with a problem of its own.
 The chains pass through the stages by rules once; then each command runs with --jobs 1 and --jobs K in turn, --times
-times, into an empty folder. Printed are the medians: seconds of the whole command, seconds of processor time of all its
+times, each time into a folder of its own (ext4 takes ten times as long to create files for minutes after many were
+deleted, so nothing is deleted before the end). Printed are the medians: seconds of the whole command, seconds of processor time of all its
 processes, and the ratio of the former; and the peak of the memory of all its processes, shared pages counted once (PSS,
 looked up every 0.2 s). Step 5 keeps sequential chains, so that it measures every one. Nothing else should run on the
 machine; the processor time says what to expect of one that is idle.
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -78,9 +78,8 @@ UNMEASURED = ("step3", "step4")
 
 
 def run(words: list[str], out: Path, jobs: int | None) -> tuple[float, float, float]:
-    """Run a command into an empty folder; return its seconds, the peak of its memory in MB, and the seconds of
-    processor time of all its processes."""
-    shutil.rmtree(out, ignore_errors=True)
+    """Run a command into a new folder; return its seconds, the peak of its memory in MB, and the seconds of processor
+    time of all its processes."""
     filled = [sys.executable, str(SRC / words[0]), *(word.replace("{out}", str(out)) for word in words[1:])]
     if jobs:
         filled += ["--jobs", str(jobs)]
@@ -136,9 +135,12 @@ def main() -> None:
                     run(words, here / name, None)
                 continue
             found: dict[int, list[tuple[float, float, float]]] = {1: [], args.jobs: []}
-            for _ in range(args.times):
+            for time_no in range(args.times):
                 for jobs in found:
-                    found[jobs].append(run(words, here / name, jobs))
+                    out = here / (
+                        f"{name}_{jobs}_{time_no}" if time_no or jobs > 1 else name
+                    )  # the next stage reads one
+                    found[jobs].append(run(words, out, jobs))
             seconds = {jobs: statistics.median(one[0] for one in runs) for jobs, runs in found.items()}
             peaks = {jobs: max(one[1] for one in runs) for jobs, runs in found.items()}
             spent = {jobs: statistics.median(one[2] for one in runs) for jobs, runs in found.items()}
