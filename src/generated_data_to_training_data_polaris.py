@@ -21,6 +21,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from threadweaver.corpus import chat
@@ -125,7 +126,7 @@ def convert(args, problems: list[Problem], given: Generated, files: Files, folde
         for place in given.unreadable:
             account.add(Path(place).name, conversion.Loss("unreadable_line"))
         for chain in left(args, given, problems, form, account, bar):
-            kept.add(chain, form.line(chain))
+            kept.add(chain)
         if not kept.places:
             counts = Counter(entry.reason for entry in folder.done.values()).most_common()
             raise UserError(f"no row is left to write ({', '.join(f'{count} {reason}' for reason, count in counts)})")
@@ -204,7 +205,8 @@ class Kept:
 
     def __init__(self, path: Path):
         self.path = path
-        self.places: list[int] = []
+        self.places: list[tuple[int, int]] = []
+        """Where each chain and its line begin."""
         self.references: list[object] = []
 
     def __enter__(self) -> Kept:
@@ -218,11 +220,11 @@ class Kept:
         self.lines.close()
         Path(self.lines.name).unlink(missing_ok=True)
 
-    def add(self, chain: conversion.Chain, line: str) -> None:
-        self.places.append(self.chains.tell())
+    def add(self, chain: conversion.Chain) -> None:
+        self.places.append((self.chains.tell(), self.lines.tell()))
         self.references.append(chain.reference)
-        pickle.dump(chain, self.chains, pickle.HIGHEST_PROTOCOL)
-        self.lines.write(line.encode())
+        pickle.dump(replace(chain, line=""), self.chains, pickle.HIGHEST_PROTOCOL)
+        self.lines.write(chain.line.encode())
 
     def close(self) -> None:
         """Move the file of all rows to its place."""
@@ -231,8 +233,14 @@ class Kept:
 
     def drawn(self, numbers: list[int]) -> Iterator[conversion.Chain]:
         for number in numbers:
-            self.chains.seek(self.places[number])
+            self.chains.seek(self.places[number][0])
             yield pickle.load(self.chains)
+
+    def drawn_lines(self, numbers: list[int]) -> Iterator[bytes]:
+        with open(self.path, "rb") as lines:
+            for number in numbers:
+                lines.seek(self.places[number][1])
+                yield lines.readline()
 
 
 def settings(args) -> dict:
@@ -294,7 +302,7 @@ class Files:
             rows = (_row(chain, answer) for chain, answer in answers)
             self.over = conversion.write_table(self.table, rows, [kept.references[number] for number in drawn])
         with atomic_file(self.drawn) as out:
-            out.writelines(form.line(chain).encode() for chain in kept.drawn(drawn))
+            out.writelines(kept.drawn_lines(drawn))
         if self.repeated:
             with atomic_file(self.repeated) as out:
                 for _ in range(self.args.repeats):

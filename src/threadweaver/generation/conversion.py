@@ -56,6 +56,8 @@ class Chain:
     answer: str
     reference: object
     verdict: Verdict | None = None
+    line: str = ""
+    """Of a chain that passed the sifter: its row in the file of all rows."""
 
     @property
     def id(self) -> str:
@@ -139,7 +141,9 @@ class Sifter:
     def graded(self, sifted: Sifted, verdict: Verdict) -> Sifted:
         """Apply the filters that need the verdict."""
         chain = replace(sifted.result, verdict=verdict)
-        return Sifted(sifted.id, _through(self._after, chain), judgement(chain))
+        found = _through(self._after, chain)
+        left = replace(found, line=self.form.line(found)) if isinstance(found, Chain) else found
+        return Sifted(sifted.id, left, judgement(chain))
 
 
 def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:

@@ -81,6 +81,7 @@ class StageFolder:
         self._trusted = True
         self._has_old_lines = False
         """Whether the account has lines that no longer count."""
+        self._may_be_done = True  # there may be a manifest
         self._extra: Mapping[str, str] = {}
         self._folders_inside: dict[str, bool] = {}
         self._account = None
@@ -171,6 +172,7 @@ class StageFolder:
         manifest |= {"files": digests} if digests else {}
         manifest |= {"input": "foreign"} if self.foreign else {}
         write_atomic(self.path / MANIFEST_FILE, to_pretty_json(manifest))
+        self._may_be_done = True
 
     def _known(self, entry: AccountEntry) -> str:
         """Note an entry if the account does not have it; return its id."""
@@ -194,7 +196,9 @@ class StageFolder:
 
     def _note(self, entry: AccountEntry) -> None:
         """Append a line to the account; until the stage ends again, it is not done."""
-        (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+        if self._may_be_done:
+            (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+            self._may_be_done = False
         self._has_old_lines |= entry.id in self.done
         self.done.add(self._account.tell(), entry)
         self._account.write(_line(entry))

@@ -35,17 +35,19 @@ from threadweaver.errors import UserError, setting
 ITEM = TypeVar("ITEM")
 RESULT = TypeVar("RESULT")
 
-PATIENCE_S = 0.1
+PATIENCE_S = 0.05
 """Work in this process before others are started: a few times what starting them costs."""
 CHUNK_S = 0.05
-"""Work that is handed to a worker at a time, by the time that items have taken so far."""
-LONGEST_CHUNK = 64
+"""Work that is handed to a worker at a time, by the time that items have taken so far. It answers a whole chunk at once:
+each answer on its own would interrupt another worker, and empty its cache."""
+LONGEST_CHUNK = 32
 AHEAD = 4
 """Chunks per worker that may be ahead of the one whose results are due."""
 MOST_BYTES = 64 << 20
 """Results that may wait for their turn; beyond it only the one that is due is worked on."""
 ATTEMPTS = 2
-"""An item whose worker dies is tried once more: something else may have killed it."""
+"""The items that a worker has when it dies are tried once more, each alone: another one may have killed it, or something
+else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,8 @@ class _Worker:
     process: multiprocessing.process.BaseProcess
     pipe: Connection
     ready: bool = False
-    chunk: deque[int] = field(default_factory=deque)
-    """Places of the items that it has and has not answered; it works on the first."""
+    chunk: list[int] = field(default_factory=list)
+    """Places of the items that it has."""
 
 
 class _Workers(Generic[ITEM, RESULT]):
@@ -106,7 +108,7 @@ class _Workers(Generic[ITEM, RESULT]):
         self.results: dict[int, tuple[RESULT | Died, int]] = {}
         """Results that wait for their turn, with their bytes."""
         self.again: deque[int] = deque()
-        """Places of items that a worker left undone when it died."""
+        """Places of items that a worker had when it died."""
         self.attempts: dict[int, int] = {}
         self.waiting_bytes = 0
         self.pace = 0.0
@@ -169,31 +171,29 @@ class _Workers(Generic[ITEM, RESULT]):
             self._take(key.data, data)
 
     def _take(self, worker: _Worker, data: bytes) -> None:
-        seconds, result, error = pickle.loads(data)
-        if not worker.ready:
-            worker.ready, self.failed_starts = True, 0
-            return
-        self.pace = seconds if not self.pace else 0.8 * self.pace + 0.2 * seconds
-        self._settle(worker.chunk.popleft(), result if error is None else _Raised(error), len(data))
+        worker.ready, self.failed_starts = True, 0
+        places, worker.chunk = worker.chunk, []
+        for place, answer in zip(places, pickle.loads(data), strict=True):
+            seconds, result, error = pickle.loads(answer)
+            self.pace = seconds if not self.pace else 0.8 * self.pace + 0.2 * seconds
+            self._settle(place, result if error is None else _Raised(error), len(answer))
 
     def _settle(self, place: int, result: RESULT | Died, size: int) -> None:
         self.results[place] = result, size
         self.waiting_bytes += size
 
     def _bury(self, worker: _Worker) -> None:
-        """Replace a worker that died; the item that it worked on is tried again, or has failed."""
+        """Replace a worker that died; its items are tried again or, if it had only one, that has failed."""
         self.workers.remove(worker)
         self.selector.unregister(worker.pipe)
         worker.pipe.close()
         worker.process.join()
         self.failed_starts += not worker.ready
-        if worker.chunk:
-            place = worker.chunk[0]
+        for place in worker.chunk:
             self.attempts[place] = self.attempts.get(place, 0) + 1
-            if self.attempts[place] >= ATTEMPTS:
-                worker.chunk.popleft()
-                self._settle(place, Died(_how(worker.process.exitcode)), 0)
-            self.again = deque(sorted([*self.again, *worker.chunk]))
+        if len(worker.chunk) == 1 and self.attempts[worker.chunk[0]] >= ATTEMPTS:
+            self._settle(worker.chunk.pop(), Died(_how(worker.process.exitcode)), 0)
+        self.again = deque(sorted([*self.again, *worker.chunk]))
         self._start()
         if not self.workers:
             one = setting("--jobs 1", "JOBS=1")
@@ -202,15 +202,14 @@ class _Workers(Generic[ITEM, RESULT]):
     def _hand_out(self, items: Iterator[ITEM]) -> None:
         for worker in self.workers:
             if worker.ready and not worker.chunk and (places := self._next_chunk(items)):
-                worker.chunk.extend(places)
+                worker.chunk = places
                 with suppress(OSError):  # it has died, which is noticed when its answer is waited for
                     worker.pipe.send([self.begun[place] for place in places])
 
     def _next_chunk(self, items: Iterator[ITEM]) -> list[int]:
-        size = max(1, min(LONGEST_CHUNK, int(CHUNK_S / self.pace) if self.pace else 1))
         if self.again:
-            alone = self.again[0] in self.attempts
-            return [self.again.popleft() for _ in range(1 if alone else min(size, len(self.again)))]
+            return [self.again.popleft()]
+        size = max(1, min(LONGEST_CHUNK, int(CHUNK_S / self.pace) if self.pace else 1))
         if self.waiting_bytes > MOST_BYTES or self.next - self.due >= AHEAD * self.jobs * size:
             return []
         places = []
@@ -245,7 +244,7 @@ def is_worker() -> bool:
 
 
 def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
-    """Answer every item of every chunk in turn, until the pipe is closed."""
+    """Answer chunk after chunk, until the pipe is closed."""
     global _is_worker
     _is_worker = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -253,10 +252,9 @@ def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
     _let_go_of_files(pipe.fileno())
     gc.freeze()  # looking through what was there before would copy its memory
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        pipe.send((0.0, None, None))
+        pipe.send([])  # it is up
         while True:
-            for item in pipe.recv():
-                pipe.send_bytes(_answer(work, item))
+            pipe.send([_answer(work, item) for item in pipe.recv()])
 
 
 def _let_go_of_files(kept: int) -> None:
