@@ -2,8 +2,9 @@
 
     python tests/bench/stages.py --chains data/sample/chains.jsonl --tokenizer data/sample/tokenizer [--times 5]
 
-Prints seconds for annotating by rules, extraction (with and without merging dependent threads), inspection with its
-measures, and only tokenizing the same texts; and the ratio of the last two. Medians of several passes.
+Prints seconds of processor time for annotating by rules, extraction (with and without merging dependent threads),
+inspection with its measures, and only tokenizing the same texts; and the ratio of the last two, which are measured in
+turn. Medians of several passes.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from threadweaver.trajectory.edits import Lineage, fingerprint
 from threadweaver.trajectory.measures import measure
 
 
-def seconds(work, times: int) -> float:
-    spent = []
+def seconds(times: int, *works) -> list[float]:
+    """Return the median processor time of each of these, done in turn."""
+    spent = [[] for _ in works]
     for _ in range(times):
-        begun = time.perf_counter()
-        work()
-        spent.append(time.perf_counter() - begun)
-    return statistics.median(spent)
+        for work, found in zip(works, spent, strict=True):
+            begun = time.process_time()
+            work()
+            found.append(time.process_time() - begun)
+    return [statistics.median(found) for found in spent]
 
 
 def main() -> None:
@@ -47,15 +50,15 @@ def main() -> None:
     print(f"{len(samples)} chains, {lines} lines")
 
     annotations = [annotate_steps(sample.problem, sample.thinking) for sample in samples]
-    report(
-        "rules annotator", seconds(lambda: [annotate_steps(s.problem, s.thinking) for s in samples], args.times), lines
-    )
+    [spent] = seconds(args.times, lambda: [annotate_steps(s.problem, s.thinking) for s in samples])
+    report("rules annotator", spent, lines)
 
     def extracted(merge: bool) -> list[extraction.Extraction]:
         return [extract_one(sample, text, merge) for sample, text in zip(samples, annotations, strict=True)]
 
-    report("stage 2", seconds(lambda: extracted(True), args.times), lines)
-    report("stage 2, no merging", seconds(lambda: extracted(False), args.times), lines)
+    merged, unmerged = seconds(args.times, lambda: extracted(True), lambda: extracted(False))
+    report("stage 2", merged, lines)
+    report("stage 2, no merging", unmerged, lines)
 
     texts = [(found.trajectory, found.lineage) for found in extracted(True)]
     tokenizer = load_tokenizer(args.tokenizer)
@@ -66,8 +69,7 @@ def main() -> None:
             verdict = inspection.inspect(text, record, rules_of_filter)
             measure(verdict.trajectory, tokenizer.starts(text))
 
-    bare = seconds(lambda: [tokenizer.starts(text) for text, _ in texts], args.times)
-    whole = seconds(judged, args.times)
+    bare, whole = seconds(args.times, lambda: [tokenizer.starts(text) for text, _ in texts], judged)
     report("bare tokenization", bare, lines)
     report("stage 5, verdict and measures", whole, lines)
     print(f"stage 5 / bare tokenization: {whole / bare:.2f}")
