@@ -13,8 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${SCALE:=1}"              # of all counts and budgets
 : "${NAME:=loop}"            # of the run, and of the pipeline's folders
 : "${THREADS:=1}"            # of each training; two trainings are under way at a time
-: "${BASE_TOKENS:=12000000}" # seen by the base model: one epoch
-: "${TOKENS:=2000000}"       # seen by each fine-tune: two epochs
+: "${BASE_TOKENS:=12000000}" # seen by the base model
+: "${TOKENS:=2000000}"       # seen by each fine-tune
 : "${CHAINS:=3000}"          # that the pipeline gets
 : "${HELD_OUT:=100}"         # problems of each of the three held-out parts
 : "${SELF:=500}"             # problems for self-training

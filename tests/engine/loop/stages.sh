@@ -21,7 +21,7 @@ plan() { # the budget of every stage, as loop.sh names it; one that runs beside 
     case $rest in *"&"*) rest="beside the next" ;; *) rest="" all=$((all + minutes)) ;; esac
     [ ! -e "$work/done/$name" ] || rest="done"
     printf '  %-20s %4d  %s\n' "$name" "$minutes" "$rest"
-  done < <(grep '^stage ' tests/engine/loop.sh)
+  done < <(grep '^ *stage ' tests/engine/loop.sh)
   printf '  %-20s %4d\n' all "$all"
 }
 
