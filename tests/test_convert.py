@@ -15,6 +15,8 @@ from project import ROOT, InProcess, Project
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.sources import to_sample
 from threadweaver.errors import UserError
+from threadweaver.generation import conversion
+from threadweaver.runs import pool
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected
 
@@ -44,6 +46,23 @@ def test_the_same_inputs_give_the_same_bytes_and_a_rerun_does_nothing(tmp_path, 
     assert "nothing to do" in capsys.readouterr().out
     with pytest.raises(UserError, match="per_problem"):
         run("--sample-size", "4")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_batches_and_processes_change_nothing(tmp_path, monkeypatch, jobs):
+    answers = ["x^2+2x+1" if k % 3 == 1 else k + (k % 5 == 4) for k in range(23)]  # every third one takes algebra
+    problems = [(f"p{k}", "(x+1)^2" if k % 3 == 1 else str(k)) for k in range(23)]
+    contents = []
+    for size in (200, 4):
+        monkeypatch.setattr(conversion, "BATCH", size)
+        monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+        (tmp_path / str(size)).mkdir()
+        run = Run(tmp_path / str(size), problems, [[output(answer)] for answer in answers])
+        run("--jobs", jobs)
+        assert run.reasons() == {f"{k}-0": "wrong" if k % 5 == 4 and k % 3 != 1 else None for k in range(23)}
+        files = sorted(path for path in (run.folder / "out").rglob("*") if path.is_file() and path.name != ".lock")
+        contents.append([path.read_bytes() for path in files])
+    assert contents[0] == contents[1]
 
 
 def test_a_journal_of_something_else_and_files_of_another_tool_are_refused(tmp_path):
