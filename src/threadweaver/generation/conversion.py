@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain as chain_of
-from itertools import groupby, islice, pairwise
+from itertools import groupby, islice
 from pathlib import Path
 
 from threadweaver import grading
@@ -156,22 +155,14 @@ def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:
 
 
 def sift(items: Iterable[tuple[Output, Problem]], sifter: Sifter, jobs: int) -> Iterator[Sifted]:
-    """Yield what becomes of every output, in order, worked on by at most `jobs` processes; algebra has its own. While
-    that of a batch is done, the next batch is worked on."""
-    with (
-        ThreadPoolExecutor(1) as thread,
-        grading.Grader(jobs) as grader,
-        closing(in_order(items, sifter, jobs)) as answers,
-    ):
+    """Yield what becomes of every output, in order, worked on by at most `jobs` processes; algebra has its own."""
+    with grading.Grader(jobs) as grader, closing(in_order(items, sifter, jobs)) as answers:
         found = (_died(item, answer) if isinstance(answer, Died) else answer for item, answer in answers)
-        batches = iter(lambda: list(islice(found, BATCH)), [])
-        asked = (
-            (batch, thread.submit(grader.grade_many, [sifted.result.pair for sifted in batch if sifted.open]))
-            for batch in batches
-        )
-        for (batch, grading_of), _ in pairwise(chain_of(asked, [None])):
-            verdicts = iter(grading_of.result())
-            yield from (sifter.graded(sifted, next(verdicts)) if sifted.open else sifted for sifted in batch)
+        while batch := list(islice(found, BATCH)):
+            asked = [sifted for sifted in batch if sifted.open]
+            verdicts = dict(zip(map(id, asked), grader.grade_many(sifted.result.pair for sifted in asked), strict=True))
+            for sifted in batch:
+                yield sifter.graded(sifted, verdicts[id(sifted)]) if sifted.open else sifted
 
 
 def _died(item: tuple[Output, Problem], died: Died) -> Sifted:
