@@ -49,11 +49,12 @@ def main(argv: list[str] | None) -> int:
     if args.plan:
         return print_no_calls(STAGE.title)
     chains, notes = (Given.open(path, accept_edits=args.accept_edits) for path in (args.trajectory, args.annotations))
+    annotator = notes.before.settings.get("annotator") if notes.before else None
     options = parallel.ParallelOptions(
         args.filter_diff_threshold,
         not args.no_merge_dependent,
         args.recheck_weight,
-        parallel.min_gain_of(notes) if args.min_gain is None else args.min_gain,
+        parallel.min_gain_of(annotator, args.filter_diff_threshold) if args.min_gain is None else args.min_gain,
     )
     tasks, read = parallel.places(chains, notes)
     if args.dry_run:

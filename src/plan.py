@@ -19,7 +19,7 @@ from threadweaver.stages import collecting, planning
 from threadweaver.stages.choice import RECHECK_WEIGHT
 from threadweaver.stages.extraction import FILTER_DIFF_THRESHOLD
 from threadweaver.stages.outlining import OutlineOptions
-from threadweaver.stages.parallel import MIN_GAIN, ParallelOptions
+from threadweaver.stages.parallel import ParallelOptions, min_gain_of
 from threadweaver.stages.rewriting import RewriteOptions
 
 
@@ -29,7 +29,7 @@ def flags() -> Flags:
     parser.add_shared("--filter-diff-threshold", default=FILTER_DIFF_THRESHOLD)
     parser.add_shared("--no-merge-dependent")
     parser.add_shared("--recheck-weight", default=RECHECK_WEIGHT)
-    parser.add_shared("--min-gain", default=MIN_GAIN)
+    parser.add_shared("--min-gain")
     parser.add_shared("--max-leak", default=CONFIDENT)
     parser.add_shared("--ctx_lines")
     parser.add_shared("--jobs")
@@ -43,7 +43,12 @@ def main(argv: list[str] | None) -> int:
     if asked["steps"].client is None:
         return print_no_calls(f"the run ({args.annotator})")
     options = planning.PlanOptions(
-        ParallelOptions(args.filter_diff_threshold, not args.no_merge_dependent, args.recheck_weight, args.min_gain),
+        ParallelOptions(
+            args.filter_diff_threshold,
+            not args.no_merge_dependent,
+            args.recheck_weight,
+            min_gain_of(args.annotator, args.filter_diff_threshold) if args.min_gain is None else args.min_gain,
+        ),
         RewriteOptions(args.max_leak),
         OutlineOptions(args.ctx_lines),
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import strategies
 from threadweaver.outlines.checks import describe_unfit
-from threadweaver.stages import outlining, rewriting
+from threadweaver.stages import outlining, parallel, rewriting
 from threadweaver.stages.extraction import Extraction, extract
 from threadweaver.stages.rewriting import edit_questions
 from threadweaver.trajectory import annotation, markup
@@ -250,6 +250,16 @@ def test_a_block_has_to_gain_enough_after_its_outlines(novelty, weight):
     assert spans(marked(CHAIN, poor, min_gain=int(gain) + 1)) == [["3-9", "10-15"]]
     assert unused(marked(CHAIN, nature(block("L3-L4", "L5-L6"), f"cases; {novelty}"), min_gain=2)) == ["low_gain"]
     assert unused(marked(CHAIN, block("L3-L9", "L10-L15") + rich, min_gain=9999)) == ["low_gain"]
+    both = nature(block("L3-L9", "L10-L16"), "cases; new work") + nature(block("L3-L9", "L10-L15"), "cases; new work")
+    assert unused(marked(CHAIN, both, min_gain=9999)) == ["overlap"]
+
+
+@pytest.mark.parametrize(
+    ("annotator", "threshold", "gain"),
+    [("llm", 200, 200), ("llm", 900, 200), ("llm", 0, 0), ("rules", 200, 0), (None, 200, 0)],
+)
+def test_what_a_block_has_to_gain_by_default(annotator, threshold, gain):
+    assert parallel.min_gain_of(annotator, threshold) == gain
 
 
 def test_a_restatement_after_the_final_answer_is_not_used():

@@ -128,6 +128,7 @@ FREE = {
     "sets out": ("We count them:", "Alternatively, colour the strip."),
     "another case": ("Case 1 is done. It gives 5.", "Case 2: the width is even. Then 3 are left."),
     "the case of an inequality": ("Case 1: x is small.", "For the case 1 < x < 2 the square is below 4."),
+    "the case of a larger inequality": ("Case 1: x is small.", "For the case 12 < x < 20 the square is large."),
     "own list": ("1. Take logs.", "2. Draw a picture."),
     "limit": ("It falls.", "What about x approaching 3 from above? It grows."),
     "a noun, not a verb": ("We add.", "Where did the calculation error occur earlier? 4 + 4 = 8."),

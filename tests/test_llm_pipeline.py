@@ -3,6 +3,7 @@ costs."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -136,6 +137,7 @@ def test_the_recorded_answers_make_the_sample_where_there_is_no_key(tmp_path):
     assert f"{len(rows)} model calls" in result.stdout and "recorded, $0 paid now" in result.stdout
     texts = [path.read_text() for path in (project.root / "data/sample_36samples_step5_v1_v1_v1").glob("*.txt")]
     assert len(texts) >= 24 and all("<Parallel>" in text for text in texts)
+    assert json.loads((project.root / "data/sample_36samples_step2_v1/settings.json").read_text())["min_gain"] == 200
     planned = project.sample_run(count=36, ANNOTATOR="llm", PLAN="1")
     assert calls_of_plan(planned.stdout) == 0 and said not in planned.stdout
 

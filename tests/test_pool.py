@@ -73,7 +73,7 @@ def test_results_larger_than_a_pipe_come_in_order(monkeypatch):
         assert all(result == large(number) for number, result in found)
 
 
-def test_items_whose_worker_dies_are_the_only_ones_that_are_lost(monkeypatch):
+def test_items_whose_worker_dies_are_the_only_ones_that_are_lost():
     found = dict(in_order(range(40), at_odds, 2, patience=0))
     assert list(found) == list(range(40))
     assert found[3] == Died(
@@ -83,17 +83,31 @@ def test_items_whose_worker_dies_are_the_only_ones_that_are_lost(monkeypatch):
     assert [number for number, result in found.items() if result != number] == [3, 5]
 
 
-def test_an_item_whose_worker_was_killed_by_somebody_else_is_done_again(tmp_path, monkeypatch):
+def test_an_item_whose_worker_was_killed_by_somebody_else_is_done_again(tmp_path):
     found = list(in_order(range(10), partial(killed_once, tmp_path / "killed"), 2, patience=0))
     assert found == [(number, number) for number in range(10)] and (tmp_path / "killed").exists()
 
 
-def test_what_ends_the_run_in_a_worker_ends_it_here_after_what_came_before(monkeypatch):
+def test_what_ends_the_run_in_a_worker_ends_it_here_after_what_came_before():
     seen = []
     with pytest.raises(UserError, match="fix this"):
         for number, _ in in_order(range(100), refusing, 2, patience=0):
             seen.append(number)
     assert seen == [0, 1, 2, 3]
+
+
+def test_an_interruption_while_workers_start_leaves_none(monkeypatch):
+    started, start = [], pool._Workers._start
+
+    def interrupted(self):
+        start(self)
+        started.extend(worker.process for worker in self.workers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pool._Workers, "_start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(range(40), square, 2, patience=0))
+    assert len(started) == 2 and not any(process.is_alive() for process in started)
 
 
 def test_a_worker_holds_none_of_the_files_of_the_command(tmp_path):

@@ -52,7 +52,7 @@ def saved(finished) -> Saved:
 def test_every_accepted_trajectory_comes_back_token_for_token(saved, tokenizer):
     trips = [round_trip(row, begin, tokenizer) for row, begin in saved.trips(tokenizer)]
     assert [trip.faults for trip in trips if trip.faults] == []
-    assert len(trips) >= 4 and all(trip.requests == trip.units >= 4 for trip in trips)
+    assert len(trips) >= 3 and all(trip.requests == trip.units >= 4 for trip in trips)
     assert sum(trip.units for trip in trips) == len(saved.pairs)
 
 

@@ -332,7 +332,9 @@ EDITS = {
     "So, the sum is 40.": "So, the sum is 40.",
     "Now consider the squares.": "Now consider the squares.",
     "2. Next, the tens place.": "2. The tens place.",
-    "Case 2: n is odd.\nSimilarly, a must be 2. Again, $a = 3$.": "Case 2: n is odd.\nA must be 2. $a = 3$.",
+    "Similarly, a must be 2.": "a must be 2.",
+    "Similarly labeled boxes are one case.": "Similarly labeled boxes are one case.",
+    "Case 2: x = 2 works. Similarly, x = -2 works.": "Case 2: x = 2 works. Similarly, x = -2 works.",
     "Case 2: again and again.": "Case 2: again and again.",
 }
 

@@ -7,9 +7,12 @@ import re
 from threadweaver.grading.boxed import final_answer
 
 _STATED = re.compile(
-    r"\\boxed\s{0,3}\{|\b(?:final answer|answer)\b[\s*]{0,4}(?:is|are|should be|would be|must be|will be|:|=)[\s:*$({]{0,8}"
-    r"|^[ \t#*]{0,8}final answer[ \t:*]{0,6}\n[\s*$({]{0,8}",
-    re.IGNORECASE | re.MULTILINE,
+    r"\\boxed\s{0,3}\{|\b(?:final answer|answer)\b[\s*]{0,4}(?:is|are|should be|would be|must be|will be|:|=)[\s:*$({]{0,8}",
+    re.IGNORECASE,
+)
+# A line of its own before the answer, which then stands alone in a line.
+_HEADED = re.compile(
+    r"^[ \t#*]{0,8}final answer[ \t:*]{0,6}\n\s{0,4}(?P<alone>[^\n]{1,60})$", re.IGNORECASE | re.MULTILINE
 )
 _REACH = 60  # characters after "the answer is" in which the answer begins
 _WRAPPING = re.compile(r"\\[()\[\]]|\\(?:text|mathrm|left|right|displaystyle|[,;!: ])|[\s${}*]")
@@ -34,13 +37,17 @@ def settled_at(text: str, answer: str | None = None) -> int:
 
     `answer` is the final answer, by default that of the text; the text's length is returned where it is never stated.
     """
-    found = statements(text)
+    headed = {
+        match.start(): _bare(match["alone"]) for match in _HEADED.finditer(text) if "\\boxed" not in match["alone"]
+    }
+    found = sorted([*statements(text), *headed.items()])
     wanted = _bare(answer or final_answer(text) or (found[-1][1] if found else ""))
     settled = len(text)
     for offset, stated in reversed(found):
-        if not _same(stated, wanted):
+        if _same(stated, wanted):
+            settled = offset
+        elif offset not in headed:  # what stands below a heading may be the answer in words
             break
-        settled = offset
     return settled
 
 

@@ -14,7 +14,7 @@ _NOUNS = (
     r"|property|identity|inequality|relation|way|root|solution|question"
 )
 _LABEL = re.compile(
-    rf"\b(?:(?P<noun>{_NOUNS})s?\.?\s{{0,9}}+(?:\\?\(|#|\$|\*\*){{0,6}}+\s{{0,9}}+(?P<tag>\d{{1,9}}(?:\.\d{{1,9}}){{0,5}}|[a-z]|[ivx]{{1,4}}"
+    rf"\b(?:(?P<noun>{_NOUNS})s?\.?\s{{0,9}}+(?:\\?\(|#|\$|\*\*){{0,6}}+\s{{0,9}}+(?P<tag>\d{{1,9}}+(?:\.\d{{1,9}}+){{0,5}}+|[a-z]|[ivx]{{1,4}}"
     rf"|\*{{1,3}})(?![a-z])(?!\s{{0,3}}+(?:[<>≤≥]|\\[lg](?:eq?|t)\b))"  # "case 1 < x" has no number
     rf"|(?P<ordinal>first|second|third|fourth|fifth|1st|2nd|3rd)\s{{1,9}}+(?P<noun2>{_NOUNS})\b)"
 )

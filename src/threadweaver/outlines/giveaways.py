@@ -47,6 +47,9 @@ _CONCLUDING = re.compile(
     r"=>|→|⇒|[=≈≡]|\b(?:so|then|thus|hence|therefore|gets?|giv(?:es|ing)|we have|impl(?:y|ies)|yields?|find|which|that)\b",
     re.I,
 )
+_COMES_TO = re.compile(
+    r"(?:=>|→|⇒|\b(?:so|thus|hence|therefore|gets?|giv(?:es|ing)|have|impl(?:y|ies)|yields?|find))[\s,$(\\]{0,4}$", re.I
+)
 _HEADING = re.compile(rf"(?:^|\n)[\s#>*•\-–$(]{{0,8}}{_LISTED}$")
 # What an outline itself sets out from: "for k = 3 and k = 4", "from n = 0 to 15", "setting z = x^2", "case (ii), …".
 _SETTING_OUT = (
@@ -104,6 +107,14 @@ class MathText:
         found = re.finditer(rf"(?<![\d.]){re.escape(number)}(?![\d/])(?!\.\d)(?!\s?[+\-−*·×^])", self.plain)
         befores = (self.plain[max(0, at.start() - _STATED_WITHIN) : at.start()] for at in found)
         return any(_STATED.search(before) and not _NAME.search(before) for before in befores)
+
+    def concludes(self, formula: str) -> bool:
+        """Return whether the text comes to this formula somewhere (`so x = 17`), or to a number of several digits in it."""
+        plain = to_plain(formula).strip()
+        found = (match.start() for match in re.finditer(rf"(?<![\w.]){re.escape(plain)}(?!\w)", self.plain))
+        befores = (self.plain[max(0, at - _STATED_WITHIN) : at] for at in found)
+        numbers = (number for number in _DIGITS.findall(plain) if len(number) > 1)
+        return any(map(_COMES_TO.search, befores)) or any(map(self.finds, numbers))
 
     def assumes_value(self, start: int) -> bool:
         """Return the same for a value (`k = 4`) that begins at `start`."""
@@ -181,7 +192,8 @@ def _formulas(outline: MathText, derived: MathText, givens: Known) -> Iterator[s
             continue
         if any(given.holds(compact) for given in givens):
             continue
-        if _assumed(MathText(formula), derived) or _sets_out(outline.text, match.start()):
+        sets_out = _sets_out(outline.text, match.start()) and not derived.concludes(formula)
+        if sets_out or _assumed(MathText(formula), derived):
             continue
         numbers = [_value(digits) for digits in _DIGITS.findall(compact)]
         if _EQUATION.search(compact) or not all(any(given.holds_number(n) for given in givens) for n in numbers):
@@ -205,7 +217,9 @@ def _named(outline: MathText, derived: MathText, givens: Known) -> Iterator[str]
         first = min(offset for offset, _ in places)
         if key[0] == "value" and derived.assumes_value(first):
             continue
-        if all(_sets_out(outline.plain, offset) for offset, _ in outline.passage.places[key]):
+        if all(_sets_out(outline.plain, offset) for offset, _ in outline.passage.places[key]) and not derived.concludes(
+            raw
+        ):
             continue
         if results and not any(given.context.holds(key, raw) or given.holds(to_compact(raw)) for given in givens):
             yield raw.strip()
@@ -218,7 +232,9 @@ def _numbers(outline: MathText, derived: MathText, givens: Known) -> Iterator[st
         if value not in derived.values or any(given.holds_number(value) for given in givens):
             continue
         stated = _STATED.search(text, max(0, match.start() - _STATED_WITHIN), match.start())
-        if (len(raw) == 1 and not stated) or _sets_out(text, match.start()):
+        if len(raw) == 1 and not stated:
+            continue
+        if _sets_out(text, match.start()) and not derived.finds(raw):
             continue
         if (stated and derived.finds(raw)) or not derived.assumes(*derived.first(value)):
             yield raw

@@ -128,8 +128,8 @@ SHARED: dict[str, dict[str, Any]] = {
     "--min-gain": {
         "type": count,
         "metavar": "CHARS",
-        "help": "characters that a block must gain after its outlines, a re-check by its weight, if the chain has one that "
-        "does (200 where step 1 asked a model, else 0)",
+        "help": "characters that a block must gain after its outlines, a re-check counting by its weight; smaller ones are "
+        "used where a chain has no other (200 where step 1 asked a model, else 0)",
     },
     "--max-leak": {
         "type": score,

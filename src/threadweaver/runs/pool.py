@@ -19,6 +19,7 @@ import os
 import pickle
 import selectors
 import signal
+import sys
 import time
 import warnings
 from collections import deque
@@ -71,6 +72,7 @@ def in_order(
     the iterator, or exhaust it, to end the processes.
     """
     items, spent, patience = iter(items), 0.0, PATIENCE_S if patience is None else patience
+    jobs = jobs if sys.platform == "linux" else 1  # elsewhere the system's own libraries do not survive a fork
     while jobs < 2 or spent < patience:
         for item in islice(items, 1):
             begun = time.perf_counter()
@@ -119,7 +121,11 @@ class _Workers(Generic[ITEM, RESULT]):
         self.selector = selectors.DefaultSelector()
 
     def __enter__(self) -> _Workers:
-        self._start()
+        try:
+            self._start()
+        except BaseException:  # Ctrl-C meanwhile, or no further process is possible: those that are there end, too
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exception) -> None:
@@ -258,8 +264,8 @@ def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
 
 
 def _let_go_of_files(kept: int) -> None:
-    """Let go of the files that the process of the command has open: its locks last, and its pipes are open, as long as
-    somebody holds them. Their numbers stay taken, since objects here still have them."""
+    """Close all inherited files but this pipe: a lock that the command holds would outlive it here. Each is replaced by
+    the null device, because objects of this process still use its number."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in map(int, os.listdir("/dev/fd")):
         if number > 2 and number not in (kept, null):

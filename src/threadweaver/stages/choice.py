@@ -1,8 +1,7 @@
 """Choose the blocks of a chain: the set without overlap that shortens its critical path most.
 
 A candidate's gain is the characters that its threads have beside the longest, less those of its outlines; a re-check
-counts by a weight, a restatement after the final answer not at all. One whose gain is too small is no candidate. The best
-set of weighted intervals is exact, by
+counts by a weight, a restatement after the final answer not at all. The best set of weighted intervals is exact, by
 dynamic programming; ties are decided by position.
 """
 

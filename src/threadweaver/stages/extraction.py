@@ -90,14 +90,24 @@ def extract(
             else:
                 after = chain.starts[candidate.lines.first - 1] >= settled
                 fit.append(_valued(candidate, chain, after, recheck_weight))
-    poor = [item for item in fit if item.novelty and 0 < item.value < 1000 * min_gain]
-    # a chain without any block is no example of branching: rather a small one, if it gains anything
-    chosen = choose([item for item in fit if item not in poor]) or choose([item for item in poor if item.value > 1000])
-    left = [item for item in fit if item not in chosen]
-    unused += [_low_gain(item, min_gain) if item in poor else _not_chosen(item, chosen) for item in left]
+    chosen, left = _pick(fit, min_gain)
     notes += [_candidate_note(item, item in chosen, chain) for item in fit]
     text, blocks = _mark_up(chain, chosen)
+    unused += left
     return Extraction(text, replace(lineage, blocks=blocks, unused=tuple(unused), notes=(*lineage.notes, *notes)))
+
+
+def _pick(fit: Sequence[Candidate], min_gain: int) -> tuple[list[Candidate], list[Unused]]:
+    """Return the blocks to use, and why the others are not.
+
+    Small ones are used where a chain has no others, if they gain anything: without any block it trains no branching.
+    """
+    enough = [item for item in fit if not item.novelty or item.value <= 0 or item.value >= 1000 * min_gain]
+    compared = enough if any(item.value > 0 for item in enough) else [item for item in fit if item.value > 1000]
+    chosen = choose(compared)
+    left = [item for item in fit if item not in chosen]
+    small = [item for item in left if item not in compared and item not in enough]
+    return chosen, [_low_gain(item, min_gain) if item in small else _not_chosen(item, chosen) for item in left]
 
 
 def _valued(candidate: Candidate, chain: _Chain, after_answer: bool, recheck_weight: float) -> Candidate:

@@ -35,7 +35,8 @@ _RECHECKS = re.compile(r"(?i)\b(?:re-?(?:check|count|comput|calculat|verif|exami
 _POINTS_BACK = re.compile(
     r"(?i)\b(?:above(?! [\d$\\])|previous(?:ly)?|earlier|as (?:in|with|for) (?:the )?(?:case|option|method|part|first|second|last|other)"
     r"|same (?:as|way|result|answer|logic|reasoning|argument|approach|process|method|thing|calculation|idea|value|number)|the same[,.]|both (?:cases|methods|options)|either way"
-    r"|(?:the )?other (?:case|option|method|way|one|part)s?|first (?:case|method|option|approach|way|part)|another|symmetric\w*|by symmetry|similar to|analogous\w*|so far|matches|agrees|consistent with)\b"
+    r"|(?:the )?other (?:case|option|method|way|one|part)s?|first (?:case|method|option|approach|way|part)|another|symmetric\w*|by symmetry|similar to|analogous\w*|so far|matches|agrees|consistent with"
+    r"|otherwise|remaining|the rest|left ?over|(?:is|are|remains?) left)\b"
 )
 _ANNOUNCED = re.compile(
     r"(?i)\b(two|three|four|five|six|[2-6])\s(?:\w{3,12}\s)?(?:cases|options|methods|approaches|possibilities|scenarios|ways|choices|subcases|configurations)\b"
