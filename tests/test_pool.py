@@ -117,8 +117,9 @@ def test_a_worker_holds_none_of_the_files_of_the_command(tmp_path):
         while len(workers) < 2:
             workers.add(next(found)[1])
         lock.release()
-        lock.acquire("busy")  # it is free, though the workers live
+        lock.acquire("busy")  # it is free, though the workers live: this would raise
         lock.release()
+    assert os.getpid() not in workers
 
 
 def test_workers_that_do_not_start_end_the_run_in_one_line(monkeypatch):

@@ -141,10 +141,10 @@ def run_stage(
     """Run `work` on every task that is not done yet, and close the folder's account.
 
     `read` reads a task that is not read yet; without it, they all are. A plain `work` is done by up to `jobs` processes
-    (`pool.in_order`), and so is `read`. An async one has up to `workers` samples under way at once,
-    inside `around` (whose `status()`, if it has one, is shown after the progress bar). UserError and a full disk end the
-    run; any other exception is that sample's failure. `partial` means that `tasks` are only some of the samples: the
-    others in the folder are kept. `take` gets each new result of a plain `work`, in order. `extra` returns files that belong to no one sample, by name.
+    (`pool.in_order`), and so is `read`. An async one has up to `workers` samples under way at once, inside `around` (whose
+    `status()`, if it has one, is shown after the progress bar). UserError and a full disk end the run; any other exception
+    is that sample's failure. `partial` means that `tasks` are only some of the samples: the others in the folder are kept.
+    `take` gets each new result of a plain `work`, in order. `extra` returns files that belong to no one sample, by name.
     """
     begun, doing = time.monotonic(), _Doing(read, work, with_values=take is not None)
     with progress_bar(total, title) as bar:
