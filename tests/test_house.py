@@ -185,6 +185,7 @@ def test_everything_is_caught_at_the_worker_boundary_only():
     may = {
         "pool.py",  # what one process raises is raised again in the process that asked
         "runner.py",  # what one sample raises is that sample's failure
+        "asynchronous.py",  # the same, of samples that wait for replies
         "indexing.py",  # what one thread raises is raised again in the thread that asked
         "writer.py",  # the same: an error that ended the ledger's thread would leave every asker waiting
     }

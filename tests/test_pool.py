@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from threadweaver import cores
+from threadweaver import cores, files
 from threadweaver.errors import SampleFault, UserError
 from threadweaver.files import FileLock, digest
 from threadweaver.runs import pool
+from threadweaver.runs.command import describe_os_error
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.pool import Died, in_order
+from threadweaver.runs.records import read_account
 from threadweaver.runs.runner import NotHere, Result, StageReport, Task, run_stage
 
 
@@ -184,6 +187,50 @@ def test_a_sample_that_kills_its_worker_fails_alone_with_the_reason(tmp_path, mo
     report = run(tmp_path, ["a", "b", "killed", "c", "d"], 2)
     assert [entry.reason for entry in report.entries] == [None, None, "worker_died", None, None]
     assert "SIGKILL" in report.failed[0].facts["error"] and report.failed[0].uuid == "set-2"
+
+
+def in_a_worker(monkeypatch, does):
+    """Let a worker do this after it has begun the file of sample 2."""
+    written, command = files.Part.written, os.getpid()
+
+    def writing(path: Path, data: bytes) -> files.Part:
+        part = written(path, data)
+        if path.name == "2.txt" and os.getpid() != command:
+            does(path)
+        return part
+
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(files.Part, "written", writing)
+
+
+def test_what_a_worker_left_half_done_when_it_died_is_removed(tmp_path, monkeypatch):
+    in_a_worker(monkeypatch, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    report = run(tmp_path, ["a", "b", "c", "d"], 2)
+    assert [entry.reason for entry in report.entries] == [None, None, "worker_died", None]
+    assert {path.name for path in tmp_path.glob("*.txt")} == {"0.txt", "1.txt", "3.txt"}
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_disk_that_a_worker_finds_full_ends_the_run_and_nothing_half_done_stays(tmp_path, monkeypatch):
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    in_a_worker(monkeypatch, full)
+    with pytest.raises(OSError) as stopped:
+        run(tmp_path, [str(number) for number in range(40)], 2)
+    assert describe_os_error(stopped.value).startswith(f"no space left to write {tmp_path / '2.txt'}: make room")
+    monkeypatch.undo()
+    assert not list(tmp_path.rglob("*.part")) and [entry.id for entry in read_account(tmp_path)] == ["0", "1"]
+    assert {path.name for path in tmp_path.glob("*.txt")} == {"0.txt", "1.txt"}
+    assert run(tmp_path, [str(number) for number in range(40)], 1).fresh == 38
+
+
+def test_a_file_that_somebody_changed_is_moved_aside_when_a_worker_makes_it_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+    run(tmp_path, ["a", "b", "c"], 2)
+    (tmp_path / "1.txt").write_text("by hand")
+    run(tmp_path, ["a", "b", "c"], 2)
+    assert (tmp_path / "1.txt").read_text() == "text b read" and (tmp_path / "1.txt.changed").read_text() == "by hand"
 
 
 # ---- the cores

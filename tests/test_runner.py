@@ -11,7 +11,7 @@ import pytest
 
 from threadweaver.errors import SampleFault, UserError
 from threadweaver.files import digest
-from threadweaver.runs import runner
+from threadweaver.runs import asynchronous, runner
 from threadweaver.runs.flags import allowed_failures
 from threadweaver.runs.folder import MANIFEST_FILE, AccountEntry, StageFolder, read_account
 from threadweaver.runs.runner import Result, StageReport, Task, run_stage, task_of
@@ -155,7 +155,7 @@ def test_the_status_of_the_annotator_is_shown_after_the_bar(tmp_path, monkeypatc
     monkeypatch.setattr(runner, "progress_bar", lambda *_: nullcontext(bar))
     around = nullcontext()
     around.status = lambda: "wave 2: 1 batches running"
-    monkeypatch.setattr(runner, "STATUS_SECONDS", 0.01)
+    monkeypatch.setattr(asynchronous, "STATUS_SECONDS", 0.01)
 
     async def slow(task: Task) -> Result:
         await asyncio.sleep(0.03)

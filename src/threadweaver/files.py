@@ -9,6 +9,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -36,15 +37,21 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
 
     Readers see the whole file or none of it; `durable`: also after a power cut. An OSError names `path`.
     """
-    name = path.parent / f".{path.name[:40]}.{uuid.uuid4().hex}.part"
-    try:
-        # Not tempfile's 0600: the mode is what the user's umask leaves of 0666.
+    with _temporary(path) as name:
         with _created(name) as file:
             yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(name, path)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield a name in the same folder; if the block fails, that file is removed, and an OSError names `path`."""
+    name = path.parent / f".{path.name[:40]}.{uuid.uuid4().hex}.part"
+    try:
+        yield name
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(name)
@@ -54,7 +61,8 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
 
 
 def _created(path: Path) -> IO[bytes]:
-    """Open a new file, in a folder that is made if it is missing."""
+    """Open a new file, in a folder that is made if it is missing. Its mode is what the umask leaves of 0666, not the 0600
+    of tempfile."""
     try:
         return open(path, "xb")
     except FileNotFoundError:
@@ -67,6 +75,34 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     data = content if isinstance(content, bytes) else content.encode()
     with atomic_file(path) as file:
         file.write(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A whole file under a temporary name beside its place, written by any process; `place` renames it."""
+
+    name: str
+    digest: str
+
+    @classmethod
+    def written(cls, path: Path, data: bytes) -> Part:
+        """Write the file that will be `path`; an OSError names that."""
+        with _temporary(path) as name:
+            with _created(name) as file:
+                file.write(data)
+            return cls(str(name), digest(data))
+
+    def place(self, path: Path) -> None:
+        try:
+            os.replace(self.name, path)
+        except OSError as error:
+            self.discard()
+            error.filename = str(path)
+            raise
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self.name)
 
 
 ROWS_PER_GROUP = 64

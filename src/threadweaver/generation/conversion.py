@@ -157,12 +157,20 @@ def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:
 def sift(items: Iterable[tuple[Output, Problem]], sifter: Sifter, jobs: int) -> Iterator[Sifted]:
     """Yield what becomes of every output, in order, worked on by at most `jobs` processes; algebra has its own."""
     with grading.Grader(jobs) as grader, closing(in_order(items, sifter, jobs)) as answers:
-        found = (_died(item, answer) if isinstance(answer, Died) else answer for item, answer in answers)
+        found = _each(answers, grader)
         while batch := list(islice(found, BATCH)):
             asked = [sifted for sifted in batch if sifted.open]
             verdicts = dict(zip(map(id, asked), grader.grade_many(sifted.result.pair for sifted in asked), strict=True))
             for sifted in batch:
                 yield sifter.graded(sifted, verdicts[id(sifted)]) if sifted.open else sifted
+
+
+def _each(answers: Iterable[tuple[tuple[Output, Problem], Sifted | Died]], grader: grading.Grader) -> Iterator[Sifted]:
+    for item, answer in answers:
+        sifted = _died(item, answer) if isinstance(answer, Died) else answer
+        if sifted.open:
+            grader.prepare()
+        yield sifted
 
 
 def _died(item: tuple[Output, Problem], died: Died) -> Sifted:

@@ -17,6 +17,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ class Grader:
         self.cpu_s = cpu_s
         self.memory_mb = memory_mb
         self.rewards = rewards
+        self._prepared = False
         self._expected = self._size = self._asking = 0  # pairs for the processes, their number, threads that wait
         self._pool: Any = None
         self._lock = threading.Lock()
@@ -65,6 +68,12 @@ class Grader:
         if pool is not None:
             pool.stop()
             pool.join()
+
+    def prepare(self) -> None:
+        """Let what the processes need be loaded meanwhile: half a second on another core, if more than one may be used."""
+        if self.workers > 1 and not self._prepared:
+            self._prepared = True
+            _server()
 
     def grade(self, answer: str | None, references: Reference) -> Verdict:
         return self.grade_many([(answer, references)])[0]
@@ -124,8 +133,7 @@ class Grader:
             if self._pool is None:
                 from pebble import ProcessPool
 
-                context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(_PRELOADED)
+                context = _server()
                 self._size = max(1, min(self.workers, self._expected))
                 self._pool = ProcessPool(
                     max_workers=self._size,
@@ -135,6 +143,20 @@ class Grader:
                     context=context,
                 )
             return self._pool
+
+
+def _server() -> BaseContext:
+    """Return the context of processes that are forked from a server, which is started and loads what they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # Ctrl-C is this process's; the server inherits it
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
 
 
 def as_texts(references: Reference) -> tuple[str, ...]:

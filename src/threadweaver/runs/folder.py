@@ -7,19 +7,19 @@ sorted when the stage ends. None of these files contains a time or an absolute p
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from threadweaver.errors import UserError, setting
-from threadweaver.files import FileLock, atomic_file, digest, digest_file, to_json, to_pretty_json, write_atomic
+from threadweaver.files import FileLock, Part, atomic_file, digest_file, to_json, to_pretty_json, write_atomic
 from threadweaver.runs.differing import differing, named
 from threadweaver.runs.entries import Entries, EntryIndex, read_lines
+from threadweaver.runs.placing import PlacedFiles
 from threadweaver.runs.records import (
     ACCOUNT_FILE,
     COLLECTED,
@@ -41,8 +41,6 @@ from threadweaver.text import shown
 _FILES = (SETTINGS_FILE, ACCOUNT_FILE, MANIFEST_FILE, "files.json", COLLECTED, SOURCE, "README.md")
 """Files of a stage besides its samples': those of a saved dataset and of the collected samples among them."""
 _FOLDERS = re.compile(r"trace|chat|rejected|stats|(sample|val|units|val_units)_\d+(_\d+x)?")
-CHANGED = ".changed"
-"""Added to the name of a file that was changed by hand, when the stage writes it again."""
 
 
 def _ways_out() -> str:
@@ -78,12 +76,12 @@ class StageFolder:
         self.was_complete = False
         self.notices: list[str] = []
         """What the user should know: files that were moved aside or kept, an account that was changed."""
+        self.files = PlacedFiles(path, self.notices)
         self._trusted = True
         self._has_old_lines = False
         """Whether the account has lines that no longer count."""
         self._may_be_done = True  # there may be a manifest
         self._extra: Mapping[str, str] = {}
-        self._folders_inside: dict[str, bool] = {}
         self._account = None
         self._lock = FileLock(self.path / LOCK_FILE)
 
@@ -103,9 +101,12 @@ class StageFolder:
             raise
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception) -> None:
         if self._account:
             self._account.close()
+        if kind:
+            with suppress(OSError):
+                self.files.sweep()
         self._lock.release()
         for notice in self.notices:
             print(shown(notice))
@@ -130,27 +131,26 @@ class StageFolder:
             raise UserError(f"{self.path} was made from other inputs ({id} differs); {_ways_out()}")
         if self.holds(entry):
             return entry
-        found = {name: self._digest_of(name) for name in entry.files}
+        found = {name: self.files.digest_of(name) for name in entry.files}
         if self.accept_edits and None not in found.values():
             return self._accept(entry, found)
         return None
 
     def holds(self, entry: AccountEntry) -> bool:
         """Whether the files of an entry are there as it says."""
-        return all(self._digest_of(name) == known for name, known in entry.files.items())
+        return all(self.files.digest_of(name) == known for name, known in entry.files.items())
 
-    def put(self, entry: AccountEntry, files: Mapping[str, str | bytes]) -> AccountEntry:
-        """Write a sample's files, each renamed into place, then its line in the account.
+    def put(self, entry: AccountEntry, files: Mapping[str, str | bytes | Part]) -> AccountEntry:
+        """Rename a sample's files into place, those that are not written yet are, then add its line to the account.
 
         A file outside the folder is written and not named. Raises UnicodeEncodeError when a text is not storable.
         """
         before = self.done.get(entry.id)
-        files = {name: content if isinstance(content, bytes) else content.encode() for name, content in files.items()}
-        for name, content in files.items():
-            self._write(name, content, before.files.get(name) if before else None)
-        named = {name: digest(content) for name, content in files.items() if self._inside(name)}
-        entry = replace(entry, files=named)
-        self._remove_stale(before, entry)
+        parts = self.files.parts(files)
+        for name, part in parts.items():
+            self.files.place(name, part, before.files.get(name) if before else None)
+        entry = replace(entry, files={name: part.digest for name, part in parts.items() if self.files.is_inside(name)})
+        self.files.remove_stale(before, entry)
         self._note(entry)
         return entry
 
@@ -162,10 +162,13 @@ class StageFolder:
         as done."""
         ids = {*(entries.ids if isinstance(entries, Entries) else map(self._known, entries))}
         for id in [] if partial else self.done.keys() - ids:
-            self._remove_stale(self.done[id], None)
+            self.files.remove_stale(self.done[id], None)
             self.done.forget(id)
             self._has_old_lines = True
-        digests = {name: self._write_extra(name, content) for name, content in (extra or {}).items()}
+        digests = {
+            name: self.files.place_extra(name, content, self._extra.get(name))
+            for name, content in (extra or {}).items()
+        }
         counts = self._sort_account()
         manifest = {"settings": self.settings, "samples": counts.total(), "account": digest_file(self.done.path)}
         manifest["outcomes"] = {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
@@ -212,49 +215,6 @@ class StageFolder:
         entry = replace(entry, files=dict(found), facts={**entry.facts, "edited": names})
         self._note(entry)
         return entry
-
-    def _write(self, name: str, content: bytes, known: str | None) -> None:
-        """Write a file. If it is there already and was changed since (`known`: its hash), it is moved aside before."""
-        path = self.path / name
-        if known is not None:
-            there = path.read_bytes() if path.is_file() else b""
-            if there == content:
-                return
-            if there and digest(there) != known:
-                self._set_aside(path)
-        write_atomic(path, content)
-
-    def _set_aside(self, path: Path) -> None:
-        aside = _free(path.with_name(path.name + CHANGED))
-        os.replace(path, aside)
-        self.notices.append(
-            f"{path} was changed since this stage wrote it: the changed one is now {aside.name} "
-            "(--accept-edits takes such changes)"
-        )
-
-    def _write_extra(self, name: str, content: str | Path) -> str:
-        """Write a file that belongs to no one sample, or move it to its place; return its hash."""
-        if isinstance(content, str):
-            self._write(name, content.encode(), self._extra.get(name))
-            return digest(content)
-        made, path = digest_file(content), self.path / name
-        if content == path:
-            return made
-        there = digest_file(path) if path.is_file() else None
-        if there == made:
-            content.unlink()
-            return made
-        if there is not None and there != self._extra.get(name, there):
-            self._set_aside(path)
-        os.replace(content, path)
-        return made
-
-    def _inside(self, name: str) -> bool:
-        """Whether a name is of a place inside the folder, the links of its folders followed."""
-        parent = os.path.dirname(name)
-        if parent not in self._folders_inside:
-            self._folders_inside[parent] = (self.path / parent).resolve().is_relative_to(self.path.resolve())
-        return self._folders_inside[parent]
 
     def _clear(self) -> None:
         """Remove what a stage wrote, if one wrote this folder at all; what people put there stays."""
@@ -312,7 +272,7 @@ class StageFolder:
             return
         named = [name for _, entry, _ in account_lines(self.path) if entry for name in entry.files]
         for name in (*named, ACCOUNT_FILE, MANIFEST_FILE):
-            if self._inside(name):
+            if self.files.is_inside(name):
                 (self.path / name).unlink(missing_ok=True)
 
     def _has_finished(self) -> bool:
@@ -324,8 +284,7 @@ class StageFolder:
 
     def _load(self) -> None:
         path, manifest = self.path / ACCOUNT_FILE, self._manifest()
-        for leftover in self.path.rglob(".*.part"):
-            leftover.unlink(missing_ok=True)
+        self.files.sweep()
         if manifest and (not path.is_file() or manifest.get("account") != digest_file(path)):
             self._trusted = False
             self.notices.append(
@@ -361,27 +320,9 @@ class StageFolder:
         known = isinstance(found, dict) and isinstance(found.get("files", {}), dict)
         return found if known and isinstance(found.get("account"), str) else None
 
-    def _remove_stale(self, before: AccountEntry | None, now: AccountEntry | None) -> None:
-        """Remove files of the earlier result that the new one does not have: the next stage must not find them."""
-        for name in set(before.files if before else ()) - set(now.files if now else ()):
-            if self._inside(name):
-                (self.path / name).unlink(missing_ok=True)
-
-    def _digest_of(self, name: str) -> str | None:
-        try:
-            return digest((self.path / name).read_bytes())
-        except OSError:
-            return None
-
 
 def _line(entry: AccountEntry) -> bytes:
     return (to_json(entry.to_row()) + "\n").encode()
-
-
-def _free(path: Path) -> Path:
-    """Return a name that is not taken."""
-    names = (path.with_name(path.name + (f"_{number}" if number > 1 else "")) for number in count(1))
-    return next(name for name in names if not name.exists())
 
 
 def _is_made(item: Path, named: Collection[str], complete: bool) -> bool:

@@ -132,7 +132,7 @@ class _Workers(Generic[ITEM, RESULT]):
         for worker in self.workers:
             worker.pipe.close()
             if worker.process.is_alive():
-                worker.process.kill()  # it holds nothing: files are written by this process alone
+                worker.process.kill()  # it holds nothing, and no file that it writes is in its place
         for worker in self.workers:
             worker.process.join()
         self.selector.close()

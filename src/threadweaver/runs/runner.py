@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import inspect
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, nullcontext
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threadweaver.errors import SampleFault, UserError
+from threadweaver.files import Part
 from threadweaver.runs.entries import Entries, chosen, counts
 from threadweaver.runs.folder import AccountEntry, StageFolder
+from threadweaver.runs.placing import PlacedFiles
 from threadweaver.runs.pool import Died, in_order
 from threadweaver.runs.progress import progress_bar
 from threadweaver.runs.shards import Shard
@@ -22,9 +23,6 @@ from threadweaver.samples import sample_key
 
 NOT_IN_LEDGER = "not_in_ledger"
 """Reason of a sample that could not be done with `--offline`: running again would not help."""
-
-STATUS_SECONDS = 1.0
-"""How often the status of `around` is shown after the progress bar."""
 
 WORKER_DIED = "worker_died"
 """Reason of a sample whose process was killed, each time that it was tried."""
@@ -94,7 +92,7 @@ class Result:
 
     outcome: str
     reason: str | None = None
-    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | Part] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)
     value: object = None
     """What the next stage would read from the files; a plan passes it on in memory."""
@@ -146,20 +144,23 @@ def run_stage(
     is that sample's failure. `partial` means that `tasks` are only some of the samples: the others in the folder are kept.
     `take` gets each new result of a plain `work`, in order. `extra` returns files that belong to no one sample, by name.
     """
-    begun, doing = time.monotonic(), _Doing(read, work, with_values=take is not None)
+    begun, doing = time.monotonic(), _Doing(read, work, folder.files, with_values=take is not None)
     with progress_bar(total, title) as bar:
         stage = _Progress(folder, bar)
         if inspect.iscoroutinefunction(work):
+            from threadweaver.runs import asynchronous
+
             pending = stage.pending(read_task(task, read) for task in tasks)
             most = workers if total is None else min(workers, total)
-            asyncio.run(_run_async(pending, work, stage.done, most, around, bar))
+            asynchronous.run(pending, work, stage.done, most, around, bar)
         else:
-            for task, result in _run_processes(tasks, doing, folder, jobs):
-                if task.fault or not stage.skipped(task):
-                    result = result or doing.here(task)
-                    stage.done(task, result)
-                    if take:
-                        take(task, result)
+            with closing(_run_processes(tasks, doing, folder, jobs)) as answers:
+                for task, result in answers:
+                    if task.fault or not stage.skipped(task):
+                        result = result or doing.here(task)
+                        stage.done(task, result)
+                        if take:
+                            take(task, result)
     entries = Entries(folder.done, sorted(stage.ids, key=sample_key))
     folder.close_account(entries, partial=partial, extra=extra() if extra else None)
     return StageReport(
@@ -206,14 +207,15 @@ class NotHere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Doing:
-    """What becomes of a task, in whatever process: the read task without its payload, and its result.
+    """What becomes of a task, in whatever process: the read task without its payload, and its result, whose files are
+    written but not placed.
 
-    The result is None for a sample that was done from the same input before, and for one that the process of the command
-    has to do.
+    The result is None for a sample that was done before, and for one that the process of the command has to do.
     """
 
     read: Read | None
     work: Work
+    files: PlacedFiles
     with_values: bool = False
 
     def __call__(self, item: tuple[Task, str | None]) -> tuple[Task, Result | None]:
@@ -225,7 +227,7 @@ class _Doing:
         if task.source == known:
             return light, None
         try:
-            result = _guarded(self.work, task)
+            result = _stored(self.files, task, _guarded(self.work, task))
         except NotHere:
             return light, None
         return light, result if self.with_values else replace(result, value=None)
@@ -239,79 +241,53 @@ def _run_processes(
     tasks: Iterable[Task], doing: _Doing, folder: StageFolder, jobs: int
 ) -> Iterator[tuple[Task, Result | None]]:
     """Yield the tasks, read, with their results, in order; where the result is None, the task can be done here."""
-    items = ((task, folder.known_source(task.id)) for task in tasks)
+    items, died = ((task, folder.known_source(task.id)) for task in tasks), False
     with closing(in_order(items, doing, jobs)) as answers:
         for (unread, _), answer in answers:
             if isinstance(answer, Died):
+                died = True
                 yield unread, Result("failed", WORKER_DIED, facts={"error": answer.detail})
             else:
                 task, result = answer
                 yield (replace(task, payload=unread.payload) if result is None else task), result
+    if died:
+        folder.files.sweep()
+
+
+def _stored(files: PlacedFiles, task: Task, result: Result) -> Result:
+    """Write the files of a result, to be placed."""
+    try:
+        return replace(result, files=files.parts(result.files))
+    except (UnicodeEncodeError, OSError) as error:
+        return _not_storable(error, task)
 
 
 def _put(folder: StageFolder, task: Task, result: Result) -> AccountEntry:
-    """Write what became of a sample; what no file can hold is its failure."""
-    facts = {**result.facts, "edited_input": list(task.edited)} if task.edited else result.facts
-    entry = AccountEntry(task.id, result.outcome, result.reason, task.uuid, task.source, facts=facts)
+    """Note what became of a sample, with its files."""
     try:
-        return folder.put(entry, result.files)
-    except UnicodeEncodeError:
-        why = SampleFault("broken_unicode", "a text holds half a character")
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        why = SampleFault("name_too_long", f"{task.id or task.uuid:.40}… is too long for a file name")
-    failed = failure(why)
-    return folder.put(replace(entry, outcome=failed.outcome, reason=failed.reason, facts=failed.facts), {})
+        return folder.put(_entry(task, result), result.files)
+    except (UnicodeEncodeError, OSError) as error:
+        return folder.put(_entry(task, _not_storable(error, task)), {})
+
+
+def _entry(task: Task, result: Result) -> AccountEntry:
+    facts = {**result.facts, "edited_input": list(task.edited)} if task.edited else result.facts
+    return AccountEntry(task.id, result.outcome, result.reason, task.uuid, task.source, facts=facts)
+
+
+def _not_storable(error: UnicodeEncodeError | OSError, task: Task) -> Result:
+    """Return the failure of a sample that no file can hold; raises any other error."""
+    if isinstance(error, UnicodeEncodeError):
+        return failure(SampleFault("broken_unicode", "a text holds half a character"))
+    if error.errno != errno.ENAMETOOLONG:
+        raise error
+    name = task.id or task.uuid
+    return failure(SampleFault("name_too_long", f"{name:.40}… is too long for a file name"))
 
 
 def failure(fault: SampleFault) -> Result:
     """Return what becomes of a sample with this fault."""
     return Result("failed", fault.reason, facts={"error": str(fault)[:300]})
-
-
-async def _run_async(
-    tasks: Iterator[Task],
-    work: Work,
-    done: Callable[[Task, Result], None],
-    workers: int,
-    around: AbstractAsyncContextManager | None,
-    bar,
-) -> None:
-    async def worker() -> None:
-        for task in tasks:  # one iterator, shared: each takes the next sample
-            try:
-                result = await work(task)
-            except UserError:
-                raise
-            except Exception as error:
-                result = _crash(error)
-            done(task, result)
-
-    async def show_status() -> None:
-        while True:
-            bar.set_postfix_str(around.status())
-            await asyncio.sleep(STATUS_SECONDS)
-
-    try:
-        shown = hasattr(around, "status")
-        async with around or nullcontext(), _in_background(show_status(), shown), asyncio.TaskGroup() as group:
-            for _ in range(max(1, workers)):
-                group.create_task(worker())
-    except* UserError as stopped:
-        raise _first(stopped) from None
-    except* (OSError, ModuleNotFoundError) as stopped:
-        raise _first(stopped) from None
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine, wanted: bool):
-    """Run `work` until the block ends, if `wanted`."""
-    task = asyncio.create_task(work) if wanted else None
-    try:
-        yield
-    finally:
-        task.cancel() if task else work.close()
 
 
 def _guarded(work: Work, task: Task) -> Result:
@@ -320,10 +296,10 @@ def _guarded(work: Work, task: Task) -> Result:
     except (UserError, NotHere):
         raise
     except Exception as error:
-        return _crash(error)
+        return crash(error)
 
 
-def _crash(error: Exception) -> Result:
+def crash(error: Exception) -> Result:
     """Turn an unexpected exception into a failed sample with its type and place; the run continues.
 
     A full disk, a missing package and the like would fail every later sample: such an error ends the run.
@@ -335,8 +311,3 @@ def _crash(error: Exception) -> Result:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     return Result("failed", "crash", facts={"error": f"{type(error).__name__}: {error} ({where})"[:300]})
-
-
-def _first(group: BaseExceptionGroup) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
