@@ -21,7 +21,7 @@ from threadweaver.annotators import registry as annotators
 from threadweaver.annotators.llm import PLACEHOLDERS, prompts
 from threadweaver.annotators.protocol import LABELS, QUESTIONS
 from threadweaver.client.credentials import find_base_url, find_key, needs_key
-from threadweaver.corpus.tokenizer import check_tokenizer
+from threadweaver.corpus.tokenizer import load_tokens
 from threadweaver.errors import UserError
 from threadweaver.files import read_jsonl
 from threadweaver.runs import relay
@@ -121,7 +121,7 @@ def check_stages(
         args = parsed(step, [*settings[step].values(), *given[step]])
         try:
             if step == "save":
-                check_tokenizer(args.tokenizer)
+                load_tokens(args.tokenizer)
             elif step == "referee":
                 annotators.build_referee(args)
             else:

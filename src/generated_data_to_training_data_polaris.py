@@ -165,7 +165,7 @@ def left(args, given: Generated, problems: list[Problem], form: conversion.Form,
     if args.per_problem:
         chains = account.through(conversion.at_most(args.per_problem, args.per_problem_rule, args.seed), chains)
     for chain in chains:
-        account.add(chain.id, None, conversion.judgement(chain))
+        account.add(chain.id, None, chain.facts)
         yield chain
 
 
@@ -189,7 +189,7 @@ class Account:
         for result in step(_remembering(seen, given)):
             chain = given.popleft()
             if isinstance(result, conversion.Loss):
-                self.add(chain.id, result, conversion.judgement(chain))
+                self.add(chain.id, result, chain.facts)
             else:
                 yield result
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +15,10 @@ from project import ROOT, InProcess
 
 for name in [name for name in os.environ if name.startswith("THREADWEAVER_")]:
     del os.environ[name]  # what tests/run.sh, which sources src/env.sh, would hand to the commands that tests start
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # those share the one of the process that started them
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="caches-of-tests-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 # the machine decides how long an example takes, so no deadline; every run draws the same examples
 settings.register_profile(

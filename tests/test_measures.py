@@ -165,7 +165,7 @@ def test_stage_5_tokenizes_each_text_once(tokenizer, tmp_path, monkeypatch):
     ]
     for n, text in enumerate([*texts, "no block, so it is not measured"]):
         write_atomic(tmp_path / "in" / f"{n}.txt", text + "\n")
-    monkeypatch.setattr("threadweaver.stages.filtering.load_tokenizer", lambda name: Counting())
+    monkeypatch.setattr("threadweaver.stages.filtering.load_tokens", lambda name: Counting())
     command = run_path(str(ROOT / "src" / "filter-format-correct-and-obtain-stats.py"))
     flags = [
         "--input",

@@ -58,6 +58,8 @@ class Chain:
     verdict: Verdict | None = None
     line: str = ""
     """Of a chain that passed the sifter: its row in the file of all rows."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """Of the same: its `judgement`."""
 
     @property
     def id(self) -> str:
@@ -142,8 +144,9 @@ class Sifter:
         """Apply the filters that need the verdict."""
         chain = replace(sifted.result, verdict=verdict)
         found = _through(self._after, chain)
-        left = replace(found, line=self.form.line(found)) if isinstance(found, Chain) else found
-        return Sifted(sifted.id, left, judgement(chain))
+        judged = judgement(chain)
+        left = replace(found, line=self.form.line(found), facts=judged) if isinstance(found, Chain) else found
+        return Sifted(sifted.id, left, judged)
 
 
 def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from threadweaver import grading
 from threadweaver.corpus.readers import read_rows
-from threadweaver.corpus.tokenizer import Tokenizer, load_tokenizer
+from threadweaver.corpus.tokenizer import Tokens, load_tokens
 from threadweaver.errors import UserError
 from threadweaver.files import digest, to_pretty_json
 from threadweaver.runs.pool import is_worker
@@ -39,8 +39,8 @@ class Filter:
         return grading.Grader()
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.tokenizer_name)
+    def tokenizer(self) -> Tokens:
+        return load_tokens(self.tokenizer_name)
 
     def load(self) -> None:
         """Load the tokenizer now; raises UserError, before anything is written, if it cannot be loaded."""
