@@ -36,8 +36,8 @@ from threadweaver.errors import UserError, setting
 ITEM = TypeVar("ITEM")
 RESULT = TypeVar("RESULT")
 
-PATIENCE_S = 0.05
-"""Work in this process before others are started: a few times what starting them costs."""
+PATIENCE_S = 0.02
+"""Work in this process before others are started: about what starting them costs."""
 CHUNK_S = 0.05
 """Work that is handed to a worker at a time, by the time that items have taken so far. It answers a whole chunk at once:
 each answer on its own would interrupt another worker, and empty its cache."""
