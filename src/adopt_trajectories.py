@@ -13,22 +13,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
 from threadweaver.errors import UserError
-from threadweaver.files import digest_file, to_json, to_pretty_json
+from threadweaver.files import digest_file, to_pretty_json
 from threadweaver.generation import evaluation, evaluation_report
-from threadweaver.generation.outputs import read_outputs
+from threadweaver.generation.outputs import Generated, Output, read_outputs
 from threadweaver.generation.problems import read_problems
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
-from threadweaver.runs.runner import Task, run_stage
+from threadweaver.runs.runner import run_stage
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import print_no_calls, print_summary
 from threadweaver.stages import adopting
-from threadweaver.stages.adopting import Candidate
-from threadweaver.stages.collected import COLLECTED
+from threadweaver.stages.collected import COLLECTED, Lines
 from threadweaver.trajectory import markup
 
 PUBLISHED_FORMAT = (0.564, 0.770)
@@ -42,6 +42,7 @@ def flags() -> Flags:
     parser.add_shared("--output_path", required=True, help="the folder to write")
     parser.add_shared("--max_samples", help="problems to take samples of, from the first on (all)")
     parser.add_shared("--tokenizer", "--qwen-model", default=DEFAULT_TOKENIZER)
+    parser.add_shared("--jobs")
     parser.add_stage_flags(max_failed="0")
     return parser
 
@@ -55,12 +56,10 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls("adopt")
     problems = read_problems(args.polaris_parquet)
     given = read_outputs(args.dataset_json, len(problems))
-    outputs = [output for output in given.outputs if args.max_samples is None or output.row < args.max_samples]
     tokenizer = load_tokenizer(args.tokenizer).with_tags(markup.TAGS)
-    scored = evaluation.score(outputs, problems, tokenizer, None)
-    figures = evaluation.figures(evaluation.Run("this round", tuple(scored)))
+    scored = tuple(evaluation.score(taken(given, args.max_samples), problems, tokenizer, args.jobs))
+    figures = evaluation.figures(evaluation.Run("this round", scored))
     text = evaluation_report.table({"runs": {"this round": figures}})
-    found = list(adopting.candidates(outputs, scored, problems, given.base))
     settings = {
         "stage": STAGE.name,
         "input": os.path.relpath(args.dataset_json[0], args.output_path),
@@ -71,9 +70,17 @@ def main(argv: list[str] | None) -> int:
         "tokenizer": short_name(args.tokenizer),
         "generated": True,
     }
-    files = {COLLECTED: lines(found), "evaluation.json": to_pretty_json(figures)}
-    with StageFolder(args.output_path, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder:
-        report = run_stage(tasks(found), adopting.adopt, folder, total=len(found), title="adopt", extra=lambda: files)
+    with (
+        StageFolder(args.output_path, settings, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder,
+        Lines(args.output_path, args.accept_edits) as lines,
+    ):
+        found = adopting.candidates(taken(given, args.max_samples), scored, problems, given.base)
+        tasks = lines.written(map(adopting.to_task, found), folder)
+
+        def extra() -> dict[str, str | Path]:
+            return {COLLECTED: lines.finish(), "evaluation.json": to_pretty_json(figures)}
+
+        report = run_stage(tasks, adopting.adopt, folder, total=len(scored), title="adopt", extra=extra)
     print_summary("adopt", report, args.output_path)
     print(text, end="")
     before, after = PUBLISHED_FORMAT
@@ -83,12 +90,9 @@ def main(argv: list[str] | None) -> int:
     return 0
 
 
-def tasks(found: list[Candidate]) -> Iterator[Task]:
-    return map(adopting.to_task, found)
-
-
-def lines(found: list[Candidate]) -> str:
-    return "".join(to_json(candidate.sample.to_row()) + "\n" for candidate in found if candidate.sample)
+def taken(given: Generated, most: int | None) -> Iterator[Output]:
+    """Return the samples of the first problems."""
+    return (output for output in given.outputs if most is None or output.row < most)
 
 
 if __name__ == "__main__":

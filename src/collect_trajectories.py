@@ -13,26 +13,25 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
+from threadweaver import grading
 from threadweaver.corpus import describing
 from threadweaver.corpus.sources import Source, open_source
 from threadweaver.errors import UserError
 from threadweaver.files import digest_file
 from threadweaver.runs.command import run_command
-from threadweaver.runs.entries import PASSED
 from threadweaver.runs.flags import Flags
 from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.records import own_account
-from threadweaver.runs.runner import StageReport, Task, run_stage
+from threadweaver.runs.runner import StageReport, run_stage
 from threadweaver.runs.shards import SETTING
 from threadweaver.runs.stages import STAGES
 from threadweaver.runs.summary import exit_code, print_no_calls, print_summary
-from threadweaver.samples import read_collected
 from threadweaver.stages import collecting
-from threadweaver.stages.collected import COLLECTED, SOURCE, RowsRead
+from threadweaver.stages.collected import COLLECTED, SOURCE, Lines, RowsRead
 from threadweaver.stages.collecting import Candidate
 
 
@@ -56,6 +55,8 @@ def main(argv: list[str] | None) -> int:
         return print_no_calls(STAGE.title)
     if args.output_path is None and not args.inspect:
         parser.error("--output_path is required")
+    if not (args.no_grade or args.inspect):
+        grading.expect(args.max_samples, args.jobs)
     source = open_source(args.dataset_path, collecting.source_options(args))
     print("\n".join(describing.table(source)), flush=True)
     if args.inspect:
@@ -80,7 +81,7 @@ def collect(source: Source, args, output: Path) -> StageReport:
             StageFolder(output, made_with, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder,
             Lines(output, args.accept_edits) as lines,
         ):
-            tasks = lines.written(chain([first] if first else [], found), folder)
+            tasks = lines.written(map(collecting.to_task, chain([first] if first else [], found)), folder)
 
             def extra() -> dict[str, str | Path]:
                 return {COLLECTED: lines.finish(), **({SOURCE: every.to_json()} if args.shard else {})}
@@ -90,38 +91,6 @@ def collect(source: Source, args, output: Path) -> StageReport:
         if new:
             shutil.rmtree(output, ignore_errors=True)
         raise
-
-
-class Lines:
-    """`collected.jsonl`, written line by line into a file beside it while the samples are collected."""
-
-    def __init__(self, output: Path, accept_edits: bool):
-        self.there, self.part = output / COLLECTED, output / f".{COLLECTED}.part"
-        self.accept_edits = accept_edits
-        self.uuids: list[str] = []
-
-    def __enter__(self) -> Lines:
-        self.file = open(self.part, "wb")
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.file.close()
-        self.part.unlink(missing_ok=True)
-
-    def written(self, found: Iterator[Candidate], folder: StageFolder) -> Iterator[Task]:
-        """Yield the tasks one by one, and write the line of each that was collected when the next one is asked for."""
-        for task in map(collecting.to_task, found):
-            yield task
-            if folder.done.outcomes.get(task.id) in PASSED:
-                self.file.write((task.payload[1] + "\n").encode())
-                self.uuids.append(task.uuid)
-
-    def finish(self) -> Path:
-        """Return the finished file; one that was edited, if edits are taken and it holds the same samples, stays."""
-        self.file.flush()
-        edited = self.accept_edits and self.there.is_file()
-        same = edited and [sample.uuid for sample in read_collected(self.there)] == self.uuids
-        return self.there if same else self.part
 
 
 def settings(source: Source, args, output: Path) -> dict:

@@ -21,7 +21,7 @@ from threadweaver.generation.evaluation import Run
 from threadweaver.generation.outputs import read_outputs
 from threadweaver.generation.problems import read_problems
 from threadweaver.runs.command import run_command
-from threadweaver.runs.flags import Flags, positive_int
+from threadweaver.runs.flags import Flags
 from threadweaver.trajectory import markup
 
 
@@ -37,7 +37,7 @@ def flags() -> Flags:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder of the table as JSON, as text, and as a plot"
     )
-    parser.add_argument("--workers", type=positive_int, help="number of grading processes (one per core)")
+    parser.add_shared("--jobs", "--workers")
     return parser
 
 
@@ -51,7 +51,7 @@ def main(argv: list[str] | None) -> int:
     runs = {}
     for name, paths in given.items():
         outputs = read_outputs(paths, len(problems)).outputs
-        runs[name] = Run(name, tuple(evaluation.score(outputs, problems, tokenizer, args.workers)))
+        runs[name] = Run(name, tuple(evaluation.score(outputs, problems, tokenizer, args.jobs)))
     found = {"runs": {name: evaluation.figures(run) | seconds(given[name]) for name, run in runs.items()}}
     if len(runs) == 2:
         found["comparison"] = evaluation.compare(runs["sequential"], runs["parallel"])

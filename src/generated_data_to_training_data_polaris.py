@@ -24,6 +24,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from threadweaver import grading
 from threadweaver.corpus import chat
 from threadweaver.corpus.contamination import ENOUGH, NGRAM, Benchmarks
 from threadweaver.corpus.thinking import ANSWER_TAGS, TAGS
@@ -119,6 +120,7 @@ def main(argv: list[str] | None) -> int:
 def convert(args, problems: list[Problem], given: Generated, files: Files, folder: StageFolder) -> StageReport:
     """Filter and write; return what became of every sample."""
     begun = time.monotonic()
+    grading.expect(len(given.outputs), args.jobs)
     form = conversion.Form(load_tokenizer(args.tokenizer), args.instruction, args.template)
     print_gaps(given, problems)
     account = Account(folder)

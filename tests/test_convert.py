@@ -15,7 +15,7 @@ from project import ROOT, InProcess, Project
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.sources import to_sample
 from threadweaver.errors import UserError
-from threadweaver.generation import conversion
+from threadweaver.grading import workers
 from threadweaver.runs import pool
 from threadweaver.runs.folder import read_account
 from threadweaver.samples import read_collected
@@ -54,7 +54,7 @@ def test_batches_and_processes_change_nothing(tmp_path, monkeypatch, jobs):
     problems = [(f"p{k}", "(x+1)^2" if k % 3 == 1 else str(k)) for k in range(23)]
     contents = []
     for size in (200, 4):
-        monkeypatch.setattr(conversion, "BATCH", size)
+        monkeypatch.setattr(workers, "BATCH", size)
         monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
         (tmp_path / str(size)).mkdir()
         run = Run(tmp_path / str(size), problems, [[output(answer)] for answer in answers])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,10 @@ from generating import MODEL, PROBLEMS, TOKENIZER, TRAJECTORY, rows, write
 from threadweaver.errors import UserError
 from threadweaver.generation import evaluation
 from threadweaver.generation.evaluation import Run, Scored
+from threadweaver.generation.outputs import Output
+from threadweaver.generation.problems import Problem
+from threadweaver.grading import workers
+from threadweaver.runs import pool
 from threadweaver.trajectory import markup
 
 command = importlib.import_module("evaluate_trajectories")
@@ -38,6 +44,28 @@ def test_a_format_is_strict_or_has_a_fault_and_is_measured_as_one_sequence(text,
     assert found.fault == fault, found
     assert found.total == len(TAGGED.ids(text))
     assert (found.critical < found.total) == bool(found.threads) == (not fault and "<Parallel>" in text)
+
+
+def test_processes_and_batches_of_algebra_change_nothing_and_one_that_dies_costs_its_output_alone(monkeypatch):
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(workers, "BATCH", 3)
+    problems = [Problem("What?", "(x+1)^2" if row % 3 == 1 else str(row)) for row in range(13)]
+    answers = ["x^2+2x+1" if row % 3 == 1 else str(row + (row % 4 == 2)) for row in range(13)]
+    outputs = [Output(row, 0, f"{PLAIN.partition('boxed')[0]}boxed{{{answer}}}") for row, answer in enumerate(answers)]
+    one, two = (list(evaluation.score(outputs, problems, TAGGED, jobs)) for jobs in (1, 2))
+    assert one == two and [scored.row for scored in one] == list(range(13))
+    assert [scored.row for scored in one if not scored.correct] == [2, 6]
+    measured, here = evaluation.shape, os.getpid()
+
+    def killed(text, tokenizer):
+        if "boxed{5}" in text and os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return measured(text, tokenizer)
+
+    monkeypatch.setattr(evaluation, "shape", killed)
+    three = list(evaluation.score(outputs, problems, TAGGED, 2))
+    assert (three[5].fault, three[5].correct, three[5].verdict) == ("worker_died", False, "undecided")
+    assert [*three[:5], *three[6:]] == [*one[:5], *one[6:]]
 
 
 def sample(

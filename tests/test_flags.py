@@ -111,16 +111,7 @@ def declared_in(path: Path) -> Iterator[str]:
 
 def test_each_flag_is_declared_once():
     """Only what differs between commands is added to the shared declaration (`add_shared`)."""
-    something_else_in_each = {
-        "--workers",
-        "--timeout",
-        "--base-url",
-        "--port",
-        "--limit",
-        "--output-dir",
-        "--ledger",
-        "--engine",
-    }
+    something_else_in_each = {"--timeout", "--base-url", "--port", "--limit", "--output-dir", "--ledger", "--engine"}
     declared = Counter(flag for path in (ROOT / "src").rglob("*.py") for flag in declared_in(path))
     assert declared["--val-size"] == declared["--max-cost"] == 1
     assert {flag for flag, count in declared.items() if count > 1} == something_else_in_each

@@ -156,3 +156,13 @@ def test_there_are_never_more_processes_than_cores_or_answers():
     with Grader(workers=32) as grader:
         grader.grade(r"\frac{x^2-1}{x-1}", "x+1")  # by algebra and by a typical reward
         assert grader._pool._pool_manager.worker_manager.workers_number <= 2
+
+
+def test_what_the_processes_need_is_loaded_ahead_only_for_many_pairs_and_on_another_core(monkeypatch):
+    started = []
+    monkeypatch.setattr(workers, "_server", lambda: started.append("server"))
+    workers.expect(workers.MANY - 1, 2)
+    workers.expect(workers.MANY, 1)
+    assert not started
+    workers.expect(workers.MANY, 2)
+    assert started == ["server"]

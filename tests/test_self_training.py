@@ -35,7 +35,7 @@ LEANS = TRAJECTORY.replace("1: x = 1", "1: The sum is 1250 + 1263 = 2513.").repl
 
 def adopted(*texts: str, problem: Problem = PROBLEM) -> list[adopting.Candidate]:
     outputs = [Output(0, number, text) for number, text in enumerate(texts)]
-    scored = evaluation.score(outputs, [problem], TAGGED, 1)
+    scored = list(evaluation.score(outputs, [problem], TAGGED, 1))
     return list(adopting.candidates(outputs, scored, [problem], "run"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,8 @@ def test_a_changed_file_is_another_tokenizer(folder):
 
 @pytest.mark.parametrize("library", ["transformers", "tokenizers"])
 def test_another_version_of_a_library_is_another_tokenizer(folder, monkeypatch, library):
-    before, version = token_cache.place_of(Path(folder)), token_cache.version
-    monkeypatch.setattr(token_cache, "version", lambda name: "0" if name == library else version(name))
+    before, version = token_cache.place_of(Path(folder)), metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "0" if name == library else version(name))
     assert token_cache.place_of(Path(folder)) != before
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,12 @@ def place_of(folder: Path) -> Path | None:
     """Return the file for the tokenizer in a folder; None if there is none in it, or nothing can be kept."""
     if not any((folder / name).is_file() for name in ("tokenizer_config.json", "tokenizer.json")):
         return None
+    from importlib import metadata
+
     home = os.environ.get("XDG_CACHE_HOME")
     try:
         cache = Path(home) if home else Path.home() / ".cache"
-        found = sha256(f"{version('transformers')} {version('tokenizers')}".encode())
+        found = sha256(f"{metadata.version('transformers')} {metadata.version('tokenizers')}".encode())
         for file in sorted(file for file in folder.iterdir() if file.suffix in _READ and file.is_file()):
             data = file.read_bytes()
             found.update(f"\0{file.name} {len(data)}\0".encode() + data)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain as chain_of
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 from threadweaver import grading
@@ -31,8 +31,6 @@ from threadweaver.trajectory.measures import measure
 
 USUAL_CONTEXT = 40960
 """The published trainer's context in tokens: longer rows are reported."""
-BATCH = 200
-"""Outputs whose algebra is done at a time."""
 TEMPLATES = ("qwen", "deepseek", "model")
 RULES = ("first", "shortest", "random")
 
@@ -160,20 +158,13 @@ def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:
 def sift(items: Iterable[tuple[Output, Problem]], sifter: Sifter, jobs: int) -> Iterator[Sifted]:
     """Yield what becomes of every output, in order, worked on by at most `jobs` processes; algebra has its own."""
     with grading.Grader(jobs) as grader, closing(in_order(items, sifter, jobs)) as answers:
-        found = _each(answers, grader)
-        while batch := list(islice(found, BATCH)):
-            asked = [sifted for sifted in batch if sifted.open]
-            verdicts = dict(zip(map(id, asked), grader.grade_many(sifted.result.pair for sifted in asked), strict=True))
-            for sifted in batch:
-                yield sifter.graded(sifted, verdicts[id(sifted)]) if sifted.open else sifted
+        found = (_died(item, answer) if isinstance(answer, Died) else answer for item, answer in answers)
+        for sifted, verdict in grader.grade_each(found, _pair):
+            yield sifter.graded(sifted, verdict) if verdict else sifted
 
 
-def _each(answers: Iterable[tuple[tuple[Output, Problem], Sifted | Died]], grader: grading.Grader) -> Iterator[Sifted]:
-    for item, answer in answers:
-        sifted = _died(item, answer) if isinstance(answer, Died) else answer
-        if sifted.open:
-            grader.prepare()
-        yield sifted
+def _pair(sifted: Sifted) -> tuple[str | None, object] | None:
+    return sifted.result.pair if sifted.open else None
 
 
 def _died(item: tuple[Output, Problem], died: Died) -> Sifted:

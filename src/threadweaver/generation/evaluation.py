@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import fmean
 
 from threadweaver import grading
@@ -18,6 +20,8 @@ from threadweaver.corpus.thinking import TAGS, FailedCut, cut, trim
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
+from threadweaver.runs.pool import Died, in_order
+from threadweaver.runs.runner import WORKER_DIED
 from threadweaver.text import unstorable
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
@@ -78,18 +82,30 @@ class Shape:
     threads: tuple[int, ...] = field(default=())
 
 
-def score(
-    outputs: Iterable[Output], problems: Sequence[Problem], tokenizer: Tokenizer, workers: int | None
-) -> list[Scored]:
-    """Grade and measure every output; `tokenizer` has the tags as single tokens. An answer that cannot be judged counts as
-    wrong, as it does for a reward."""
-    outputs = list(outputs)
-    pairs = [(_final(output.text or ""), _reference(problems[output.row])) for output in outputs]
-    verdicts = grading.grade_many(pairs, workers)
-    return [_scored(output, verdict.verdict, tokenizer) for output, verdict in zip(outputs, verdicts, strict=True)]
+def score(outputs: Iterable[Output], problems: Sequence[Problem], tokenizer: Tokenizer, jobs: int) -> Iterator[Scored]:
+    """Grade and measure every output, in order, on at most `jobs` processes; `tokenizer` has the tags as single tokens. An
+    answer that cannot be judged counts as wrong, as it does for a reward."""
+    items = ((output, problems[output.row]) for output in outputs)
+    work = partial(_score, tokenizer=tokenizer)
+    with grading.Grader(jobs) as grader, closing(in_order(items, work, jobs)) as answers:
+        found = ((_died(item[0]), None) if isinstance(answer, Died) else answer for item, answer in answers)
+        for (scored, _), verdict in grader.grade_each(found, lambda answer: answer[1]):
+            yield replace(scored, verdict=verdict.verdict, correct=verdict.correct) if verdict else scored
 
 
-def _scored(output: Output, verdict: str, tokenizer: Tokenizer) -> Scored:
+def _died(output: Output) -> Scored:
+    return Scored(output.row, output.sample, False, "undecided", WORKER_DIED, 0, 0)
+
+
+def _score(item: tuple[Output, Problem], tokenizer: Tokenizer) -> tuple[Scored, tuple[str | None, object] | None]:
+    """Return an output measured and, if its verdict needs algebra, the pair to be graded."""
+    output, problem = item
+    pair = _final(output.text or ""), _reference(problem)
+    verdict = grading.at_once(*pair)
+    return _measured(output, verdict.verdict if verdict else "", tokenizer), None if verdict else pair
+
+
+def _measured(output: Output, verdict: str, tokenizer: Tokenizer) -> Scored:
     text = output.text or ""
     found = shape(text, tokenizer)
     units, unit_fault = 0, found.fault

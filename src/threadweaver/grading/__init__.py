@@ -7,6 +7,6 @@ normalization where that settles it (three answers of four), else by algebra in 
 from threadweaver.grading.boxed import final_answer
 from threadweaver.grading.statements import settled_at
 from threadweaver.grading.verdict import Verdict
-from threadweaver.grading.workers import Grader, Reference, at_once, grade, grade_many
+from threadweaver.grading.workers import Grader, Reference, at_once, expect, grade, grade_many
 
-__all__ = ["Grader", "Reference", "Verdict", "at_once", "final_answer", "grade", "grade_many", "settled_at"]
+__all__ = ["Grader", "Reference", "Verdict", "at_once", "expect", "final_answer", "grade", "grade_many", "settled_at"]

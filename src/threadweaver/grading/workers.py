@@ -15,12 +15,13 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from threadweaver.cores import cores
 from threadweaver.grading.verdict import Finding, Verdict, by_algebra, by_rewards, combine, conclude, in_parent
@@ -29,8 +30,11 @@ CPU_S = 3.0  # the slowest of 1,023 labelled pairs takes 0.7
 WALL_S_PER_CPU_S = 8
 MEMORY_MB = 2048
 TASKS_PER_WORKER = 1_000  # then it is replaced: sympy's caches only grow
+MANY = 500  # of 3,000 outputs 24 need algebra; sympy is half a second of a core
 _PRELOADED = ["sympy", "math_verify", "latex2sympy2_extended", "pylatexenc.latex2text", "pebble"]
 
+BATCH = 200
+ITEM = TypeVar("ITEM")
 Reference = str | int | float | Sequence[Any]
 Pair = tuple[str, str]
 
@@ -51,7 +55,6 @@ class Grader:
         self.cpu_s = cpu_s
         self.memory_mb = memory_mb
         self.rewards = rewards
-        self._prepared = False
         self._expected = self._size = self._asking = 0  # pairs for the processes, their number, threads that wait
         self._pool: Any = None
         self._lock = threading.Lock()
@@ -69,12 +72,6 @@ class Grader:
             pool.stop()
             pool.join()
 
-    def prepare(self) -> None:
-        """Let what the processes need be loaded meanwhile: half a second on another core, if more than one may be used."""
-        if self.workers > 1 and not self._prepared:
-            self._prepared = True
-            _server()
-
     def grade(self, answer: str | None, references: Reference) -> Verdict:
         return self.grade_many([(answer, references)])[0]
 
@@ -84,6 +81,17 @@ class Grader:
         unique = dict.fromkeys((answer, r) for answer, texts in asked if answer and answer.strip() for r in texts)
         settled = self._judge(list(unique))
         return [_of_one(answer, texts, settled) for answer, texts in asked]
+
+    def grade_each(
+        self, items: Iterable[ITEM], pair: Callable[[ITEM], tuple[str | None, Reference] | None]
+    ) -> Iterator[tuple[ITEM, Verdict | None]]:
+        """Yield each item with the verdict on its pair, None if it has none. The algebra of BATCH items is done at a time,
+        and no more of them are in memory."""
+        items = iter(items)
+        while batch := [(item, pair(item)) for item in islice(items, BATCH)]:
+            verdicts = iter(self.grade_many(asked for _, asked in batch if asked is not None))
+            for item, asked in batch:
+                yield item, None if asked is None else next(verdicts)
 
     def _judge(self, pairs: list[Pair]) -> dict[Pair, Verdict]:
         with self._lock:
@@ -143,6 +151,12 @@ class Grader:
                     context=context,
                 )
             return self._pool
+
+
+def expect(pairs: int, jobs: int) -> None:
+    """Load what the processes need on another core, if there is one and one of so many pairs will need it."""
+    if jobs > 1 and pairs >= MANY:
+        _server()
 
 
 def _server() -> BaseContext:

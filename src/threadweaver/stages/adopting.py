@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from threadweaver.corpus.thinking import TAGS, cut, trim
-from threadweaver.files import digest
+from threadweaver.files import digest, to_json
 from threadweaver.generation.evaluation import Scored
 from threadweaver.generation.outputs import Output
 from threadweaver.generation.problems import Problem
@@ -19,7 +19,7 @@ from threadweaver.outlines.checks import check_outlines
 from threadweaver.runs.runner import Result, Task
 from threadweaver.samples import Sample
 from threadweaver.stages.block_leaks import BlockLeaks
-from threadweaver.stages.collected import ROW, row_hash
+from threadweaver.stages.collected import ROW
 from threadweaver.stages.outlining import must_be_sequential
 from threadweaver.stages.traced import new_lineage, sequentialize, traced_files
 from threadweaver.trajectory import markup
@@ -104,15 +104,16 @@ def as_chain(trajectory: markup.Trajectory) -> tuple[str, tuple[BlockLineage, ..
 
 
 def to_task(candidate: Candidate) -> Task:
-    text = candidate.trajectory + (candidate.sample.output if candidate.sample else "")
-    return Task(
-        candidate.id, digest(f"{candidate.reason} {text}"), candidate, candidate.sample.uuid if candidate.sample else ""
-    )
+    """Return the task of a candidate: its payload is the candidate and, if it may be adopted, its row as JSON."""
+    sample = candidate.sample
+    text = candidate.trajectory + (sample.output if sample else "")
+    line = to_json(sample.to_row()) if sample else ""
+    return Task(candidate.id, digest(f"{candidate.reason} {text}"), (candidate, line), sample.uuid if sample else "")
 
 
 def adopt(task: Task) -> Result:
     """Write the trajectory with its lineage; blocks that are not independent or are given away become sequential."""
-    candidate: Candidate = task.payload
+    candidate, line = task.payload
     score = candidate.scored
     facts: dict[str, object] = {"format": score.fault or "strict", "verdict": score.verdict}
     facts |= {"blocks": len(score.threads), "unit_fault": score.unit_fault or None}
@@ -123,11 +124,7 @@ def adopt(task: Task) -> Result:
     lineage = replace(new_lineage(candidate.sample), blocks=blocks)
     back = unsound_blocks(trajectory, candidate.sample.problem)
     text, lineage = sequentialize(trajectory, lineage, back)
-    facts |= {
-        ROW: row_hash(candidate.sample),
-        "blocks": len(lineage.blocks),
-        "unused": [code for code, _ in back.values()],
-    }
+    facts |= {ROW: digest(line), "blocks": len(lineage.blocks), "unused": [code for code, _ in back.values()]}
     return Result("ok", None, traced_files(task.id, text, lineage), facts)
 
 

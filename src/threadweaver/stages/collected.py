@@ -9,10 +9,13 @@ from pathlib import Path
 
 from threadweaver.errors import SampleFault
 from threadweaver.files import digest, to_json, to_pretty_json
+from threadweaver.runs.entries import PASSED
+from threadweaver.runs.folder import StageFolder
 from threadweaver.runs.given import ALTERED, Files, Given
 from threadweaver.runs.records import COLLECTED as COLLECTED
 from threadweaver.runs.records import LOSSES
 from threadweaver.runs.records import SOURCE as SOURCE
+from threadweaver.runs.runner import Task
 from threadweaver.samples import Sample, read_collected, sample_at, sample_key
 
 ROW = "row"
@@ -132,3 +135,36 @@ class Rows:
 def samples_of(rows: Mapping[str, Row]) -> dict[str, Sample]:
     """Return the sound samples by number."""
     return {id: row.sample for id, row in rows.items() if row.sample}
+
+
+class Lines:
+    """`collected.jsonl`, written line by line into a file beside it while the samples are collected."""
+
+    def __init__(self, output: Path, accept_edits: bool):
+        self.there, self.part = output / COLLECTED, output / f".{COLLECTED}.part"
+        self.accept_edits = accept_edits
+        self.uuids: list[str] = []
+
+    def __enter__(self) -> Lines:
+        self.file = open(self.part, "wb")
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.file.close()
+        self.part.unlink(missing_ok=True)
+
+    def written(self, tasks: Iterable[Task], folder: StageFolder) -> Iterator[Task]:
+        """Yield the tasks one by one, and write the line of each that was collected when the next one is asked for: a
+        payload is a candidate and its line."""
+        for task in tasks:
+            yield task
+            if folder.done.outcomes.get(task.id) in PASSED:
+                self.file.write((task.payload[1] + "\n").encode())
+                self.uuids.append(task.uuid)
+
+    def finish(self) -> Path:
+        """Return the finished file; one that was edited, if edits are taken and it holds the same samples, stays."""
+        self.file.flush()
+        edited = self.accept_edits and self.there.is_file()
+        same = edited and [sample.uuid for sample in read_collected(self.there)] == self.uuids
+        return self.there if same else self.part

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -295,7 +295,7 @@ def candidates(
     faults = Faults(options.max_failed, limit, BATCH)
     reader = RowReader(source.reading, source.name, options.traces, options.grade)
     with grading.Grader(rewards=False) as grader, closing(in_order(source.rows(limit), reader, jobs)) as answers:
-        rows = _each(answers, grader if options.grade else None)
+        rows = (_died(row, found) if isinstance(found, Died) else found for row, found in answers)
         while read := list(islice(rows, BATCH)):
             faults.add(read, rows)
             if every:
@@ -312,16 +312,6 @@ def candidates(
                 if options.shard is None or options.shard.takes(found[0].row):
                     yield from name_all(kept)
     faults.close()
-
-
-def _each(
-    answers: Iterable[tuple[SourceRow, list[Candidate] | Died]], grader: grading.Grader | None
-) -> Iterator[list[Candidate]]:
-    for row, answer in answers:
-        found = _died(row, answer) if isinstance(answer, Died) else answer
-        if grader and any(candidate.answer is not None and candidate.graded is None for candidate in found):
-            grader.prepare()
-        yield found
 
 
 def _died(row: SourceRow, died: Died) -> list[Candidate]:
