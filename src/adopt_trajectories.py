@@ -19,7 +19,7 @@ from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, sho
 from threadweaver.errors import UserError
 from threadweaver.files import digest_file, to_pretty_json
 from threadweaver.generation import evaluation, evaluation_report
-from threadweaver.generation.outputs import Generated, Output, read_outputs
+from threadweaver.generation.outputs import Generated, Unread, read_outputs
 from threadweaver.generation.problems import read_problems
 from threadweaver.runs.command import run_command
 from threadweaver.runs.flags import Flags
@@ -90,7 +90,7 @@ def main(argv: list[str] | None) -> int:
     return 0
 
 
-def taken(given: Generated, most: int | None) -> Iterator[Output]:
+def taken(given: Generated, most: int | None) -> Iterator[Unread]:
     """Return the samples of the first problems."""
     return (output for output in given.outputs if most is None or output.row < most)
 

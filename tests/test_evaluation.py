@@ -14,7 +14,7 @@ from generating import MODEL, PROBLEMS, TOKENIZER, TRAJECTORY, rows, write
 from threadweaver.errors import UserError
 from threadweaver.generation import evaluation
 from threadweaver.generation.evaluation import Run, Scored
-from threadweaver.generation.outputs import Output
+from threadweaver.generation.outputs import Unread
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import workers
 from threadweaver.runs import pool
@@ -51,7 +51,7 @@ def test_processes_and_batches_of_algebra_change_nothing_and_one_that_dies_costs
     monkeypatch.setattr(workers, "BATCH", 3)
     problems = [Problem("What?", "(x+1)^2" if row % 3 == 1 else str(row)) for row in range(13)]
     answers = ["x^2+2x+1" if row % 3 == 1 else str(row + (row % 4 == 2)) for row in range(13)]
-    outputs = [Output(row, 0, f"{PLAIN.partition('boxed')[0]}boxed{{{answer}}}") for row, answer in enumerate(answers)]
+    outputs = [Unread(row, 0, f"{PLAIN.partition('boxed')[0]}boxed{{{answer}}}") for row, answer in enumerate(answers)]
     one, two = (list(evaluation.score(outputs, problems, TAGGED, jobs)) for jobs in (1, 2))
     assert one == two and [scored.row for scored in one] == list(range(13))
     assert [scored.row for scored in one if not scored.correct] == [2, 6]

@@ -14,7 +14,7 @@ from generating import rows, write
 from test_evaluation import TAGGED
 from test_round_trip import trajectories
 from threadweaver.generation import evaluation
-from threadweaver.generation.outputs import Output
+from threadweaver.generation.outputs import Unread
 from threadweaver.generation.problems import Problem
 from threadweaver.runs.folder import read_account
 from threadweaver.stages import adopting
@@ -34,7 +34,7 @@ LEANS = TRAJECTORY.replace("1: x = 1", "1: The sum is 1250 + 1263 = 2513.").repl
 
 
 def adopted(*texts: str, problem: Problem = PROBLEM) -> list[adopting.Candidate]:
-    outputs = [Output(0, number, text) for number, text in enumerate(texts)]
+    outputs = [Unread(0, number, text) for number, text in enumerate(texts)]
     scored = list(evaluation.score(outputs, [problem], TAGGED, 1))
     return list(adopting.candidates(outputs, scored, [problem], "run"))
 

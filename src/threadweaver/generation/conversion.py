@@ -20,7 +20,7 @@ from threadweaver.corpus.duplicates import Seen
 from threadweaver.corpus.thinking import FailedCut, Tags, cut, trim, unwrap
 from threadweaver.corpus.tokenizer import Tokenizer
 from threadweaver.files import atomic_file, row_groups, to_json, write_parquet
-from threadweaver.generation.outputs import Output
+from threadweaver.generation.outputs import Output, Unread
 from threadweaver.generation.problems import Problem
 from threadweaver.grading import Verdict
 from threadweaver.runs.pool import Died, in_order
@@ -129,8 +129,9 @@ class Sifter:
         self._after: list[Step] = [pick(keep_wrong=self.keep_wrong, keep_undecided=self.keep_undecided)]
         self._after += [within(self.max_tokens, self.form.lengths)] if self.max_tokens else []
 
-    def __call__(self, item: tuple[Output, Problem]) -> Sifted:
-        output, problem = item
+    def __call__(self, item: tuple[Unread, Problem]) -> Sifted:
+        unread, problem = item
+        output = unread.read()
         id = f"{output.row}-{output.sample}"
         found = _through(self._before, read(output, problem, self.think_tags, self.answer_tags))
         if isinstance(found, Loss):
@@ -155,7 +156,7 @@ def _through(steps: Sequence[Step], found: Chain | Loss) -> Chain | Loss:
     return found
 
 
-def sift(items: Iterable[tuple[Output, Problem]], sifter: Sifter, jobs: int) -> Iterator[Sifted]:
+def sift(items: Iterable[tuple[Unread, Problem]], sifter: Sifter, jobs: int) -> Iterator[Sifted]:
     """Yield what becomes of every output, in order, worked on by at most `jobs` processes; algebra has its own."""
     with grading.Grader(jobs) as grader, closing(in_order(items, sifter, jobs)) as answers:
         found = (_died(item, answer) if isinstance(answer, Died) else answer for item, answer in answers)
@@ -167,7 +168,7 @@ def _pair(sifted: Sifted) -> tuple[str | None, object] | None:
     return sifted.result.pair if sifted.open else None
 
 
-def _died(item: tuple[Output, Problem], died: Died) -> Sifted:
+def _died(item: tuple[Unread, Problem], died: Died) -> Sifted:
     return Sifted(f"{item[0].row}-{item[0].sample}", Loss(WORKER_DIED, died.detail))
 
 

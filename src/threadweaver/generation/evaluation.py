@@ -18,7 +18,7 @@ from threadweaver import grading
 from threadweaver.corpus import training_units
 from threadweaver.corpus.thinking import TAGS, FailedCut, cut, trim
 from threadweaver.corpus.tokenizer import Tokenizer
-from threadweaver.generation.outputs import Output
+from threadweaver.generation.outputs import Output, Unread
 from threadweaver.generation.problems import Problem
 from threadweaver.runs.pool import Died, in_order
 from threadweaver.runs.runner import WORKER_DIED
@@ -93,13 +93,13 @@ def score(outputs: Iterable[Output], problems: Sequence[Problem], tokenizer: Tok
             yield replace(scored, verdict=verdict.verdict, correct=verdict.correct) if verdict else scored
 
 
-def _died(output: Output) -> Scored:
+def _died(output: Unread) -> Scored:
     return Scored(output.row, output.sample, False, "undecided", WORKER_DIED, 0, 0)
 
 
-def _score(item: tuple[Output, Problem], tokenizer: Tokenizer) -> tuple[Scored, tuple[str | None, object] | None]:
+def _score(item: tuple[Unread, Problem], tokenizer: Tokenizer) -> tuple[Scored, tuple[str | None, object] | None]:
     """Return an output measured and, if its verdict needs algebra, the pair to be graded."""
-    output, problem = item
+    output, problem = item[0].read(), item[1]
     pair = _final(output.text or ""), _reference(problem)
     verdict = grading.at_once(*pair)
     return _measured(output, verdict.verdict if verdict else "", tokenizer), None if verdict else pair

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from threadweaver.corpus.readers import begins_with, json_items
 from threadweaver.errors import UserError
@@ -37,8 +36,25 @@ class _Place:
     item: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An output that any process can read: in a journal, the byte at which its line begins; else its text."""
+
+    row: int
+    sample: int
+    text: str | None = None
+    line: _Place | None = None
+
+    def read(self) -> Output:
+        if self.line is None:
+            return Output(self.row, self.sample, self.text)
+        with open(self.line.path, "rb") as file:
+            file.seek(self.line.offset)
+            return Output(self.row, self.sample, parse_json(file.readline())["result"])
+
+
 class Outputs:
-    """Sampled texts in the order of rows, then samples, read from their files; in memory is only where they are."""
+    """Sampled texts in the order of rows, then samples, to be read from their files; in memory is only where they are."""
 
     def __init__(self, places: Mapping[tuple[int, int], _Place]):
         self._places = dict(sorted(places.items()))
@@ -50,21 +66,16 @@ class Outputs:
         """Return the problems that have a sample."""
         return {row for row, _ in self._places}
 
-    def __iter__(self) -> Iterator[Output]:
+    def __iter__(self) -> Iterator[Unread]:
         with ExitStack() as stack:
-            journals: dict[Path, IO[bytes]] = {}
             finals: dict[Path, _Final] = {}
             for (row, sample), place in self._places.items():
                 if place.path.suffix == ".jsonl":
-                    file = journals.get(place.path) or stack.enter_context(open(place.path, "rb"))
-                    journals[place.path] = file
-                    file.seek(place.offset)
-                    text = parse_json(file.readline())["result"]
-                else:
-                    final = finals.get(place.path) or stack.enter_context(closing(_Final(place.path)))
-                    finals[place.path] = final
-                    text = final.samples(place.offset)[place.item]
-                yield Output(row, sample, text)
+                    yield Unread(row, sample, line=place)
+                    continue
+                final = finals.get(place.path) or stack.enter_context(closing(_Final(place.path)))
+                finals[place.path] = final
+                yield Unread(row, sample, final.samples(place.offset)[place.item])
 
 
 class _Final:

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
@@ -42,6 +42,9 @@ CHUNK_S = 0.05
 """Work that is handed to a worker at a time, by the time that items have taken so far. It answers a whole chunk at once:
 each answer on its own would interrupt another worker, and empty its cache."""
 LONGEST_CHUNK = 32
+MOST_WAITING = 32 << 10
+"""Bytes of a chunk that may wait in the pipe of a worker that is busy, so that it goes on at once. The pipe takes several
+times that: a send that waited for a worker which itself waits to send would never end."""
 AHEAD = 4
 """Chunks per worker that may be ahead of the one whose results are due."""
 MOST_BYTES = 64 << 20
@@ -95,8 +98,8 @@ class _Worker:
     process: multiprocessing.process.BaseProcess
     pipe: Connection
     ready: bool = False
-    chunk: list[int] = field(default_factory=list)
-    """Places of the items that it has."""
+    chunks: deque[list[int]] = field(default_factory=deque)
+    """Places of the items that it has: those that it works on, and those that wait in its pipe."""
 
 
 class _Workers(Generic[ITEM, RESULT]):
@@ -109,6 +112,8 @@ class _Workers(Generic[ITEM, RESULT]):
         """Items whose results have not been yielded, by place."""
         self.results: dict[int, tuple[RESULT | Died, int]] = {}
         """Results that wait for their turn, with their bytes."""
+        self.prepared: tuple[list[int], bytes] | None = None
+        """The next chunk, if it could not be handed out yet."""
         self.again: deque[int] = deque()
         """Places of items that a worker had when it died."""
         self.attempts: dict[int, int] = {}
@@ -178,7 +183,7 @@ class _Workers(Generic[ITEM, RESULT]):
 
     def _take(self, worker: _Worker, data: bytes) -> None:
         worker.ready, self.failed_starts = True, 0
-        places, worker.chunk = worker.chunk, []
+        places = worker.chunks.popleft() if worker.chunks else []  # none: it says that it is up
         for place, answer in zip(places, pickle.loads(data), strict=True):
             seconds, result, error = pickle.loads(answer)
             self.pace = seconds if not self.pace else 0.8 * self.pace + 0.2 * seconds
@@ -195,22 +200,35 @@ class _Workers(Generic[ITEM, RESULT]):
         worker.pipe.close()
         worker.process.join()
         self.failed_starts += not worker.ready
-        for place in worker.chunk:
+        tried, *waiting = worker.chunks or [[]]
+        for place in tried:
             self.attempts[place] = self.attempts.get(place, 0) + 1
-        if len(worker.chunk) == 1 and self.attempts[worker.chunk[0]] >= ATTEMPTS:
-            self._settle(worker.chunk.pop(), Died(_how(worker.process.exitcode)), 0)
-        self.again = deque(sorted([*self.again, *worker.chunk]))
+        if len(tried) == 1 and self.attempts[tried[0]] >= ATTEMPTS:
+            self._settle(tried.pop(), Died(_how(worker.process.exitcode)), 0)
+        self.again = deque(sorted([*self.again, *tried, *chain.from_iterable(waiting)]))
         self._start()
         if not self.workers:
             one = setting("--jobs 1", "JOBS=1")
             raise UserError(f"the processes that work on the samples end as soon as they start: run with {one}")
 
     def _hand_out(self, items: Iterator[ITEM]) -> None:
-        for worker in self.workers:
-            if worker.ready and not worker.chunk and (places := self._next_chunk(items)):
-                worker.chunk = places
-                with suppress(OSError):  # it has died, which is noticed when its answer is waited for
-                    worker.pipe.send([self.begun[place] for place in places])
+        """Give every worker that is up a chunk to work on, then each a small one that waits."""
+        for held in (0, 1):
+            for worker in self.workers:
+                if worker.ready and len(worker.chunks) == held and self._prepare(items):
+                    places, data = self.prepared
+                    if held and len(data) > MOST_WAITING:
+                        return
+                    self.prepared = None
+                    worker.chunks.append(places)
+                    with suppress(OSError):  # it has died, which is noticed when its answer is waited for
+                        worker.pipe.send_bytes(data)
+
+    def _prepare(self, items: Iterator[ITEM]) -> bool:
+        """Prepare the next chunk; return whether there is one."""
+        if self.prepared is None and (places := self._next_chunk(items)):
+            self.prepared = places, pickle.dumps([self.begun[place] for place in places], pickle.HIGHEST_PROTOCOL)
+        return self.prepared is not None
 
     def _next_chunk(self, items: Iterator[ITEM]) -> list[int]:
         if self.again:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from threadweaver.corpus.thinking import TAGS, cut, trim
 from threadweaver.files import digest, to_json
 from threadweaver.generation.evaluation import Scored
-from threadweaver.generation.outputs import Output
+from threadweaver.generation.outputs import Unread
 from threadweaver.generation.problems import Problem
 from threadweaver.independence import CONFIDENT
 from threadweaver.outlines.checks import check_outlines
@@ -45,11 +45,12 @@ class Candidate:
 
 
 def candidates(
-    outputs: Iterable[Output], scored: Iterable[Scored], problems: Sequence[Problem], dataset: str
+    outputs: Iterable[Unread], scored: Iterable[Scored], problems: Sequence[Problem], dataset: str
 ) -> Iterator[Candidate]:
     """Yield every sample; the first of a problem that is taken is named after its row alone, as collected chains are."""
     named: set[int] = set()
-    for output, score in zip(outputs, scored, strict=True):
+    for unread, score in zip(outputs, scored, strict=True):
+        output = unread.read()
         problem = problems[output.row]
         if reason := _unfit(score, problem):
             yield Candidate(score, reason)
