@@ -18,23 +18,23 @@ from threadweaver.files import write_atomic
 if TYPE_CHECKING:
     import tokenizers
 
-_READ = (".json", ".jinja", ".txt", ".model", ".tiktoken")
-"""Files that may describe a tokenizer: a folder may hold a model's weights as well."""
+_WEIGHTS = 100 << 20
+"""Bytes from which on a file is a model's weights: of those, the size stands for the content."""
 
 
 def place_of(folder: Path) -> Path | None:
     """Return the file for the tokenizer in a folder; None if there is none in it, or nothing can be kept."""
-    if not any((folder / name).is_file() for name in ("tokenizer_config.json", "tokenizer.json")):
-        return None
     from importlib import metadata
 
     home = os.environ.get("XDG_CACHE_HOME")
     try:
+        if not any((folder / name).is_file() for name in ("tokenizer_config.json", "tokenizer.json")):
+            return None
         cache = Path(home) if home else Path.home() / ".cache"
         found = sha256(f"{metadata.version('transformers')} {metadata.version('tokenizers')}".encode())
-        for file in sorted(file for file in folder.iterdir() if file.suffix in _READ and file.is_file()):
-            data = file.read_bytes()
-            found.update(f"\0{file.name} {len(data)}\0".encode() + data)
+        for file in sorted(file for file in folder.iterdir() if file.is_file()):
+            size = file.stat().st_size
+            found.update(f"\0{file.name} {size}\0".encode() + (file.read_bytes() if size < _WEIGHTS else b""))
     except (OSError, RuntimeError):  # no such folder, a file that may not be read, no home
         return None
     return cache / "threadweaver" / "tokenizers" / f"{found.hexdigest()[:32]}.json"
@@ -42,11 +42,9 @@ def place_of(folder: Path) -> Path | None:
 
 def read(place: Path) -> tokenizers.Tokenizer | None:
     """Return the tokenizer that is kept there, None if there is none that can be read."""
-    if not place.is_file():
-        return None
     import tokenizers
 
-    with contextlib.suppress(Exception):  # the library raises no other for a damaged file
+    with contextlib.suppress(Exception):  # of any kind: the library has none of its own for a file that it cannot read
         return tokenizers.Tokenizer.from_file(str(place))
     return None
 
