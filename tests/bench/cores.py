@@ -8,7 +8,8 @@ times, each time into a folder of its own (ext4 takes ten times as long to creat
 deleted, so nothing is deleted before the end). Printed are the medians: seconds of the whole command, seconds of processor time of all its
 processes, and the ratio of the former; and the peak of the memory of all its processes, shared pages counted once (PSS,
 looked up every 0.2 s). Step 5 keeps sequential chains, so that it measures every one. Nothing else should run on the
-machine; the processor time says what to expect of one that is idle.
+machine; the processor time says what to expect of one that is idle, and the first line what its cores can do: how much
+more K processes tokenize than one, that share nothing and do nothing else.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
+sys.path.insert(0, str(SRC))
 TICK_S = 0.2
 
 
@@ -94,6 +96,28 @@ def run(words: list[str], out: Path, jobs: int | None) -> tuple[float, float, fl
     return time.monotonic() - begun, peak, ended[2].ru_utime + ended[2].ru_stime
 
 
+def ceiling(chains: Path, tokenizer: str, jobs: int, times: int) -> float:
+    """Return how much more this many processes tokenize in the same time than one: what no command can do better."""
+    from threadweaver.corpus.tokenizer import load_tokens
+
+    tokens = load_tokens(tokenizer)
+    with open(chains, encoding="utf-8") as file:
+        texts = [row["thinking"] for row, _ in zip(map(json.loads, file), range(200), strict=False)]
+
+    def tokenized(processes: int) -> float:
+        begun = time.monotonic()
+        for _ in range(processes):
+            if not os.fork():
+                for text in texts:
+                    tokens.starts(text)
+                os._exit(0)
+        for _ in range(processes):
+            os.wait()
+        return time.monotonic() - begun
+
+    return statistics.median(jobs * tokenized(1) / tokenized(jobs) for _ in range(times))
+
+
 def below(pid: int) -> list[int]:
     """Return the processes that a process has started, and those that they have."""
     try:
@@ -125,6 +149,8 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         here = Path(folder)
+        most = ceiling(args.chains, args.tokenizer, args.jobs, args.times)
+        print(f"{args.jobs} processes that share nothing tokenize {most:.2f} times as much as one here")
         make(args.chains, args.samples, here)
         print(f"{args.samples} chains")
         columns = "".join(f"{f'--jobs {jobs}':>10}{'of CPU':>9}{'memory':>8}" for jobs in (1, args.jobs))
