@@ -403,3 +403,24 @@ def test_a_file_outside_the_folder_is_written_and_not_named(tmp_path):
         folder.close_account([folder.put(AccountEntry("0", "ok"), {"0.txt": "x", "../chats/0.txt": "y"})])
     assert (tmp_path / "chats/0.txt").read_text() == "y"
     assert list(read_account(tmp_path / "out")[0].files) == ["0.txt"]
+
+
+def test_of_a_sample_whose_name_is_too_long_nothing_is_left(tmp_path):
+    with StageFolder(tmp_path / "out", SETTINGS) as folder:
+        put(folder, "0")
+        with pytest.raises(OSError, match="too long"):
+            folder.put(AccountEntry("1", "ok"), {"1.txt": "x", f"trace/{'n' * 300}.txt": "y", "trace/1.json": "z"})
+        assert sorted(path.name for path in folder.path.rglob("*.txt")) == ["0.txt"]
+        assert not list(folder.path.rglob("*.part")) and not (folder.path / "trace/1.json").exists()
+
+
+def test_only_the_begun_files_of_samples_are_swept_and_behind_links_too(tmp_path):
+    with StageFolder(tmp_path / "out", SETTINGS) as folder:
+        (tmp_path / "else").mkdir()
+        (folder.path / "trace").symlink_to(tmp_path / "else")
+        folder.files.parts({"0.txt": "x", "trace/0.json": "y"})
+        (folder.path / ".rows.part").write_text("in use")
+        folder.files.sweep()
+        assert names(folder.path) - {SETTINGS_FILE, ACCOUNT_FILE} == {".rows.part"} and not list(
+            (tmp_path / "else").iterdir()
+        )

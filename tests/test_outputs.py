@@ -115,3 +115,21 @@ def test_a_conversation_as_json_text_is_read_and_other_text_is_the_question():
     turns = [{"role": "user", "content": "How many?"}]
     assert problems._user_turn(json.dumps(turns)) == problems._user_turn(turns) == "How many?"
     assert problems._user_turn("[{x}] is a set?") == "[{x}] is a set?"
+
+
+@pytest.mark.parametrize("change", [lambda line: line[:20], lambda line: b"\n" + line, lambda line: b""])
+def test_a_journal_that_changes_while_it_is_read_is_noticed(tmp_path, change):
+    path = tmp_path / "run_1.jsonl"
+    lines = [
+        json.dumps({"message_idx": row, "sample_idx": 0, "result": f"text {row}"}).encode() + b"\n" for row in (0, 1)
+    ]
+    path.write_bytes(b"".join(lines))
+    first, second = read_outputs([path], 2).outputs
+    assert (first.read().text, second.read().text) == ("text 0", "text 1")
+    path.write_bytes(lines[0] + change(lines[1]))
+    assert first.read().text == "text 0"
+    with pytest.raises(UserError, match=r"run_1\.jsonl"):
+        second.read()
+    path.write_bytes(lines[1] + lines[0])
+    with pytest.raises(UserError, match="was changed while it was read"):
+        first.read()

@@ -211,6 +211,19 @@ def test_what_a_worker_left_half_done_when_it_died_is_removed(tmp_path, monkeypa
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_what_a_worker_had_done_before_it_died_once_is_removed_too(tmp_path, monkeypatch):
+    once = tmp_path.with_name("once")
+
+    def killed(_: Path) -> None:
+        if not once.exists():
+            once.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    in_a_worker(monkeypatch, killed)
+    report = run(tmp_path, [str(number) for number in range(40)], 2)
+    assert once.exists() and report.count("ok") == 40 and not list(tmp_path.rglob("*.part"))
+
+
 def test_a_disk_that_a_worker_finds_full_ends_the_run_and_nothing_half_done_stays(tmp_path, monkeypatch):
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

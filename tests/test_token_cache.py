@@ -64,6 +64,23 @@ def test_another_version_of_a_library_is_another_tokenizer(folder, monkeypatch, 
     assert token_cache.place_of(Path(folder)) != before
 
 
+def test_a_tokenizer_whose_kept_form_would_cut_texts_otherwise_is_not_kept(folder, cache):
+    """transformers sets `encode_special_tokens`, which is not in the tokenizer's text."""
+    path = Path(folder) / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split_special_tokens": True}))
+    first, second = load_tokens(folder), load_tokens(folder)
+    assert first.count("<|im_end|>") > 1 and second.ids("<|im_end|>") == first.ids("<|im_end|>")
+    assert not cache.exists()
+
+
+def test_the_oldest_of_many_kept_ones_goes(folder, cache, monkeypatch):
+    monkeypatch.setattr(token_cache, "MOST", 2)
+    for number in range(4):
+        (Path(folder) / "note.json").write_text(str(number))
+        load_tokens(folder)
+    assert len(list(cache.iterdir())) == 2
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"version": "1.0", "trunc', b"\xff"])
 def test_a_damaged_kept_file_is_made_again(folder, cache, damage):
     whole = load_tokens(folder).ids(TEXT)

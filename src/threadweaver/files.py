@@ -46,6 +46,10 @@ def atomic_file(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
         os.replace(name, path)
 
 
+PARTS = f".*.{'[0-9a-f]' * 32}.part"
+"""The names that `_temporary` makes, as a pattern."""
+
+
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     """Yield a name in the same folder; if the block fails, that file is removed, and an OSError names `path`."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _WEIGHTS = 100 << 20
 """Bytes from which on a file is a model's weights: of those, the size stands for the content."""
 
+MOST = 16
+"""Tokenizers that are kept; beyond them, the oldest one goes."""
+
 
 def place_of(folder: Path) -> Path | None:
     """Return the file for the tokenizer in a folder; None if there is none in it, or nothing can be kept."""
@@ -50,6 +53,15 @@ def read(place: Path) -> tokenizers.Tokenizer | None:
 
 
 def write(place: Path, tokenizer: tokenizers.Tokenizer) -> None:
-    """Keep a tokenizer, where that is possible."""
-    with contextlib.suppress(OSError):
-        write_atomic(place, tokenizer.to_str())
+    """Keep a tokenizer, where that is possible and what is read again cuts texts the same: not all that transformers may
+    set is in the text, and a part in Python has none."""
+    from tokenizers import Tokenizer
+
+    added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    probe = " ".join(["Let x² = 4 — 両方 🙂.\n\n", *added, *added]) + "".join(added)
+    with contextlib.suppress(Exception):
+        text = tokenizer.to_str()
+        if Tokenizer.from_str(text).encode(probe).tokens == tokenizer.encode(probe).tokens:
+            write_atomic(place, text)
+            for old in sorted(place.parent.glob("*.json"), key=os.path.getmtime)[:-MOST]:
+                old.unlink()

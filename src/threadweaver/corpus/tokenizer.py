@@ -112,7 +112,7 @@ def load_tokens(name_or_path: str) -> Tokens:
     if place and (backend := token_cache.read(place)):
         return Tokens(name_or_path, backend)
     loaded = load_tokenizer(name_or_path)
-    if place := place or _kept_at(name_or_path):  # it may have come from the hub just now
+    if place := _kept_at(name_or_path):  # again: it, or more of it, may have come from the hub just now
         token_cache.write(place, loaded.hf.backend_tokenizer)
     return loaded
 

@@ -18,14 +18,16 @@ from threadweaver import grading
 from threadweaver.corpus import training_units
 from threadweaver.corpus.thinking import TAGS, FailedCut, cut, trim
 from threadweaver.corpus.tokenizer import Tokenizer
+from threadweaver.errors import UserError, setting
 from threadweaver.generation.outputs import Output, Unread
 from threadweaver.generation.problems import Problem
 from threadweaver.runs.pool import Died, in_order
-from threadweaver.runs.runner import WORKER_DIED
 from threadweaver.text import unstorable
 from threadweaver.trajectory import markup
 from threadweaver.trajectory.measures import measure
 
+_Answer = tuple["Scored", tuple[str | None, object] | None]
+"""A sample and, if its verdict needs algebra, the pair to be graded."""
 RESAMPLES = 10_000
 """Of the bootstrap; an interval of 95 % then moves by some 0.1 % of its width from seed to seed."""
 
@@ -82,22 +84,27 @@ class Shape:
     threads: tuple[int, ...] = field(default=())
 
 
-def score(outputs: Iterable[Output], problems: Sequence[Problem], tokenizer: Tokenizer, jobs: int) -> Iterator[Scored]:
+def score(outputs: Iterable[Unread], problems: Sequence[Problem], tokenizer: Tokenizer, jobs: int) -> Iterator[Scored]:
     """Grade and measure every output, in order, on at most `jobs` processes; `tokenizer` has the tags as single tokens. An
-    answer that cannot be judged counts as wrong, as it does for a reward."""
+    answer that cannot be judged counts as wrong, as it does for a reward. Raises UserError if the process of an output
+    dies."""
     items = ((output, problems[output.row]) for output in outputs)
     work = partial(_score, tokenizer=tokenizer)
     with grading.Grader(jobs) as grader, closing(in_order(items, work, jobs)) as answers:
-        found = ((_died(item[0]), None) if isinstance(answer, Died) else answer for item, answer in answers)
+        found = (_alive(item[0], answer) for item, answer in answers)
         for (scored, _), verdict in grader.grade_each(found, lambda answer: answer[1]):
             yield replace(scored, verdict=verdict.verdict, correct=verdict.correct) if verdict else scored
 
 
-def _died(output: Unread) -> Scored:
-    return Scored(output.row, output.sample, False, "undecided", WORKER_DIED, 0, 0)
+def _alive(output: Unread, answer: _Answer | Died) -> _Answer:
+    """Return what became of an output; raises UserError if its process died: figures without it would be wrong."""
+    if isinstance(answer, Died):
+        one = setting("--jobs 1", "JOBS=1")
+        raise UserError(f"output {output.row}-{output.sample} cannot be measured: {answer.detail}: run with {one}")
+    return answer
 
 
-def _score(item: tuple[Unread, Problem], tokenizer: Tokenizer) -> tuple[Scored, tuple[str | None, object] | None]:
+def _score(item: tuple[Unread, Problem], tokenizer: Tokenizer) -> _Answer:
     """Return an output measured and, if its verdict needs algebra, the pair to be graded."""
     output, problem = item[0].read(), item[1]
     pair = _final(output.text or ""), _reference(problem)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threadweaver.corpus.readers import begins_with, json_items
 from threadweaver.errors import UserError
 from threadweaver.files import parse_lines, read_json
-from threadweaver.text import parse_json, what_is_wrong
+from threadweaver.text import what_is_wrong
 
 _SPLIT = re.compile(r"_split(\d+)_of_(\d+)$")
 _KEYS = ("message_idx", "sample_idx", "result")
@@ -29,7 +29,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a sample is: in a journal, the byte at which its line begins; in a final `.json`, its list and place."""
+    """Where a sample is: in a journal, the byte at which its line begins, and the problem that it names; in a final
+    `.json`, its list and place."""
 
     path: Path
     offset: int
@@ -50,7 +51,11 @@ class Unread:
             return Output(self.row, self.sample, self.text)
         with open(self.line.path, "rb") as file:
             file.seek(self.line.offset)
-            return Output(self.row, self.sample, parse_json(file.readline())["result"])
+            [(_, record, fault)] = list(parse_lines([file.readline()])) or [(0, None, "blank")]
+        said = f"{self.line.path} was changed while it was read: run again when it is written"
+        if fault or _numbers(said, record) != (self.line.item, self.sample):
+            raise UserError(said)
+        return Output(self.row, self.sample, record["result"])
 
 
 class Outputs:
@@ -184,10 +189,11 @@ def _journal(path: Path) -> Iterator[tuple[str, int | None, int, _Place]]:
     offset = 0
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
-            place, offset = _Place(path, offset), offset + len(line)
+            begins, offset = offset, offset + len(line)
             for _, record, fault in parse_lines([line]):
                 said = f"{path}, line {number}"
-                yield (said, None, 0, place) if fault else (said, *_numbers(said, record), place)
+                row, sample = (None, 0) if fault else _numbers(said, record)
+                yield said, row, sample, _Place(path, begins, row or 0)
 
 
 def _numbers(said: str, record: object) -> tuple[int, int]:

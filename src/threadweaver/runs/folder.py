@@ -141,14 +141,13 @@ class StageFolder:
         return all(self.files.digest_of(name) == known for name, known in entry.files.items())
 
     def put(self, entry: AccountEntry, files: Mapping[str, str | bytes | Part]) -> AccountEntry:
-        """Rename a sample's files into place, those that are not written yet are, then add its line to the account.
+        """Write a sample's files, if they are not written yet, rename them into place, and add its line to the account.
 
         A file outside the folder is written and not named. Raises UnicodeEncodeError when a text is not storable.
         """
         before = self.done.get(entry.id)
         parts = self.files.parts(files)
-        for name, part in parts.items():
-            self.files.place(name, part, before.files.get(name) if before else None)
+        self.files.place_all(parts, before.files if before else {})
         entry = replace(entry, files={name: part.digest for name, part in parts.items() if self.files.is_inside(name)})
         self.files.remove_stale(before, entry)
         self._note(entry)
@@ -285,6 +284,8 @@ class StageFolder:
     def _load(self) -> None:
         path, manifest = self.path / ACCOUNT_FILE, self._manifest()
         self.files.sweep()
+        for leftover in self.path.glob(".*.part"):  # of a run that was killed: what it had named itself
+            leftover.unlink(missing_ok=True)
         if manifest and (not path.is_file() or manifest.get("account") != digest_file(path)):
             self._trusted = False
             self.notices.append(

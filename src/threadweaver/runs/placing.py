@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
-from threadweaver.files import Part, digest, digest_file
+from threadweaver.files import PARTS, Part, digest, digest_file
 from threadweaver.runs.entries import AccountEntry
 
 CHANGED = ".changed"
@@ -35,9 +35,24 @@ class PlacedFiles:
         return parts
 
     def sweep(self) -> None:
-        """Remove files that were begun and never finished or placed."""
-        for leftover in self.path.rglob(".*.part"):
-            leftover.unlink(missing_ok=True)
+        """Remove the files of samples that were begun and never finished or placed; nobody may be writing any."""
+        for folder in (self.path, *filter(Path.is_dir, self.path.iterdir())):  # a folder may be a link to elsewhere
+            for leftover in folder.glob(PARTS):
+                leftover.unlink(missing_ok=True)
+
+    def place_all(self, parts: Mapping[str, Part], known: Mapping[str, str]) -> None:
+        """Rename a sample's files into place (`place`), all or none of those that were not there before."""
+        placed: list[str] = []
+        try:
+            for name, part in parts.items():
+                self.place(name, part, known.get(name))
+                placed.append(name)
+        except OSError:
+            for name in {*placed} - {*known}:
+                (self.path / name).unlink(missing_ok=True)
+            for part in parts.values():
+                part.discard()
+            raise
 
     def place(self, name: str, part: Part, known: str | None) -> None:
         """Rename a file into place. If one is there already and was changed since (`known`: its hash), that is moved aside

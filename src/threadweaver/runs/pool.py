@@ -6,7 +6,8 @@ for them.
 A worker is a fork of this process: it starts within milliseconds with everything loaded, and memory that nobody writes to
 is held once. A fresh interpreter would take half a second of a core for the imports, and up to three for a tokenizer.
 What a fork may not do is wait for a lock that another thread held when it was made. There are few such threads here (the
-progress, one of numpy, those of arrow and of the grading), and a worker uses nothing of theirs: it computes and sends.
+progress, one of numpy, those of arrow and of the grading), and a worker uses nothing of theirs: it computes, writes files
+that are not seen yet, and sends.
 Each worker has a pipe of its own: one that is killed while it writes spoils no other's results, as it would in a pool
 with one queue for all.
 """
@@ -67,11 +68,16 @@ class _Raised:
 
 
 def in_order(
-    items: Iterable[ITEM], work: Callable[[ITEM], RESULT], jobs: int, *, patience: float | None = None
+    items: Iterable[ITEM],
+    work: Callable[[ITEM], RESULT],
+    jobs: int,
+    *,
+    patience: float | None = None,
+    bury: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[ITEM, RESULT | Died]]:
     """Yield every item with its result, in order, worked on by at most `jobs` processes.
 
-    Items and results are pickled. What `work` raises is raised here. Few items and results are in memory at a time. Close
+    Items and results are pickled. What `work` raises is raised here. `bury` is called for each process that dies. Few items and results are in memory at a time. Close
     the iterator, or exhaust it, to end the processes.
     """
     items, spent, patience = iter(items), 0.0, PATIENCE_S if patience is None else patience
@@ -85,7 +91,7 @@ def in_order(
             break
         else:
             return
-    with _Workers(work, jobs) as workers:
+    with _Workers(work, jobs, bury) as workers:
         yield from workers.run(items)
 
 
@@ -105,8 +111,8 @@ class _Worker:
 class _Workers(Generic[ITEM, RESULT]):
     """Processes that work on items (context manager, which ends them)."""
 
-    def __init__(self, work: Callable[[ITEM], RESULT], jobs: int):
-        self.work, self.jobs = work, jobs
+    def __init__(self, work: Callable[[ITEM], RESULT], jobs: int, bury: Callable[[], None]):
+        self.work, self.jobs, self.bury = work, jobs, bury
         self.workers: list[_Worker] = []
         self.begun: dict[int, ITEM] = {}
         """Items whose results have not been yielded, by place."""
@@ -199,6 +205,7 @@ class _Workers(Generic[ITEM, RESULT]):
         self.selector.unregister(worker.pipe)
         worker.pipe.close()
         worker.process.join()
+        self.bury()
         self.failed_starts += not worker.ready
         tried, *waiting = worker.chunks or [[]]
         for place in tried:
@@ -270,7 +277,7 @@ def is_worker() -> bool:
 def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
     """Answer chunk after chunk, until the pipe is closed."""
     global _is_worker
-    _is_worker = True
+    _is_worker, parent = True, os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _let_go_of_files(pipe.fileno())
@@ -278,7 +285,7 @@ def _serve(pipe: Connection, work: Callable[[ITEM], RESULT]) -> None:
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send([])  # it is up
         while True:
-            pipe.send([_answer(work, item) for item in pipe.recv()])
+            pipe.send([_answer(work, item) for item in pipe.recv() if os.getppid() == parent])
 
 
 def _let_go_of_files(kept: int) -> None:

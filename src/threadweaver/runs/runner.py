@@ -241,17 +241,16 @@ def _run_processes(
     tasks: Iterable[Task], doing: _Doing, folder: StageFolder, jobs: int
 ) -> Iterator[tuple[Task, Result | None]]:
     """Yield the tasks, read, with their results, in order; where the result is None, the task can be done here."""
-    items, died = ((task, folder.known_source(task.id)) for task in tasks), False
-    with closing(in_order(items, doing, jobs)) as answers:
+    items, deaths = ((task, folder.known_source(task.id)) for task in tasks), []
+    with closing(in_order(items, doing, jobs, bury=lambda: deaths.append(True))) as answers:
         for (unread, _), answer in answers:
             if isinstance(answer, Died):
-                died = True
                 yield unread, Result("failed", WORKER_DIED, facts={"error": answer.detail})
             else:
                 task, result = answer
                 yield (replace(task, payload=unread.payload) if result is None else task), result
-    if died:
-        folder.files.sweep()
+    if deaths:
+        folder.files.sweep()  # what they had written, whether it was done again or not
 
 
 def _stored(files: PlacedFiles, task: Task, result: Result) -> Result:
