@@ -72,12 +72,13 @@ def collect(source: Source, args, output: Path) -> StageReport:
     found = collecting.candidates(source, args.max_samples, options, earlier_grades(output, args), every, args.jobs)
     first = next(found, None)  # the first batch is read and graded before anything is written
     made_with = settings(source, args, output)
-    new = not output.exists()
+    new, held = not output.exists(), False
     try:
         with (
             StageFolder(output, made_with, overwrite=args.overwrite, accept_edits=args.accept_edits) as folder,
             Lines(output, args.accept_edits) as lines,
         ):
+            held = True
             tasks = lines.written(map(collecting.to_task, chain([first] if first else [], found)), folder)
 
             def extra() -> dict[str, str | Path]:
@@ -85,7 +86,7 @@ def collect(source: Source, args, output: Path) -> StageReport:
 
             return run_stage(tasks, collecting.collect, folder, total=None, title=STAGE.title, extra=extra)
     except UserError:
-        if new:
+        if new and held:  # not that of a run that was there a moment earlier
             shutil.rmtree(output, ignore_errors=True)
         raise
 

@@ -31,7 +31,7 @@ from threadweaver.corpus.thinking import ANSWER_TAGS, TAGS
 from threadweaver.corpus.tokenizer import DEFAULT_TOKENIZER, load_tokenizer, short_name
 from threadweaver.corpus.training_rows import special_tokens
 from threadweaver.errors import UserError
-from threadweaver.files import atomic_file
+from threadweaver.files import PARTS, atomic_file
 from threadweaver.generation import conversion
 from threadweaver.generation.outputs import Generated, read_outputs
 from threadweaver.generation.problems import Problem, read_problems
@@ -102,7 +102,7 @@ def main(argv: list[str] | None) -> int:
     files = Files(args, given.base)
     files.check()
     with StageFolder(files.account, settings(args), overwrite=args.overwrite) as folder:
-        if folder.was_complete and files.all_exist():
+        if folder.was_complete and files.all_exist() and not folder.done.values().chosen(("failed",)):
             print_summary("convert", StageReport(folder.done.values(), 0, 0.0), args.output_dir)
             return 0
         try:
@@ -120,6 +120,7 @@ def main(argv: list[str] | None) -> int:
 def convert(args, problems: list[Problem], given: Generated, files: Files, folder: StageFolder) -> StageReport:
     """Filter and write; return what became of every sample."""
     begun = time.monotonic()
+    files.sweep()
     grading.expect(len(given.outputs), args.jobs)
     form = conversion.Form(load_tokenizer(args.tokenizer), args.instruction, args.template)
     print_gaps(given, problems)
@@ -218,9 +219,11 @@ class Kept:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.chains.close()
-        self.lines.close()
-        Path(self.lines.name).unlink(missing_ok=True)
+        try:
+            self.chains.close()
+            self.lines.close()
+        finally:
+            Path(self.lines.name).unlink(missing_ok=True)
 
     def add(self, chain: conversion.Chain) -> None:
         self.places.append((self.chains.tell(), self.lines.tell()))
@@ -282,6 +285,12 @@ class Files:
 
     def paths(self) -> list[Path]:
         return [path for path in (self.all, self.table, self.drawn, self.repeated) if path]
+
+    def sweep(self) -> None:
+        """Remove what a killed run had begun to write."""
+        for folder in {path.parent for path in self.paths()}:
+            for leftover in folder.glob(PARTS):
+                leftover.unlink(missing_ok=True)
 
     def all_exist(self) -> bool:
         return all(path.is_file() for path in self.paths())

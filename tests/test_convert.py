@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +17,7 @@ from project import ROOT, InProcess, Project
 from threadweaver.corpus.readers import read_rows
 from threadweaver.corpus.sources import to_sample
 from threadweaver.errors import UserError
+from threadweaver.generation import conversion
 from threadweaver.grading import workers
 from threadweaver.runs import pool
 from threadweaver.runs.folder import read_account
@@ -135,3 +138,23 @@ def test_a_reference_that_is_a_json_list_in_a_text_is_the_list(tmp_path):
     run = Run(tmp_path, [("p", '["1", "one"]'), ("q", "[0, 1]")], [[output(1)], [output("[0, 1]")]])
     run()
     assert run.reasons() == {"0-0": None, "1-0": None}
+
+
+def test_a_sample_whose_process_died_is_done_when_the_same_command_runs_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "PATIENCE_S", 0.0)
+    read, here = conversion.read, os.getpid()
+
+    def killed(output, *rest):
+        if output.row == 2 and os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(output, *rest)
+
+    run = Run(tmp_path, [(f"p{k}", str(k)) for k in range(5)], [[output(k)] for k in range(5)])
+    monkeypatch.setattr(conversion, "read", killed)
+    run("--jobs", "2")
+    assert run.reasons()["2-0"] == "worker_died" and len(run.rows()) == 4
+    part = run.folder / "out/some_data_1_1k/.train.parquet.0123456789abcdef0123456789abcdef.part"
+    part.write_text("of a run that was killed")
+    monkeypatch.setattr(conversion, "read", read)
+    run("--jobs", "2")
+    assert set(run.reasons().values()) == {None} and len(run.rows()) == 5 and not part.exists()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import BrokenExecutor, Future
 from functools import partial
 
 import pytest
@@ -93,9 +94,9 @@ def test_a_worker_is_ended_from_outside(code, cpu_s, wall, why, monkeypatch):
     """A task that computes, sleeps or takes memory for ever is undecided, and the next one is served."""
     monkeypatch.setattr(workers, "WALL_S_PER_CPU_S", wall)
     with Grader(workers=1, cpu_s=cpu_s, memory_mb=400) as small:
-        error = small._schedule(partial(exec, code), ({}, {})).exception(timeout=40)
+        error = small._schedule(partial(exec, code), ({}, {}))[1].exception(timeout=40)
         assert workers._reason(error) == why
-        assert small._schedule(partial(eval, "1 + 1"), ({}, {})).result(timeout=40) == 2
+        assert small._schedule(partial(eval, "1 + 1"), ({}, {}))[1].result(timeout=40) == 2
 
 
 def test_a_process_without_memory_decides_nothing():
@@ -166,3 +167,37 @@ def test_what_the_processes_need_is_loaded_ahead_only_for_many_pairs_and_on_anot
     assert not started
     workers.expect(workers.MANY, 2)
     assert started == ["server"]
+
+
+class Lost:
+    """A pool of which a process was killed while it started."""
+
+    active = False
+
+    def __init__(self, way: str):
+        self.way = way
+
+    def schedule(self, *_, **__) -> Future:
+        future = Future()
+        if self.way == "refuses":
+            raise RuntimeError("Unexpected error within the Pool")
+        if self.way == "broken":
+            future.set_exception(BrokenExecutor("All workers expired"))
+        if self.way == "cancelled":
+            future.cancel()
+        return future
+
+    def stop(self) -> None:
+        pass
+
+    def join(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("way", ["refuses", "broken", "cancelled", "says nothing"])
+def test_what_a_lost_pool_had_is_graded_by_another(monkeypatch, way):
+    monkeypatch.setattr(workers, "POLL_S", 0.01)
+    start, lost = Grader._start, iter([Lost(way)])
+    monkeypatch.setattr(Grader, "_start", lambda self: next(lost, None) or start(self))
+    with Grader(1) as one:
+        assert one.grade("x^2+2x+1", "(x+1)^2").how == "algebra"

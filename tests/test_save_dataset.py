@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from runpy import run_path
 
+import pyarrow.parquet as parquet
 import pytest
 
 import project
@@ -227,3 +229,14 @@ def test_loading_the_folder_gives_one_set_and_a_name_another_one(save, monkeypat
         loaded = datasets.load_dataset(path, config, cache_dir=cache)
         assert {name: rows.num_rows for name, rows in loaded.items()} == {split: held[folder]}, config
     assert sorted(loaded["validation"].column_names) == sorted(tables("all")["val_units_12"].column_names)
+
+
+def test_a_disk_that_is_full_while_rows_are_written_is_one_error_and_leaves_no_rows(save, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr(parquet.ParquetWriter, "write_table", full)
+        save("out")
+    assert not list(Path("dataset/out").rglob("*.part"))
+    assert save("out") == 0

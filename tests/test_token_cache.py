@@ -14,6 +14,7 @@ from threadweaver.corpus import token_cache, tokenizer
 from threadweaver.corpus.tokenizer import Tokenizer, load_tokens
 
 SAMPLE = ROOT / "data" / "sample" / "tokenizer"
+EMPTIED = b"0123456789abcdef\n" + (SAMPLE / "tokenizer.json").read_bytes().replace(b"Parallel", b"parallel")
 TEXT = "<Parallel>\n<Outlines>\n1: Wir prüfen $x^2 = 4$ — 両方 🙂</Outlines> so x=±2.\n\n  Then"
 
 
@@ -81,7 +82,7 @@ def test_the_oldest_of_many_kept_ones_goes(folder, cache, monkeypatch):
     assert len(list(cache.iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"version": "1.0", "trunc', b"\xff"])
+@pytest.mark.parametrize("damage", [b"", b"{}", EMPTIED, b'{"version": "1.0", "trunc', b"\xff"])
 def test_a_damaged_kept_file_is_made_again(folder, cache, damage):
     whole = load_tokens(folder).ids(TEXT)
     [kept] = cache.iterdir()

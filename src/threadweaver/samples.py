@@ -166,7 +166,10 @@ class Collected(Sequence[Sample]):
 def sample_at(file: IO[bytes], offset: int, position: int) -> Sample:
     """Return the sample whose line begins at this byte of a `collected.jsonl`."""
     file.seek(offset)
-    return Sample.from_row(json.loads(file.readline()), position)
+    try:
+        return Sample.from_row(json.loads(file.readline()), position)
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{file.name} was changed while it was read: run the same command again") from None
 
 
 def read_collected(path: Path) -> Collected:

@@ -2,7 +2,8 @@
 
 Importing transformers and letting it build a tokenizer takes a second of one core; reading the result takes a quarter
 of one at most. It is kept in `~/.cache/threadweaver/tokenizers` (or in XDG_CACHE_HOME), one file per tokenizer, named
-after the content of its files and the versions of the two libraries: a change of any of them is another name.
+after the content of its files and the versions of the two libraries: a change of any of them is another name. Its first
+line is the hash of the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threadweaver.files import write_atomic
+from threadweaver.files import digest, write_atomic
 
 if TYPE_CHECKING:
     import tokenizers
@@ -33,22 +34,24 @@ def place_of(folder: Path) -> Path | None:
     try:
         if not any((folder / name).is_file() for name in ("tokenizer_config.json", "tokenizer.json")):
             return None
-        cache = Path(home) if home else Path.home() / ".cache"
+        cache = Path(home) if home and os.path.isabs(home) else Path.home() / ".cache"
         found = sha256(f"{metadata.version('transformers')} {metadata.version('tokenizers')}".encode())
         for file in sorted(file for file in folder.iterdir() if file.is_file()):
             size = file.stat().st_size
             found.update(f"\0{file.name} {size}\0".encode() + (file.read_bytes() if size < _WEIGHTS else b""))
     except (OSError, RuntimeError):  # no such folder, a file that may not be read, no home
         return None
-    return cache / "threadweaver" / "tokenizers" / f"{found.hexdigest()[:32]}.json"
+    return cache / "threadweaver" / "tokenizers" / f"{found.hexdigest()[:32]}.txt"
 
 
 def read(place: Path) -> tokenizers.Tokenizer | None:
     """Return the tokenizer that is kept there, None if there is none that can be read."""
     import tokenizers
 
-    with contextlib.suppress(Exception):  # of any kind: the library has none of its own for a file that it cannot read
-        return tokenizers.Tokenizer.from_file(str(place))
+    with contextlib.suppress(Exception):  # of any kind: the library has none of its own for what it cannot read
+        known, _, text = place.read_bytes().partition(b"\n") if place.is_file() else (b"", b"", b"")
+        if known.decode() == digest(text):
+            return tokenizers.Tokenizer.from_str(text.decode())
     return None
 
 
@@ -62,6 +65,6 @@ def write(place: Path, tokenizer: tokenizers.Tokenizer) -> None:
     with contextlib.suppress(Exception):
         text = tokenizer.to_str()
         if Tokenizer.from_str(text).encode(probe).tokens == tokenizer.encode(probe).tokens:
-            write_atomic(place, text)
-            for old in sorted(place.parent.glob("*.json"), key=os.path.getmtime)[:-MOST]:
+            write_atomic(place, f"{digest(text)}\n{text}")
+            for old in sorted(place.parent.glob("*.txt"), key=os.path.getmtime)[:-MOST]:
                 old.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -194,6 +195,14 @@ class Spool:
         if self._writer:
             self._writer.close()
             self._writer = None
+
+    def discard(self) -> None:
+        """Remove the file, whatever became of it."""
+        writer, self._writer = self._writer, None
+        with contextlib.suppress(OSError, ValueError):  # it could not be written, as on a full disk
+            if writer:
+                writer.close()
+        self.path.unlink(missing_ok=True)
 
     def tables(self, keep: Sequence[bool], repeat: int = 1) -> Iterator[pyarrow.Table]:
         """Yield the rows to keep, `repeat` times over, in groups of the usual size."""

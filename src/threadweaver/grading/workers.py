@@ -16,6 +16,8 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from multiprocessing import forkserver
@@ -30,6 +32,8 @@ CPU_S = 3.0  # the slowest of 1,023 labelled pairs takes 0.7
 WALL_S_PER_CPU_S = 8
 MEMORY_MB = 2048
 TASKS_PER_WORKER = 1_000  # then it is replaced: sympy's caches only grow
+ATTEMPTS = 3  # to start the processes, if one is killed while it starts
+POLL_S = 1.0  # how often it is looked whether they are still there
 MANY = 500  # of 3,000 outputs 24 need algebra; sympy is half a second of a core
 _PRELOADED = ["sympy", "math_verify", "latex2sympy2_extended", "pylatexenc.latex2text", "pebble"]
 
@@ -112,12 +116,13 @@ class Grader:
             for pair, found in findings.items()
             if self.rewards and found.asks_rewards
         }
-        for pair, future in algebra.items():
-            error = future.exception()
+        for pair, begun in algebra.items():
+            error, future = self._outcome(by_algebra, pair, begun)
             found = future.result() if error is None else Finding(_reason(error))
             findings[pair] = replace(findings[pair], how=found.how, correct=found.correct)
-        for pair, future in rewards.items():
-            if future.exception() is None:
+        for pair, begun in rewards.items():
+            error, future = self._outcome(by_rewards, pair, begun)
+            if error is None:
                 findings[pair] = replace(findings[pair], rl=future.result())
         return {pair: conclude(found) for pair, found in findings.items()}
 
@@ -132,9 +137,26 @@ class Grader:
             pool.stop()
             pool.join()
 
-    def _schedule(self, task: Callable[[str, str], Any], pair: Pair) -> Any:
-        arguments = (task, *pair, self.cpu_s, self.memory_mb)
-        return self._start().schedule(_bounded, args=arguments, timeout=self.cpu_s * WALL_S_PER_CPU_S)
+    def _schedule(self, task: Callable[[str, str], Any], pair: Pair) -> tuple[Any, Any]:
+        """Return the pool and the future of a task."""
+        for _ in range(ATTEMPTS - 1):
+            with suppress(RuntimeError):  # a process was killed while it started: the pool is lost
+                return self._begin(task, pair)
+            self.close()
+        return self._begin(task, pair)
+
+    def _begin(self, task: Callable[[str, str], Any], pair: Pair) -> tuple[Any, Any]:
+        pool, arguments = self._start(), (task, *pair, self.cpu_s, self.memory_mb)
+        return pool, pool.schedule(_bounded, args=arguments, timeout=self.cpu_s * WALL_S_PER_CPU_S)
+
+    def _outcome(self, task: Callable[[str, str], Any], pair: Pair, begun: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Wait for a task; return its error, None if it has none, and its future. What a lost pool had is done again."""
+        for _ in range(ATTEMPTS):
+            error = _waited_for(*begun)
+            if not isinstance(error, BrokenExecutor):
+                return error, begun[1]
+            begun = self._schedule(task, pair)
+        return BrokenExecutor(), begun[1]
 
     def _start(self) -> Any:
         with self._lock:
@@ -151,6 +173,18 @@ class Grader:
                     context=context,
                 )
             return self._pool
+
+
+def _waited_for(pool: Any, future: Any) -> BaseException | None:
+    """Wait for a task as long as its pool is there; return its error, BrokenExecutor if the pool is lost."""
+    while True:
+        try:
+            return future.exception(timeout=POLL_S)
+        except CancelledError:
+            return BrokenExecutor()
+        except TimeoutError:
+            if not pool.active:
+                return BrokenExecutor()
 
 
 def expect(pairs: int, jobs: int) -> None:

@@ -102,12 +102,18 @@ class StageFolder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception) -> None:
-        if self._account:
-            self._account.close()
-        if kind:
-            with suppress(OSError):
-                self.files.sweep()
-        self._lock.release()
+        try:
+            if self._account:
+                self._account.close()
+        except OSError as error:  # the disk is full: what is held back cannot be written either
+            error.filename = error.filename or str(self.done.path)
+            kind = kind or OSError
+            raise
+        finally:
+            if kind:
+                with suppress(OSError):
+                    self.files.sweep()
+            self._lock.release()
         for notice in self.notices:
             print(shown(notice))
 
@@ -203,8 +209,12 @@ class StageFolder:
             self._may_be_done = False
         self._has_old_lines |= entry.id in self.done
         self.done.add(self._account.tell(), entry)
-        self._account.write(_line(entry))
-        self._account.flush()
+        try:
+            self._account.write(_line(entry))
+            self._account.flush()
+        except OSError as error:
+            error.filename = error.filename or str(self.done.path)
+            raise
 
     def _accept(self, entry: AccountEntry, found: Mapping[str, str]) -> AccountEntry:
         """Take what was changed by hand, and name it in the account."""

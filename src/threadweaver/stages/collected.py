@@ -150,8 +150,10 @@ class Lines:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.file.close()
-        self.part.unlink(missing_ok=True)
+        try:
+            self.file.close()
+        finally:
+            self.part.unlink(missing_ok=True)
 
     def written(self, tasks: Iterable[Task], folder: StageFolder) -> Iterator[Task]:
         """Yield the tasks one by one, and write the line of each that was collected when the next one is asked for: a

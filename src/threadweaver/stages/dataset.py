@@ -63,8 +63,7 @@ class Dataset:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.spool.close()
-        self.spool.path.unlink(missing_ok=True)
+        self.spool.discard()
 
     def take(self, task: Task, result: Result) -> None:
         """Take what became of a sample."""
