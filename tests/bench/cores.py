@@ -7,7 +7,7 @@ The chains pass through the stages by rules once; then each command runs with --
 times, each time into a folder of its own (ext4 takes ten times as long to create files for minutes after many were
 deleted, so nothing is deleted before the end). Printed are the medians: seconds of the whole command, seconds of processor time of all its
 processes, and the ratio of the former; and the peak of the memory of all its processes, shared pages counted once (PSS,
-looked up every 0.2 s). Step 5 keeps sequential chains, so that it measures every one. Nothing else should run on the
+looked up every 0.2 s the first time). Step 5 keeps sequential chains, so that it measures every one. Nothing else should run on the
 machine; the processor time says what to expect of one that is idle, and the first line what its cores can do: how much
 more K processes tokenize than one, that share nothing and do nothing else.
 """
@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -79,21 +80,29 @@ def commands(here: Path, count: int, tokenizer: str) -> dict[str, list[str]]:
 UNMEASURED = ("step3", "step4")
 
 
-def run(words: list[str], out: Path, jobs: int | None) -> tuple[float, float, float]:
-    """Run a command into a new folder; return its seconds, the peak of its memory in MB, and the seconds of processor
-    time of all its processes."""
+def run(words: list[str], out: Path, jobs: int | None, *, watched: bool = False) -> tuple[float, float, float]:
+    """Run a command into a new folder; return its seconds, the peak of its memory in MB if it is `watched`, and the
+    seconds of processor time of all its processes."""
     filled = [sys.executable, str(SRC / words[0]), *(word.replace("{out}", str(out)) for word in words[1:])]
     if jobs:
         filled += ["--jobs", str(jobs)]
-    begun, peak = time.monotonic(), 0.0
+    begun, peaks, ended = time.monotonic(), [0.0], threading.Event()
     process = subprocess.Popen(filled, stdout=subprocess.DEVNULL, cwd=ROOT)
-    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-        peak = max(peak, sum(pss(pid) for pid in (process.pid, *below(process.pid))))
-        time.sleep(TICK_S)
-    process.returncode = os.waitstatus_to_exitcode(ended[1])
+
+    def watch() -> None:
+        while watched and not ended.wait(TICK_S):
+            peaks.append(sum(pss(pid) for pid in (process.pid, *below(process.pid))))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - begun
+    ended.set()
+    watching.join()
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{words[0]} ended with {process.returncode}")
-    return time.monotonic() - begun, peak, ended[2].ru_utime + ended[2].ru_stime
+    return seconds, max(peaks), used.ru_utime + used.ru_stime
 
 
 def ceiling(chains: Path, tokenizer: str, jobs: int, times: int) -> float:
@@ -166,7 +175,7 @@ def main() -> None:
                     out = here / (
                         f"{name}_{jobs}_{time_no}" if time_no or jobs > 1 else name
                     )  # the next stage reads one
-                    found[jobs].append(run(words, out, jobs))
+                    found[jobs].append(run(words, out, jobs, watched=not time_no))
             seconds = {jobs: statistics.median(one[0] for one in runs) for jobs, runs in found.items()}
             peaks = {jobs: max(one[1] for one in runs) for jobs, runs in found.items()}
             spent = {jobs: statistics.median(one[2] for one in runs) for jobs, runs in found.items()}
