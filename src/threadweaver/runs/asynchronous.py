@@ -13,7 +13,7 @@ STATUS_SECONDS = 1.0
 """How often the status of `around` is shown after the progress bar."""
 
 
-def run(
+async def run(
     tasks: Iterator[Task],
     work: Work,
     done: Callable[[Task, Result], None],
@@ -22,17 +22,7 @@ def run(
     bar,
 ) -> None:
     """Do `work` on the tasks, `workers` at a time, inside `around`; `done` gets each result as it comes."""
-    asyncio.run(_run(tasks, work, done, workers, around, bar))
 
-
-async def _run(
-    tasks: Iterator[Task],
-    work: Work,
-    done: Callable[[Task, Result], None],
-    workers: int,
-    around: AbstractAsyncContextManager | None,
-    bar,
-) -> None:
     async def worker() -> None:
         for task in tasks:  # one iterator, shared: each takes the next sample
             try:

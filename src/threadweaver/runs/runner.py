@@ -148,11 +148,13 @@ def run_stage(
     with progress_bar(total, title) as bar:
         stage = _Progress(folder, bar)
         if inspect.iscoroutinefunction(work):
+            import asyncio
+
             from threadweaver.runs import asynchronous
 
             pending = stage.pending(read_task(task, read) for task in tasks)
             most = workers if total is None else min(workers, total)
-            asynchronous.run(pending, work, stage.done, most, around, bar)
+            asyncio.run(asynchronous.run(pending, work, stage.done, most, around, bar))
         else:
             with closing(_run_processes(tasks, doing, folder, jobs)) as answers:
                 for task, result in answers:
