@@ -21,11 +21,13 @@ SRC = Path(__file__).parents[1] / "src"
 
 STAND_IN = textwrap.dedent(
     """
-    import http.server, os, signal, subprocess, sys, time
+    import glob, http.server, os, signal, subprocess, sys, time
     port, how = int(sys.argv[1]), sys.argv[2]
     child = subprocess.Popen(["sleep", "300"])  # engines have children of their own
     print("pids", os.getpid(), child.pid, flush=True)
-    if how == "dies":
+    if how == "dies":  # when all are up: one that is ended before would not have said which process it is
+        while not all(open(log).read().startswith("pids") for log in glob.glob(os.path.dirname(__file__) + "/*.log")):
+            time.sleep(0.05)
         print("loading weights\\nCUDA error: no kernel image", flush=True)
         sys.exit(3)
     if how == "stubborn":
