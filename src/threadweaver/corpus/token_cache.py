@@ -1,4 +1,4 @@
-"""What a tokenizer came to when transformers had loaded it, kept for the next command that only counts tokens.
+"""A cache of tokenizers as transformers loaded them, for commands that only count tokens.
 
 Importing transformers and letting it build a tokenizer takes a second of one core; reading the result takes a quarter
 of one at most. It is kept in `~/.cache/threadweaver/tokenizers` (or in XDG_CACHE_HOME), one file per tokenizer, named
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import tokenizers
 
 _WEIGHTS = 100 << 20
-"""Bytes from which on a file is a model's weights: of those, the size stands for the content."""
+"""Bytes. A file of this size or more is taken for a model's weights: its size stands for its content."""
 
 MOST = 16
 """Tokenizers that are kept; beyond them, the oldest one goes."""

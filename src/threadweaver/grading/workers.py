@@ -197,9 +197,8 @@ def _server() -> BaseContext:
     """Return the context of processes that are forked from a server, which is started and loads what they need."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, {signal.SIGINT}
-    )  # Ctrl-C is this process's; the server inherits it
+    # Ctrl-C is for this process: the server inherits the mask.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
